@@ -1,0 +1,25 @@
+"""convdiff tells why two convolutions that should be the same are not.
+
+>>> import convdiff
+>>> result = convdiff.diff(input, kernel, obtained, stride=2, padding="same")  # doctest: +SKIP
+>>> result.verdict, result.findings  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convdiff.api import Result, assert_agrees, diff
+
+__version__ = "0.1.0"
+__all__ = ["Result", "__version__", "assert_agrees", "diff"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily, so that `convdiff --help` imports neither numpy nor the diagnosis.
+    if name in ("Result", "assert_agrees", "diff"):
+        from convdiff import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'convdiff' has no attribute {name!r}")

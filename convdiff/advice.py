@@ -1,0 +1,39 @@
+"""The fix for a finding as code: the asked convolution, written as each framework has it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from convdiff.case import Row
+from convdiff.dialects import DIALECTS, Unsupported, write
+from convdiff.spec import ConvSpec
+
+
+def with_fixes(row: Row, spec: ConvSpec) -> Row:
+    """`row` with code in every finding's `fix`: for its own framework where that is known, else for every one here.
+
+    The code is what `convdiff run` executes for that framework, so that it is known to give what was asked.  A finding of
+    reduced precision has no fix of this kind: the call is right.
+    """
+    if not any(finding.codes != ("reduced-precision",) for finding in row.findings):
+        return row
+    named = _framework(row)
+    code = {}
+    for name in [named] if named else sorted(DIALECTS):
+        try:
+            code[name] = write(name, spec).body
+        except Unsupported:
+            continue
+    findings = (replace(finding, fix=code) if finding.codes != ("reduced-precision",) else finding for finding in row.findings)
+    return replace(row, findings=tuple(findings))
+
+
+def _framework(row: Row) -> str | None:
+    """The framework that made the row, if it says so itself or its name does ("torch", "tf-port", "y_jax")."""
+    if row.answer.backend:
+        return row.answer.backend.split("@")[0] if row.answer.backend.split("@")[0] in DIALECTS else None
+    name = row.answer.name.lower()
+    words = {"tensorflow": ("tensorflow", "tf", "keras"), "torch": ("torch", "pytorch", "pt"), "jax": ("jax", "flax"),
+             "theano": ("theano", "lasagne"), "numpy": ("numpy", "np")}
+    parts = set("".join(c if c.isalpha() else " " for c in name).split())
+    return next((framework for framework, known in words.items() if parts & set(known)), None)

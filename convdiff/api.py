@@ -1,0 +1,79 @@
+"""The Python interface: compare one array with the reference, in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from convdiff.advice import with_fixes
+from convdiff.arrays import compute_dtype, from_memory, notes
+from convdiff.case import Answer, Case, Finding, Report, Row, Verdict
+from convdiff.errors import ConvdiffError
+from convdiff.judge import Judge
+from convdiff.reading import read_spec
+from convdiff.settings import Settings
+
+AGREEING = ("identical", "rounding")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One array held against the reference."""
+
+    case: Case
+    row: Row
+
+    @property
+    def verdict(self) -> Verdict:
+        """identical, rounding, reduced-precision, different or incomparable."""
+        assert self.row.verdict is not None
+        return self.row.verdict
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the other side did, simplest first; empty where it agrees or nothing explains it."""
+        return self.row.findings
+
+    @property
+    def agrees(self) -> bool:
+        """Whether rounding in the asked type explains every element."""
+        return self.verdict in AGREEING
+
+    def to_dict(self) -> dict[str, object]:
+        """The row object of the contract's JSON."""
+        return with_fixes(self.row, self.case.spec).to_dict()
+
+    def __str__(self) -> str:
+        from convdiff.report.table import render
+
+        row = with_fixes(self.row, self.case.spec)
+        return render(Report(self.case, (row,), 0 if self.agrees else 1, "convdiff.diff"), width=100, color=False)
+
+
+def diff(input: Any, kernel: Any, obtained: Any, *, bias: Any = None, name: str = "obtained", **options: Any) -> Result:
+    """Compare `obtained` with the convolution of `input` and `kernel`, and say what made it differ.
+
+    `input`, `kernel`, `obtained` and `bias` (one value per output channel) are arrays, or what np.asarray takes; `options` are
+    those of `convdiff run`: stride, padding, dilation, groups, transposed, input_layout, ..., and `as_` (or "as").
+    Raises ConvdiffError where the shapes and options make no convolution.
+    """
+    settings = Settings.from_mapping(options)
+    x, w, y = (from_memory(value, role) for value, role in ((input, "input"), (kernel, "kernel"), (obtained, "obtained")))
+    b = None if bias is None else from_memory(bias, "bias")
+    dtype = compute_dtype(x, w, settings.dtype)
+    spec, read_notes = read_spec(x.array.shape, w.array.shape, settings, bias=b is not None, dtype=dtype)
+    if b is not None:
+        if b.array.shape != (spec.out_channels,) and b.array.size != spec.out_channels:
+            raise ConvdiffError(f"bias: found shape {b.array.shape}, expected ({spec.out_channels},), one value per output channel")
+        b = replace(b, array=b.array.reshape(-1))
+    case = Case(spec, x, w, b, ((name, y),), notes=(*read_notes, *notes(x, "input"), *notes(w, "kernel")))
+    answer = Answer(name, "saved", "ok", output=y.array, stored=y.stored)
+    return Result(case, Judge(case).row(answer))
+
+
+def assert_agrees(input: Any, kernel: Any, obtained: Any, *, bias: Any = None, **options: Any) -> None:
+    """Raise AssertionError with the diagnosis unless rounding explains every element; takes what `diff` takes."""
+    __tracebackhide__ = True
+    result = diff(input, kernel, obtained, bias=bias, **options)
+    if not result.agrees:
+        raise AssertionError(str(result))

@@ -1,0 +1,129 @@
+"""The header of the .npy format, versions 1 to 3, read as a literal and believed in nothing.
+
+Layout: 6 bytes of magic, 2 of version, the header's length (2 bytes, from version 2 on 4), the header: a Python
+literal {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}, then the elements.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from typing import IO, Any, NamedTuple
+
+from convdiff.arrays.elements import DType, from_descr, short
+from convdiff.errors import ConvdiffError
+from convdiff.layout import total
+
+MAGIC = b"\x93NUMPY"
+KEYS = {"descr", "fortran_order", "shape"}
+# numpy's own limit, for the same reason: a longer literal can exhaust the parser.
+LONGEST = 10_000
+# What numpy 1 can hold; a convolution has five axes at most.
+MOST_AXES = 32
+_AGAIN = "save it again with np.save"
+
+
+class Header(NamedTuple):
+    """What a .npy promises: `size` bytes of elements from byte `offset` on."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: DType
+    big_endian: bool
+    offset: int
+
+    @property
+    def size(self) -> int:
+        """The bytes of its elements, exactly."""
+        return total(self.shape) * self.dtype.itemsize
+
+
+def read_header(stream: IO[bytes], where: str) -> Header:
+    """The header at the stream's start, leaving the stream at the elements.
+
+    `where` (the role and the file) opens every message.  Raises ConvdiffError for a header that is cut short,
+    malformed, of another version, or of an array that cannot be taken.
+    """
+    start = stream.read(8)
+    if not start.startswith(MAGIC[: len(start)]):
+        raise ConvdiffError(f"{where}: found bytes that are no .npy, expected its magic {MAGIC!r}; {_AGAIN}")
+    if len(start) < 8:
+        raise ConvdiffError(f"{where}: found {len(start)} bytes, expected a whole .npy header; the file is cut short: {_AGAIN}")
+    if start[6] not in (1, 2, 3):
+        raise ConvdiffError(f"{where}: found .npy version {start[6]}.{start[7]}, expected 1 to 3; {_AGAIN}")
+    width = 2 if start[6] == 1 else 4
+    field = stream.read(width)
+    length = int.from_bytes(field, "little")
+    if len(field) == width and length > LONGEST:
+        raise ConvdiffError(
+            f"{where}: found a header of {length:,} bytes, expected at most {LONGEST:,}; the file is damaged or holds records: {_AGAIN}"
+        )
+    text = stream.read(length)
+    if len(field) < width or len(text) < length:
+        raise ConvdiffError(
+            f"{where}: found {len(text)} bytes of the .npy header, expected {length}; the file is cut short: {_AGAIN}"
+        )
+    fields = _literal(text.decode("utf-8" if start[6] == 3 else "latin1", "replace"), where)
+    return _checked(fields, 8 + width + length, where)
+
+
+def _literal(text: str, where: str) -> dict[str, Any]:
+    """The header's dict; Python 2 wrote its longs as 10L."""
+    found: object = None
+    for candidate in (text, re.sub(r"(?<=\d)L\b", "", text)):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = ast.literal_eval(candidate.strip())
+            break
+        except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+            continue
+    if not isinstance(found, dict):
+        raise ConvdiffError(
+            f"{where}: found a malformed .npy header, {short(text.strip())}, expected a dict with descr, fortran_order and shape; {_AGAIN}"
+        )
+    if set(found) != KEYS:
+        names = ", ".join(sorted(short(name) for name in list(found)[:5])) or "no keys"
+        raise ConvdiffError(f"{where}: found a malformed .npy header with {names}, expected descr, fortran_order and shape; {_AGAIN}")
+    return found
+
+
+def _checked(fields: dict[str, Any], offset: int, where: str) -> Header:
+    shape, fortran, descr = fields["shape"], fields["fortran_order"], fields["descr"]
+    if not isinstance(shape, tuple) or any(type(size) is not int or not 0 <= size < 2**63 for size in shape):
+        raise ConvdiffError(f"{where}: found the shape {short(shape)} in the .npy header, expected a tuple of whole numbers; {_AGAIN}")
+    if not isinstance(fortran, bool):
+        raise ConvdiffError(f"{where}: found fortran_order {short(fortran)} in the .npy header, expected True or False; {_AGAIN}")
+    dtype = from_descr(descr)
+    if isinstance(dtype, str):
+        raise ConvdiffError(f"{where}: {dtype}")
+    check_shape(shape, where)
+    return Header(shape, fortran, dtype, str(descr).startswith(">"), offset)
+
+
+def check_shape(shape: tuple[int, ...], where: str) -> None:
+    """ConvdiffError where an array of this shape is none for a convolution: no axes, too many, or one of size 0."""
+    if not shape:
+        raise ConvdiffError(f"{where}: found a single number (shape ()), expected an array with axes; reshape it, e.g. array.reshape(1)")
+    if len(shape) > MOST_AXES:
+        raise ConvdiffError(f"{where}: found {len(shape)} axes, expected at most 5 (batch, channels, three of space); reshape it")
+    if 0 in shape:
+        raise ConvdiffError(
+            f"{where}: found no elements, axis {shape.index(0)} of shape {shape_text(shape)} has size 0, expected at least 1 along every "
+            "axis; look at the code that saved it"
+        )
+
+
+def short_of(where: str, header: Header, held: int) -> str:
+    """The message for a file that holds fewer bytes of elements than its header promises."""
+    promised = f"{header.size:,}" if header.size < 10**18 else "over 10**18"
+    return (
+        f"{where}: found {held:,} bytes of elements, expected {promised} for shape {shape_text(header.shape)} of {header.dtype.name}; "
+        f"the file is cut short or was still being written: {_AGAIN}"
+    )
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """The shape, cut where its numbers are absurd."""
+    return short(shape)

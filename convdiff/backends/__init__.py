@@ -1,0 +1,65 @@
+"""The frameworks convdiff can ask, one visible row each, and the environments and worker processes they run in.
+
+A backend is a framework and an interpreter that can import it.  `convdiff` itself imports none of them: each runs in a
+worker process (`worker.py`), with the adapter that knows it (`adapters/NAME_adapter.py`).  A new backend is a row here, an
+adapter there and a dialect.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from convdiff.backends.describing import Description
+
+
+class Backend(NamedTuple):
+    """One row: what to import, in which order to start it, and how to build an environment for it.
+
+    `module` is also what the adapter imports.  `seconds` is a typical import time: the slowest is started first.
+    `steps` are the arguments of one `pip install` after another; `pythons` the first and last minor version of Python 3
+    that these pins install on.
+    """
+
+    name: str
+    module: str
+    seconds: float
+    steps: tuple[tuple[str, ...], ...]
+    pythons: tuple[int, int]
+
+
+# Theano-PyMC builds from source: its setup needs distutils as setuptools below 60 has it, and numpy before 1.24 (np.bool).
+# Hence no build isolation, and Python 3.11 at most.  SciPy gets a bound because newer ones leave numpy 1.23.
+BACKENDS = (
+    Backend("numpy", "numpy", 0.1, (), (7, 99)),
+    Backend("torch", "torch", 1.4, (("torch==2.13.0", "numpy"),), (10, 14)),
+    Backend("tensorflow", "tensorflow", 3.3, (("tensorflow-cpu>=2.21,<2.22",),), (10, 13)),
+    Backend("jax", "jax", 0.6, (("jax==0.10.2",),), (11, 14)),
+    Backend(
+        "theano", "theano", 0.5,
+        (
+            ("setuptools<60", "wheel", "numpy==1.23.5"),
+            ("--no-build-isolation", "theano-pymc==1.1.2", "numpy==1.23.5", "scipy<1.16"),
+        ),
+        (9, 11),
+    ),
+)
+NAMES = tuple(row.name for row in BACKENDS)
+
+
+def backend(name: str) -> Backend:
+    """The row of an environment's name: that of `torch` for `torch` and for `torch@1.13`.  ConvdiffError if there is none."""
+    base = name.partition("@")[0]
+    for row in BACKENDS:
+        if row.name == base:
+            return row
+    from convdiff.errors import one_of
+
+    raise one_of("backend", name, NAMES)
+
+
+def describe() -> list[Description]:
+    """Start every environment's worker once and tell what it says; in the order of NAMES."""
+    from convdiff.backends.describing import describe
+
+    return describe()

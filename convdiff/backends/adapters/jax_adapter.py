@@ -1,0 +1,41 @@
+"""JAX in a worker."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+IMPORT = "jax"
+
+OPTIONS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_disable_jit", "jax_numpy_dtype_promotion", "jax_debug_nans")
+
+
+def names(jax: Any) -> dict[str, Any]:
+    """jax, jnp and lax."""
+    import importlib
+
+    return {"jax": jax, "jnp": importlib.import_module("jax.numpy"), "lax": importlib.import_module("jax.lax")}
+
+
+def devices(jax: Any) -> list[str]:
+    """Its default devices; asking sets up the runtime, so that the first job need not."""
+    return ["%s:%d %s" % (d.platform, d.id, d.device_kind) if d.platform != "cpu" else "cpu" for d in jax.devices()]
+
+
+def to_numpy(jax: Any, value: Any) -> Any:
+    """Any array of JAX's, once it is computed.  bfloat16 is widened by the worker."""
+    import numpy
+
+    ours = isinstance(value, jax.Array) if hasattr(jax, "Array") else hasattr(value, "block_until_ready")
+    return numpy.asarray(value) if ours else None
+
+
+def settings(jax: Any) -> Callable[[], object]:
+    """The options that change types, precision or tracing."""
+    kept = {name: getattr(jax.config, name) for name in OPTIONS if hasattr(jax.config, name)}
+
+    def restore() -> None:
+        for name, value in kept.items():
+            if getattr(jax.config, name) != value:
+                jax.config.update(name, value)
+
+    return restore

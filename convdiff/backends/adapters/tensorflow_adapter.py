@@ -1,0 +1,46 @@
+"""TensorFlow in a worker; versions 1 and 2."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+IMPORT = "tensorflow"
+
+
+def names(tf: Any) -> dict[str, Any]:
+    """tf; Keras is tf.keras, which loads when it is first used."""
+    return {"tf": tf, "tensorflow": tf}
+
+
+def devices(tf: Any) -> list[str]:
+    """Accelerators first, because that is where TensorFlow computes unless told otherwise."""
+    if not hasattr(tf.config, "list_physical_devices"):
+        return ["cpu"]
+    others = [device for device in tf.config.list_physical_devices() if device.device_type != "CPU"]
+    tf.zeros(())  # sets up the runtime, so that the first job need not
+    return [":".join(device.name.split(":")[-2:]).lower() for device in others] + ["cpu"]
+
+
+def to_numpy(tf: Any, value: Any) -> Any:
+    """An eager tensor or variable; a graph's (version 1) is evaluated."""
+    if not isinstance(value, (tf.Tensor, tf.Variable)):
+        return value.numpy() if type(value).__module__.startswith("keras") and hasattr(value, "numpy") else None
+    if hasattr(value, "numpy") and getattr(tf, "executing_eagerly", bool)():
+        return value.numpy()
+    with tf.compat.v1.Session(graph=value.graph) as session:
+        session.run(tf.compat.v1.global_variables_initializer())
+        return session.run(value)
+
+
+def settings(tf: Any) -> Callable[[], object]:
+    """TF32, and whether functions run eagerly."""
+    try:
+        tf32, eager = tf.config.experimental.tensor_float_32_execution_enabled(), tf.config.functions_run_eagerly()
+    except AttributeError:
+        return lambda: None
+
+    def restore() -> None:
+        tf.config.experimental.enable_tensor_float_32_execution(tf32)
+        tf.config.run_functions_eagerly(eager)
+
+    return restore

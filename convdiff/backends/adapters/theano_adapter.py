@@ -1,0 +1,37 @@
+"""Theano in a worker: Theano 1.0 and Theano-PyMC."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+IMPORT = "theano"
+
+
+def names(theano: Any) -> dict[str, Any]:
+    """theano and T, with T.nnet loaded."""
+    import importlib
+
+    importlib.import_module("theano.tensor.nnet")
+    return {"theano": theano, "T": importlib.import_module("theano.tensor")}
+
+
+def devices(theano: Any) -> list[str]:
+    """As configured."""
+    return [str(theano.config.device)]
+
+
+def to_numpy(theano: Any, value: Any) -> Any:
+    """A shared variable's value; any other variable is compiled and evaluated."""
+    if hasattr(value, "get_value"):
+        return value.get_value()
+    return value.eval() if hasattr(value, "owner") and hasattr(value, "eval") else None
+
+
+def settings(theano: Any) -> Callable[[], object]:
+    """The default type."""
+    kept = theano.config.floatX
+
+    def restore() -> None:
+        theano.config.floatX = kept
+
+    return restore

@@ -1,0 +1,111 @@
+"""torch in a worker.
+
+An adapter is the little that a worker has to know of its framework, and takes the imported framework as first argument:
+
+IMPORT            the module to import
+names(f)          the names, besides np, that code finds: those that the framework's users give it
+devices(f)        where it computes: the default first ("cpu", "cuda:0 NVIDIA H200")
+to_numpy(f, v)    a numpy array, or one with the name of the type it was widened from; None where v is not the framework's
+settings(f)       a function that puts back what a job may have set
+
+Syntax of Python 3.7, any version of the framework that its users still have.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+IMPORT = "torch"
+
+# What changes numbers, or the next job.  Not every version has all of them; torch 2.9 brought fp32_precision, beside which
+# reading allow_tf32 may raise.
+FLAGS = (
+    "backends.fp32_precision",
+    "backends.cuda.matmul.fp32_precision",
+    "backends.cudnn.fp32_precision",
+    "backends.cudnn.conv.fp32_precision",
+    "backends.mkldnn.fp32_precision",
+    "backends.mkldnn.conv.fp32_precision",
+    "backends.cuda.matmul.allow_tf32",
+    "backends.cuda.matmul.allow_fp16_reduced_precision_reduction",
+    "backends.cuda.matmul.allow_bf16_reduced_precision_reduction",
+    "backends.cudnn.allow_tf32",
+    "backends.cudnn.enabled",
+    "backends.cudnn.benchmark",
+    "backends.cudnn.deterministic",
+    "backends.mkldnn.enabled",
+)
+CALLS = (
+    ("get_default_dtype", "set_default_dtype"),
+    ("is_grad_enabled", "set_grad_enabled"),
+    ("get_num_threads", "set_num_threads"),
+    ("get_float32_matmul_precision", "set_float32_matmul_precision"),
+    ("are_deterministic_algorithms_enabled", "use_deterministic_algorithms"),
+)
+
+
+def names(torch: Any) -> dict[str, Any]:
+    """torch, nn and F."""
+    return {"torch": torch, "nn": torch.nn, "F": torch.nn.functional}
+
+
+def devices(torch: Any) -> list[str]:
+    """The processor, and the accelerators code can move to."""
+    found = ["cpu"]
+    if torch.cuda.is_available():
+        found += ["cuda:%d %s" % (i, torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
+    if hasattr(torch.backends, "mps") and torch.backends.mps.is_available():
+        found.append("mps")
+    return found
+
+
+def to_numpy(torch: Any, value: Any) -> Any:
+    """Any tensor: with gradient, on a device, sparse, quantized, lazily conjugated."""
+    if not isinstance(value, torch.Tensor):
+        return None
+    tensor, stored = value.detach().cpu(), None
+    if tensor.layout != torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
+    if str(tensor.dtype).startswith(("torch.bfloat16", "torch.float8")):
+        tensor, stored = tensor.float(), str(tensor.dtype)[len("torch."):]
+    for lazy in ("resolve_conj", "resolve_neg"):
+        if hasattr(tensor, lazy):
+            tensor = getattr(tensor, lazy)()
+    return tensor.numpy() if stored is None else (tensor.numpy(), stored)
+
+
+def settings(torch: Any) -> Callable[[], object]:
+    """Flags that decide precision and algorithm, the default type, gradients, threads."""
+    flags = {name: read(torch, name) for name in FLAGS}
+    calls = [(getattr(torch, get), getattr(torch, put), getattr(torch, get)()) for get, put in CALLS if hasattr(torch, get)]
+
+    def restore() -> None:
+        for get, put, kept in calls:
+            if get() != kept:
+                put(kept)
+        for name, kept in flags.items():
+            if kept is not None and read(torch, name) != kept:
+                holder, _, last = name.rpartition(".")
+                try:
+                    setattr(walk(torch, holder), last, kept)
+                except (AttributeError, RuntimeError):
+                    pass  # read-only in this version
+
+    return restore
+
+
+def walk(torch: Any, dotted: str) -> Any:
+    """The object at the end of a dotted name."""
+    for part in dotted.split("."):
+        torch = getattr(torch, part)
+    return torch
+
+
+def read(torch: Any, dotted: str) -> Any:
+    """A flag's value; None where this version has no such flag or will not say."""
+    try:
+        return walk(torch, dotted)
+    except (AttributeError, RuntimeError):
+        return None

@@ -1,0 +1,83 @@
+"""The environments backends run in: which interpreter has which framework.
+
+In this order: what the user registered (`convdiff backends add`), what convdiff built (`convdiff backends install`), else the
+running interpreter where it has the framework.  numpy always runs in the running interpreter.  A framework is never imported
+here: whether it is there is asked of the import system only.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from convdiff.backends import NAMES, backend
+from convdiff.backends.install import built_python, install
+from convdiff.backends.registered import add, read, remove
+from convdiff.errors import one_of
+
+__all__ = ["Environment", "add", "all_environments", "find", "install", "remove"]
+
+Origin = Literal["registered", "installed", "running", "none"]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where a backend runs: `python` is the interpreter, `backend` one of NAMES, `name` that or `torch@1.13`.
+
+    `reason` says why it cannot run, and what to do, where that is known before trying.
+    """
+
+    name: str
+    backend: str
+    python: Path
+    origin: Origin
+    reason: str | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Nothing is known to be in the way."""
+        return self.reason is None
+
+
+def find(name: str) -> Environment:
+    """The environment of that name; with a reason where it is not installed.  ConvdiffError for a name that is none."""
+    row = backend(name)
+    registered = read()
+    if name in registered:
+        python = Path(registered[name])
+        reason = None if os.access(python, os.X_OK) else (
+            f"its registered interpreter {python} is gone; `convdiff backends add {name} PYTHON` or `convdiff backends remove {name}`"
+        )
+        return Environment(name, row.name, python, "registered", reason)
+    if name != row.name:
+        raise one_of("backend", name, {*NAMES, *registered})
+    running = Path(sys.executable)
+    if name == "numpy":
+        return Environment(name, name, running, "running")
+    built = built_python(name)
+    if built is not None:
+        return Environment(name, name, built, "installed")
+    if has_module(row.module):
+        return Environment(name, name, running, "running")
+    return Environment(name, name, running, "none", f"{name} is not installed; `convdiff backends install {name}` provides it")
+
+
+def all_environments() -> list[Environment]:
+    """Every backend, usable or not, and after each the registered variants of it (`torch@1.13`)."""
+    variants = sorted(name for name in read() if "@" in name)
+    return [find(name) for base in NAMES for name in (base, *(v for v in variants if v.partition("@")[0] == base))]
+
+
+def has_module(module: str) -> bool:
+    """Whether the running interpreter could import it, in a worker: not from the current folder, nor a bare folder's name."""
+    here = {"", str(Path.cwd())}
+    path = [entry for entry in sys.path if entry not in here]
+    for finder in sys.meta_path:
+        spec: importlib.machinery.ModuleSpec | None = getattr(finder, "find_spec", lambda *_: None)(module, path)
+        if spec is not None:
+            return spec.origin is not None
+    return False

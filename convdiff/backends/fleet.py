@@ -1,0 +1,215 @@
+"""Worker processes for several environments: started together, slowest first, and reused for every case.
+
+Importing this module costs little (no numpy, no rich), so that workers can import their frameworks while the host still imports its
+own.  Whatever happens to a worker costs the job it was at, as an `Answer` that says so, and nothing else.  Nothing is left behind:
+workers die with the host in the kernel (worker.py), and on SIGTERM or SIGHUP the host unwinds so that the folder goes too.
+"""
+
+from __future__ import annotations
+
+import re
+import selectors
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from convdiff.backends import backend
+from convdiff.backends.environments import Environment
+from convdiff.backends.station import Hello, Outcome, Station
+
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+
+    from convdiff.case import Answer, Call, Stored
+
+IMPORT_TIMEOUT = 180.0  # seconds; a cold network disk takes its time
+TICK = 0.1  # seconds between looks at processes whose pipes are silent
+NOT_DETERMINISTIC = "not deterministic"  # an Answer's message begins with it where repeated runs differed
+
+Mode = Literal["body", "expression", "function"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Code to run in a backend's environment (its name): a dialect's text ("body") or a user's call.
+
+    `repeat` runs it that many times; `display_code` is what reports show instead of `code`, and `path` how it computes
+    ("cpu/onednn"; None: the device that its worker names).
+    """
+
+    name: str
+    kind: Literal["backend", "call"]
+    backend: str
+    code: str
+    mode: Mode
+    aligned: tuple[str, ...] = ()
+    repeat: int = 1
+    display_code: str | None = None
+    path: str | None = None
+
+
+def call_job(call: Call, repeat: int = 1) -> Job:
+    """The job for a --call: `path.py:function` or an expression."""
+    function = re.fullmatch(r"\s*.+\.py:\w+\s*", call.code) is not None
+    return Job(call.name, "call", call.backend, call.code, "function" if function else "expression", repeat=repeat)
+
+
+class Fleet:
+    """The workers of some environments; a context manager.
+
+    An exception in the host, Ctrl-C, SIGTERM or leaving the `with` ends every worker and deletes the fleet's folder.
+    """
+
+    def __init__(self, environments: Sequence[Environment], *, timeout: float = 60.0, import_timeout: float = IMPORT_TIMEOUT) -> None:
+        self._stations = {
+            environment.name: Station(environment, timeout, import_timeout)
+            for environment in sorted(environments, key=lambda e: -backend(e.backend).seconds)
+        }
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._handlers: dict[signal.Signals, Any] = {}
+        self._jobs: dict[int, Job] = {}
+        self._count = 0
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start every worker that can be started, all at once, and return without waiting."""
+        self._open()
+        for station in self._stations.values():
+            self._start(station)
+
+    def run(self, jobs: Sequence[Job], arrays: Mapping[str, Stored]) -> Iterator[Answer]:
+        """Hand the jobs over now; iterate to get their answers as they come, in any order.
+
+        `arrays` are "input", "kernel" and perhaps "bias".  Jobs of one environment run one after another, a backend's own
+        before the calls.  A fleet runs one set of jobs at a time: what an earlier iterator has not given yet is dropped.
+        Raises KeyError for a job whose backend is not an environment of this fleet.
+        """
+        from convdiff.backends.exchange import hand_over
+
+        folder = self._open()
+        self._abandon()
+        self._count += 1
+        paths = {
+            name: str(hand_over(stored, folder / f"{self._count}-{name}.npy")) for name, stored in arrays.items()
+        }
+        for job in sorted(jobs, key=lambda job: job.kind == "call"):
+            self._count += 1
+            self._jobs[self._count] = job
+            station = self._stations[job.backend]
+            self._start(station)
+            station.hand_over({
+                "id": self._count, "name": job.name, "mode": job.mode, "code": job.code, "repeat": job.repeat,
+                "out": str(folder / f"{self._count}.npy"), "arrays": paths,
+            })
+        return self._answers(paths)
+
+    def wait(self) -> dict[str, Hello | str]:
+        """Wait until every worker is ready or known not to be; by environment, its hello or why it cannot run."""
+        self.start()
+        while any(station.reason is None and station.hello is None for station in self._stations.values()):
+            self._attend()
+        return {name: station.hello or str(station.reason) for name, station in self._stations.items()}
+
+    def hello(self, name: str) -> Hello | None:
+        """What that environment's worker said when it was ready; None if it has not (yet)."""
+        return self._stations[name].hello
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the workers that run."""
+        return [station.process.pid for station in self._stations.values() if station.process is not None]
+
+    def close(self) -> None:
+        """End every worker and delete the folder.  Arrays that were answered stay valid."""
+        for station in self._stations.values():
+            station.close()
+        self._jobs.clear()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers.clear()
+
+    def _open(self) -> Path:
+        """The folder for logs and arrays, which first use makes; from then on termination unwinds the host."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="convdiff-", ignore_cleanup_errors=True)
+            if threading.current_thread() is threading.main_thread():
+                for number in (signal.SIGTERM, signal.SIGHUP):
+                    if signal.getsignal(number) is signal.SIG_DFL:
+                        self._handlers[number] = signal.signal(number, _unwind)
+        return Path(self._folder.name)
+
+    def _start(self, station: Station) -> None:
+        station.start(self._open() / f"{station.environment.name}.log")
+
+    def _abandon(self) -> None:
+        self._jobs.clear()
+        for station in self._stations.values():
+            station.abandon()
+
+    def _answers(self, paths: Mapping[str, str]) -> Iterator[Answer]:
+        mine = set(self._jobs)
+        try:
+            while mine & set(self._jobs):
+                for outcome in self._attend():
+                    yield self._answer(self._jobs.pop(outcome.id), outcome)
+        finally:
+            if mine & set(self._jobs):
+                self._abandon()
+            for path in map(Path, paths.values()):
+                if self._folder is not None and path.parent == Path(self._folder.name):
+                    path.unlink(missing_ok=True)
+
+    def _attend(self) -> list[Outcome]:
+        """Wait for news from any worker, a moment at most; what became of jobs."""
+        with selectors.DefaultSelector() as selector:
+            now = time.monotonic()
+            pause = TICK
+            for station in self._stations.values():
+                if station.process is None and station.reason is not None and station.waiting:
+                    pause = 0.0
+                elif station.process is not None and station.waiting:
+                    selector.register(station.process.answers, selectors.EVENT_READ)
+                    pause = min(pause, max(0.0, station.deadline - now))
+            selector.select(pause)
+        return [outcome for station in self._stations.values() for outcome in station.attend() if outcome.id in self._jobs]
+
+    def _answer(self, job: Job, outcome: Outcome) -> Answer:
+        from convdiff.backends.exchange import take_back
+        from convdiff.case import Answer
+
+        station = self._stations[job.backend]
+        hello, status, message, output, said = station.hello, outcome.status, outcome.message, None, outcome.answer or {}
+        if status == "ok":
+            try:
+                output = take_back(Path(str(self._folder and self._folder.name)) / f"{outcome.id}.npy")
+            except (OSError, ValueError) as error:
+                status, message = "failed", f"its result cannot be read: {error}"
+            if said["changed"]:
+                message = (
+                    f"{NOT_DETERMINISTIC}: {said['changed']} of {said['runs'] - 1} further runs differ from the first, "
+                    f"by up to {said['apart']:.3g}"
+                )
+        return Answer(
+            name=job.name, kind=job.kind, status=status, backend=job.backend, version=hello.version if hello else None,
+            path=job.path or (hello.devices[0].split(":")[0] if hello and hello.devices else None), message=message,
+            seconds=said.get("seconds"), code=job.display_code or job.code, aligned=job.aligned, output=output,
+            stored=said.get("stored"),
+        )
+
+
+def _unwind(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

@@ -1,0 +1,352 @@
+"""The worker: a process that runs convolution code in one framework, for a host that speaks this protocol with it.
+
+This file stands alone: syntax of Python 3.7, standard library, numpy and one framework, nothing of convdiff, so that any
+interpreter can run it.  Launched as
+
+    INTERPRETER -u worker.py ADAPTER JOBS ANSWERS LIFE
+
+ADAPTER is the path of the file that knows the framework (adapters/torch_adapter.py says what such a file holds).  JOBS, ANSWERS
+and LIFE are the numbers of inherited pipe descriptors.  Standard output and error are the host's to keep as a log; nothing on
+them is part of the protocol, so code may print what it likes.  Messages are JSON objects, one a line.
+
+1. The worker imports the framework at once and says on ANSWERS
+
+       {"status": "ready", "version": "2.13.0", "python": "3.11.7", "numpy": "2.4.6", "seconds": 1.4, "devices": ["cpu"]}
+       {"status": "unavailable", "message": "ModuleNotFoundError: No module named 'torch'", "python": "3.11.7"}
+
+   and in the second case exits.
+
+2. The host writes jobs on JOBS, also before that, as many as it likes.  They are run one after another:
+
+       {"id": 1, "name": "torch", "mode": "body", "code": "output = ...", "repeat": 1, "out": "/tmp/x/1.npy",
+        "arrays": {"input": "/data/x.npy", "kernel": "/data/w.npy", "bias": "/data/b.npy"}}
+
+   "body"         a text that leaves its result in the name `output`
+   "expression"   an expression, its value is the result
+   "function"     "path.py:function", called with (input, kernel[, bias]); the file's folder is put on sys.path
+
+   Texts find the names input, kernel, bias (None without one), np and the adapter's (torch and F, say).  Every run gets
+   arrays of its own: writable, mapped copy-on-write, so that writing to them changes no file and no later run.
+   Settings of the framework that a job changes are put back after it, and so is the working directory.
+
+3. A line "\\x1e1" (the job's id) on standard error marks where its own output begins in the log.  The worker answers
+
+       {"id": 1, "status": "ok", "seconds": 0.01, "stored": "float32", "runs": 1, "changed": 0, "apart": 0.0}
+       {"id": 1, "status": "failed", "message": "RuntimeError: ...", "where": ["line 3: y = F.conv2d(x, w)"]}
+
+   and has then written the result to `out`, a .npy of numbers in native byte order; types that .npy lacks are widened to
+   float32, `stored` is what they were ("bfloat16").  `seconds` is the fastest of the runs.  `changed` is how many of the runs after
+   the first answered differently from it, and `apart` by how much at most.
+
+The worker ignores SIGINT (Ctrl-C is the host's to handle).  It ends when the host does, however that ends: LIFE carries no data,
+and its closing kills the worker's process group in the kernel (Linux), even while a job holds the interpreter lock; elsewhere a
+thread sees JOBS close.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import fcntl
+import importlib
+import importlib.util
+import json
+import linecache
+import os
+import platform
+import queue
+import re
+import select
+import signal
+import sys
+import threading
+import time
+import traceback
+import types
+from typing import Any, Callable
+
+CLOSED = 97  # exit status: a job has closed the descriptors of the protocol
+WIDTH = 400  # characters of an exception's message that are passed on
+
+
+class Complaint(Exception):
+    """Something is wrong with the user's code; the text says it all, without an exception's type."""
+
+
+def main(argv: list[str]) -> None:
+    """Serve until the host goes away."""
+    adapter_path, jobs, answers, life = argv[1], int(argv[2]), int(argv[3]), int(argv[4])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for fd in (jobs, answers, life):
+        os.set_inheritable(fd, False)
+    die_with_host(life)
+    faulthandler.enable()
+    inbox: queue.Queue[bytes] = queue.Queue()
+    threading.Thread(target=read_jobs, args=(jobs, inbox), daemon=True).start()
+    worker = Worker(adapter_path)
+    hello = worker.start()
+    send(answers, hello)
+    if hello["status"] != "ready":
+        os._exit(1)
+    home, process = os.getcwd(), os.getpid()
+    while True:
+        job = json.loads(inbox.get().decode())
+        mark(job["id"])
+        answer = dict(worker.answer(job), id=job["id"])
+        if os.getpid() != process:  # a job forked and its child came back here: the parent answers
+            os._exit(0)
+        send(answers, answer)
+        os.chdir(home)
+
+
+def die_with_host(life: int) -> None:
+    """Have the kernel kill this process group when the host's end of LIFE closes; a signal that no code can block."""
+    if hasattr(fcntl, "F_SETSIG") and os.getpgrp() == os.getpid():
+        fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpid())
+        fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
+        poll = select.poll()
+        poll.register(life, 0)
+        if poll.poll(0):  # the host was gone before this was armed
+            os._exit(0)
+
+
+def read_jobs(fd: int, inbox: queue.Queue[bytes]) -> None:
+    """Pass lines on to the main thread, and end the process at the end of the file: the host is gone."""
+    try:
+        with os.fdopen(fd, "rb") as lines:
+            for line in lines:
+                inbox.put(line)
+    except OSError:
+        os._exit(CLOSED)
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)
+
+
+def send(fd: int, message: dict[str, Any]) -> None:
+    """Write one message, whole."""
+    data = json.dumps(message).encode() + b"\n"
+    try:
+        while data:
+            data = data[os.write(fd, data):]
+    except OSError:
+        os._exit(CLOSED)
+
+
+def mark(number: int) -> None:
+    """Begin a job's part of the log."""
+    try:
+        sys.stdout.flush()
+        os.write(2, ("\n\x1e%d\n" % number).encode())
+    except (OSError, ValueError, AttributeError):
+        pass  # a job closed them; there is no log from here on
+
+
+class Worker:
+    """The framework, its adapter, and how to run a job with them."""
+
+    def __init__(self, adapter_path: str) -> None:
+        self.adapter: Any = load_file(adapter_path, "convdiff_adapter")
+        self.framework: Any = None
+        self.numpy: Any = None
+        self.restore: Any = None
+
+    def start(self) -> dict[str, Any]:
+        """Import the framework; returns the hello message.
+
+        Neither this file's folder nor the current one may offer a torch.py of its own, so the first leaves sys.path for good.
+        The current one can only be there through PYTHONPATH: it goes behind everything else once the framework is there.
+        """
+        own, current = os.path.dirname(os.path.abspath(__file__)), os.path.abspath(os.getcwd())
+        aside = [entry for entry in sys.path if os.path.abspath(entry) == current]
+        sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) not in (own, current)]
+        sys.argv[:] = ["convdiff"]
+        hello = {"status": "ready", "python": platform.python_version(), "numpy": None}
+        begin = time.perf_counter()
+        try:
+            self.numpy = importlib.import_module("numpy")
+            hello["numpy"] = self.numpy.__version__
+            self.framework = importlib.import_module(self.adapter.IMPORT)
+            self.names = dict(self.adapter.names(self.framework), np=self.numpy)
+            hello["version"] = str(self.framework.__version__)
+            hello["devices"] = self.adapter.devices(self.framework)
+            self.restore = self.adapter.settings(self.framework)
+        except BaseException as error:
+            hello.update(status="unavailable", message=first_line(error))
+        hello["seconds"] = time.perf_counter() - begin
+        sys.path += [entry for entry in aside if current != own]
+        return hello
+
+    def answer(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Run one job; whatever happens in Python becomes an answer."""
+        own_files = {"<%s>" % job["name"]}
+        try:
+            run = self.prepare(job, own_files)
+            return self.measure(run, job)
+        except BaseException as error:
+            return {"status": "failed", "message": first_line(error), "where": where(error, own_files)}
+        finally:
+            try:
+                self.restore()
+            except Exception:
+                pass  # a setting that cannot be put back costs later jobs less than this worker would
+
+    def prepare(self, job: dict[str, Any], own_files: set[str]) -> Callable[[], Any]:
+        """A function of no arguments that runs the job's code once, on arrays of its own, and returns its result."""
+        code, file, mode = job["code"], "<%s>" % job["name"], job["mode"]
+        if mode == "function":
+            function = load_function(code, own_files)
+
+            def call() -> Any:
+                arrays = self.load(job["arrays"])
+                return function(*[arrays[name] for name in ("input", "kernel", "bias") if arrays[name] is not None])
+
+            return call
+        linecache.cache[file] = (len(code), None, code.splitlines(True), file)
+        compiled = compile(code.strip() if mode == "expression" else code, file, "eval" if mode == "expression" else "exec")
+
+        def execute() -> Any:
+            space = dict(self.names, __name__="__convdiff__", **self.load(job["arrays"]))
+            if mode == "expression":
+                return eval(compiled, space)
+            exec(compiled, space)
+            if "output" not in space:
+                raise Complaint("the code leaves nothing in the name `output`")
+            return space["output"]
+
+        return execute
+
+    def load(self, paths: dict[str, str]) -> dict[str, Any]:
+        """The arrays of a job, by name; an absent bias is None."""
+        arrays: dict[str, Any] = {"bias": None}
+        for name, path in paths.items():
+            arrays[name] = self.numpy.asarray(self.numpy.load(path, mmap_mode="c"))
+        return arrays
+
+    def measure(self, run: Callable[[], Any], job: dict[str, Any]) -> dict[str, Any]:
+        """Run, convert, compare the runs, save the first result."""
+        first: Any = None
+        seconds: list[float] = []
+        changed, apart = 0, 0.0
+        for _ in range(job["repeat"]):
+            begin = time.perf_counter()
+            array, stored = self.to_array(run())
+            seconds.append(time.perf_counter() - begin)
+            if first is None:
+                first, first_stored = array.copy() if job["repeat"] > 1 else array, stored
+            elif array.shape != first.shape or array.tobytes() != first.tobytes():
+                changed += 1
+                apart = max(apart, self.distance(array, first))
+        with open(job["out"], "wb") as out:
+            self.numpy.save(out, first)
+        return {
+            "status": "ok", "seconds": min(seconds), "stored": first_stored, "runs": len(seconds), "changed": changed,
+            "apart": apart,
+        }
+
+    def distance(self, array: Any, other: Any) -> float:
+        """The largest difference, as far as it is a number."""
+        if array.shape != other.shape:
+            return float("inf")
+        with self.numpy.errstate(all="ignore"):
+            gaps = self.numpy.abs(array.astype("float64") - other.astype("float64"))
+        gaps = gaps[self.numpy.isfinite(gaps)]
+        return float(gaps.max()) if gaps.size else 0.0
+
+    def to_array(self, value: Any) -> tuple[Any, str]:
+        """A numpy array of numbers in native order, and the name of the type it was; Complaint for anything else."""
+        np = self.numpy
+        array, stored = self.adapter.to_numpy(self.framework, value), None
+        if array is None:
+            array = self.from_sequence(value) if isinstance(value, (list, tuple)) else value
+        if isinstance(array, tuple):
+            array, stored = array
+        try:
+            array = np.asarray(array)
+        except Exception as error:
+            raise Complaint("the result is a %s that numpy makes no array of: %s" % (type(value).__name__, first_line(error)))
+        if array.dtype.name.startswith(("bfloat16", "float8")):  # ml_dtypes; .npy cannot say these
+            array, stored = array.astype(np.float32), array.dtype.name
+        if array.dtype.kind == "c":
+            raise Complaint("the result is complex, expected real numbers: take its .real")
+        if array.dtype.kind not in "biuf":
+            shown = "" if value is None else ": %.60r" % (value,)
+            raise Complaint("the result is a %s, expected an array of numbers%s" % (type(value).__name__, shown))
+        stored = stored or array.dtype.name
+        return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C"), stored
+
+    def from_sequence(self, value: Any) -> list[Any]:
+        """A list as it is, unless it holds tensors: those are converted one by one."""
+        leaf = value
+        while isinstance(leaf, (list, tuple)) and len(leaf):
+            leaf = leaf[0]
+        if isinstance(leaf, (list, tuple)) or self.adapter.to_numpy(self.framework, leaf) is None:
+            return list(value)
+        return [self.to_array(item)[0] for item in value]
+
+
+def load_file(path: str, name: str) -> types.ModuleType:
+    """A module of that name from a file, compiled here so that no __pycache__ appears beside it."""
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, None, origin=path))
+    module.__file__ = path
+    with open(path, "rb") as source:
+        code = compile(source.read(), path, "exec")
+    sys.modules[name] = module
+    exec(code, module.__dict__)
+    return module
+
+
+def load_function(code: str, own_files: set[str]) -> Callable[..., Any]:
+    """The function that "path.py:function" names.  The file's name is added to `own_files` for tracebacks."""
+    path, _, name = code.strip().rpartition(":")
+    full = os.path.abspath(os.path.expanduser(path))
+    if not os.path.isfile(full):
+        raise Complaint("%s: no such file (looked for %s)" % (path, full))
+    folder = os.path.dirname(full)
+    if folder in sys.path:
+        sys.path.remove(folder)
+    sys.path.insert(0, folder)
+    own_files.add(full)
+    linecache.checkcache(full)
+    module = load_file(full, "convdiff_call_" + re.sub(r"\W", "_", os.path.basename(path)))
+    function = getattr(module, name, None)
+    if not callable(function):
+        known = sorted(
+            key for key, value in vars(module).items() if callable(value) and getattr(value, "__module__", None) == module.__name__
+        )
+        raise Complaint("%s: it has no function %s; it has %s" % (path, name, ", ".join(known) or "none"))
+    return function
+
+
+def first_line(error: BaseException) -> str:
+    """An exception's type and the line of its message that says most, without a framework's decorations."""
+    if isinstance(error, Complaint):
+        return str(error)
+    kind = type(error).__name__
+    if isinstance(error, SyntaxError):
+        return "%s: %s" % (kind, error.msg)
+    if isinstance(error, SystemExit):
+        return "SystemExit: the code ended itself (sys.exit)"
+    lines = [line.strip() for line in re.sub(r"\{\{.*?\}\}", "", str(error)).splitlines() if line.strip()]
+    text = " ".join(lines[:2]) if lines and lines[0].endswith(":") else lines[0] if lines else ""
+    text = re.sub(r"\s*\[Op:\w+\].*$", "", text)
+    return (kind + ": " + text)[:WIDTH] if text else kind
+
+
+def where(error: BaseException, own_files: set[str]) -> list[str]:
+    """The user's own lines that led to the exception, innermost last; at most three."""
+    if isinstance(error, SyntaxError):
+        name = "" if error.filename is None or error.filename.startswith("<") else os.path.basename(error.filename) + " "
+        return ["%sline %s: %s" % (name, error.lineno, (error.text or "").strip())]
+    found = []
+    folders = {os.path.dirname(name) for name in own_files if os.path.isabs(name)}
+    for frame in traceback.extract_tb(error.__traceback__):
+        if frame.filename in own_files or os.path.dirname(frame.filename) in folders:
+            name = "" if frame.filename.startswith("<") else os.path.basename(frame.filename) + " "
+            inside = "" if frame.name.startswith("<") else ", in %s" % frame.name
+            found.append("%sline %s%s: %s" % (name, frame.lineno, inside, frame.line or ""))
+    return [line[:WIDTH] for line in found[-3:]]
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -1,0 +1,139 @@
+"""The verdict by error bound: what rounding may do to each element, and whether that is all that happened.
+
+An element is measured in units of u S: u the unit roundoff of the type that was computed in, S = |input| corr |kernel|
++ |bias|.  A sum of n products, in any order, with or without fused multiply-adds, is off by at most n u S / (1 - n u)
+(Higham, Accuracy and Stability of Numerical Algorithms, ch. 3), and by half an ulp more where the output is stored in a
+narrower type.  Numbers too small for the type's normal range may be flushed to zero by some hardware; that is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from convdiff.case import ErrorStats
+from convdiff.layout import Array
+from convdiff.precision import LARGEST, TINY, UNIT, half_ulp, width
+from convdiff.reference import Truth
+
+# Elements compared at once: temporaries stay small beside any array worth the name.
+CHUNK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What an output may be off by: computed in `dtype` from `terms` products, stored as `stored`.
+
+    `reach` is 1 + max|input| + max|kernel|, what an operand flushed to zero is multiplied by at most.
+    """
+
+    dtype: str
+    stored: str
+    terms: int
+    reach: float = 3.0
+    extra: float = 0.0
+
+    @property
+    def unit(self) -> float:
+        """The unit roundoff of the type computed in."""
+        return UNIT[self.dtype]
+
+    @property
+    def bound(self) -> float:
+        """Units an element may be off by.  The float64 reference rounds as much itself, so there it is doubled."""
+        steps = self.terms * self.unit
+        gamma = self.terms / (1 - steps) if steps < 0.5 else 2.0 * self.terms
+        return gamma * (2 if self.dtype == "float64" else 1) + 1
+
+    @property
+    def floor(self) -> float:
+        """What underflow alone may cost an element, in its own unit."""
+        return self.terms * TINY[self.dtype] * (self.reach if self.dtype != "float16" else 1.0) + TINY.get(self.stored, 0.0)
+
+    def excess(self, obtained: Array, reference: Array, scale: Array) -> Array:
+        """Units of u S that each element is off by, beyond what storing and underflow explain; NaN never.
+
+        Non-finite elements are 0 where they agree in kind or where the type overflows, infinite elsewhere.
+        """
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            error = np.abs(obtained.astype(np.float64) - reference)
+            if width(self.stored) < width(self.dtype):
+                error = error - half_ulp(reference, self.stored)
+            error = error - self.extra
+            units = np.where(error <= self.floor, 0.0, error / (self.unit * scale.astype(np.float64)))
+        strange = ~np.isfinite(units)
+        if strange.any():
+            units[strange] = self._strange(obtained[strange], reference[strange], scale[strange], units[strange])
+        return units
+
+    def _strange(self, obtained: Array, reference: Array, scale: Array, units: Array) -> Array:
+        largest = min(LARGEST[self.dtype], LARGEST.get(self.stored, np.inf))
+        with np.errstate(invalid="ignore"):
+            same = (np.isnan(obtained) & np.isnan(reference)) | (obtained == reference)
+            overflow = ~np.isfinite(obtained) & ~(scale < largest * 0.999)
+        left: Array = np.where(same | overflow, 0.0, np.where(np.isnan(units), np.inf, units))
+        return left
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An output held against the truth: the contract's error numbers, and whether rounding explains every element."""
+
+    stats: ErrorStats
+    identical: bool
+    within: bool
+    mean_square: float
+
+
+def compare(obtained: Array, truth: Truth, rounding: Rounding) -> Comparison:
+    """Hold `obtained` against `truth` (both (N, C, *space), of one shape), in chunks of bounded memory."""
+    worst = (-1.0, 0.0, 0)
+    largest = 0.0
+    outside = 0
+    squares = 0.0
+    identical = True
+    for first, got, expected, scale in _chunks(obtained, truth):
+        units = rounding.excess(got, expected, scale)
+        with np.errstate(invalid="ignore", over="ignore"):
+            error = np.abs(got.astype(np.float64) - expected)
+            rounded = expected.astype(got.dtype) if got.dtype.kind == "f" else expected
+            equal = (got == rounded) | (np.isnan(got) & np.isnan(rounded)) if got.dtype.kind == "f" else got == rounded
+        finite = error[np.isfinite(error)]
+        largest = max(largest, float(finite.max(initial=0.0)))
+        identical = identical and bool(equal.all())
+        beyond = units > rounding.bound
+        outside += int(beyond.sum())
+        squares += float(np.square(np.minimum(units, 1e150)).sum())
+        at = int(units.argmax())
+        key = (float(units[at]), float(error[at]) if np.isfinite(error[at]) else np.inf, first + at)
+        if key[:2] > worst[:2]:
+            worst = key
+    place = tuple(int(i) for i in np.unravel_index(worst[2], obtained.shape))
+    stats = ErrorStats(
+        max_abs=largest, units=worst[0], terms=rounding.terms, differing=outside, elements=obtained.size,
+        worst=place, obtained=float(obtained[place]), reference=float(truth.output[place]),
+    )
+    return Comparison(stats, identical, outside == 0, squares / max(obtained.size, 1))
+
+
+def _chunks(obtained: Array, truth: Truth) -> Iterator[tuple[int, Array, Array, Array]]:
+    """Flat pieces of the three arrays, in the order of (N, C, *space)."""
+    rows = obtained.shape[0] * obtained.shape[1]
+    output, scale = (a.reshape(rows, -1) for a in truth)
+    length = output.shape[1]
+    if length >= CHUNK:
+        for row in range(rows):
+            flat = np.ascontiguousarray(obtained[divmod(row, obtained.shape[1])]).reshape(-1)
+            for start in range(0, length, CHUNK):
+                part = slice(start, start + CHUNK)
+                yield row * length + start, flat[part], output[row, part], scale[row, part]
+        return
+    step = max(1, CHUNK // length)
+    channels = obtained.shape[1]
+    for item in range(obtained.shape[0]):
+        for start in range(0, channels, step):
+            block = np.ascontiguousarray(obtained[item, start : start + step]).reshape(-1)
+            part = slice(item * channels + start, item * channels + min(start + step, channels))
+            yield (item * channels + start) * length, block, output[part].reshape(-1), scale[part].reshape(-1)

@@ -1,0 +1,47 @@
+"""Every code with its hypothesis, and the long story of each, taken from its docstring."""
+
+from __future__ import annotations
+
+import inspect
+
+from convdiff.case import Edit
+from convdiff.diagnose.fitted import FITTED
+from convdiff.diagnose.geometry import GEOMETRY
+from convdiff.diagnose.hypothesis import Explained
+from convdiff.diagnose.inputs import INPUT
+from convdiff.diagnose.kernels import KERNEL
+from convdiff.diagnose.operations import OPERATION
+from convdiff.diagnose.outputs import OUTPUT
+from convdiff.diagnose.reduced import ReducedPrecision
+from convdiff.errors import one_of
+
+
+def _by_code() -> dict[str, Explained]:
+    found: dict[str, Explained] = {}
+    families: tuple[tuple[Explained, ...], ...] = (KERNEL, OPERATION, GEOMETRY, INPUT, OUTPUT, FITTED, (ReducedPrecision(),))
+    for family in families:
+        for hypothesis in family:
+            found.setdefault(hypothesis.code, hypothesis)
+    return found
+
+
+CODES: dict[str, Explained] = _by_code()
+
+
+def sentence(edit: Edit) -> str:
+    """One edit as a clause in plain words."""
+    return CODES[edit["code"]].sentence(edit)
+
+
+def text(code: str | None) -> str:
+    """The story of `code`; without one, every code with its first line.  Raises ConvdiffError for an unknown code."""
+    if code is None:
+        width = max(map(len, CODES))
+        return "\n".join(f"{name:<{width}}  {_doc(name).splitlines()[0]}" for name in CODES)
+    if code not in CODES:
+        raise one_of("code", code, CODES)
+    return f"{code}\n\n{_doc(code)}"
+
+
+def _doc(code: str) -> str:
+    return inspect.getdoc(type(CODES[code])) or ""

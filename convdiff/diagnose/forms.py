@@ -1,0 +1,114 @@
+"""The units the search combines: one hypothesised state of each stage of a convolution.
+
+The stages are the operation (direct or transposed, how many groups), the input, the kernel, the geometry (stride,
+padding, dilation, pad mode) and the output.  A form is one way that stage may have been, with the edits that lead to it from
+what was asked.  A hypothesis (see `hypothesis.py`) makes forms; the search (see `search.py`) multiplies them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from convdiff.case import Edit
+from convdiff.layout import Array
+from convdiff.spec import ConvSpec, Correlation
+
+
+@dataclass(frozen=True)
+class Form:
+    """Edits with their costs: 1 for each edit, and a little more the less common it is."""
+
+    edits: tuple[Edit, ...] = ()
+    cost: float = 0.0
+
+    def plus(self, edit: Edit, oddness: float, **changes: Any) -> Any:
+        """This form with one more edit, `oddness` in [0, 1), and `changes` to its other fields."""
+        return replace(self, edits=(*self.edits, edit), cost=self.cost + 1 + oddness, **changes)
+
+    def has(self, code: str) -> bool:
+        """Whether an edit of this code is already in it."""
+        return any(edit["code"] == code for edit in self.edits)
+
+
+@dataclass(frozen=True)
+class InputForm(Form):
+    """An input (N, C, *space) as the other side may have read it: a view wherever possible."""
+
+    array: Array = None  # type: ignore[assignment]
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Its spatial size."""
+        return tuple(self.array.shape[2:])
+
+
+@dataclass(frozen=True)
+class KernelForm(Form):
+    """A kernel (O, I per group, *space), in the normal form that is slid without flipping."""
+
+    array: Array = None  # type: ignore[assignment]
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Its spatial size."""
+        return tuple(self.array.shape[2:])
+
+
+@dataclass(frozen=True)
+class OutputForm(Form):
+    """The obtained output read as (N, O, *space), and what was done to the convolution's values after it.
+
+    Element o of the obtained array is `bias_factor` * bias[o] plus the convolution's, which `shape` says how to compare:
+    "plain" as it is; "offset" up to a constant per channel; "factor" up to one factor; or the name of an activation.
+    """
+
+    array: Array = None  # type: ignore[assignment]
+    bias_factor: int = 1
+    values: str = "plain"
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Its spatial size."""
+        return tuple(self.array.shape[2:])
+
+
+@dataclass(frozen=True)
+class OperationForm(Form):
+    """A whole reading of what operation was run: its spec (numbers only), and its kernel in normal form."""
+
+    spec: ConvSpec = None  # type: ignore[assignment]
+    kernel: Array = None  # type: ignore[assignment]
+    raw_kernel: Array | None = None
+
+
+@dataclass(frozen=True)
+class AxisGeometry:
+    """One axis: output p meets tap k at index (p stride - lo + k dilation) of the dilated, endlessly padded input.
+
+    Of a transposed convolution these are the numbers of its normal form, and `said` holds (stride, lo, hi, output
+    padding) as its user would say them.
+    """
+
+    stride: int
+    lo: int
+    hi: int
+    dilation: int
+    input_dilation: int
+    said: tuple[int, int, int, int]
+    oddness: float = 0.0
+
+
+@dataclass(frozen=True)
+class GeometryForm(Form):
+    """One `AxisGeometry` per axis, and how the padding is filled."""
+
+    axes: tuple[AxisGeometry, ...] = ()
+    mode: str = "constant"
+
+    def correlation(self) -> Correlation:
+        """The geometry in the form that the reference takes."""
+        return Correlation(
+            tuple(a.stride for a in self.axes), tuple((a.lo, a.hi) for a in self.axes), tuple(a.dilation for a in self.axes),
+            tuple(a.input_dilation for a in self.axes), self.mode,
+        )

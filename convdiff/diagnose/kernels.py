@@ -1,0 +1,195 @@
+"""Hypotheses about the kernel: flipped, read in another layout, reshaped, channels reversed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+
+from convdiff.case import Edit
+from convdiff.diagnose.forms import KernelForm, OperationForm
+from convdiff.diagnose.hypothesis import KernelHypothesis, listed
+from convdiff.diagnose.problem import Problem
+from convdiff.layout import Array, sizes
+from convdiff.normal import normal_kernel
+from convdiff.spec import ConvSpec
+
+
+class KernelFlipped:
+    """The kernel was slid reversed: a convolution where a cross-correlation was asked.
+
+    How it shows: interior and border both differ; a kernel that is symmetric along the axis shows nothing.
+    Typical causes: np.convolve, scipy.signal.convolve2d, Theano's conv2d and Flux flip; torch, TensorFlow, JAX, ONNX and
+    np.correlate do not.  Weights carried from one to the other must be reversed along every spatial axis.  jax.lax.conv_transpose
+    flips relative to torch and TensorFlow unless transpose_kernel=True.
+    Fix: reverse the kernel along the axes named, on one side only (kernel[..., ::-1, ::-1] for OIHW), or call the
+    other function.
+    """
+
+    code: ClassVar[str] = "kernel-flipped"
+
+    def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:
+        """Every non-empty set of axes longer than 1, all of them first."""
+        axes = problem.spec.axes
+        long = [i for i, size in enumerate(base.size) if size > 1]
+        if base.has("kernel-flipped") or base.has("kernel-not-flipped"):
+            return
+        code = "kernel-not-flipped" if problem.spec.flip else self.code
+        for count in range(len(long), 0, -1):
+            for chosen in itertools.combinations(long, count):
+                flips = tuple(slice(None, None, -1 if i - 2 in chosen else 1) for i in range(base.array.ndim))
+                edit = {"code": code, "axes": [axes[i] for i in chosen]}
+                # All axes at once is the classic; axes of size 1 do not count.
+                oddness = 0.0 if count == len(long) else 0.3
+                yield base.plus(edit, oddness, array=base.array[flips])
+
+    def sentence(self, edit: Edit) -> str:
+        return f"the kernel was flipped along {listed(edit['axes'])}"
+
+
+class KernelNotFlipped(KernelFlipped):
+    """The kernel was slid as it is: a cross-correlation where a convolution was asked.
+
+    How it shows: interior and border both differ; a kernel that is symmetric along the axis shows nothing.
+    Typical causes: torch, TensorFlow, JAX, ONNX and np.correlate slide the kernel as it lies; a mathematical convolution
+    (np.convolve, scipy.signal.convolve, Theano with filter_flip=True) reverses it first.
+    Fix: reverse the kernel along the axes named before the call, or ask for the cross-correlation (--no-flip).
+    """
+
+    code: ClassVar[str] = "kernel-not-flipped"
+
+    def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:
+        """None of its own: `KernelFlipped` gives both codes."""
+        return iter(())
+
+    def sentence(self, edit: Edit) -> str:
+        return f"the kernel was not flipped along {listed(edit['axes'])}"
+
+
+class KernelAxesPermuted:
+    """The kernel array was read with its axes in another order than the one it has.
+
+    How it shows: everything differs where the sizes of the exchanged axes are equal (else the call fails): in = out channels,
+    square kernels.
+    Typical causes: OIHW weights handed over as IOHW (transposed convolutions), H and W exchanged by a transpose(0, 3, 2, 1),
+    a forgotten permute between HWIO and OIHW.
+    Fix: transpose the kernel to the layout that the function documents: kernel.transpose(3, 2, 0, 1) brings HWIO to OIHW.
+    """
+
+    code: ClassVar[str] = "kernel-axes-permuted"
+
+    def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:
+        """Every other reading of the array as the user has it, if it gives a kernel of fitting channel counts."""
+        spec, layout = operation.spec, operation.spec.kernel_layout
+        if base.edits or "M" in layout or operation.raw_kernel is None:
+            return
+        for letters in itertools.permutations(layout):
+            read = "".join(letters)
+            if read == layout:
+                continue
+            made = _read(spec, operation.raw_kernel, read)
+            if made is not None and made.shape[:2] == base.array.shape[:2]:
+                moved = sum(a != b for a, b in zip(layout, read, strict=True))
+                edit = {"code": self.code, "asked": layout, "obtained": read}
+                yield base.plus(edit, 0.1 if moved == 2 else 0.5, array=made)
+
+    def sentence(self, edit: Edit) -> str:
+        return f"the kernel, {edit['asked']}, was read as {edit['obtained']}"
+
+
+class KernelReshaped:
+    """The kernel's buffer was reshaped to another layout's shape, not transposed: its values were shuffled.
+
+    How it shows: everything differs, shapes are right.
+    Typical causes: np.reshape, view or tf.reshape used to bring HWIO weights to OIHW.
+    Fix: transpose instead of reshape: kernel.transpose(3, 2, 0, 1) brings HWIO to OIHW.
+    """
+
+    code: ClassVar[str] = "kernel-reshaped"
+
+    def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:
+        """Buffers in the user's or a common order, reshaped to a common order."""
+        spec = operation.spec
+        if base.edits or "M" in spec.kernel_layout or operation.raw_kernel is None:
+            return
+        layout = spec.kernel_layout
+        orders = [layout, *(order for order in common_kernel_orders(layout) if order != layout)]
+        known = sizes(layout, operation.raw_kernel.shape)
+        for source, target in itertools.permutations(orders, 2):
+            if source != layout and target != layout:
+                continue
+            buffer = operation.raw_kernel.transpose([layout.index(a) for a in source])
+            made = _read(spec, np.ascontiguousarray(buffer).reshape([known[a] for a in target]), target)
+            if made is not None and not np.array_equal(made, base.array):
+                edit = {"code": self.code, "asked": source, "obtained": target}
+                yield base.plus(edit, 0.2 if source == layout else 0.4, array=made)
+
+    def sentence(self, edit: Edit) -> str:
+        return f"the kernel's {edit['asked']} buffer was reshaped, not transposed, to {edit['obtained']}"
+
+
+class KernelChannelsReversed:
+    """The kernel's channels were taken in reverse order along O or I.
+
+    How it shows: along I, as if the input were BGR for RGB; along O, the output's channels come in reverse.
+    Typical causes: np.rot90 without axes= on a kernel with channel axes (it turns axes 0 and 1), [::-1] on the wrong
+    axis, np.flip without axis=.
+    Fix: name the spatial axes: np.flip(kernel, axis=(2, 3)) for OIHW.
+    """
+
+    code: ClassVar[str] = "kernel-channels-reversed"
+
+    def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:
+        """O, then I, each at most once; of a transposed kernel the letters are those of the user's array."""
+        outer, inner = base.array.shape[:2]
+        groups = operation.spec.groups
+        done = [edit["axis"] for edit in base.edits if edit["code"] == self.code]
+        for axis in "OI":
+            if axis in done or (done and axis < done[-1]):
+                continue
+            made = _reversed_channels(base.array, axis, operation.spec.transposed, groups)
+            if made is not None and (outer if axis == "O" else inner) > 1:
+                yield base.plus({"code": self.code, "axis": axis}, 0.3, array=made)
+
+    def sentence(self, edit: Edit) -> str:
+        name = "output" if edit["axis"] == "O" else "input"
+        return f"the kernel's {name} channels were reversed"
+
+
+def _reversed_channels(array: Array, axis: str, transposed: bool, groups: int) -> Array | None:
+    """`array` (O, I per group, ...) with the user's axis O or I reversed.
+
+    A direct kernel has all output channels on O and those of one group on I; a transposed one the other way round, where
+    reversing I exchanges the groups as well.
+    """
+    if groups == 1 or not transposed:
+        return array[::-1] if axis == "O" else array[:, ::-1]
+    per = array.shape[0] // groups
+    split = array.reshape(groups, per, *array.shape[1:])
+    if axis == "O":
+        return split[:, ::-1].reshape(array.shape)
+    return split[::-1, :, ::-1].reshape(array.shape)
+
+
+def common_kernel_orders(layout: str) -> list[str]:
+    """The orders kernels come in, for the letters of `layout`."""
+    space = "".join(a for a in layout if a in "DHW")
+    orders = [f"OI{space}", f"{space}IO", f"IO{space}", f"{space}OI", f"O{space}I", f"I{space}O"]
+    return [order for order in orders if sorted(order) == sorted(layout)]
+
+
+def _read(spec: ConvSpec, array: Array, layout: str) -> Array | None:
+    """`array` read in `layout` as a kernel in normal form, or None if its channels do not fit the spec."""
+    known = sizes(layout, array.shape)
+    if known.get("I", 1) != spec.kernel_in or known.get("O", 1) != spec.kernel_out:
+        return None
+    return normal_kernel(replace(spec, kernel_layout=layout), array)
+
+
+
+KERNEL: tuple[KernelHypothesis, ...] = (
+    KernelAxesPermuted(), KernelReshaped(), KernelFlipped(), KernelNotFlipped(), KernelChannelsReversed(),
+)

@@ -1,0 +1,159 @@
+"""Precision as an explanation: which narrower type fits what rounding in the asked type does not.
+
+The bound alone cannot see TF32 in a long sum, so every model is tried where the errors are larger than sums usually make
+them, and the one that leaves a far smaller residual is the answer.  Float16 inputs and TF32 inputs are the same rounding
+inside float16's range: rivals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from convdiff.case import Edit
+from convdiff.compare import Rounding
+from convdiff.diagnose.problem import Problem
+from convdiff.layout import Array
+from convdiff.normal import normal_output
+from convdiff.precision import ROUNDINGS, to_bfloat16, to_float16, width
+from convdiff.reference import Truth, truth
+
+# A model must leave errors this much smaller, root mean square, before it is believed.
+FAR_SMALLER = 4.0
+# Root mean square units below which no one needs an explanation: what plain sums of any length show.
+USUAL = 0.5
+
+_SHORT = {"float16": "fp16", "bfloat16": "bf16"}
+
+
+class ReducedPrecision:
+    """Operands, accumulator or output were rounded to a narrower type than the arrays have.
+
+    How it shows: errors of a few thousandths (bf16), some ten-thousandths (TF32, fp16) of the size of the sums' terms, everywhere,
+    without structure; integers below the type's limit come out exact.
+    Typical causes: TF32 is on by default in cuDNN's float32 convolutions on Ampere and later; autocast and mixed precision;
+    TPUs multiply in bfloat16 unless precision is "highest"; an output printed with 4 decimals and read back.
+    Fix: torch.backends.cudnn.allow_tf32 = False; tf.config.experimental.enable_tensor_float_32_execution(False);
+    jax.config.update("jax_default_matmul_precision", "highest"); save arrays with np.save, not as text.
+    """
+
+    code: ClassVar[str] = "reduced-precision"
+
+    def sentence(self, edit: Edit) -> str:
+        what, where = edit["obtained"], edit["where"]
+        if "decimals" in what or "digits" in what:
+            return f"the output was rounded to {what}, as when printed and read back"
+        if where == "accumulator":
+            return f"sums were accumulated in {what}"
+        return f"the {where} {'were' if where == 'inputs' else 'was'} rounded to {what}"
+
+
+@dataclass(frozen=True)
+class Making:
+    """One way the numbers may have been made: operands rounded or not, what the rest may be off by, the edits that say it."""
+
+    rounding: Rounding
+    operands: str | None = None
+    edits: tuple[Edit, ...] = ()
+    rivals: tuple[tuple[Edit, ...], ...] = ()
+
+    def problem(self, problem: Problem) -> Problem:
+        """`problem` with its operands rounded as this making says."""
+        if self.operands is None:
+            return replace(problem, rounding=self.rounding)
+        rounded = ROUNDINGS[self.operands]
+        return replace(
+            problem, input=rounded(np.asarray(problem.input)), kernel=rounded(np.asarray(problem.kernel)), rounding=self.rounding
+        )
+
+
+def edit(obtained: str, where: str) -> Edit:
+    """The contract's edit."""
+    return {"code": ReducedPrecision.code, "obtained": obtained, "where": where}
+
+
+def makings(problem: Problem) -> Iterator[Making]:
+    """Reduced makings that the look of the obtained values permits, likeliest first."""
+    base = problem.rounding
+    values = problem.obtained
+    if values.dtype.kind == "f":
+        for stored, rounds in (("float16", to_float16), ("bfloat16", to_bfloat16)):
+            if width(stored) < width(base.stored) and _fixed_by(values, rounds):
+                name = _SHORT[stored]
+                narrow = replace(base, stored=stored)
+                yield Making(narrow, None, (edit(name, "output"),))
+                yield Making(narrow, name, (edit(name, "inputs"),))
+                yield Making(replace(narrow, dtype=stored), name, (edit(name, "accumulator"),))
+        for what, extra in _printed(values):
+            yield Making(replace(base, extra=extra), None, (edit(what, "output"),))
+    if base.dtype == "float32":
+        yield Making(base, "tf32", (edit("tf32", "inputs"),), ((edit("fp16", "inputs"),),))
+        yield Making(base, "tf32 (cut off)", (edit("tf32", "inputs"),))
+        yield Making(base, "bf16", (edit("bf16", "inputs"),))
+        yield Making(base, "fp16", (edit("fp16", "inputs"),))
+
+
+def _fixed_by(values: Array, rounds: object) -> bool:
+    """Whether rounding changes none of the values, judged on up to 4096 of them and never on zeros alone."""
+    sample = values.reshape(-1)[:: max(1, values.size // 4096)]
+    sample = sample[np.isfinite(sample)].astype(np.float32)
+    return bool(sample.any()) and bool(np.array_equal(rounds(sample), sample))  # type: ignore[operator]
+
+
+def _printed(values: Array) -> Iterator[tuple[str, float]]:
+    """The fewest decimals, 1 to 7, at which the values stand still, with half a unit of the last; and significant digits."""
+    sample = values.reshape(-1)[:: max(1, values.size // 4096)].astype(np.float64)
+    sample = sample[np.isfinite(sample)]
+    top = float(np.abs(sample).max(initial=0.0))
+    if not top or np.array_equal(sample, np.rint(sample)):
+        return
+    slack = np.abs(sample) * (2.0**-23 if values.dtype.itemsize < 8 else 2.0**-51)
+    for decimals in range(1, 8):
+        step = 10.0**-decimals
+        # A grid as fine as the type itself says nothing.
+        if step < top * 2.0**-18 and values.dtype.itemsize < 8:
+            break
+        if (np.abs(sample - np.rint(sample / step) * step) <= slack).all():
+            yield f"{decimals} decimal{'s' if decimals > 1 else ''}", step / 2
+            break
+    nonzero = sample[sample != 0]
+    size = np.floor(np.log10(np.abs(nonzero)))
+    for digits in range(2, 7):
+        step_each = 10.0 ** (size - digits + 1)
+        if (np.abs(nonzero - np.rint(nonzero / step_each) * step_each) <= np.abs(nonzero) * 2.0**-22).all():
+            yield f"{digits} digits", float(10.0 ** (size.max() - digits + 1) / 2)
+            break
+
+
+def best_making(problem: Problem, truth_as_asked: Truth, mean_square: float) -> Making | None:
+    """The making that explains every element with far smaller errors than rounding in the asked type, if one does."""
+    obtained = normal_output(problem.spec, problem.obtained)
+    for making in makings(problem):
+        made = making.problem(problem)
+        if making.operands is not None:
+            sampled = _sampled_units(made, obtained)
+            if sampled.size and float(np.sqrt(np.square(sampled).mean())) * FAR_SMALLER > np.sqrt(mean_square):
+                continue
+        expected = truth_as_asked if making.operands is None else truth(made.spec, made.input, made.kernel, made.bias)
+        units = making.rounding.excess(obtained, expected.output, expected.scale)
+        unit_ratio = making.rounding.unit / problem.rounding.unit
+        settled = making.operands is None or np.sqrt(np.square(units).mean()) * unit_ratio * FAR_SMALLER <= np.sqrt(mean_square)
+        if (units <= making.rounding.bound).all() and settled:
+            return making
+    return None
+
+
+def _sampled_units(problem: Problem, obtained: Array) -> Array:
+    """The excess at some elements: one batch item and at most four channels of it."""
+    spec = problem.spec
+    if spec.batch == 1 or obtained.size * spec.terms < 1 << 22:
+        return np.empty(0)
+    one = replace(spec, batch=1)
+    axis = spec.input_layout.index("N") if "N" in spec.input_layout else None
+    if axis is None:
+        return np.empty(0)
+    expected = truth(one, np.take(problem.input, [0], axis=axis), problem.kernel, problem.bias)
+    return problem.rounding.excess(obtained[:1], expected.output, expected.scale)

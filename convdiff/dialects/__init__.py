@@ -1,0 +1,41 @@
+"""From a `ConvSpec` to the code that a careful user of a framework would write for it.  Pure: nothing is run here."""
+
+from __future__ import annotations
+
+from convdiff.dialects import jax_dialect, numpy_dialect, tensorflow_dialect, theano_dialect, torch_dialect
+from convdiff.dialects.script import Dialect, Script, Unsupported
+from convdiff.dialects.standalone import standalone
+from convdiff.errors import one_of
+from convdiff.spec import ConvSpec
+
+__all__ = ["DIALECTS", "Dialect", "Script", "Unsupported", "standalone", "write", "write_default"]
+
+DIALECTS: dict[str, Dialect] = {
+    "numpy": numpy_dialect.DIALECT,
+    "torch": torch_dialect.DIALECT,
+    "tensorflow": tensorflow_dialect.DIALECT,
+    "jax": jax_dialect.DIALECT,
+    "theano": theano_dialect.DIALECT,
+}
+
+
+def write(name: str, spec: ConvSpec) -> Script:
+    """The code that does `spec` in framework `name`, everything aligned.
+
+    Raises `Unsupported` where the framework cannot do it, ConvdiffError for an unknown name.
+    """
+    return _dialect(name).write(spec)
+
+
+def write_default(name: str, spec: ConvSpec) -> Script:
+    """The framework's own default call on the same arrays: nothing permuted or flipped, its own idea of same padding.
+
+    Raises as `write` does.
+    """
+    return _dialect(name).default(spec)
+
+
+def _dialect(name: str) -> Dialect:
+    if name not in DIALECTS:
+        raise one_of("backend", name, DIALECTS)
+    return DIALECTS[name]

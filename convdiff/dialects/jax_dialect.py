@@ -1,0 +1,131 @@
+"""jax: conv_general_dilated takes the user's own layouts, both dilations and any padding, so little is left to do.
+
+Transposed convolution is written as what it is there: the correlation of the dilated input with the flipped kernel.
+"""
+
+from __future__ import annotations
+
+from convdiff.dialects.by_hand import crop_first, dilated_input, padded_input
+from convdiff.dialects.script import Body, Dialect, Script, Unsupported
+from convdiff.dialects.text import along_channels, arranged, numbers, option, restored, reversed_axes
+from convdiff.dialects.transposed import same_like
+from convdiff.layout import spatial_axes
+from convdiff.spec import ConvSpec
+
+_IMPORTS = {
+    "np": "import numpy as np", "jax": "import jax", "jnp": "import jax.numpy as jnp", "lax": "from jax import lax",
+}
+_X64 = 'jax.config.update("jax_enable_x64", True)'
+
+
+def write(spec: ConvSpec) -> Script:
+    """jax code for `spec`; nothing is unsupported."""
+    body = _body(spec)
+    geometry = spec.correlation()
+    padding, name, dilation = geometry.padding, "input", geometry.input_dilation
+    if geometry.pad_mode != "constant" and any(map(any, padding)) or not (spec.transposed or crop_first(spec)):
+        name = padded_input(spec, body, dilated_input(spec, body))
+        padding, dilation = ((0, 0),) * spec.rank, (1,) * spec.rank
+    source, added = _with_all(spec.input_layout, "NC")
+    body.add(f"x = jnp.asarray({name}{added}, jnp.{spec.dtype})")
+    kernel_layout = _kernel(spec, body)
+    target, _ = _with_all(spec.output_layout, "NC")
+    # The per-axis numbers follow the kernel's order of the spatial axes.
+    at = [spec.axes.index(axis) for axis in spatial_axes(kernel_layout)]
+    body.call(
+        "y", "lax.conv_general_dilated", "x", "w", f"window_strides={numbers([geometry.stride[i] for i in at])}",
+        f"padding={[padding[i] for i in at]!r}" if any(map(any, padding)) else 'padding="VALID"',
+        option("lhs_dilation", [dilation[i] for i in at], 1, whole=True),
+        option("rhs_dilation", [geometry.dilation[i] for i in at], 1, whole=True),
+        f'dimension_numbers=("{source}", "{kernel_layout}", "{target}")',
+        f"feature_group_count={spec.groups}" if spec.groups > 1 else None,
+    )
+    _finish(spec, body, restored("y", target, spec.output_layout), spec.output_layout)
+    return body.script()
+
+
+def default(spec: ConvSpec) -> Script:
+    """conv_general_dilated and conv_transpose with the dimension numbers that each has by default."""
+    body = _body(spec)
+    order, kernel_order = (f"N{spec.axes}C", f"{spec.axes}IO") if spec.transposed else (f"NC{spec.axes}", f"OI{spec.axes}")
+    if spec.transposed and spec.groups > 1:
+        raise Unsupported("lax.conv_transpose takes no groups")
+    layouts = [_as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
+    body.add(f"x = jnp.asarray({arranged('input', layouts[0], order)}, jnp.{spec.dtype})")
+    body.add(f"w = jnp.asarray({arranged('kernel', _as_is(spec.kernel_layout, kernel_order), kernel_order)}, jnp.{spec.dtype})")
+    padding = repr(list(spec.padding))
+    if same_like(spec):
+        padding = '"SAME"' if any(map(any, spec.padding)) or spec.transposed else '"VALID"'
+    elif not any(map(any, spec.padding)):
+        padding = '"VALID"'
+    rhs = option("rhs_dilation", spec.dilation, 1, whole=True)
+    if spec.transposed:
+        body.call("y", "lax.conv_transpose", "x", "w", numbers(spec.stride), padding, rhs)
+    else:
+        body.call(
+            "y", "lax.conv_general_dilated", "x", "w", numbers(spec.stride), padding,
+            option("lhs_dilation", spec.input_dilation, 1, whole=True), rhs,
+            f"feature_group_count={spec.groups}" if spec.groups > 1 else None,
+        )
+    _finish(spec, body, restored("y", order, layouts[1]), layouts[1])
+    return body.script()
+
+
+def _body(spec: ConvSpec) -> Body:
+    return Body(_IMPORTS, [_X64] if spec.dtype == "float64" else [])
+
+
+def _as_is(layout: str, order: str) -> str:
+    return "".join(letter for letter in order if letter in layout.replace("M", "O"))
+
+
+def _with_all(layout: str, needed: str) -> tuple[str, str]:
+    """The layout with the letters it lacks, and the index that adds them: a lone channel axis last, others first."""
+    missing = "".join(letter for letter in needed if letter not in layout)
+    if not missing:
+        return layout, ""
+    if len(missing) == 1 and missing != "N":
+        return layout + missing, "[..., None]"
+    return missing + layout, f"[{', '.join(['None'] * len(missing))}]"
+
+
+def _finish(spec: ConvSpec, body: Body, text: str, layout: str) -> None:
+    if spec.bias:
+        text += f" + {along_channels(f'jnp.asarray(bias, jnp.{spec.dtype})', layout)}"
+    wide = ", np.float32" if spec.dtype == "bfloat16" else ""
+    body.add(f"output = np.asarray({text}{wide})")
+
+
+def _kernel(spec: ConvSpec, body: Body) -> str:
+    """Writes the kernel as jax takes it; returns its layout."""
+    flip = spec.flip != spec.transposed
+    layout = spec.kernel_layout
+    if flip:
+        body.note("kernel flipped")
+    if "M" in layout and not spec.transposed:
+        body.note("depthwise kernel")
+        order = spec.axes + "IM"
+        flipped = reversed_axes(order, spec.axes) if flip else ""
+        shape = numbers((*spec.kernel_size, 1, spec.out_channels))
+        body.add(f"w = jnp.asarray({arranged('kernel', layout, order)}{flipped}.reshape{shape}, jnp.{spec.dtype})")
+        return spec.axes + "IO"
+    layout = layout.replace("M", "O")
+    if spec.transposed and spec.groups > 1:
+        body.note("in and out channels swapped in each group")
+        inner, outer = spec.in_channels // spec.groups, spec.out_channels // spec.groups
+        order = "IO" + spec.axes
+        flipped = reversed_axes(order, spec.axes) if flip else ""
+        text = arranged("kernel", layout, order) + flipped
+        if inner > 1 and outer > 1:
+            text += f".reshape{numbers((spec.groups, inner, outer, *spec.kernel_size))}.swapaxes(1, 2)"
+        if inner > 1 or outer > 1:
+            text += f".reshape{numbers((spec.out_channels, inner, *spec.kernel_size))}"
+        body.add(f"w = jnp.asarray({text}, jnp.{spec.dtype})")
+        return "OI" + spec.axes
+    flipped = reversed_axes(layout, spec.axes) if flip else ""
+    layout, added = _with_all(layout, "OI")
+    body.add(f"w = jnp.asarray(kernel{flipped}{added}, jnp.{spec.dtype})")
+    return layout
+
+
+DIALECT = Dialect(write, default)

@@ -1,0 +1,44 @@
+"""Transposed convolutions from a framework's full one: what to fill, what to cut; and what counts as same."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from convdiff.padding import Pair, reach
+from convdiff.spec import ConvSpec
+
+
+class Full(NamedTuple):
+    """The full transposed output's spatial size, the zeros to add to it per axis, then the slices to take, by axis."""
+
+    size: tuple[int, ...]
+    extension: tuple[Pair, ...]
+    crops: dict[str, str]
+
+    @property
+    def extended(self) -> bool:
+        """Whether zeros are to be added."""
+        return any(map(any, self.extension))
+
+
+def full_output(spec: ConvSpec) -> Full:
+    """How the asked output is taken from the full one, (n - 1) stride + the kernel's reach per axis."""
+    sizes, extension, crops = [], [], {}
+    for axis, n, k, s, d, (lo, _), out in zip(
+        spec.axes, spec.input_size, spec.kernel_size, spec.stride, spec.dilation, spec.padding, spec.output_size, strict=True
+    ):
+        whole = (n - 1) * s + reach(k, d)
+        before, after, first = max(-lo, 0), max(lo + out - whole, 0), max(lo, 0)
+        sizes.append(whole)
+        extension.append((before, after))
+        if out < before + whole + after:
+            crops[axis] = f"{first or ''}:{first + out if first + out < before + whole + after else ''}"
+    return Full(tuple(sizes), tuple(extension), crops)
+
+
+def same_like(spec: ConvSpec) -> bool:
+    """Whether the output has the size that the word same gives: input / stride rounded up; transposed: input x stride."""
+    if spec.transposed:
+        return all(out == n * s for out, n, s in zip(spec.output_size, spec.input_size, spec.stride, strict=True))
+    sizes = [(n - 1) * r + 1 for n, r in zip(spec.input_size, spec.input_dilation, strict=True)]
+    return all(out == -(-n // s) for out, n, s in zip(spec.output_size, sizes, spec.stride, strict=True))

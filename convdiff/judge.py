@@ -1,0 +1,160 @@
+"""An answer judged: verdict by the error bound, then the diagnosis where it differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from convdiff.case import Answer, Case, Finding, Row
+from convdiff.compare import Comparison, Rounding, compare
+from convdiff.diagnose import Making, Problem, best_making, explain
+from convdiff.diagnose.catalogue import sentence
+from convdiff.diagnose.reduced import USUAL
+from convdiff.layout import Array
+from convdiff.normal import normal_output
+from convdiff.precision import cast, width
+from convdiff.reference import Truth, truth
+from convdiff.where import where
+
+_KINDS = {"float16": "float16", "float32": "float32", "float64": "float64"}
+
+
+@dataclass(frozen=True)
+class Operands:
+    """The case's arrays as cast to one type, and what rounding in it costs."""
+
+    dtype: str
+    input: Array
+    kernel: Array
+    bias: Array | None
+
+    @property
+    def reach(self) -> float:
+        """1 + the largest finite magnitudes of input and kernel."""
+        return 1.0 + sum(_largest(array) for array in (self.input, self.kernel))
+
+
+def _largest(array: Array) -> float:
+    with np.errstate(invalid="ignore"):
+        top = max(abs(float(np.nanmax(array))), abs(float(np.nanmin(array)))) if array.size else 0.0
+    return top if np.isfinite(top) else 1.0
+
+
+class Judge:
+    """Judges answers to one case.  The reference is computed once for each type that arrays are cast to."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self._operands: dict[str, Operands] = {}
+        self._truths: dict[str, Truth] = {}
+        self._reach: dict[str, float] = {}
+
+    def row(self, answer: Answer) -> Row:
+        """The row for `answer`, whatever became of it."""
+        if answer.status != "ok" or answer.output is None:
+            return Row(answer)
+        output = answer.output
+        if output.dtype.kind not in "fiub":
+            return Row(answer, "incomparable", message=f"the output holds {output.dtype}, expected numbers")
+        if output.dtype.kind in "iub":
+            output = output.astype(np.float64)
+        spec = self.case.spec
+        if output.shape != spec.shape("output"):
+            return self._of_another_shape(answer, output)
+        obtained = normal_output(spec, output)
+        first: Comparison | None = None
+        for operands, rounding in self._roundings(answer, output):
+            comparison = compare(obtained, self.truth(operands.dtype), rounding)
+            first = first or comparison
+            if comparison.identical or comparison.within:
+                return self._agreeing(answer, output, operands, rounding, comparison)
+        assert first is not None
+        return self._differing(answer, output, first)
+
+    def truth(self, dtype: str | None = None) -> Truth:
+        """The reference for the arrays cast to `dtype` (default: the spec's)."""
+        name = dtype or self.case.spec.dtype
+        if name not in self._truths:
+            operands = self.operands(name)
+            self._truths[name] = truth(self.case.spec, operands.input, operands.kernel, operands.bias)
+        return self._truths[name]
+
+    def operands(self, dtype: str) -> Operands:
+        """The arrays cast to `dtype`."""
+        if dtype not in self._operands:
+            case = self.case
+            bias = None if case.bias is None else cast(case.bias.array, dtype)
+            self._operands[dtype] = Operands(dtype, cast(case.input.array, dtype), cast(case.kernel.array, dtype), bias)
+        return self._operands[dtype]
+
+    def _roundings(self, answer: Answer, output: Array) -> Iterator[tuple[Operands, Rounding]]:
+        """What may have been computed in, tightest first: 16-bit types usually accumulate in float32."""
+        asked = self.case.spec.dtype
+        stored = answer.stored if answer.stored == "bfloat16" else _KINDS.get(str(output.dtype), "float64")
+        types = [asked]
+        if asked == "float64" and (answer.kind != "backend" or stored == "float32"):
+            types.append("float32")
+        for dtype in types:
+            operands = self.operands(dtype)
+            if dtype not in self._reach:
+                self._reach[dtype] = operands.reach
+            for computed in ("float32", dtype) if width(dtype) < 24 else (dtype,):
+                narrow = dtype if width(dtype) < width(stored) and width(dtype) < 24 else stored
+                yield operands, Rounding(computed, narrow, self.case.spec.terms, self._reach[dtype])
+
+    def _agreeing(self, answer: Answer, output: Array, operands: Operands, rounding: Rounding, comparison: Comparison) -> Row:
+        if comparison.identical:
+            return Row(answer, "identical", comparison.stats)
+        suspicious = comparison.mean_square > USUAL**2 or width(rounding.stored) < width(rounding.dtype)
+        if rounding.dtype == "float32" and operands.dtype == "float32" and suspicious:
+            making = best_making(self._problem(output, operands, rounding), self.truth(operands.dtype), comparison.mean_square)
+            if making is not None:
+                return Row(answer, "reduced-precision", comparison.stats, (_precision_finding(making),))
+        if rounding.dtype == operands.dtype == "bfloat16" or (rounding.dtype == operands.dtype == "float16"):
+            # Within the bound of sums kept in 16 bits, which is wide: see whether a fault explains it tightly.
+            tight = replace(rounding, dtype="float32")
+            found = explain(self._problem(output, operands, tight), self.truth(operands.dtype))
+            if found is not None:
+                return Row(answer, "different", comparison.stats, (found.finding(),))
+        return Row(answer, "rounding", comparison.stats)
+
+    def _differing(self, answer: Answer, output: Array, comparison: Comparison) -> Row:
+        operands, rounding = list(self._roundings(answer, output))[-1 if self.case.spec.dtype == "float64" else 0]
+        problem = self._problem(output, operands, rounding)
+        expected = self.truth(operands.dtype)
+        making = best_making(problem, expected, comparison.mean_square)
+        if making is not None:
+            return Row(answer, "reduced-precision", comparison.stats, (_precision_finding(making),))
+        found = explain(problem, expected)
+        place = where(self.case.spec, normal_output(self.case.spec, output), expected, rounding)
+        if found is None:
+            return Row(answer, "different", comparison.stats, (), _unexplained(place), place)
+        return Row(answer, "different", comparison.stats, (found.finding(),), None, place)
+
+    def _of_another_shape(self, answer: Answer, output: Array) -> Row:
+        spec = self.case.spec
+        shapes = f"its shape is {_dims(output.shape)} where {_dims(spec.shape('output'))} was asked"
+        if output.ndim != len(spec.output_layout) or 0 in output.shape:
+            return Row(answer, "different", message=f"{shapes}; no single mistake known here makes another number of axes")
+        operands, rounding = list(self._roundings(answer, output))[-1 if spec.dtype == "float64" else 0]
+        found = explain(self._problem(output, operands, rounding), self.truth(operands.dtype))
+        if found is None:
+            return Row(answer, "different", message=f"{shapes}; no explanation found")
+        return Row(answer, "different", findings=(found.finding(),), where=shapes)
+
+    def _problem(self, output: Array, operands: Operands, rounding: Rounding) -> Problem:
+        return Problem(self.case.spec, operands.input, operands.kernel, operands.bias, output, rounding)
+
+
+def _dims(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _precision_finding(making: Making) -> Finding:
+    return Finding(making.edits, "; ".join(sentence(edit) for edit in making.edits), rivals=making.rivals)
+
+
+def _unexplained(place: str) -> str:
+    return f"it differs {place}; no combination of known mistakes gives these numbers"

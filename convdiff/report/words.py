@@ -1,0 +1,145 @@
+"""What a report says in words, without colour or layout: the convolution, an edit, the conclusion, the exit code."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from convdiff.case import Edit, Report, Row
+from convdiff.spec import ConvSpec, numbers_text, pairs_text
+
+AGREE = ("identical", "rounding")
+
+
+def literal(text: object, lines: bool = False) -> str:
+    r"""A stranger's text made harmless: control, format and unpaired characters as `\x1b`; with `lines`, newlines stay."""
+    text = str(text)
+    if lines:
+        text = text.replace("\r\n", "\n").expandtabs(4)
+    return "".join(
+        char if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp") or (lines and char == "\n") else _escaped(char)
+        for char in text
+    )
+
+
+def _escaped(char: str) -> str:
+    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(char) or (
+        f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}" if ord(char) < 65536 else f"\\U{ord(char):08x}"
+    )
+
+
+def elide(text: str, limit: int = 240) -> str:
+    """The text without its middle where it is longer than anyone reads."""
+    return text if len(text) <= limit else f"{text[: limit // 2 - 3]} ... {text[3 - limit // 2 :]}"
+
+
+Arrays = list[tuple[str, str, str]]
+Settings = list[tuple[str, str]]
+
+
+def spec_words(spec: ConvSpec) -> tuple[str, Arrays, Settings]:
+    """The convolution for a reader: the operation, (role, layout, shape) of each array, and (name, value) of each setting.
+
+    Stride, padding and dtype are always said, the others where they do something; a name is empty where the value says it.
+    """
+    arrays = [(role, getattr(spec, f"{role}_layout"), "x".join(map(str, spec.shape(role)))) for role in ("input", "kernel", "output")]
+    fill = f" {spec.pad_mode}" if spec.pad_mode != "constant" else ""
+    settings = [("stride", numbers_text(spec.stride)), ("padding", pairs_text(spec.padding) + fill)]
+    for name, numbers, none in (
+        ("dilation", spec.dilation, 1), ("input dilation", spec.input_dilation, 1), ("output padding", spec.output_padding, 0)
+    ):
+        if max(numbers) > none:
+            settings.append((name, numbers_text(numbers)))
+    if "M" in spec.kernel_layout:
+        settings.append(("", "depthwise"))
+    elif spec.groups > 1:
+        settings.append(("groups", f"{spec.groups}{' (depthwise)' if spec.depthwise else ''}"))
+    settings += [("", said) for said, true in (("kernel flipped", spec.flip), ("with bias", spec.bias)) if true]
+    return f"conv{spec.rank}d" + (" transposed" if spec.transposed else ""), arrays, [*settings, ("", spec.dtype)]
+
+
+def edit_words(edit: Edit) -> str:
+    """One edit for the reader: `wrong-padding (0:1,0:1, asked 1)`, `kernel-flipped (H, W)`."""
+    fields = {name: given for name, given in edit.items() if name != "code"}
+    parts = []
+    if "obtained" in fields:
+        parts.append(_value(fields.pop("obtained")))
+    if "asked" in fields:
+        parts.append(f"asked {_value(fields.pop('asked'))}")
+    parts += [_value(given) if name in ("axes", "axis", "where") else f"{name} {_value(given)}" for name, given in fields.items()]
+    return f"{edit['code']} ({', '.join(parts)})" if parts else str(edit["code"])
+
+
+def _value(given: object) -> str:
+    """A field's value, as the option that sets it would be written where it is numbers; long lists are cut."""
+    if hasattr(given, "tolist"):
+        given = given.tolist()
+    if isinstance(given, (list, tuple)):
+        items: list[object] = list(given)
+        if items and all(isinstance(item, (list, tuple)) and len(item) == 2 for item in items):
+            pairs = [(lo, hi) for lo, hi in items]  # type: ignore[misc, has-type]
+            return pairs_text(tuple(pairs))
+        shown = [_value(item) for item in items[:8]] + (["..."] if len(items) > 8 else [])
+        return ", ".join(shown)
+    return f"{given:.6g}" if isinstance(given, float) else str(given)
+
+
+def rivals_words(rivals: Sequence[Sequence[Edit]], most: int = 4) -> str:
+    """The other explanations that fit, a few of them."""
+    said = "; or ".join(" and ".join(edit_words(edit) for edit in rival) for rival in rivals[:most])
+    return f"{said}; and {len(rivals) - most} more" if len(rivals) > most else said
+
+
+def conclusion(rows: Iterable[Row]) -> str:
+    """The last line: how many agree, how many do not and why, what could not be asked."""
+    rows = list(rows)
+    if not rows:
+        return "nothing was compared"
+    agree = [row for row in rows if row.verdict in AGREE]
+    parts = [f"{'all ' if len(agree) > 1 else ''}{len(agree)} {_verb(agree, 'agrees', 'agree')}"
+             if len(agree) == len(rows) else f"{len(agree)} of {len(rows)} {_verb(agree, 'agrees', 'agree')}"]
+    groups = {
+        "different": ("differs", "differ"), "incomparable": ("cannot be compared",) * 2,
+        "reduced-precision": ("has reduced precision", "have reduced precision"),
+        "unavailable": ("is unavailable", "are unavailable"), "unsupported": ("is unsupported",  "are unsupported"),
+        "failed": ("failed",) * 2, "crashed": ("crashed",) * 2, "timeout": ("timed out",) * 2,
+    }
+    for state, (one, many) in groups.items():
+        found = [row for row in rows if (row.verdict or row.answer.status) == state]
+        if found:
+            why = _causes(found)
+            parts.append(f"{len(found)} {_verb(found, one, many)}{f': {why}' if why else ''}")
+    return "; ".join(parts)
+
+
+def _verb(rows: list[Row], one: str, many: str) -> str:
+    return one if len(rows) == 1 else many
+
+
+def _causes(rows: list[Row]) -> str:
+    """The first findings of the rows, each once: `kernel flipped and bias missing, wrong padding`."""
+    causes: list[str] = []
+    for row in rows:
+        if row.findings:
+            cause = " and ".join(_cause(edit) for edit in row.findings[0].edits)
+        else:
+            cause = "unexplained" if row.verdict == "different" else ""
+        if cause and cause not in causes:
+            causes.append(cause)
+    return ", ".join(causes[:4]) + (", ..." if len(causes) > 4 else "")
+
+
+def _cause(edit: Edit) -> str:
+    if edit["code"] == "reduced-precision" and "obtained" in edit:
+        return str(edit["obtained"])
+    return str(edit["code"]).replace("-", " ")
+
+
+def exit_words(report: Report) -> str:
+    """What the exit code means here."""
+    verdicts = {row.verdict for row in report.rows if row.verdict}
+    if report.exit_code == 0:
+        return "all agree" if verdicts <= set(AGREE) else "nothing that --fail-on counts as a failure"
+    if report.exit_code == 1:
+        return "at least one differs" if verdicts & {"different", "incomparable"} else "at least one is less exact than --fail-on allows"
+    return "a backend that is required could not run" if verdicts else "nothing was compared"

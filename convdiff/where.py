@@ -1,0 +1,66 @@
+"""Where an output differs, in one phrase."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convdiff.compare import Rounding
+from convdiff.layout import Array
+from convdiff.reference import Truth
+from convdiff.spec import ConvSpec
+
+
+def where(spec: ConvSpec, obtained: Array, truth: Truth, rounding: Rounding) -> str:
+    """The narrowest of: one element, some batch items, some channels, the border, from some index on; else everywhere.
+
+    Both arrays are (N, C, *space) of one shape.
+    """
+    bad = rounding.excess(obtained, truth.output, truth.scale) > rounding.bound
+    share = float(bad.mean())
+    if not share:
+        return "nowhere beyond rounding"
+    if int(bad.sum()) == 1:
+        return f"in one element, {_place(spec, tuple(int(i) for i in np.argwhere(bad)[0]))}"
+    for axis, name in ((0, "batch item"), (1, "output channel")):
+        lines = bad.any(axis=tuple(a for a in range(bad.ndim) if a != axis))
+        if bad.shape[axis] > 1 and not lines.all():
+            return f"in {_listed(name, np.flatnonzero(lines), bad.shape[axis])} only"
+    border = _border(bad)
+    if border is not None:
+        return border
+    for axis in range(spec.rank):
+        lines = bad.any(axis=tuple(a for a in range(bad.ndim) if a != axis + 2))
+        if not lines.all():
+            first = int(lines.argmax())
+            at = np.flatnonzero(lines)
+            if lines[first:].all():
+                return f"from {spec.axes[axis]} index {first} on"
+            return f"in {_listed(spec.axes[axis] + ' index', at, lines.size)} only"
+    return "everywhere" if share > 0.99 else f"in {_percent(share)} of the elements, over the whole output"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 else "less than 1%"
+
+
+def _border(bad: Array) -> str | None:
+    """Whether only positions within some distance of the edge differ."""
+    places = bad.any(axis=(0, 1))
+    for depth in range(1, min(places.shape) // 2):
+        inner = places[tuple(slice(depth, size - depth) for size in places.shape)]
+        if inner.size and not inner.any():
+            return "at the border only" if depth == 1 else f"within {depth} of the border only"
+    return None
+
+
+def _listed(name: str, numbers: Array, total: int) -> str:
+    several = {"batch item": "batch items", "output channel": "output channels"}.get(name, name[:1] + " indices" if name.endswith("index") else name + "s")
+    if numbers.size == 1:
+        return f"{name} {numbers[0]}"
+    if numbers.size <= 6:
+        return f"{several} {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+    return f"{numbers.size} of {total} {several}"
+
+
+def _place(spec: ConvSpec, index: tuple[int, ...]) -> str:
+    return ", ".join(f"{letter} {i}" for letter, i in zip("NC" + spec.axes, index, strict=True))
