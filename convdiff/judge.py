@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from convdiff.case import Answer, Case, Finding, Row
+from convdiff.case import Answer, Case, ErrorStats, Finding, Row
 from convdiff.compare import Comparison, Rounding, compare
 from convdiff.diagnose import Making, Problem, best_making, explain
 from convdiff.diagnose.catalogue import sentence
@@ -16,6 +16,7 @@ from convdiff.layout import Array
 from convdiff.normal import normal_output
 from convdiff.precision import cast, width
 from convdiff.reference import Truth, truth
+from convdiff.spec import ConvSpec
 from convdiff.where import where
 
 _KINDS = {"float16": "float16", "float32": "float32", "float64": "float64"}
@@ -62,16 +63,25 @@ class Judge:
             output = output.astype(np.float64)
         spec = self.case.spec
         if output.shape != spec.shape("output"):
+            output = with_axes(output, spec)
+        if output.shape != spec.shape("output"):
             return self._of_another_shape(answer, output)
         obtained = normal_output(spec, output)
         first: Comparison | None = None
         for operands, rounding in self._roundings(answer, output):
             comparison = compare(obtained, self.truth(operands.dtype), rounding)
+            comparison = replace(comparison, stats=self._located(comparison.stats))
             first = first or comparison
             if comparison.identical or comparison.within:
                 return self._agreeing(answer, output, operands, rounding, comparison)
         assert first is not None
         return self._differing(answer, output, first)
+
+    def _located(self, stats: ErrorStats) -> ErrorStats:
+        """The worst element's place in the output layout; comparisons give it as (N, C, *space)."""
+        spec = self.case.spec
+        places = dict(zip("NC" + spec.axes, stats.worst, strict=True))
+        return replace(stats, worst=tuple(places[letter] for letter in spec.output_layout))
 
     def truth(self, dtype: str | None = None) -> Truth:
         """The reference for the arrays cast to `dtype` (default: the spec's)."""
@@ -115,7 +125,7 @@ class Judge:
         if rounding.dtype == operands.dtype == "bfloat16" or (rounding.dtype == operands.dtype == "float16"):
             # Within the bound of sums kept in 16 bits, which is wide: see whether a fault explains it tightly.
             tight = replace(rounding, dtype="float32")
-            found = explain(self._problem(output, operands, tight), self.truth(operands.dtype))
+            found = explain(self._problem(output, operands, tight))
             if found is not None:
                 return Row(answer, "different", comparison.stats, (found.finding(),))
         return Row(answer, "rounding", comparison.stats)
@@ -127,7 +137,7 @@ class Judge:
         making = best_making(problem, expected, comparison.mean_square)
         if making is not None:
             return Row(answer, "reduced-precision", comparison.stats, (_precision_finding(making),))
-        found = explain(problem, expected)
+        found = explain(problem)
         place = where(self.case.spec, normal_output(self.case.spec, output), expected, rounding)
         if found is None:
             return Row(answer, "different", comparison.stats, (), _unexplained(place), place)
@@ -139,13 +149,28 @@ class Judge:
         if output.ndim != len(spec.output_layout) or 0 in output.shape:
             return Row(answer, "different", message=f"{shapes}; no single mistake known here makes another number of axes")
         operands, rounding = list(self._roundings(answer, output))[-1 if spec.dtype == "float64" else 0]
-        found = explain(self._problem(output, operands, rounding), self.truth(operands.dtype))
+        found = explain(self._problem(output, operands, rounding))
         if found is None:
             return Row(answer, "different", message=f"{shapes}; no explanation found")
         return Row(answer, "different", findings=(found.finding(),), where=shapes)
 
     def _problem(self, output: Array, operands: Operands, rounding: Rounding) -> Problem:
         return Problem(self.case.spec, operands.input, operands.kernel, operands.bias, output, rounding)
+
+
+def with_axes(output: Array, spec: ConvSpec) -> Array:
+    """`output` with the axes of size 1 that its maker left out, or has too many of, as the spec has them.
+
+    np.convolve's (10,) is what a (1, 10, 1) of one batch item and one channel holds.  Unchanged where that is not all.
+    """
+    asked = spec.shape("output")
+    if [n for n in output.shape if n != 1] == [n for n in asked if n != 1]:
+        return output.reshape(asked)
+    if output.ndim == len(asked) - 1:
+        ones = [i for i, letter in enumerate(spec.output_layout) if letter in "NC" and asked[i] == 1]
+        if ones:
+            return np.expand_dims(output, ones[0])
+    return output
 
 
 def _dims(shape: tuple[int, ...]) -> str:

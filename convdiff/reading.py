@@ -137,7 +137,8 @@ def _choose(input_shape: Shape, kernel_shape: Shape, settings: Settings) -> tupl
         fitting = [r for r in judged if r.problem is None]
         if len(fitting) == 1:
             chosen = fitting[0]
-            why = f"as {settings.as_} has them" if settings.as_ else "the only reading that fits" if len(judged) == 1 or tier else "by default"
+            why = "by default" if len(judged) > 1 and not tier else "the only reading that fits"
+            why = f"as {settings.as_} has them" if settings.as_ else why
             return chosen, [f"read as input {chosen.input}, kernel {chosen.kernel} ({why})"]
         if fitting:
             ways = "; ".join(f"--input-layout {r.input} --kernel-layout {r.kernel}" for r in fitting)
@@ -190,7 +191,10 @@ def _candidates(input_rank: int, kernel_rank: int, settings: Settings) -> list[l
         usual, rare = _with_channels(space, settings)
         tiers[0] += usual
         tiers[1 if input_rank != kernel_rank else 2] += rare
-    matching = [[r for r in tier if _said(r, settings) and len(r.input) == input_rank and len(r.kernel) == kernel_rank] for tier in map(_unbatched, tiers)]
+    matching = [
+        [r for r in _unbatched(tier) if _said(r, settings) and (len(r.input), len(r.kernel)) == (input_rank, kernel_rank)]
+        for tier in tiers
+    ]
     if settings.input_layout or settings.kernel_layout:
         matching += [_around(input_rank, kernel_rank, settings)]
     return [tier for tier in matching if tier]
@@ -234,7 +238,8 @@ def _around(input_rank: int, kernel_rank: int, settings: Settings) -> list[Readi
         if len(known) != input_rank:
             raise ConvdiffError(f"--input-layout {known}: names {len(known)} axes, the input has {input_rank}")
         space = spatial_axes(known)
-        partners = [f"OI{space}", f"{space}IO", f"O{space}I", f"{space}OI", f"IO{space}", f"{space}IM", f"O{space}", f"{space}O", f"I{space}", space]
+        partners = [f"OI{space}", f"{space}IO", f"O{space}I", f"{space}OI", f"IO{space}", f"{space}IM"]
+        partners += [f"O{space}", f"{space}O", f"I{space}", space]
         return [Reading(known, kernel) for kernel in partners if len(kernel) == kernel_rank]
     known = check_layout(settings.kernel_layout or "", "kernel")
     if len(known) != kernel_rank:

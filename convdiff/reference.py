@@ -35,14 +35,14 @@ class Truth(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """Output positions first, first + step, ... (`count` of them) along one axis, and the taps they use.
+    """Output positions first, first + step, ... (`length` of them) along one axis, and the taps they use.
 
     Output number j of the phase meets tap `taps[t][0]` at input index `taps[t][1] + j * stride`, which may lie outside.
     """
 
     first: int
     step: int
-    count: int
+    length: int
     stride: int
     taps: tuple[tuple[int, int], ...]
 
@@ -88,8 +88,7 @@ def correlate(
 
     With `absolute`, of |x| and |w|.
     """
-    batch, channels = x.shape[:2]
-    outer = w.shape[0]
+    batch, outer = x.shape[0], w.shape[0]
     out = np.zeros((batch, outer, *out_size), dtype)
     weights = np.asarray(np.abs(w) if absolute and w.dtype.kind != "u" else w, dtype)
     if geometry.pad_mode != "constant":
@@ -104,8 +103,13 @@ def correlate(
     for phases in itertools.product(*axes):
         taps = [tuple(tap for tap, _ in phase.taps) for phase in phases]
         if all(taps):
-            _add_phase(out, x, weights[(slice(None), slice(None), *np.ix_(*taps))], phases, groups, absolute)
+            _add_phase(out, x, weights[(slice(None), slice(None), *_crossed(taps))], phases, groups, absolute)
     return out
+
+
+def _crossed(taps: list[tuple[int, ...]]) -> tuple[Any, ...]:
+    """Indices that pick these taps of each axis."""
+    return np.ix_(*taps)
 
 
 def _padded(x: Array, geometry: Correlation) -> tuple[Array, Correlation]:
@@ -140,18 +144,18 @@ def _add_phase(out: Array, x: Array, weights: Array, phases: tuple[Phase, ...], 
     """Write one phase's outputs: blocks of batch items, or of positions along the first spatial axis."""
     batch, channels = x.shape[:2]
     head, rest = phases[0], phases[1:]
-    width = math.prod(phase.count for phase in rest)
+    width = math.prod(phase.length for phase in rest)
     gathered = math.prod(len(phase.taps) for phase in rest)
     row = channels * gathered * width * out.itemsize
-    rows = _even(head.count, max(1, BLOCK_BYTES // row))
+    rows = _even(head.length, max(1, BLOCK_BYTES // row))
     items = _even(batch, max(1, BLOCK_BYTES // (row * rows)))
     scratch = _Scratch(out.dtype)
-    for item, start in itertools.product(range(0, batch, items), range(0, head.count, rows)):
+    for item, start in itertools.product(range(0, batch, items), range(0, head.length, rows)):
         part = x[item : item + items]
-        count = min(rows, head.count - start)
+        count = min(rows, head.length - start)
         begin = head.first + start * head.step
         where = [slice(item, item + items), slice(None), slice(begin, begin + (count - 1) * head.step + 1, head.step)]
-        where += [slice(phase.first, phase.first + (phase.count - 1) * phase.step + 1, phase.step) for phase in rest]
+        where += [slice(phase.first, phase.first + (phase.length - 1) * phase.step + 1, phase.step) for phase in rest]
         target = out[tuple(where)]
         shape = (part.shape[0], groups, out.shape[1] // groups, count * width)
         # Where the block is a contiguous piece of the output the sums are made in place.
@@ -212,16 +216,18 @@ def _gather(x: Array, phases: tuple[Phase, ...], lines: slice, scratch: _Scratch
     Zero where a tap or a line lies outside.
     """
     count = len(range(lines.start, lines.stop, lines.step))
-    spans = [phase.count for phase in phases]
+    spans = [phase.length for phase in phases]
     band = scratch.take("band", (*x.shape[:2], *(len(phase.taps) for phase in phases), count, *spans))
     inside = _inside(x.shape[2], lines.start, lines.step, count)
     for taps in itertools.product(*(range(len(phase.taps)) for phase in phases)):
-        places = [inside]
-        for axis, (phase, tap) in enumerate(zip(phases, taps, strict=True)):
-            places.append(_inside(x.shape[3 + axis], phase.taps[tap][1], phase.stride, phase.count))
-        part = x[(slice(None), slice(None), *(source for source, _ in places))]
-        whole = band[(slice(None), slice(None), *taps)]
-        into = whole[(slice(None), slice(None), *(target for _, target in places))]
+        places: list[tuple[slice, slice]] = [inside]
+        for axis, (phase, number) in enumerate(zip(phases, taps, strict=True)):
+            places.append(_inside(x.shape[3 + axis], phase.taps[number][1], phase.stride, phase.length))
+        sources: tuple[Any, ...] = (..., *(source for source, _ in places))
+        targets: tuple[Any, ...] = (..., *(target for _, target in places))
+        tap: tuple[Any, ...] = (slice(None), slice(None), *taps)
+        part, whole = x[sources], band[tap]
+        into = whole[targets]
         if into.shape != whole.shape:
             whole[...] = 0
         if absolute and part.dtype.kind != "u":

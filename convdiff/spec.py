@@ -213,8 +213,9 @@ class ConvSpec:
 
     def __str__(self) -> str:
         words = [f"conv{self.rank}d" + ("-transposed" if self.transposed else "")]
-        for role in ("input", "kernel", "output"):
-            words.append(f"{role}={getattr(self, f'{role}_layout')}:{'x'.join(map(str, self.shape(role)))}")
+        words += [
+            f"{role}={getattr(self, f'{role}_layout')}:{'x'.join(map(str, self.shape(role)))}" for role in ("input", "kernel", "output")
+        ]
         if self.groups > 1 and "M" not in self.kernel_layout:
             words.append(f"groups={self.groups}")
         ones, none = (1,) * self.rank, (0,) * self.rank

@@ -15,21 +15,21 @@ def where(spec: ConvSpec, obtained: Array, truth: Truth, rounding: Rounding) -> 
 
     Both arrays are (N, C, *space) of one shape.
     """
-    bad = rounding.excess(obtained, truth.output, truth.scale) > rounding.bound
+    bad = np.asarray(rounding.excess(obtained, truth.output, truth.scale) > rounding.bound)
     share = float(bad.mean())
     if not share:
         return "nowhere beyond rounding"
     if int(bad.sum()) == 1:
         return f"in one element, {_place(spec, tuple(int(i) for i in np.argwhere(bad)[0]))}"
     for axis, name in ((0, "batch item"), (1, "output channel")):
-        lines = bad.any(axis=tuple(a for a in range(bad.ndim) if a != axis))
+        lines = np.asarray(bad.any(axis=tuple(a for a in range(bad.ndim) if a != axis)))
         if bad.shape[axis] > 1 and not lines.all():
             return f"in {_listed(name, np.flatnonzero(lines), bad.shape[axis])} only"
     border = _border(bad)
     if border is not None:
         return border
     for axis in range(spec.rank):
-        lines = bad.any(axis=tuple(a for a in range(bad.ndim) if a != axis + 2))
+        lines = np.asarray(bad.any(axis=tuple(a for a in range(bad.ndim) if a != axis + 2)))
         if not lines.all():
             first = int(lines.argmax())
             at = np.flatnonzero(lines)
@@ -45,7 +45,7 @@ def _percent(share: float) -> str:
 
 def _border(bad: Array) -> str | None:
     """Whether only positions within some distance of the edge differ."""
-    places = bad.any(axis=(0, 1))
+    places = np.asarray(bad.any(axis=(0, 1)))
     for depth in range(1, min(places.shape) // 2):
         inner = places[tuple(slice(depth, size - depth) for size in places.shape)]
         if inner.size and not inner.any():
@@ -54,7 +54,7 @@ def _border(bad: Array) -> str | None:
 
 
 def _listed(name: str, numbers: Array, total: int) -> str:
-    several = {"batch item": "batch items", "output channel": "output channels"}.get(name, name[:1] + " indices" if name.endswith("index") else name + "s")
+    several = name.replace("index", "indices") if name.endswith("index") else name + "s"
     if numbers.size == 1:
         return f"{name} {numbers[0]}"
     if numbers.size <= 6:

@@ -80,7 +80,7 @@ HOSTILE: dict[str, tuple[str, bytes, str, str]] = {
     "png": ("x.npy", b"\x89PNG\r\n\x1a\n" + bytes(100), "a PNG picture", "PIL"),
     "jpeg": ("x.npy", b"\xff\xd8\xff\xe0" + bytes(100), "a JPEG picture", "PIL"),
     "text": ("x.npy", b"1.0,2.0\n3.0,4.0\n", "text", "np.loadtxt"),
-    "text cut in a character": ("x.npy", ("ä" * 400).encode()[1:][1:] + b"", "text", "np.loadtxt"),
+    "text cut in a character": ("x.npy", ("x" + "ä" * 400).encode(), "text", "np.loadtxt"),
     "pickle": ("x.npy", pickle.dumps([1.0, 2.0]), "a pickle", "never loaded"),
     "gzip": ("x.npy", gzip.compress(saved(PLAIN)), "a gzip file", "gunzip"),
     "raw numbers": ("x.npy", PLAIN.tobytes()[4:], "bytes of no known format", "np.fromfile"),
@@ -162,11 +162,6 @@ def test_a_hostile_file_is_told_what_it_is(name: str, tmp_path: Path) -> None:
 
 def _directory(path: Path) -> None:
     path.mkdir()
-
-
-def _denied(path: Path) -> None:
-    path.write_bytes(saved(PLAIN))
-    path.chmod(0)
 
 
 SPECIAL: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -330,7 +325,7 @@ NPZ = zipped({"a.npy": saved(PLAIN)}, zipfile.ZIP_DEFLATED)
 STORED_NPZ = zipped({"a.npy": saved(PLAIN)})
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 @pytest.mark.parametrize(("name", "original"), [("x.npy", NPY), ("x.npz", NPZ), ("y.npz", STORED_NPZ)], ids=["npy", "deflated", "stored"])
 def test_a_mutated_file_reads_or_is_refused(name: str, original: bytes, tmp_path: Path, data: st.DataObject) -> None:
@@ -446,7 +441,10 @@ def test_the_type_to_compute_in(input: str, kernel: str, expected: str) -> None:
     assert compute_dtype(arrays[0], arrays[1], "float64") == "float64"
 
 
-@pytest.mark.parametrize(("value", "expected"), [(2**24, "float32"), (2**24 + 1, "float64"), (-(2**24) - 1, "float64"), (-(2**63), "float64")])
+BEYOND = [(2**24, "float32"), (2**24 + 1, "float64"), (-(2**24) - 1, "float64"), (-(2**63), "float64")]
+
+
+@pytest.mark.parametrize(("value", "expected"), BEYOND)
 def test_integers_beyond_float32_are_computed_in_float64(value: int, expected: str) -> None:
     small = Stored(np.ones(2, np.uint8), "uint8")
     assert compute_dtype(Stored(np.array([0, value]), "int64"), small, None) == expected

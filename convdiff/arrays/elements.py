@@ -17,6 +17,7 @@ from convdiff.layout import Array
 DType = np.dtype[Any]
 
 EXPECTED = "expected float16, float32, float64, bfloat16, an integer type or bool"
+_NATIVE = {"bool", *(f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64))} - {"float8"}
 _AS_FLOATS = "save it as numbers, e.g. np.save(file, array.astype(np.float32))"
 _DESCR = re.compile(r"[<>|=]?(?:[?a-zA-Z]\d{0,9}|[mM]8(?:\[[0-9a-zA-Z/]{1,20}\])?)")
 
@@ -54,7 +55,7 @@ def problem(dtype: DType, shown: str | None = None) -> str | None:
         return f"found {dtype.name}, {EXPECTED}; complex arrays are not supported yet: save the real and imaginary parts separately"
     if dtype.kind == "f" and dtype.itemsize > 8:
         return f"found {dtype.name} (long double), {EXPECTED}; save it as array.astype(np.float64)"
-    if bfloat16(dtype) or dtype in ("?", "b", "B", "h", "H", "i", "I", "l", "L", "q", "Q", "e", "f", "d"):
+    if bfloat16(dtype) or dtype.name in _NATIVE:
         return None
     return f"found elements of {dtype.itemsize} raw bytes ({name}: float8 or int4?), {EXPECTED}; {_AS_FLOATS}"
 

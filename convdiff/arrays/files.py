@@ -24,12 +24,12 @@ from convdiff.layout import Array
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
-def read(text: str | Path, role: str) -> Stored:
+def read(text: str | Path, role: str, *, any_shape: bool = False) -> Stored:
     """The array in `file.npy` or `file.npz:key`; an .npz with one array needs no key.
 
-    `role` ("input", "--bias") opens every message.  The array is native and never 0-d or empty: any integer type,
-    float16, float32 or float64, bool as uint8, bfloat16 widened to float32.  Raises ConvdiffError for everything else,
-    saying what was found, what was expected and what to do.
+    `role` ("input", "--bias") opens every message.  The array is native: any integer type, float16, float32 or float64,
+    bool as uint8, bfloat16 widened to float32; never 0-d or empty, unless `any_shape`.  Raises ConvdiffError for
+    everything else, saying what was found, what was expected and what to do.
     """
     path = Path(text)
     where = f"{role} {path}"
@@ -38,14 +38,14 @@ def read(text: str | Path, role: str) -> Stored:
         where = f"{role} {path}"
         start, size = _start(path, where)
         if start.startswith(_ZIP) and path.suffix.lower() != ".npy":
-            header, flat, key = npz.read_member(path, key, role)
+            header, flat, key = npz.read_member(path, key, role, any_shape)
             return _stored(header, _shaped(flat, header), path, key)
         if key is not None:
             raise ConvdiffError(f"{where}:{key}: found a key for a file that is no .npz, expected the file alone; give {path}")
         if not start.startswith(npy.MAGIC[: len(start)]):
             raise ConvdiffError(_not_npy(start, path, where))
         with path.open("rb") as stream:
-            header = npy.read_header(stream, where)
+            header = npy.read_header(stream, where, any_shape)
         if header.size > size - header.offset:
             raise ConvdiffError(npy.short_of(where, header, size - header.offset))
         return _stored(header, _mapped(path, header), path, None)
@@ -91,24 +91,28 @@ def _not_npy(start: bytes, path: Path, where: str) -> str:
 
 def _unreadable(path: Path, where: str, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
-        near = difflib.get_close_matches(path.name, _siblings(path), n=1)
-        hint = f"did you mean {path.parent / near[0]}?" if near else "check the path, it is relative to the current directory"
+        beside = _siblings(path)
+        near = difflib.get_close_matches(path.stem, beside, n=1)
+        hint = f"did you mean {path.with_name(beside[near[0]])}?" if near else "check the path, it is relative to the current directory"
         return f"{where}: found no such file, expected file.npy or file.npz:key; {hint}"
     if isinstance(error, PermissionError):
         return f"{where}: found a file that may not be read, expected read permission; see ls -l, chmod"
     return f"{where}: found a file that cannot be read ({error.strerror or error}), expected file.npy or file.npz:key; check the path"
 
 
-def _siblings(path: Path) -> list[str]:
-    """Some names beside `path`."""
+def _siblings(path: Path) -> dict[str, str]:
+    """Names of some arrays beside `path`, by stem."""
     try:
-        return [entry.name for entry in itertools.islice(path.parent.iterdir(), 2000) if entry.suffix in (".npy", ".npz")]
+        return {entry.stem: entry.name for entry in itertools.islice(path.parent.iterdir(), 2000) if entry.suffix in (".npy", ".npz")}
     except OSError:
-        return []
+        return {}
 
 
 def _mapped(path: Path, header: npy.Header) -> Array:
-    return np.asarray(np.memmap(path, header.dtype, "r", header.offset, header.shape, "F" if header.fortran else "C"))
+    if header.size == 0:
+        return np.empty(header.shape, header.dtype)
+    flat = np.asarray(np.memmap(path, header.dtype, "r", header.offset, (header.size // header.dtype.itemsize,)))
+    return _shaped(flat, header)
 
 
 def _shaped(flat: Array, header: npy.Header) -> Array:

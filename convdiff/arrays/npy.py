@@ -39,7 +39,7 @@ class Header(NamedTuple):
         return total(self.shape) * self.dtype.itemsize
 
 
-def read_header(stream: IO[bytes], where: str) -> Header:
+def read_header(stream: IO[bytes], where: str, any_shape: bool = False) -> Header:
     """The header at the stream's start, leaving the stream at the elements.
 
     `where` (the role and the file) opens every message.  Raises ConvdiffError for a header that is cut short,
@@ -65,7 +65,7 @@ def read_header(stream: IO[bytes], where: str) -> Header:
             f"{where}: found {len(text)} bytes of the .npy header, expected {length}; the file is cut short: {_AGAIN}"
         )
     fields = _literal(text.decode("utf-8" if start[6] == 3 else "latin1", "replace"), where)
-    return _checked(fields, 8 + width + length, where)
+    return _checked(fields, 8 + width + length, where, any_shape)
 
 
 def _literal(text: str, where: str) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _literal(text: str, where: str) -> dict[str, Any]:
     return found
 
 
-def _checked(fields: dict[str, Any], offset: int, where: str) -> Header:
+def _checked(fields: dict[str, Any], offset: int, where: str, any_shape: bool) -> Header:
     shape, fortran, descr = fields["shape"], fields["fortran_order"], fields["descr"]
     if not isinstance(shape, tuple) or any(type(size) is not int or not 0 <= size < 2**63 for size in shape):
         raise ConvdiffError(f"{where}: found the shape {short(shape)} in the .npy header, expected a tuple of whole numbers; {_AGAIN}")
@@ -98,17 +98,17 @@ def _checked(fields: dict[str, Any], offset: int, where: str) -> Header:
     dtype = from_descr(descr)
     if isinstance(dtype, str):
         raise ConvdiffError(f"{where}: {dtype}")
-    check_shape(shape, where)
+    check_shape(shape, where, any_shape)
     return Header(shape, fortran, dtype, str(descr).startswith(">"), offset)
 
 
-def check_shape(shape: tuple[int, ...], where: str) -> None:
-    """ConvdiffError where an array of this shape is none for a convolution: no axes, too many, or one of size 0."""
-    if not shape:
+def check_shape(shape: tuple[int, ...], where: str, any_shape: bool = False) -> None:
+    """ConvdiffError where an array of this shape is none for a convolution: too many axes; none, or one of size 0."""
+    if not shape and not any_shape:
         raise ConvdiffError(f"{where}: found a single number (shape ()), expected an array with axes; reshape it, e.g. array.reshape(1)")
     if len(shape) > MOST_AXES:
         raise ConvdiffError(f"{where}: found {len(shape)} axes, expected at most 5 (batch, channels, three of space); reshape it")
-    if 0 in shape:
+    if 0 in shape and not any_shape:
         raise ConvdiffError(
             f"{where}: found no elements, axis {shape.index(0)} of shape {shape_text(shape)} has size 0, expected at least 1 along every "
             "axis; look at the code that saved it"

@@ -28,7 +28,7 @@ _DAMAGE = (
 )
 
 
-def read_member(path: Path, key: str | None, role: str) -> tuple[npy.Header, Array, str]:
+def read_member(path: Path, key: str | None, role: str, any_shape: bool) -> tuple[npy.Header, Array, str]:
     """The header, the elements (a flat array of their type) and the key of one array; its only one where `key` is None.
 
     Raises ConvdiffError for an archive or a member that is damaged, encrypted, or holds something else.
@@ -40,7 +40,7 @@ def read_member(path: Path, key: str | None, role: str) -> tuple[npy.Header, Arr
             key = _key(info.filename)
             where += f":{key}"
             _check_size(info, path, where)
-            return *_read(archive, info, where), key
+            return *_read(archive, info, where, any_shape), key
     except ConvdiffError:
         raise
     except MemoryError:
@@ -86,9 +86,9 @@ def _check_size(info: zipfile.ZipInfo, path: Path, where: str) -> None:
         )
 
 
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> tuple[npy.Header, Array]:
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str, any_shape: bool) -> tuple[npy.Header, Array]:
     with archive.open(info) as member:
-        header = npy.read_header(member, where)
+        header = npy.read_header(member, where, any_shape)
         held = info.file_size - header.offset
         if header.size > held:
             raise ConvdiffError(npy.short_of(where, header, held))

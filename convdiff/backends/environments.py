@@ -74,10 +74,16 @@ def all_environments() -> list[Environment]:
 
 def has_module(module: str) -> bool:
     """Whether the running interpreter could import it, in a worker: not from the current folder, nor a bare folder's name."""
-    here = {"", str(Path.cwd())}
-    path = [entry for entry in sys.path if entry not in here]
+    path = [entry for entry in sys.path if entry and (not _is_current(entry) or Path(entry).name.endswith("-packages"))]
     for finder in sys.meta_path:
         spec: importlib.machinery.ModuleSpec | None = getattr(finder, "find_spec", lambda *_: None)(module, path)
         if spec is not None:
             return spec.origin is not None
     return False
+
+
+def _is_current(folder: str) -> bool:
+    try:
+        return Path(folder).samefile(os.curdir)
+    except OSError:
+        return False

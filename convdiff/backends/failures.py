@@ -49,19 +49,27 @@ def timed_out(seconds: float, log: Path) -> str:
 def failed(answer: dict[str, Any]) -> str:
     """The message of an exception: what it says, and the user's innermost line."""
     where = answer.get("where") or []
-    return answer["message"] + (f" ({where[-1]})" if where else "")
+    return str(answer["message"]) + (f" ({where[-1]})" if where else "")
 
 
 def printed_last(log: Path) -> str:
     """The end of the log: what the last job printed."""
+    return re.sub(r"\A\d+\n", "", _tail(log).rpartition("\x1e")[2])
+
+
+def job_printing(log: Path) -> int | None:
+    """The number of the job that the end of the log belongs to."""
+    found = re.match(r"\d+(?=\n)", _tail(log).rpartition("\x1e")[2])
+    return int(found[0]) if found else None
+
+
+def _tail(log: Path) -> str:
     try:
         with log.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - TAIL))
-            text = file.read().decode(errors="replace")
+            file.seek(max(0, file.seek(0, 2) - TAIL))
+            return file.read().decode(errors="replace")
     except OSError:
         return ""
-    return re.sub(r"\A\d+\n", "", text.rpartition("\x1e")[2])
 
 
 def _users_frames(dump: str) -> str:

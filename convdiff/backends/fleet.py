@@ -11,7 +11,6 @@ import re
 import selectors
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from convdiff.backends import backend
 from convdiff.backends.environments import Environment
+from convdiff.backends.folder import Folder
 from convdiff.backends.station import Hello, Outcome, Station
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ class Fleet:
             environment.name: Station(environment, timeout, import_timeout)
             for environment in sorted(environments, key=lambda e: -backend(e.backend).seconds)
         }
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Folder | None = None
         self._handlers: dict[signal.Signals, Any] = {}
-        self._jobs: dict[int, Job] = {}
+        self._outcomes: dict[int, Outcome] = {}
         self._count = 0
 
     def __enter__(self) -> Fleet:
@@ -92,27 +92,27 @@ class Fleet:
         """Hand the jobs over now; iterate to get their answers as they come, in any order.
 
         `arrays` are "input", "kernel" and perhaps "bias".  Jobs of one environment run one after another, a backend's own
-        before the calls.  A fleet runs one set of jobs at a time: what an earlier iterator has not given yet is dropped.
-        Raises KeyError for a job whose backend is not an environment of this fleet.
+        before the calls.  More may be run while an iterator has not given all: each gives its own.  Closing an iterator drops
+        what it has not given.  Raises KeyError for a job whose backend is not an environment of this fleet.
         """
         from convdiff.backends.exchange import hand_over
 
         folder = self._open()
-        self._abandon()
         self._count += 1
         paths = {
             name: str(hand_over(stored, folder / f"{self._count}-{name}.npy")) for name, stored in arrays.items()
         }
+        mine = {}
         for job in sorted(jobs, key=lambda job: job.kind == "call"):
             self._count += 1
-            self._jobs[self._count] = job
+            mine[self._count] = job
             station = self._stations[job.backend]
             self._start(station)
             station.hand_over({
                 "id": self._count, "name": job.name, "mode": job.mode, "code": job.code, "repeat": job.repeat,
                 "out": str(folder / f"{self._count}.npy"), "arrays": paths,
             })
-        return self._answers(paths)
+        return self._answers(mine, paths)
 
     def wait(self) -> dict[str, Hello | str]:
         """Wait until every worker is ready or known not to be; by environment, its hello or why it cannot run."""
@@ -134,9 +134,9 @@ class Fleet:
         """End every worker and delete the folder.  Arrays that were answered stay valid."""
         for station in self._stations.values():
             station.close()
-        self._jobs.clear()
+        self._outcomes.clear()
         if self._folder is not None:
-            self._folder.cleanup()
+            self._folder.close()
             self._folder = None
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
@@ -145,36 +145,35 @@ class Fleet:
     def _open(self) -> Path:
         """The folder for logs and arrays, which first use makes; from then on termination unwinds the host."""
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="convdiff-", ignore_cleanup_errors=True)
+            self._folder = Folder()
             if threading.current_thread() is threading.main_thread():
                 for number in (signal.SIGTERM, signal.SIGHUP):
                     if signal.getsignal(number) is signal.SIG_DFL:
                         self._handlers[number] = signal.signal(number, _unwind)
-        return Path(self._folder.name)
+        return self._folder.path
 
     def _start(self, station: Station) -> None:
         station.start(self._open() / f"{station.environment.name}.log")
 
-    def _abandon(self) -> None:
-        self._jobs.clear()
-        for station in self._stations.values():
-            station.abandon()
-
-    def _answers(self, paths: Mapping[str, str]) -> Iterator[Answer]:
-        mine = set(self._jobs)
+    def _answers(self, mine: dict[int, Job], paths: Mapping[str, str]) -> Iterator[Answer]:
         try:
-            while mine & set(self._jobs):
-                for outcome in self._attend():
-                    yield self._answer(self._jobs.pop(outcome.id), outcome)
+            while mine and self._folder is not None:
+                for number in [number for number in mine if number in self._outcomes]:
+                    yield self._answer(mine.pop(number), self._outcomes.pop(number))
+                if mine and not any(number in self._outcomes for number in mine):
+                    self._attend()
         finally:
-            if mine & set(self._jobs):
-                self._abandon()
-            for path in map(Path, paths.values()):
-                if self._folder is not None and path.parent == Path(self._folder.name):
-                    path.unlink(missing_ok=True)
+            for number in mine:
+                self._outcomes.pop(number, None)
+            if self._folder is not None:
+                for station in self._stations.values() if mine else ():
+                    station.abandon(set(mine))
+                for path in map(Path, paths.values()):
+                    if path.parent == self._folder.path:
+                        path.unlink(missing_ok=True)
 
-    def _attend(self) -> list[Outcome]:
-        """Wait for news from any worker, a moment at most; what became of jobs."""
+    def _attend(self) -> None:
+        """Wait for news from any worker, a moment at most, and note what became of jobs."""
         with selectors.DefaultSelector() as selector:
             now = time.monotonic()
             pause = TICK
@@ -185,7 +184,8 @@ class Fleet:
                     selector.register(station.process.answers, selectors.EVENT_READ)
                     pause = min(pause, max(0.0, station.deadline - now))
             selector.select(pause)
-        return [outcome for station in self._stations.values() for outcome in station.attend() if outcome.id in self._jobs]
+        for station in self._stations.values():
+            self._outcomes.update((outcome.id, outcome) for outcome in station.attend())
 
     def _answer(self, job: Job, outcome: Outcome) -> Answer:
         from convdiff.backends.exchange import take_back
@@ -195,10 +195,10 @@ class Fleet:
         hello, status, message, output, said = station.hello, outcome.status, outcome.message, None, outcome.answer or {}
         if status == "ok":
             try:
-                output = take_back(Path(str(self._folder and self._folder.name)) / f"{outcome.id}.npy")
+                output = take_back(self._open() / f"{outcome.id}.npy")
             except (OSError, ValueError) as error:
                 status, message = "failed", f"its result cannot be read: {error}"
-            if said["changed"]:
+            if said.get("changed"):
                 message = (
                     f"{NOT_DETERMINISTIC}: {said['changed']} of {said['runs'] - 1} further runs differ from the first, "
                     f"by up to {said['apart']:.3g}"

@@ -35,12 +35,14 @@ class Process:
         jobs, self._jobs = os.pipe()
         self.answers, answers = os.pipe()
         life, self._life = os.pipe()
-        theirs = (jobs, answers, life)
+        theirs = [jobs, answers, life]
         try:
             output = os.open(log, os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_WRONLY, 0o600)
-            theirs = (*theirs, output)
+            theirs.append(output)
             adapter = HERE / "adapters" / f"{environment.backend}_adapter.py"
-            command = [environment.python, "-u", HERE / "worker.py", adapter, str(jobs), str(answers), str(life)]
+            command: list[str | Path] = [
+                environment.python, "-u", HERE / "worker.py", adapter, str(jobs), str(answers), str(life)
+            ]
             self._popen = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=(jobs, answers, life),
                 env=variables(environment.python), start_new_session=True,

@@ -52,10 +52,13 @@ class Station:
         self._ready = False
         self._deadline = 0.0
         self._pending: deque[dict[str, Any]] = deque()
+        self._again: set[int] = set()
 
     def start(self, log: Path) -> None:
         """Start the process, unless it runs or cannot."""
         self._log = log
+        if self.process is not None and not self._pending and self.process.ended():
+            self.close()  # it died while it had nothing to do
         if self.process is None and self.reason is None:
             self._ready = False
             self._deadline = time.monotonic() + self._import_timeout
@@ -101,12 +104,12 @@ class Station:
             outcomes += self._stop()
         return outcomes
 
-    def abandon(self) -> None:
-        """Forget what is pending; a process that is busy with it is killed."""
-        if self._pending:
-            self._pending.clear()
-            if self._ready:
-                self.close()
+    def abandon(self, ids: set[int]) -> None:
+        """Forget these jobs.  They have been sent, so the process goes with them; what else waits goes to a fresh one."""
+        if any(message["id"] in ids for message in self._pending):
+            self._pending = deque(message for message in self._pending if message["id"] not in ids)
+            self.close()
+            self._restart()
 
     def close(self) -> None:
         """Kill the process."""
@@ -115,12 +118,12 @@ class Station:
             process.kill()
 
     def _take(self, message: dict[str, Any]) -> list[Outcome]:
-        if message["status"] == "ready":
+        if message.get("status") == "ready":
             self.hello = Hello(
                 message["version"], message["python"], message["numpy"], message["seconds"], tuple(message["devices"])
             )
             self._ready = True
-        elif message["status"] == "unavailable":
+        elif message.get("status") == "unavailable":
             self.reason = f"{message['message']} ({self.environment.python}, Python {message['python']})"
             return []
         elif not self._pending or message.get("id") != self._pending[0]["id"]:
@@ -128,7 +131,7 @@ class Station:
         else:
             self._pending.popleft()
             self._deadline = time.monotonic() + self._timeout
-            if message["status"] == "ok":
+            if message.get("status") == "ok":
                 return [Outcome(message["id"], "ok", answer=message)]
             return [Outcome(message["id"], "failed", failures.failed(message))]
         self._deadline = time.monotonic() + self._timeout
@@ -144,12 +147,12 @@ class Station:
         """It died by itself."""
         assert self.process is not None
         ready = self._ready
-        message = failures.crashed(self.process.end(), self._log)
+        message, begun = failures.crashed(self.process.end(), self._log), self._begun()
         self.close()
         if not ready:
             self.reason = f"{self.environment.backend} cannot be imported by {self.environment.python}: {message}"
             return self._refuse()
-        return self._replace("crashed", message)
+        return self._replace("crashed", message, begun)
 
     def _stop(self) -> list[Outcome]:
         """Its time is up."""
@@ -159,14 +162,23 @@ class Station:
             )
             return self._refuse()
         self.close()
-        return self._replace("timeout", failures.timed_out(self._timeout, self._log))
+        return self._replace("timeout", failures.timed_out(self._timeout, self._log), True)
 
-    def _replace(self, status: Literal["crashed", "timeout"], message: str) -> list[Outcome]:
-        if not self._pending:
-            return []  # between jobs; the next one starts a fresh process
-        culprit = self._pending.popleft()
+    def _replace(self, status: Literal["crashed", "timeout"], message: str, begun: bool) -> list[Outcome]:
+        outcomes = []
+        if self._pending and (begun or self._pending[0]["id"] in self._again):
+            outcomes.append(Outcome(self._pending.popleft()["id"], status, message))
+        self._again.update(waiting["id"] for waiting in list(self._pending)[:1] if not begun)
+        self._restart()
+        return outcomes
+
+    def _restart(self) -> None:
         if self._pending:
             self.start(self._log)
-            for waiting in self._pending if self.process is not None else ():
+        if self.process is not None:
+            for waiting in self._pending:
                 self.process.send(waiting)
-        return [Outcome(culprit["id"], status, message)]
+
+    def _begun(self) -> bool:
+        """Whether the job in front is the last that the log tells of: what died before it was not its fault."""
+        return bool(self._pending) and failures.job_printing(self._log) == self._pending[0]["id"]

@@ -45,10 +45,10 @@ thread sees JOBS close.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import fcntl
 import importlib
-import importlib.util
 import json
 import linecache
 import os
@@ -87,7 +87,7 @@ def main(argv: list[str]) -> None:
     send(answers, hello)
     if hello["status"] != "ready":
         os._exit(1)
-    home, process = os.getcwd(), os.getpid()
+    home, process = current_folder(), os.getpid()
     while True:
         job = json.loads(inbox.get().decode())
         mark(job["id"])
@@ -95,7 +95,8 @@ def main(argv: list[str]) -> None:
         if os.getpid() != process:  # a job forked and its child came back here: the parent answers
             os._exit(0)
         send(answers, answer)
-        os.chdir(home)
+        if current_folder() != home and os.path.isdir(home):
+            os.chdir(home)
 
 
 def die_with_host(life: int) -> None:
@@ -121,6 +122,14 @@ def read_jobs(fd: int, inbox: queue.Queue[bytes]) -> None:
     if os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)
+
+
+def current_folder() -> str:
+    """Where the user is; the root where that has been deleted."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.sep
 
 
 def send(fd: int, message: dict[str, Any]) -> None:
@@ -157,11 +166,12 @@ class Worker:
         Neither this file's folder nor the current one may offer a torch.py of its own, so the first leaves sys.path for good.
         The current one can only be there through PYTHONPATH: it goes behind everything else once the framework is there.
         """
-        own, current = os.path.dirname(os.path.abspath(__file__)), os.path.abspath(os.getcwd())
-        aside = [entry for entry in sys.path if os.path.abspath(entry) == current]
-        sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) not in (own, current)]
+        own, current = os.path.dirname(os.path.abspath(__file__)), current_folder()
+        asked = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        aside = [entry for entry in sys.path if entry == current and entry in asked and entry != own]
+        sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != own and entry not in aside]
         sys.argv[:] = ["convdiff"]
-        hello = {"status": "ready", "python": platform.python_version(), "numpy": None}
+        hello: dict[str, Any] = {"status": "ready", "python": platform.python_version(), "numpy": None}
         begin = time.perf_counter()
         try:
             self.numpy = importlib.import_module("numpy")
@@ -174,7 +184,7 @@ class Worker:
         except BaseException as error:
             hello.update(status="unavailable", message=first_line(error))
         hello["seconds"] = time.perf_counter() - begin
-        sys.path += [entry for entry in aside if current != own]
+        sys.path += aside
         return hello
 
     def answer(self, job: dict[str, Any]) -> dict[str, Any]:
@@ -186,10 +196,8 @@ class Worker:
         except BaseException as error:
             return {"status": "failed", "message": first_line(error), "where": where(error, own_files)}
         finally:
-            try:
+            with contextlib.suppress(Exception):  # costs later jobs less than the loss of this worker would
                 self.restore()
-            except Exception:
-                pass  # a setting that cannot be put back costs later jobs less than this worker would
 
     def prepare(self, job: dict[str, Any], own_files: set[str]) -> Callable[[], Any]:
         """A function of no arguments that runs the job's code once, on arrays of its own, and returns its result."""
@@ -264,7 +272,7 @@ class Worker:
         try:
             array = np.asarray(array)
         except Exception as error:
-            raise Complaint("the result is a %s that numpy makes no array of: %s" % (type(value).__name__, first_line(error)))
+            raise Complaint("the result is a %s that numpy makes no array of: %s" % (type(value).__name__, first_line(error))) from error
         if array.dtype.name.startswith(("bfloat16", "float8")):  # ml_dtypes; .npy cannot say these
             array, stored = array.astype(np.float32), array.dtype.name
         if array.dtype.kind == "c":
@@ -287,7 +295,7 @@ class Worker:
 
 def load_file(path: str, name: str) -> types.ModuleType:
     """A module of that name from a file, compiled here so that no __pycache__ appears beside it."""
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, None, origin=path))
+    module = types.ModuleType(name)
     module.__file__ = path
     with open(path, "rb") as source:
         code = compile(source.read(), path, "exec")
@@ -309,13 +317,13 @@ def load_function(code: str, own_files: set[str]) -> Callable[..., Any]:
     own_files.add(full)
     linecache.checkcache(full)
     module = load_file(full, "convdiff_call_" + re.sub(r"\W", "_", os.path.basename(path)))
-    function = getattr(module, name, None)
+    function: Any = getattr(module, name, None)
     if not callable(function):
         known = sorted(
             key for key, value in vars(module).items() if callable(value) and getattr(value, "__module__", None) == module.__name__
         )
         raise Complaint("%s: it has no function %s; it has %s" % (path, name, ", ".join(known) or "none"))
-    return function
+    return function  # type: ignore[no-any-return]
 
 
 def first_line(error: BaseException) -> str:

@@ -13,13 +13,10 @@ from dataclasses import dataclass
 from convdiff.case import Edit, Finding
 from convdiff.diagnose.candidate import Candidate
 from convdiff.diagnose.catalogue import sentence
-from convdiff.diagnose.fitted import FITTED
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.proof import prove
 from convdiff.diagnose.reduced import Making, best_making, makings
 from convdiff.diagnose.search import Search
-from convdiff.normal import normal_output
-from convdiff.reference import Truth
 
 # The most edits an explanation may have; beyond, a story fits anything.
 MOST_EDITS = 3
@@ -43,29 +40,26 @@ class Explanation:
         return Finding(first, summary, rivals=tuple(rivals))
 
 
-def explain(problem: Problem, truth: Truth) -> Explanation | None:
+def explain(problem: Problem) -> Explanation | None:
     """The simplest proven explanation of an output that differs, or None.
 
-    `truth` is the asked convolution's.  Makings are tried in turn: first the plain one, then reduced precision.
+    Makings are tried in turn: first the plain one, then reduced precision.
     """
     plain = Making(problem.rounding)
-    found = _explain(problem, truth, plain, MOST_EDITS)
+    found = _explain(problem, plain, MOST_EDITS)
     if found is not None:
         return found
     for making in makings(problem):
-        found = _explain(making.problem(problem), None, making, 2)
+        found = _explain(making.problem(problem), making, 2)
         if found is not None:
             return found
     return None
 
 
-def _explain(problem: Problem, truth: Truth | None, making: Making, most: int) -> Explanation | None:
+def _explain(problem: Problem, making: Making, most: int) -> Explanation | None:
     search = Search(problem)
     for level in range(1, most + 1):
         proven: list[tuple[float, tuple[Edit, ...]]] = []
-        if level == 1 and truth is not None and problem.obtained.ndim == len(problem.spec.output_layout):
-            obtained = normal_output(problem.spec, problem.obtained)
-            proven += [(1.2, (edit,)) for hypothesis in FITTED if (edit := hypothesis.edit(problem, obtained, truth))]
         proven += _proven(problem, search.level(level))
         if proven:
             proven.sort(key=lambda pair: pair[0])

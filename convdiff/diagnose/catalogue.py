@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 
 from convdiff.case import Edit
-from convdiff.diagnose.fitted import FITTED
 from convdiff.diagnose.geometry import GEOMETRY
 from convdiff.diagnose.hypothesis import Explained
 from convdiff.diagnose.inputs import INPUT
@@ -18,7 +17,7 @@ from convdiff.errors import one_of
 
 def _by_code() -> dict[str, Explained]:
     found: dict[str, Explained] = {}
-    families: tuple[tuple[Explained, ...], ...] = (KERNEL, OPERATION, GEOMETRY, INPUT, OUTPUT, FITTED, (ReducedPrecision(),))
+    families: tuple[tuple[Explained, ...], ...] = (KERNEL, OPERATION, GEOMETRY, INPUT, OUTPUT, (ReducedPrecision(),))
     for family in families:
         for hypothesis in family:
             found.setdefault(hypothesis.code, hypothesis)

@@ -1,12 +1,18 @@
-"""Hypotheses whose numbers are read off the whole output: overlapping windows, channels in another order."""
+"""Hypotheses about the output whose numbers are read off it: overlapping windows, channels in another order.
+
+The search compares up to those numbers; the proof fits them, on some elements, and tests them on all.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 
 from convdiff.case import Edit
+from convdiff.compare import Rounding
+from convdiff.diagnose.forms import OperationForm, OutputForm
 from convdiff.diagnose.problem import Problem
 from convdiff.layout import Array
 from convdiff.reference import Truth
@@ -22,13 +28,17 @@ class OverlapAccumulated:
 
     code: ClassVar[str] = "overlap-accumulated"
 
-    def edit(self, problem: Problem, obtained: Array, truth: Truth) -> Edit | None:
+    def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
+        """Counts unknown: compared up to a whole number per position, fitted by the proof."""
+        if base.values == "plain" and max(base.size) > 1:
+            yield base.plus({"code": self.code}, 0.2, values="counts")
+
+    def fit(self, rounding: Rounding, obtained: Array, truth: Truth) -> Edit | None:
         """The edit if one whole count per position explains every element."""
         if obtained.shape != truth.output.shape:
             return None
-        rounding = problem.rounding
-        rank = problem.spec.rank
-        strength = np.abs(truth.output) / np.maximum(truth.scale, 1e-300)
+        rank = obtained.ndim - 2
+        strength = np.abs(truth.output) / np.maximum(truth.scale.astype(np.float64), 1e-300)
         flat = np.moveaxis(strength.reshape(-1, *truth.output.shape[2:]), 0, -1)
         best = flat.argmax(axis=-1)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -76,11 +86,15 @@ class OutputChannelsPermuted:
 
     code: ClassVar[str] = "output-channels-permuted"
 
-    def edit(self, problem: Problem, obtained: Array, truth: Truth) -> Edit | None:
+    def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
+        """The order unknown: compared with every channel, fitted by the proof.  A reversal is the likelier tale where it is one."""
+        if base.values == "plain" and base.array.shape[1] > 1 and not base.has("output-channels-reversed"):
+            yield base.plus({"code": self.code}, 0.45, values="permuted")
+
+    def fit(self, rounding: Rounding, obtained: Array, truth: Truth) -> Edit | None:
         """The permutation if each obtained channel is some channel of the reference; obtained[:, c] = reference[:, permutation[c]]."""
         if obtained.shape != truth.output.shape or not 1 < obtained.shape[1] <= 4096:
             return None
-        rounding = problem.rounding
         by_channel = [np.moveaxis(a, 1, 0).reshape(a.shape[1], -1) for a in (obtained, truth.output, truth.scale)]
         got, expected, scale = (a[:, :: max(1, a.shape[1] // 64)].astype(np.float64) for a in by_channel)
         if expected.shape[1] < 2:
@@ -103,6 +117,3 @@ class OutputChannelsPermuted:
     def sentence(self, edit: Edit) -> str:
         order = edit["permutation"]
         return f"the output's channels come in the order {', '.join(map(str, order[:8]))}{', ...' if len(order) > 8 else ''}"
-
-
-FITTED = (OverlapAccumulated(), OutputChannelsPermuted())

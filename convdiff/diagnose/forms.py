@@ -60,7 +60,8 @@ class OutputForm(Form):
     """The obtained output read as (N, O, *space), and what was done to the convolution's values after it.
 
     Element o of the obtained array is `bias_factor` * bias[o] plus the convolution's, which `shape` says how to compare:
-    "plain" as it is; "offset" up to a constant per channel; "factor" up to one factor; or the name of an activation.
+    "plain" as it is; "offset" up to a constant per channel; "factor" up to one factor; "counts" up to a whole number per position;
+    "permuted" up to the order of the channels; or the name of an activation.
     """
 
     array: Array = None  # type: ignore[assignment]
@@ -75,11 +76,16 @@ class OutputForm(Form):
 
 @dataclass(frozen=True)
 class OperationForm(Form):
-    """A whole reading of what operation was run: its spec (numbers only), and its kernel in normal form."""
+    """A whole reading of what operation was run: its spec (numbers only), and its kernel in normal form.
+
+    `regroup` names how the kernel for the asked groups was made one for this spec's groups (see `operations.py`); `raw_kernel` is the
+    user's array, in the spec's kernel layout.
+    """
 
     spec: ConvSpec = None  # type: ignore[assignment]
     kernel: Array = None  # type: ignore[assignment]
-    raw_kernel: Array | None = None
+    raw_kernel: Array = None  # type: ignore[assignment]
+    regroup: str | None = None
 
 
 @dataclass(frozen=True)

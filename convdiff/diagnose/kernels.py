@@ -84,7 +84,7 @@ class KernelAxesPermuted:
     def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:
         """Every other reading of the array as the user has it, if it gives a kernel of fitting channel counts."""
         spec, layout = operation.spec, operation.spec.kernel_layout
-        if base.edits or "M" in layout or operation.raw_kernel is None:
+        if base.edits or "M" in layout:
             return
         for letters in itertools.permutations(layout):
             read = "".join(letters)
@@ -113,7 +113,7 @@ class KernelReshaped:
     def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:
         """Buffers in the user's or a common order, reshaped to a common order."""
         spec = operation.spec
-        if base.edits or "M" in spec.kernel_layout or operation.raw_kernel is None:
+        if base.edits or "M" in spec.kernel_layout:
             return
         layout = spec.kernel_layout
         orders = [layout, *(order for order in common_kernel_orders(layout) if order != layout)]

@@ -31,15 +31,16 @@ class WrongTransposed:
     def forms(self, problem: Problem, base: OperationForm) -> Iterator[OperationForm]:
         """The same array handed to the other operation, which takes its first channel axis for the other kind."""
         spec = base.spec
-        if base.edits or "M" in spec.kernel_layout or not {"I", "O"} <= set(spec.kernel_layout):
+        array = base.raw_kernel
+        if base.edits or not {"I", "O"} <= set(spec.kernel_layout):
             return
         edit = {"code": self.code, "asked": spec.transposed, "obtained": not spec.transposed}
         exchanged = spec.kernel_layout.translate(str.maketrans("IO", "OI"))
         for layout, oddness in ((exchanged, 0.1), (spec.kernel_layout, 0.4)):
-            made = _other_operation(spec, layout, base.raw_kernel)
+            made = _other_operation(spec, layout, array)
             if made is None:
                 continue
-            form: OperationForm = base.plus(edit, oddness, spec=made, kernel=normal_kernel(made, base.raw_kernel))
+            form: OperationForm = base.plus(edit, oddness, spec=made, kernel=normal_kernel(made, array))
             if layout == spec.kernel_layout:
                 # The letters kept: relative to the array handed over as it is, its channel axes were exchanged too.
                 read = {"code": "kernel-axes-permuted", "asked": exchanged, "obtained": layout}
@@ -47,7 +48,8 @@ class WrongTransposed:
             yield form
 
     def sentence(self, edit: Edit) -> str:
-        return "a transposed convolution was run for a direct one" if edit["obtained"] else "a direct convolution was run for a transposed one"
+        kinds = ("a direct convolution", "a transposed convolution")
+        return f"{kinds[edit['obtained']]} was run where {kinds[edit['asked']]} was asked"
 
 
 def _other_operation(spec: ConvSpec, layout: str, kernel: Array) -> ConvSpec | None:
@@ -57,12 +59,13 @@ def _other_operation(spec: ConvSpec, layout: str, kernel: Array) -> ConvSpec | N
     channels = inner if transposed else inner * spec.groups
     if channels != spec.in_channels:
         return None
+    none = (0,) * spec.rank
+    # Only channels are taken from this spec; its geometry is hypothesised later and must merely be possible.
+    padding = tuple((0, 0) if transposed else (k * d, k * d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True))
     try:
         return replace(
             spec, transposed=transposed, kernel_layout=layout, out_channels=outer * spec.groups if transposed else outer,
-            output_padding=(0,) * spec.rank, input_dilation=(1,) * spec.rank, pad_mode="constant",
-            # Only channels are taken from this spec; its geometry is hypothesised later and must merely be possible.
-            padding=((0, 0),) * spec.rank if transposed else tuple((k * d, k * d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)),
+            output_padding=none, input_dilation=(1,) * spec.rank, pad_mode="constant", padding=padding,
         )
     except SpecError:
         return None
@@ -86,10 +89,11 @@ class WrongGroups:
         for groups in range(1, spec.in_channels + 1):
             if groups == spec.groups or spec.in_channels % groups or spec.out_channels % groups:
                 continue
-            for how, kernel, oddness in _regrouped(base.kernel, spec.groups, groups):
-                edit = {"code": self.code, "asked": spec.groups, "obtained": groups, "kernel": how}
-                letters = ("IO" if spec.transposed else "OI") + spec.axes
-                yield base.plus(edit, oddness, spec=replace(spec, groups=groups, kernel_layout=letters), kernel=kernel, raw_kernel=None)
+            for how, oddness in REGROUPINGS.items():
+                kernel = regrouped(base.kernel, how, spec.groups, groups)
+                if kernel is not None:
+                    edit = {"code": self.code, "asked": spec.groups, "obtained": groups, "kernel": how}
+                    yield base.plus(edit, oddness, spec=_with_groups(spec, groups), kernel=kernel, regroup=how)
 
     def sentence(self, edit: Edit) -> str:
         kernel = {
@@ -100,25 +104,37 @@ class WrongGroups:
         return f"{channels} where {edit['asked']} {'was' if edit['asked'] == 1 else 'were'} asked, {kernel}"
 
 
-def _regrouped(kernel: Array, asked: int, groups: int) -> Iterator[tuple[str, Array, float]]:
-    """Kernels (O, C / groups, ...) that someone with one for `asked` groups, (O, C / asked, ...), would use."""
+# How a kernel made for other groups was used, with how odd that is.
+REGROUPINGS = {"own": 0.0, "first": 0.05, "tiled": 0.0, "repeated": 0.1}
+
+
+def _with_groups(spec: ConvSpec, groups: int) -> ConvSpec:
+    """Channels and geometry of `spec` with another number of groups, for a kernel in normal form."""
+    return replace(spec, groups=groups, kernel_layout=("IO" if spec.transposed else "OI") + spec.axes)
+
+
+def regrouped(kernel: Array, how: str, asked: int, groups: int) -> Array | None:
+    """A kernel (O, C / groups, *space) made of one for the `asked` groups, (O, C / asked, *space); None where `how` does not apply.
+
+    Fewer input channels per group: "own" takes the slice that belongs to the output channel's group, "first" the first ones.
+    More of them: "tiled" repeats the kernel's channels as a block, "repeated" each in turn.
+    """
     outer, inner = kernel.shape[:2]
     wanted = inner * asked // groups
-    if wanted < inner:
-        if inner % wanted:
-            return
-        # Output channel o belongs to group o // (O / groups); its own channels, within those its kernel has.
-        first_channel = np.arange(outer) * groups // outer * wanted
-        start = first_channel - np.arange(outer) * asked // outer * inner
-        if start.min() >= 0 and (start + wanted).max() <= inner:
-            rows = np.arange(outer)[:, None]
-            yield "own", kernel[rows, start[:, None] + np.arange(wanted)], 0.0
-        yield "first", kernel[:, :wanted], 0.05
-        return
-    if wanted % inner == 0:
-        yield "tiled", np.tile(kernel, (1, wanted // inner) + (1,) * (kernel.ndim - 2)), 0.0
-        if inner > 1:
-            yield "repeated", np.repeat(kernel, wanted // inner, axis=1), 0.1
+    if wanted < inner and inner % wanted == 0:
+        if how == "first":
+            return kernel[:, :wanted]
+        # Output channel o belongs to group o // (O / groups); its own channels, counted within those its kernel has.
+        channel = np.arange(outer)
+        start = channel * groups // outer * wanted - channel * asked // outer * inner
+        if how == "own" and start.min() >= 0 and (start + wanted).max() <= inner:
+            return np.asarray(kernel[channel[:, None], start[:, None] + np.arange(wanted)])
+    if wanted > inner and wanted % inner == 0:
+        if how == "tiled":
+            return np.tile(kernel, (1, wanted // inner) + (1,) * (kernel.ndim - 2))
+        if how == "repeated" and inner > 1:
+            return np.repeat(kernel, wanted // inner, axis=1)
+    return None
 
 
 OPERATION: tuple[OperationHypothesis, ...] = (WrongTransposed(), WrongGroups())

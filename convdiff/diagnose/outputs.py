@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from convdiff.case import Edit
+from convdiff.diagnose.fitted import OutputChannelsPermuted, OverlapAccumulated
 from convdiff.diagnose.forms import OperationForm, OutputForm
 from convdiff.diagnose.hypothesis import OutputHypothesis
 from convdiff.diagnose.inputs import GroupsInterleaved, interleaved, reshapes
@@ -212,9 +213,9 @@ class ActivationApplied:
             if high <= 6:
                 yield base.plus({"code": self.code, "obtained": "relu6"}, 0.3, values="relu6")
             yield base.plus({"code": self.code, "obtained": "relu"}, 0.1, values="relu")
-        if 0 <= low and high <= 1:
+        if low >= 0 and high <= 1:
             yield base.plus({"code": self.code, "obtained": "sigmoid"}, 0.3, values="sigmoid")
-        if -1 <= low and high <= 1:
+        if low >= -1 and high <= 1:
             yield base.plus({"code": self.code, "obtained": "tanh"}, 0.35, values="tanh")
 
     def sentence(self, edit: Edit) -> str:
@@ -223,5 +224,6 @@ class ActivationApplied:
 
 OUTPUT: tuple[OutputHypothesis, ...] = (
     OutputAxesPermuted(), OutputReshaped(), OutputChannelsReversed(), OutputGroupsInterleaved(), OutputBatchPermuted(),
-    BiasMissing(), BiasDoubled(), BiasAdded(), Scaled(), ActivationApplied(),
+    BiasMissing(), BiasDoubled(), BiasAdded(), Scaled(), ActivationApplied(), OverlapAccumulated(),
+    OutputChannelsPermuted(),
 )

@@ -19,7 +19,7 @@ PAIRS = 14
 def choose_points(output: Array) -> list[Point]:
     """Elements of `output` (N, O, *space), in pairs, all finite, not zero where that can be had; empty if none is finite."""
     generator = np.random.default_rng(7)
-    items, channels, *space = output.shape
+    _, channels, *space = output.shape
     corners = list(itertools.product(*((0, size - 1) for size in space)))
     points: list[Point] = []
     for number in range(PAIRS):

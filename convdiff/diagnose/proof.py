@@ -10,12 +10,14 @@ from convdiff.case import Edit
 from convdiff.compare import Rounding
 from convdiff.diagnose.activations import ACTIVATIONS
 from convdiff.diagnose.candidate import Candidate
+from convdiff.diagnose.fitted import OutputChannelsPermuted, OverlapAccumulated
 from convdiff.diagnose.problem import Problem
 from convdiff.layout import Array
-from convdiff.reference import correlate
+from convdiff.reference import Truth, correlate
 
 # A constant per channel is fitted, so each channel must have elements left to test the fit on.
 LEAST_PER_FIT = 3
+FITS: dict[str, OverlapAccumulated | OutputChannelsPermuted] = {"counts": OverlapAccumulated(), "permuted": OutputChannelsPermuted()}
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def prove(problem: Problem, candidate: Candidate) -> Proof:
         per_channel = obtained.size // obtained.shape[1]
         if per_channel < LEAST_PER_FIT:
             return Proof(False, edits, np.inf)
-        offset = _offset(obtained, predicted)
+        offset = _offset(obtained, predicted, scale)
         predicted = predicted + offset.reshape(shape)
         scale = scale + np.abs(offset).reshape(shape)
         edits = _filled(edits, "bias-added", {"values": offset.tolist()})
@@ -56,6 +58,10 @@ def prove(problem: Problem, candidate: Candidate) -> Proof:
             return Proof(False, edits, np.inf)
         predicted, scale = predicted * factor, scale * abs(factor)
         edits = _filled(edits, "scaled", {"factor": factor})
+    elif form.values in FITS:
+        edit = FITS[form.values].fit(rounding, obtained, Truth(predicted, scale))
+        filled = candidate.edits if edit is None else _filled(edits, edit["code"], edit)
+        return Proof(edit is not None, filled, 0.0 if edit is not None else np.inf)
     elif form.values in ACTIVATIONS:
         predicted = ACTIVATIONS[form.values](predicted)
         rounding = replace(rounding, extra=rounding.extra + 8 * rounding.unit)
@@ -70,11 +76,12 @@ def _run(candidate: Candidate, absolute: bool) -> Array:
     )
 
 
-def _offset(obtained: Array, predicted: Array) -> Array:
-    """One constant per channel: the mean over a third of its elements; the others test it."""
+def _offset(obtained: Array, predicted: Array, scale: Array) -> Array:
+    """One constant per channel: the mean over a third of its elements, each as heavy as it is precise; the others test it."""
     channels = obtained.shape[1]
-    difference = np.moveaxis(obtained.astype(np.float64) - predicted, 1, 0).reshape(channels, -1)
-    return np.asarray(difference[:, ::3].mean(axis=1))
+    got, expected, size = (np.moveaxis(a, 1, 0).reshape(channels, -1)[:, ::3].astype(np.float64) for a in (obtained, predicted, scale))
+    weight = 1 / np.square(size + np.abs(got) + 1e-300)
+    return np.asarray(((got - expected) * weight).sum(axis=1) / weight.sum(axis=1))
 
 
 def _factor(obtained: Array, predicted: Array, rounding: Rounding) -> float:

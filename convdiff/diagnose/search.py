@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from convdiff.diagnose.geometry import geometries
 from convdiff.diagnose.hypothesis import Explained
 from convdiff.diagnose.inputs import INPUT
 from convdiff.diagnose.kernels import KERNEL
-from convdiff.diagnose.operations import OPERATION
+from convdiff.diagnose.operations import OPERATION, regrouped
 from convdiff.diagnose.outputs import OUTPUT
 from convdiff.diagnose.points import choose_points
 from convdiff.diagnose.problem import Problem
@@ -33,6 +33,8 @@ from convdiff.precision import half_ulp, width
 
 # Entries of one matrix product at most; beyond, rows are taken in portions.
 PORTION = 1 << 20
+# Windows that overlap at one position, at most.
+MOST_COUNTED = 64
 
 H = TypeVar("H", bound=Explained)
 F = TypeVar("F", InputForm, KernelForm, OutputForm)
@@ -72,7 +74,10 @@ class Search:
         """Kernels with this many edits, for the operation numbered `at`."""
         if (at, edits) not in self._kernels:
             operation = self.operations[at]
-            if edits == 0:
+            if operation.regroup is not None:
+                # Whatever was done to the kernel was done to the one for the asked groups.
+                made = [replace(form, array=_regrouped(form.array, operation, self.problem)) for form in self.kernels(0, edits)]
+            elif edits == 0:
                 made = [KernelForm(array=operation.kernel)]
             else:
                 made = [form for hypothesis, base in _later(KERNEL, self.kernels(at, edits - 1))
@@ -98,10 +103,9 @@ class Search:
         found: list[Candidate] = []
         for at, operation in enumerate(self.operations):
             left = edits - len(operation.edits)
-            for counts in itertools.product(range(left + 1), repeat=3) if left >= 0 else ():
-                rest = left - sum(counts)
-                if rest >= 0:
-                    found += self._blocks(at, *counts, rest)
+            for inputs, kernels, outputs in itertools.product(range(left + 1), repeat=3):
+                if inputs + kernels + outputs <= left:
+                    found += self._blocks(at, inputs, kernels, outputs, left - inputs - kernels - outputs)
         return sorted(found, key=lambda candidate: candidate.cost)
 
     def _blocks(self, at: int, inputs: int, kernels: int, outputs: int, geometry: int) -> Iterator[Candidate]:
@@ -142,6 +146,12 @@ class Search:
         return self._points[key]
 
 
+def _regrouped(kernel: Array, operation: OperationForm, problem: Problem) -> Array:
+    made = regrouped(kernel, operation.regroup or "", problem.spec.groups, operation.spec.groups)
+    assert made is not None
+    return made
+
+
 def _later(hypotheses: tuple[H, ...], bases: list[F]) -> Iterator[tuple[H, F]]:
     """Each base with the hypotheses that come no earlier than its own last edit, so that no set of edits comes twice."""
     order = [hypothesis.code for hypothesis in hypotheses]
@@ -154,7 +164,7 @@ def _by_size(forms: list[F]) -> list[tuple[tuple[int, ...], list[F]]]:
     """Forms by spatial size; inputs and outputs by batch size and spatial size."""
     groups: dict[tuple[int, ...], list[F]] = {}
     for form in forms:
-        shape = form.array.shape
+        shape: tuple[int, ...] = form.array.shape
         groups.setdefault(shape[2:] if isinstance(form, KernelForm) else (shape[0], *shape[2:]), []).append(form)
     return list(groups.items())
 
@@ -230,7 +240,9 @@ class _Test:
         rounding = self.problem.rounding
         return np.asarray(rounding.unit * rounding.bound * norms + rounding.floor + rounding.extra)
 
-    def _agree(self, output: OutputForm, ats: tuple[int, int], values: list[Array], slacks: list[Array], base: tuple[Array, Array]) -> Array:
+    def _agree(
+        self, output: OutputForm, ats: tuple[int, int], values: list[Array], slacks: list[Array], base: tuple[Array, Array]
+    ) -> Array:
         """Which combinations give the obtained values at a pair of points; `base` is the first point's values and slack."""
         got, added = zip(*(self._obtained(output, at) for at in ats), strict=True)
         values = [value + bias for value, bias in zip(values, added, strict=True)]
@@ -250,10 +262,35 @@ class _Test:
                     error = np.abs(reference * value - target * (base[0] + bias))
                     good &= error <= abs(reference) * slack + abs(target) * base[1]
                 return good
+            if output.values == "counts":
+                return self._counted(values, slacks, got)
+            if output.values == "permuted":
+                return self._permuted(output, ats, values, slacks)
             if output.values != "plain":
                 values = [ACTIVATIONS[output.values](value) for value in values]
                 slacks = [slack + 8 * rounding.unit for slack in slacks]
             return np.asarray((np.abs(values[0] - got[0]) <= slacks[0]) & (np.abs(values[1] - got[1]) <= slacks[1]))
+
+    def _counted(self, values: list[Array], slacks: list[Array], got: tuple[float, ...]) -> Array:
+        """Which values are the obtained ones up to a whole number of at least 1, and not too large to mean anything."""
+        good = np.ones(values[0].shape, bool)
+        for value, slack, target in zip(values, slacks, got, strict=True):
+            count = np.clip(np.rint(np.where(value == 0, 1, target / np.where(value == 0, 1, value))), 1, MOST_COUNTED)
+            good &= np.abs(count * value - target) <= count * slack
+        return good
+
+    def _permuted(self, output: OutputForm, ats: tuple[int, int], values: list[Array], slacks: list[Array]) -> Array:
+        """Which values are the obtained ones of some channel, the same at both points."""
+        first, second = (self._all_channels(output, at) for at in ats)
+        good = np.zeros(values[0].shape, bool)
+        for one, other in zip(first, second, strict=True):
+            good |= (np.abs(values[0] - one) <= slacks[0]) & (np.abs(values[1] - other) <= slacks[1])
+        return good
+
+    def _all_channels(self, output: OutputForm, at: int) -> Array:
+        point = self.points[at]
+        index: tuple[Any, ...] = (point.item, slice(None), *point.place)
+        return np.asarray(output.array[index], np.float64)
 
     def _obtained(self, output: OutputForm, at: int) -> tuple[float, float]:
         """The obtained value at a point, and the bias that the form believes in it."""

@@ -59,7 +59,7 @@ def windows(x: Array, channels: slice, point: Point, geometries: list[GeometryFo
     indices = []
     for axis in range(rank):
         known: dict[tuple[AxisGeometry, str], int] = {}
-        rows = []
+        rows: list[Array] = []
         for number, geometry in enumerate(geometries):
             key = (geometry.axes[axis], geometry.mode)
             if key not in known:
@@ -71,7 +71,7 @@ def windows(x: Array, channels: slice, point: Point, geometries: list[GeometryFo
     grid = []
     valid = np.ones((len(geometries), *taps), bool)
     for axis, index in enumerate(picked):
-        shape = (len(geometries),) + tuple(taps[axis] if a == axis else 1 for a in range(rank))
+        shape = (len(geometries), *(taps[axis] if a == axis else 1 for a in range(rank)))
         valid = valid & (index >= 0).reshape(shape)
         grid.append(np.maximum(index, 0).reshape(shape))
     values = item[(slice(None), *grid)]

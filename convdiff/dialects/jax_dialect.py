@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from convdiff.dialects.by_hand import crop_first, dilated_input, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported
-from convdiff.dialects.text import along_channels, arranged, numbers, option, restored, reversed_axes
+from convdiff.dialects.text import along_channels, arranged, axes_to_flip, numbers, option, restored, reversed_axes
 from convdiff.dialects.transposed import same_like
 from convdiff.layout import spatial_axes
 from convdiff.spec import ConvSpec
@@ -23,7 +23,7 @@ def write(spec: ConvSpec) -> Script:
     body = _body(spec)
     geometry = spec.correlation()
     padding, name, dilation = geometry.padding, "input", geometry.input_dilation
-    if geometry.pad_mode != "constant" and any(map(any, padding)) or not (spec.transposed or crop_first(spec)):
+    if (geometry.pad_mode != "constant" and any(map(any, padding))) or not (spec.transposed or crop_first(spec)):
         name = padded_input(spec, body, dilated_input(spec, body))
         padding, dilation = ((0, 0),) * spec.rank, (1,) * spec.rank
     source, added = _with_all(spec.input_layout, "NC")
@@ -34,7 +34,8 @@ def write(spec: ConvSpec) -> Script:
     at = [spec.axes.index(axis) for axis in spatial_axes(kernel_layout)]
     body.call(
         "y", "lax.conv_general_dilated", "x", "w", f"window_strides={numbers([geometry.stride[i] for i in at])}",
-        f"padding={[padding[i] for i in at]!r}" if any(map(any, padding)) else 'padding="VALID"',
+        # Words are refused beside lhs_dilation.
+        f"padding={[padding[i] for i in at]!r}" if any(map(any, padding)) or max(dilation) > 1 else 'padding="VALID"',
         option("lhs_dilation", [dilation[i] for i in at], 1, whole=True),
         option("rhs_dilation", [geometry.dilation[i] for i in at], 1, whole=True),
         f'dimension_numbers=("{source}", "{kernel_layout}", "{target}")',
@@ -98,14 +99,14 @@ def _finish(spec: ConvSpec, body: Body, text: str, layout: str) -> None:
 
 def _kernel(spec: ConvSpec, body: Body) -> str:
     """Writes the kernel as jax takes it; returns its layout."""
-    flip = spec.flip != spec.transposed
+    flip = axes_to_flip(spec) if spec.flip != spec.transposed else ""
     layout = spec.kernel_layout
     if flip:
         body.note("kernel flipped")
     if "M" in layout and not spec.transposed:
         body.note("depthwise kernel")
         order = spec.axes + "IM"
-        flipped = reversed_axes(order, spec.axes) if flip else ""
+        flipped = reversed_axes(order, flip)
         shape = numbers((*spec.kernel_size, 1, spec.out_channels))
         body.add(f"w = jnp.asarray({arranged('kernel', layout, order)}{flipped}.reshape{shape}, jnp.{spec.dtype})")
         return spec.axes + "IO"
@@ -114,7 +115,7 @@ def _kernel(spec: ConvSpec, body: Body) -> str:
         body.note("in and out channels swapped in each group")
         inner, outer = spec.in_channels // spec.groups, spec.out_channels // spec.groups
         order = "IO" + spec.axes
-        flipped = reversed_axes(order, spec.axes) if flip else ""
+        flipped = reversed_axes(order, flip)
         text = arranged("kernel", layout, order) + flipped
         if inner > 1 and outer > 1:
             text += f".reshape{numbers((spec.groups, inner, outer, *spec.kernel_size))}.swapaxes(1, 2)"
@@ -122,7 +123,7 @@ def _kernel(spec: ConvSpec, body: Body) -> str:
             text += f".reshape{numbers((spec.out_channels, inner, *spec.kernel_size))}"
         body.add(f"w = jnp.asarray({text}, jnp.{spec.dtype})")
         return "OI" + spec.axes
-    flipped = reversed_axes(layout, spec.axes) if flip else ""
+    flipped = reversed_axes(layout, flip)
     layout, added = _with_all(layout, "OI")
     body.add(f"w = jnp.asarray(kernel{flipped}{added}, jnp.{spec.dtype})")
     return layout

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from convdiff.dialects.by_hand import dilated_input, dilated_size, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported
-from convdiff.dialects.text import along_channels, arranged, index, numbers, reversed_axes
+from convdiff.dialects.text import along_channels, arranged, axes_to_flip, index, numbers, reversed_axes
 from convdiff.padding import reach
 from convdiff.spec import ConvSpec
 
@@ -76,7 +76,7 @@ def _one_call(spec: ConvSpec, body: Body, word: str | None = None) -> None:
 
 def _word(spec: ConvSpec) -> str | None:
     """numpy's mode for this padding; where the kernel is the longer one numpy swaps the two and only "full" holds."""
-    if spec.pad_mode != "constant" and spec.padding != ((0, 0),) or spec.input_dilation != (1,):
+    if (spec.pad_mode != "constant" and spec.padding != ((0, 0),)) or spec.input_dilation != (1,):
         return None
     k = spec.kernel_size[0]
     words = {(k - 1, k - 1): "full"}
@@ -90,10 +90,8 @@ def _orders(spec: ConvSpec) -> tuple[str, str, str]:
     inner, outer = spec.in_channels // spec.groups, spec.out_channels // spec.groups
     grouped = {"C": "gc" if inner > 1 else "g", "Y": "go" if outer > 1 else "g"}
     whole, made = (grouped["C"], grouped["Y"]) if spec.groups > 1 else ("c", "o")
-    if spec.transposed or "M" in spec.kernel_layout:
-        letters = {"I": whole, "O": "o", "M": "o"}
-    else:
-        letters = {"I": "c", "O": made}
+    per_group = spec.transposed or "M" in spec.kernel_layout
+    letters = {"I": whole, "O": "o", "M": "o"} if per_group else {"I": "c", "O": made}
     letters |= dict.fromkeys("DHW", "")
     kernel = "".join(letters[letter] for letter in spec.kernel_layout)
     return spec.input_layout.lower().replace("c", whole), kernel, spec.output_layout.lower().replace("c", made)
@@ -113,10 +111,10 @@ def _split(spec: ConvSpec, role: str, shape: Sequence[int], order: str) -> str:
 
 def _kernel(spec: ConvSpec, body: Body, order: str) -> str:
     """Writes the kernel; returns its order with the taps."""
-    flipped = reversed_axes(spec.kernel_layout, spec.axes) if spec.flip else ""
+    flipped = reversed_axes(spec.kernel_layout, axes_to_flip(spec)) if spec.flip else ""
     split = _split(spec, "kernel", spec.shape("kernel"), order + spec.axes)
     body.add(f"w = {_cast('kernel', spec)}{flipped}{split}")
-    if spec.flip:
+    if flipped:
         body.note("kernel flipped")
     channels = iter(order)
     per_axis = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from convdiff.dialects.by_hand import crop_first, crops, dilated_input, dilated_kernel, dilated_size, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported
-from convdiff.dialects.text import arranged, bracketed, index, numbers, option, restored
+from convdiff.dialects.text import arranged, axes_to_flip, bracketed, index, numbers, option, restored
 from convdiff.dialects.transposed import Full, full_output, same_like
 from convdiff.padding import Pair, reach, same_total, split
 from convdiff.spec import ConvSpec
@@ -39,8 +39,7 @@ def write(spec: ConvSpec) -> Script:
     if spec.transposed:
         _transposed(spec, body)
     elif depthwise:
-        strides = numbers((1, *spec.stride, 1))
-        body.call("y", "tf.nn.depthwise_conv2d", "x", "w", f"strides={strides}", f"padding={padding}", option("dilations", spec.dilation, 1, whole=True))
+        _depthwise(spec, body, padding)
     else:
         _direct(spec, body, padding)
     if spec.bias:
@@ -78,10 +77,7 @@ def default(spec: ConvSpec) -> Script:
         shape = numbers((spec.batch, *spec.output_size, spec.out_channels))
         body.call("y", f"tf.nn.conv{spec.rank}d_transpose", "x", "w", shape, f"{strides}", f"padding={padding}", _dilations(spec))
     elif depthwise:
-        body.call(
-            "y", "tf.nn.depthwise_conv2d", "x", "w", f"strides={numbers((1, *spec.stride, 1))}", f"padding={padding}",
-            option("dilations", spec.dilation, 1, whole=True),
-        )
+        _depthwise(spec, body, padding)
     else:
         body.call("y", f"tf.nn.conv{spec.rank}d", "x", "w", strides, f"padding={padding}", _dilations(spec))
     if spec.bias:
@@ -166,7 +162,7 @@ def _tf_pad(spec: ConvSpec, body: Body) -> str:
 def _kernel(spec: ConvSpec, body: Body, order: str, depthwise: bool) -> None:
     name = dilated_kernel(spec, body) if spec.transposed else "kernel"
     text = ""
-    if depthwise or "M" in spec.kernel_layout and not spec.transposed:
+    if depthwise or ("M" in spec.kernel_layout and not spec.transposed):
         if "M" in spec.kernel_layout:
             text = arranged(name, spec.kernel_layout, spec.axes + "IM")
             if not depthwise and spec.in_channels > 1:
@@ -179,9 +175,17 @@ def _kernel(spec: ConvSpec, body: Body, order: str, depthwise: bool) -> None:
     else:
         text = arranged(name, spec.kernel_layout.replace("M", "O"), order)
     body.add(f"w = tf.cast({text}, tf.{spec.dtype})")
-    if spec.flip:
-        body.add(f"w = tf.reverse(w, {list(range(spec.rank))})")
+    flipped = [spec.axes.index(axis) for axis in axes_to_flip(spec)] if spec.flip else []
+    if flipped:
+        body.add(f"w = tf.reverse(w, {flipped})")
         body.note("kernel flipped")
+
+
+def _depthwise(spec: ConvSpec, body: Body, padding: str) -> None:
+    body.call(
+        "y", "tf.nn.depthwise_conv2d", "x", "w", f"strides={numbers((1, *spec.stride, 1))}", f"padding={padding}",
+        option("dilations", spec.dilation, 1, whole=True),
+    )
 
 
 def _direct(spec: ConvSpec, body: Body, padding: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from convdiff.padding import Pair
+from convdiff.spec import ConvSpec
 
 
 def numbers(values: Sequence[int]) -> str:
@@ -72,6 +73,11 @@ def along_channels(name: str, order: str) -> str:
     """The one-axis array `name` made to broadcast along C of `order`: `bias[:, None, None]`."""
     after = len(order) - 1 - order.index("C") if "C" in order else 0
     return f"{name}[:{', None' * after}]" if after else name
+
+
+def axes_to_flip(spec: ConvSpec) -> str:
+    """The kernel's spatial axes that a flip changes: those longer than 1."""
+    return "".join(axis for axis, k in zip(spec.axes, spec.kernel_size, strict=True) if k > 1)
 
 
 def reversed_axes(order: str, axes: str) -> str:

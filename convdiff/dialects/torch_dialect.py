@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from convdiff.dialects.by_hand import crop_first, crops, dilated_input, dilated_size, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported
-from convdiff.dialects.text import along_channels, arranged, index, numbers, option, restored
+from convdiff.dialects.text import along_channels, arranged, axes_to_flip, index, numbers, option, restored
 from convdiff.dialects.transposed import Full, full_output, same_like
 from convdiff.padding import reach
 from convdiff.spec import ConvSpec
@@ -125,8 +125,9 @@ def _kernel(spec: ConvSpec, body: Body, order: str) -> None:
         body.note("depthwise kernel")
     else:
         ending = arranged("", spec.kernel_layout.replace("M", "O"), order, "permute")
-    if spec.flip:
-        ending += f".flip{numbers(range(2, 2 + spec.rank))}" if spec.rank > 1 else ".flip(2)"
+    flipped = [order.index(axis) for axis in axes_to_flip(spec)] if spec.flip else []
+    if flipped:
+        ending += f".flip({', '.join(map(str, flipped))})"
         body.note("kernel flipped")
     _tensor(spec, body, "w", "kernel", ending)
 

@@ -44,7 +44,7 @@ def _body(row: Row, layout: str, page: Page) -> list[Text]:
         return page.wrap(page.text(row.message), "  ") if row.message else []
     if not row.findings:
         said = row.message or "no explanation: none of the known causes reproduces this output"
-        return [*page.wrap(page.text(said, lines=True), "  "), *_where(row, page)]
+        return [*page.wrap(page.text(said, lines=True), "  "), *_where(row, page, said)]
     finding = row.findings[0]
     made = page.wrap(page.text(finding.summary), "  ")
     made += _where(row, page)
@@ -58,10 +58,10 @@ def _body(row: Row, layout: str, page: Page) -> list[Text]:
     return made + _fix(finding, row.answer, layout, page)
 
 
-def _where(row: Row, page: Page) -> list[Text]:
-    made = _labelled("where", page.text(row.where), page) if row.where else []
+def _where(row: Row, page: Page, said: str = "") -> list[Text]:
+    made = _labelled("where", page.text(row.where), page) if row.where and row.where not in said else []
     error = row.error
-    if error is None or not error.worst:
+    if error is None or not error.worst or row.verdict == "reduced-precision":
         return made
     most = f"{figures.index(error.worst)}: obtained {figures.value(error.obtained)}, expected {figures.value(error.reference)}"
     return made + _labelled("largest", page.text(most), page)
@@ -70,7 +70,8 @@ def _where(row: Row, page: Page) -> list[Text]:
 def _fix(finding: Finding, answer: Answer, layout: str, page: Page) -> list[Text]:
     made: list[Text] = []
     for framework in fixes(finding.fix, answer, layout):
-        made += _labelled("fix", page.text(f"in {framework}", "dim"), page)
+        other = "" if _framework(answer) == framework or len(finding.fix) == 1 else "; in another: convdiff code --for NAME"
+        made += _labelled("fix", page.text(f"in {framework}{other}", "dim"), page)
         indent = " " * (LABEL + 2)
         code = python(finding.fix[framework], page, indent)
         made += code[:LONGEST]
@@ -81,11 +82,16 @@ def _fix(finding: Finding, answer: Answer, layout: str, page: Page) -> list[Text
 
 def fixes(fix: dict[str, str], answer: Answer, layout: str) -> Sequence[str]:
     """The frameworks whose fix to show: the row's own; where that is not known, the likeliest one."""
-    own = (answer.backend or "").split("@")[0].split(":")[0]
+    own = _framework(answer)
     if own in fix:
         return (own,)
     likely = CHANNELS_LAST if layout.endswith("C") else CHANNELS_FIRST
     return [name for name in (*likely, *sorted(fix)) if name in fix][:1]
+
+
+def _framework(answer: Answer) -> str:
+    """torch, for torch@1.13 and torch:cpu/native too."""
+    return (answer.backend or "").split("@")[0].split(":")[0]
 
 
 def _stderr(row: Row, page: Page) -> list[Text]:

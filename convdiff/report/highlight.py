@@ -19,7 +19,7 @@ TOKEN = re.compile(
 
 
 def python(code: str, page: Page, indent: str = "") -> list[Text]:
-    """The code as lines, each after `indent`; a line too wide is folded after a comma or a space, its rest set in further."""
+    """The code as lines, each after `indent`; one too wide is folded at a space, its rest set in further."""
     text = page.text(code.strip("\n"), lines=True)
     for match in TOKEN.finditer(text.plain):
         text.stylize(page.styles[str(match.lastgroup)], *match.span())
@@ -29,9 +29,12 @@ def python(code: str, page: Page, indent: str = "") -> list[Text]:
 def _fold(line: Text, width: int, indent: str) -> list[Text]:
     line.rstrip()
     made = []
-    lead = len(line.plain) - len(line.plain.lstrip())
-    comment = line.plain.lstrip().startswith("#")
-    further = Text(" " * min(lead, width // 3)) + (line[lead : lead + 1] + Text(" ") if comment else Text("    "))
+    lead = _lead(line)
+    comment = next((match.start() for match in TOKEN.finditer(line.plain) if match.lastgroup == "comment"), None)
+    if comment is not None and comment > lead and line.cell_len > width:
+        # A comment behind code gets a line of its own before anything is folded.
+        return [*_fold(line[:comment], width, indent), *_fold(line[:lead] + line[comment:], width, indent)]
+    further = Text(" " * min(lead, width // 3)) + (Text("    ") if comment is None else line[lead : lead + 1] + Text(" "))
     while line.cell_len > width:
         at = line.plain.rfind(" ", lead + 1, width + 1)
         if at <= lead or line[:at].cell_len > width:
@@ -39,6 +42,10 @@ def _fold(line: Text, width: int, indent: str) -> list[Text]:
         head, rest = line[:at], line[at:]
         head.rstrip()
         made.append(Text(indent) + head)
-        line = further + rest[len(rest.plain) - len(rest.plain.lstrip()) :]
+        line = further + rest[_lead(rest) :]
         lead = len(further)
     return [*made, Text(indent) + line if line.plain else line]
+
+
+def _lead(line: Text) -> int:
+    return len(line.plain) - len(line.plain.lstrip())

@@ -30,13 +30,16 @@ if TYPE_CHECKING:
 INDENT = " " * len("conv2d  ")
 
 
-def render(report: Report, width: int, color: bool) -> str:
-    """The finished table as text, with ANSI colours or without any control code."""
+def render(report: Report, width: int, color: bool, exit_line: bool = True) -> str:
+    """The finished table as text, with ANSI colours or without any control code.
+
+    Without `exit_line` it ends with the conclusion: for where there is no process to exit.
+    """
     console = Console(
         file=io.StringIO(), width=width, force_terminal=color, color_system="256" if color else None, no_color=not color,
         legacy_windows=False, _environ={},
     )
-    return "".join(f"{line}\n" for line in _drawn(console, finished(report, Page(console))).split("\n"))
+    return "".join(f"{line}\n" for line in _drawn(console, finished(report, Page(console), exit_line)).split("\n"))
 
 
 def _drawn(console: Console, lines: Sequence[Text]) -> str:
@@ -45,13 +48,13 @@ def _drawn(console: Console, lines: Sequence[Text]) -> str:
     return capture.get().rstrip("\n")
 
 
-def finished(report: Report, page: Page) -> list[Text]:
+def finished(report: Report, page: Page, exit_line: bool = True) -> list[Text]:
     """All that stays."""
     lines = [*heading(report.case, page), Text(), *table(report.rows, page)] if report.rows else heading(report.case, page)
     for names in same_bits(report.rows):
         lines += [Text(), *page.wrap(page.text(f"the same bit for bit: {', '.join(names)}", "dim"), rest="  ")]
     lines += details(report.rows, report.case.spec.output_layout, page)
-    return [*lines, Text(), *closing(report, page)]
+    return [*lines, Text(), *closing(report, page, exit_line)]
 
 
 def heading(case: Case, page: Page) -> list[Text]:
@@ -68,11 +71,13 @@ def heading(case: Case, page: Page) -> list[Text]:
     return lines
 
 
-def closing(report: Report, page: Page) -> list[Text]:
+def closing(report: Report, page: Page, exit_line: bool = True) -> list[Text]:
     """The conclusion in words, and what the exit code means."""
     state = {0: "identical", 1: "different"}.get(report.exit_code, "failed")
     sign = page.text(f"{page.glyphs.states[state]} ", STATES[state])
     lines = page.wrap(page.text(words.conclusion(report.rows), "strong"), sign)
+    if not exit_line:
+        return lines
     small = [f"exit code {report.exit_code}: {words.exit_words(report)}"]
     if report.reference_seconds is not None:
         small.append(f"reference {figures.seconds(report.reference_seconds)}")
@@ -94,6 +99,7 @@ class View:
         self._case, self._console, self._expected = case, console, tuple(expected)
         self._rows: tuple[Row, ...] = ()
         self._live: Live | None = None
+        self._below: tuple[int, int, list[Text]] = (0, 0, [])
         self._began = time.monotonic()
 
     def __enter__(self) -> View:
@@ -103,10 +109,10 @@ class View:
             from rich.live import Live
 
             self._live = Live(
-                get_renderable=self._frame, console=self._console, transient=True, refresh_per_second=10,
+                get_renderable=self._frame, console=self._console, transient=True, refresh_per_second=8,
                 redirect_stdout=False, redirect_stderr=sys.stderr.isatty(),
             )
-            self._live.start()
+            self._live.start(refresh=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -142,9 +148,10 @@ class View:
         entries += left
         lines = [*heading(self._case, page), Text(), *table(entries, page)]
         arrived = [entry for entry in entries if isinstance(entry, Row)]
-        lines += details(arrived, self._case.spec.output_layout, page)
+        if self._below[:2] != (len(arrived), page.width):
+            self._below = len(arrived), page.width, details(arrived, self._case.spec.output_layout, page)
         # What is taller than the terminal could not be wiped again, and rich does not crop the last frame.
-        return page.show(lines[: max(1, self._console.height - 1)])
+        return page.show([*lines, *self._below[2]][: max(1, self._console.height - 1)])
 
 
 def _belongs(row: Row, name: str, expected: Sequence[str]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 from convdiff.case import Edit, Report, Row
@@ -12,14 +11,13 @@ AGREE = ("identical", "rounding")
 
 
 def literal(text: object, lines: bool = False) -> str:
-    r"""A stranger's text made harmless: control, format and unpaired characters as `\x1b`; with `lines`, newlines stay."""
+    r"""A stranger's text made harmless: whatever is not a visible character or a space as `\x1b`; with `lines`, newlines stay."""
     text = str(text)
     if lines:
         text = text.replace("\r\n", "\n").expandtabs(4)
-    return "".join(
-        char if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp") or (lines and char == "\n") else _escaped(char)
-        for char in text
-    )
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or (lines and char == "\n") else _escaped(char) for char in text)
 
 
 def _escaped(char: str) -> str:
@@ -96,8 +94,9 @@ def conclusion(rows: Iterable[Row]) -> str:
     if not rows:
         return "nothing was compared"
     agree = [row for row in rows if row.verdict in AGREE]
-    parts = [f"{'all ' if len(agree) > 1 else ''}{len(agree)} {_verb(agree, 'agrees', 'agree')}"
-             if len(agree) == len(rows) else f"{len(agree)} of {len(rows)} {_verb(agree, 'agrees', 'agree')}"]
+    if len(agree) == len(rows):
+        return "it agrees" if len(rows) == 1 else "both agree" if len(rows) == 2 else f"all {len(rows)} agree"
+    parts = [f"{len(agree)} of {len(rows)} {_verb(agree, 'agrees', 'agree')}"]
     groups = {
         "different": ("differs", "differ"), "incomparable": ("cannot be compared",) * 2,
         "reduced-precision": ("has reduced precision", "have reduced precision"),
@@ -109,7 +108,7 @@ def conclusion(rows: Iterable[Row]) -> str:
         if found:
             why = _causes(found)
             parts.append(f"{len(found)} {_verb(found, one, many)}{f': {why}' if why else ''}")
-    return "; ".join(parts)
+    return f"it {parts[1][2:]}" if len(rows) == 1 else "; ".join(parts)
 
 
 def _verb(rows: list[Row], one: str, many: str) -> str:

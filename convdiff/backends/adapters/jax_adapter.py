@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 IMPORT = "jax"
 
@@ -18,7 +19,7 @@ def names(jax: Any) -> dict[str, Any]:
 
 def devices(jax: Any) -> list[str]:
     """Its default devices; asking sets up the runtime, so that the first job need not."""
-    return ["%s:%d %s" % (d.platform, d.id, d.device_kind) if d.platform != "cpu" else "cpu" for d in jax.devices()]
+    return [f"{d.platform}:{d.id} {d.device_kind}" if d.platform != "cpu" else "cpu" for d in jax.devices()]
 
 
 def to_numpy(jax: Any, value: Any) -> Any:

@@ -13,7 +13,9 @@ Syntax of Python 3.7, any version of the framework that its users still have.
 
 from __future__ import annotations
 
-from typing import Any, Callable
+import contextlib
+from collections.abc import Callable
+from typing import Any
 
 IMPORT = "torch"
 
@@ -53,7 +55,7 @@ def devices(torch: Any) -> list[str]:
     """The processor, and the accelerators code can move to."""
     found = ["cpu"]
     if torch.cuda.is_available():
-        found += ["cuda:%d %s" % (i, torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
+        found += [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
     if hasattr(torch.backends, "mps") and torch.backends.mps.is_available():
         found.append("mps")
     return found
@@ -88,10 +90,8 @@ def settings(torch: Any) -> Callable[[], object]:
         for name, kept in flags.items():
             if kept is not None and read(torch, name) != kept:
                 holder, _, last = name.rpartition(".")
-                try:
+                with contextlib.suppress(AttributeError, RuntimeError):  # read-only in this version
                     setattr(walk(torch, holder), last, kept)
-                except (AttributeError, RuntimeError):
-                    pass  # read-only in this version
 
     return restore
 

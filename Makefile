@@ -1,0 +1,40 @@
+# make run: set up what is missing and solve the five examples; make test: the same set-up, then every check.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXAMPLES := $(sort $(wildcard examples/*/run.sh))
+
+.PHONY: run test setup lint unit bench golden clean
+
+run: setup
+	@set -e; for script in $(EXAMPLES); do PATH="$(CURDIR)/$(BIN):$$PATH" bash $$script; done
+
+test: setup lint unit
+
+setup: $(BIN)/.ready
+	@$(BIN)/convdiff backends install theano
+
+# Rebuilt only when what is to be installed changes.
+$(BIN)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[torch,tensorflow,jax,dev]'
+	@touch $@
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+unit: setup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# Ratios within one run: see benchmarks/README.md.
+bench: setup
+	$(BIN)/python benchmarks/run.py
+
+# Rewrites the golden files that the tests compare with; look at the difference before committing it.
+golden: setup
+	CONVDIFF_REFRESH=1 $(BIN)/python -m pytest tests/report tests/examples
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,53 @@
+"""`convdiff backends`."""
+
+from __future__ import annotations
+
+import click
+
+from convdiff.cli.options import COLOR
+
+
+@click.group("backends", invoke_without_command=True)
+@COLOR
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """List the backends: version, interpreter, devices, or why one cannot run.
+
+    \b
+    Examples:
+      convdiff backends install theano
+      convdiff backends add torch@1.13 ~/old-torch/bin/python
+    """
+    if ctx.invoked_subcommand is None:
+        from convdiff.backends import describe
+        from convdiff.cli.listing import lines
+
+        click.echo("\n".join(lines(describe())))
+
+
+@command.command()
+@click.argument("name")
+def install(name: str) -> None:
+    """Build an isolated environment for NAME, with versions known to work together."""
+    from convdiff.backends.install import install
+
+    click.echo(f"{name}: {install(name)}")
+
+
+@command.command()
+@click.argument("name")
+@click.argument("python")
+def add(name: str, python: str) -> None:
+    """Register an environment you have: NAME is torch, or torch@1.13 beside it; PYTHON its interpreter or folder."""
+    from convdiff.backends.registered import add
+
+    click.echo(add(name, python))
+
+
+@command.command()
+@click.argument("name")
+def remove(name: str) -> None:
+    """Forget what was registered as NAME, or delete the environment that was built for it."""
+    from convdiff.backends.registered import remove
+
+    click.echo(remove(name))

@@ -1,0 +1,30 @@
+"""`convdiff code`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from convdiff.cli.options import COLOR, CONVOLUTION, Command, option, settings
+
+
+@click.command("code", cls=Command)
+@click.argument("input")
+@click.argument("kernel")
+@option("Options", "--for", "name", required=True, metavar="NAME", help="The framework to write for: torch, tensorflow, jax, ...")
+@option("Options", "--no-align", is_flag=True, help="The framework's own default call, nothing aligned.")
+@CONVOLUTION
+@COLOR
+def command(input: str, kernel: str, name: str, no_align: bool, bias: str | None, **options: Any) -> None:
+    """Print the code that does this convolution in a framework.
+
+    It is the very text that `convdiff run` executes, as a script that loads the arrays and prints the output.
+
+    \b
+    Example:
+      convdiff code x.npy w.npy --padding same --for tensorflow
+    """
+    from convdiff.pipeline.writing import script
+
+    click.echo(script(input, kernel, bias, settings(options), name, align=not no_align), nl=False)

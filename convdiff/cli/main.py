@@ -1,0 +1,111 @@
+"""The group of commands, each imported when it is called, and what errors look like."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from convdiff import __version__
+from convdiff.errors import ConvdiffError
+
+# In the order of the help, with their line in it.  Each is the variable `command` of the module convdiff.cli.NAME.
+COMMANDS = {
+    "run": "One convolution through every backend, compared and explained.",
+    "code": "The code that does it in one framework.",
+    "backends": "What is installed; install, add, remove.",
+    "explain": "What a finding means and how to fix it.",
+}
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+class Trouble(click.ClickException):
+    """A `ConvdiffError` as it is shown: one line, in red on a terminal."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, color: bool | None) -> None:
+        super().__init__(" ".join(message.split("\n")))
+        self._color = color
+
+    def show(self, file: Any = None) -> None:
+        """Write it to stderr."""
+        color = self._color if self._color is not None else False if os.environ.get("NO_COLOR") else None
+        click.echo(click.style(f"convdiff: {self.message}", fg="red"), err=True, color=color)
+
+
+class Commands(click.Group):
+    """Knows the commands by name only; turns every ConvdiffError into `Trouble`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the help's order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"convdiff.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of them in the help, without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; an unknown command is told the known ones."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            ctx.fail(f"No such command {args[0]!r}; expected one of {', '.join(sorted(COMMANDS))}.")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except ConvdiffError as error:
+            raise Trouble(str(error), ctx.find_root().color) from None
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(f"convdiff {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 all agree, 1 at least one differs, 2 trouble.",
+)
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Print the version and exit.")
+@click.pass_context
+def group(ctx: click.Context) -> None:
+    """Tells why two convolutions that should be the same are not.
+
+    \b
+    Example: what did the port do with the same arrays?
+      convdiff run input.npy kernel.npy --saved port=output.npy --padding same
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main() -> int:
+    """Run the command line on sys.argv and return the exit code."""
+    try:
+        code = group.main(prog_name="convdiff", standalone_mode=False)
+        sys.stdout.flush()
+    except click.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more at its end: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return code if isinstance(code, int) else 0

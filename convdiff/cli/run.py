@@ -1,0 +1,63 @@
+"""`convdiff run`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from convdiff.cli.options import COLOR, CONVOLUTION, Command, Word, all_of, option, settings
+from convdiff.pipeline.request import FAIL_ON, Request
+
+_COMPARED, _OUTPUT = "What is compared", "Output"
+
+COMPARED = all_of([
+    option(_COMPARED, "--saved", multiple=True, metavar="[NAME=]FILE", help="An output saved elsewhere; repeatable."),
+    option(
+        _COMPARED, "--call", "calls", multiple=True, metavar="NAME=CODE",
+        help="Code of yours, run where NAME runs, on input, kernel, bias: an expression or path.py:function; repeatable.",
+    ),
+    option(_COMPARED, "--backend", "backends", multiple=True, metavar="NAME",
+           help="Repeatable. Default: all that are installed; none: the reference alone."),
+    option(_COMPARED, "--require", multiple=True, metavar="NAME", help="Exit 2 where this backend cannot run; repeatable."),
+    option(_COMPARED, "--no-align", is_flag=True, help="Each framework's own default call, nothing aligned, and what it then did."),
+    option(_COMPARED, "--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True, metavar="SECONDS",
+           help="For one backend."),
+])
+OUTPUT = all_of([
+    option(_OUTPUT, "--fail-on", type=Word(FAIL_ON), default="different", show_default=True, metavar="VERDICT",
+           help="The mildest verdict to exit 1 for: different, reduced-precision or rounding."),
+    option(_OUTPUT, "--format", "format_", type=Word(("table", "json")), default="table", show_default=True, metavar="FORMAT",
+           help="table or json."),
+    option(_OUTPUT, "--json", "json_", metavar="FILE", help="Write the JSON too; - is stdout, the table then goes to stderr."),
+    COLOR,
+])
+
+
+@click.command("run", cls=Command)
+@click.argument("input")
+@click.argument("kernel")
+@CONVOLUTION
+@COMPARED
+@OUTPUT
+@click.pass_context
+def command(ctx: click.Context, /, format_: str, json_: str | None, no_align: bool, **options: Any) -> None:
+    """Run one convolution through every backend, and compare.
+
+    INPUT and KERNEL are file.npy or file.npz:key, as are all arrays. Every output (the backends', those saved elsewhere,
+    those of your own code) is held against a float64 reference; where one differs, convdiff says what it did instead.
+
+    \b
+    Example:
+      convdiff run x.npy w.npy --padding same --saved port=y.npy
+    """
+    from convdiff.cli import showing
+
+    writer = showing.JsonFile(json_) if json_ else None
+    request = Request(settings=settings(options), align=not no_align, command=showing.command_line(), **options)
+    from convdiff.pipeline import run
+
+    report = run(request, showing.view(format_, to_stderr=json_ == "-", color=ctx.color))
+    if writer:
+        writer.write(report)
+    ctx.exit(report.exit_code)

@@ -1,0 +1,81 @@
+"""The program: from a `Request` to a `Report`, one step after another (`run` reads as the list of them).
+
+Speed decides the order.  Workers are started before this process has even imported numpy; while they import their
+frameworks the arrays are read, the code is written, the reference computed and the saved outputs diagnosed; each row is
+shown as it comes.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Protocol
+
+from convdiff.pipeline.choosing import Chosen, choose
+from convdiff.pipeline.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convdiff.backends.fleet import Fleet
+    from convdiff.case import Case, Report, Row
+
+__all__ = ["OpenView", "Request", "View", "run"]
+
+
+class View(Protocol):
+    """Who watches a run: is given each row as it comes, then the whole report."""
+
+    def add(self, row: Row) -> None: ...
+
+    def finish(self, report: Report) -> None: ...
+
+
+class OpenView(Protocol):
+    """Opens a view once the case is known; `expected` are the names of the rows in their final order."""
+
+    def __call__(self, case: Case, expected: Sequence[str]) -> AbstractContextManager[View]: ...
+
+
+def run(request: Request, open_view: OpenView) -> Report:
+    """Do what was asked and show it to the view.
+
+    Raises ConvdiffError for bad input; a backend that fails is a row.  No process is left, whatever happens.
+    """
+    chosen = choose(request)
+    with _started(chosen, request) as fleet:
+        # From here on numpy is imported, so nothing of this stands at the top of the module.
+        from convdiff.case import Report
+        from convdiff.pipeline.asking import ask
+        from convdiff.pipeline.ending import exit_code
+        from convdiff.pipeline.judging import Judging
+        from convdiff.pipeline.reading import read_case
+
+        case = read_case(request, chosen)
+        expected, answers = ask(case, chosen, fleet, align=request.align)
+        with open_view(case, expected) as view:
+            judging = Judging(case)
+            rows = []
+            for row in judging.rows(answers):
+                rows.append(row)
+                view.add(row)
+            rows.sort(key=lambda row: expected.index(row.answer.name))
+            code = exit_code(rows, require=request.require, fail_on=request.fail_on)
+            report = Report(case, tuple(rows), code, request.command, judging.reference_seconds)
+            view.finish(report)
+    return report
+
+
+def _started(chosen: Chosen, request: Request) -> AbstractContextManager[Fleet | None]:
+    """The workers, on their way; None where nothing needs one."""
+    environments = [environment for environment in chosen.needed if environment.usable]
+    if not environments:
+        return nullcontext()
+    from convdiff.backends.fleet import Fleet
+
+    fleet = Fleet(environments, timeout=request.timeout)
+    try:
+        fleet.start()
+    except BaseException:
+        fleet.close()
+        raise
+    return fleet

@@ -1,0 +1,70 @@
+"""Which environments a request needs.  Imports no numpy: the workers are started from what is found here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from convdiff.backends.environments import Environment, all_environments, find
+from convdiff.errors import ConvdiffError, one_of
+from convdiff.pipeline.request import Request
+
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """`asked` run the convolution, `calls` run a user's code (environment, code); notes tell what is not installed."""
+
+    asked: tuple[Environment, ...]
+    calls: tuple[tuple[Environment, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def needed(self) -> list[Environment]:
+        """Every environment, once."""
+        return list(dict.fromkeys([*self.asked, *(environment for environment, _ in self.calls)]))
+
+
+def choose(request: Request) -> Chosen:
+    """The environments that `request` names, or all that are usable.  ConvdiffError for a name that is none."""
+    calls = tuple(_call(text) for text in request.calls)
+    required = [_find("--require", name) for name in request.require]
+    if request.backends:
+        named = [_find("--backend", name) for name in request.backends if name != NONE]
+        if NONE in request.backends and named:
+            raise ConvdiffError(f"--backend none: found --backend {named[0].name} beside it, expected none alone or names alone")
+        return Chosen(_once(named + required), calls)
+    known = all_environments()
+    usable = [environment for environment in known if environment.usable]
+    return Chosen(_once(usable + required), calls, tuple(_notes([e for e in known if not e.usable and e not in required])))
+
+
+def _once(environments: list[Environment]) -> tuple[Environment, ...]:
+    return tuple(dict.fromkeys(environments))
+
+
+def _find(option: str, name: str) -> Environment:
+    try:
+        return find(name)
+    except ConvdiffError:
+        names = [environment.name for environment in all_environments()]
+        raise one_of(option, name, [*names, NONE] if option == "--backend" else names) from None
+
+
+def _call(text: str) -> tuple[Environment, str]:
+    match = re.fullmatch(r"([\w@.+-]+)=\s*(.*\S)\s*", text, re.DOTALL)
+    if match is None:
+        raise ConvdiffError(f"--call: found {text!r}, expected NAME=CODE: a backend's name, then an expression or path.py:function")
+    return _find("--call", match[1]), match[2]
+
+
+def _notes(missing: list[Environment]) -> list[str]:
+    """One line for all that could be installed, one for each that is broken."""
+    absent = [environment.name for environment in missing if environment.origin == "none"]
+    lines = [f"{environment.name}: {environment.reason}" for environment in missing if environment.origin != "none"]
+    if len(absent) == 1:
+        lines.append(f"{absent[0]} is not installed: convdiff backends install {absent[0]}")
+    elif absent:
+        lines.append(f"not installed: {', '.join(absent)} (convdiff backends install NAME)")
+    return lines

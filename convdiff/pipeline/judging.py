@@ -1,0 +1,26 @@
+"""Answers to rows: the reference first, timed, then each answer's verdict, diagnosis and fix."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from convdiff.advice import with_fixes
+from convdiff.case import Answer, Case, Row
+from convdiff.judge import Judge
+
+
+class Judging:
+    """Judges a case's answers.  `reference_seconds` is what the reference took."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._judge = Judge(case)
+        began = time.perf_counter()
+        self._judge.truth()
+        self.reference_seconds = time.perf_counter() - began
+
+    def rows(self, answers: Iterable[Answer]) -> Iterator[Row]:
+        """A row for each answer, in their order."""
+        for answer in answers:
+            yield with_fixes(self._judge.row(answer), self._case.spec)

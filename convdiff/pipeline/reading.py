@@ -1,0 +1,60 @@
+"""From a request to the case: every array read and checked against the convolution."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from convdiff.arrays import compute_dtype, notes, read
+from convdiff.case import Call, Case, Stored
+from convdiff.errors import ConvdiffError
+from convdiff.pipeline.choosing import Chosen
+from convdiff.pipeline.naming import parse_saved, saved_names, unique
+from convdiff.pipeline.request import Request
+from convdiff.reading import read_spec
+from convdiff.spec import ConvSpec
+
+
+def read_case(request: Request, chosen: Chosen) -> Case:
+    """The case that `request` describes.  ConvdiffError for files and options that make none."""
+    input, kernel = read(request.input, "input"), read(request.kernel, "kernel")
+    bias = read(request.bias, "--bias") if request.bias is not None else None
+    settings = request.settings
+    dtype = compute_dtype(input, kernel, settings.dtype)
+    spec, said = read_spec(input.array.shape, kernel.array.shape, settings, bias=bias is not None, dtype=dtype)
+    if bias is not None:
+        bias = _flat(bias, spec)
+    if settings.dtype is None and {input.stored, kernel.stored} != {dtype}:
+        said = [*said, f"{input.stored} input, {kernel.stored} kernel: computed in {dtype} (--dtype picks another)"]
+    backends = [environment.name for environment in chosen.asked]
+    saved = _saved(request, backends)
+    arrays = [("input", input), ("kernel", kernel), *([("bias", bias)] if bias else []), *saved]
+    odd = [note for name, stored in arrays for note in notes(stored, name)]
+    calls = _calls(chosen, [*backends, *(name for name, _ in saved)])
+    alone = [] if saved or calls or backends else ["nothing to compare with: give --saved FILE, --call NAME=CODE or --backend NAME"]
+    return Case(spec, input, kernel, bias, saved, calls, (*said, *odd, *chosen.notes, *alone))
+
+
+def _flat(bias: Stored, spec: ConvSpec) -> Stored:
+    """The bias as (O,); (1, O, 1, 1) and the like are taken too."""
+    array = bias.array
+    if array.size != spec.out_channels or max(array.shape) != array.size:
+        raise ConvdiffError(
+            f"--bias {bias.name}: found shape {array.shape}, expected ({spec.out_channels},), one value per output channel; "
+            "is it another layer's?"
+        )
+    return replace(bias, array=array.reshape(-1))
+
+
+def _saved(request: Request, backends: list[str]) -> tuple[tuple[str, Stored], ...]:
+    """Saved outputs may have any shape, none and empty ones too: that is for the diagnosis to tell."""
+    parsed = [parse_saved(text) for text in request.saved]
+    names = saved_names(parsed, backends)
+    return tuple((name, read(file, "--saved", any_shape=True)) for name, (_, file) in zip(names, parsed, strict=True))
+
+
+def _calls(chosen: Chosen, taken: list[str]) -> tuple[Call, ...]:
+    calls: list[Call] = []
+    for environment, code in chosen.calls:
+        name = unique(f"{environment.name}-call", [*taken, *(call.name for call in calls)])
+        calls.append(Call(environment.name, code, name))
+    return tuple(calls)

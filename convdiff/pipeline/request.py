@@ -1,0 +1,31 @@
+"""What a user asked for, before any file has been opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convdiff.settings import Settings
+
+FAIL_ON = ("different", "reduced-precision", "rounding")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One run, in the words of its options.
+
+    `saved` are `[NAME=]FILE`, `calls` `NAME=CODE`.  `backends` empty means all that are usable, ("none",) none; those of
+    `require` run in any case.  Without `align` each framework's own default call is run.  `command` is how to ask again.
+    """
+
+    input: str
+    kernel: str
+    settings: Settings
+    bias: str | None = None
+    saved: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+    backends: tuple[str, ...] = ()
+    require: tuple[str, ...] = ()
+    align: bool = True
+    timeout: float = 60.0
+    fail_on: str = "different"
+    command: str = "convdiff run"

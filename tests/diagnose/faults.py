@@ -1,0 +1,385 @@
+"""Faults to plant: for each code, ways to go wrong on a drawn problem, with the edit that says so.
+
+A fault changes the arrays or the geometry of the naive convolution at its stage.  Drawing returns None where the fault
+does not apply to the problem or would change nothing by its shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from tests.diagnose.naive import Array, Geometry, convolve
+
+Edit = dict[str, Any]
+STAGES = ("input", "kernel", "geometry", "output")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A convolution as asked, arrays as torch has them."""
+
+    x: Array
+    w: Array
+    bias: Array | None
+    geometry: Geometry
+    axes: str
+
+    def options(self) -> dict[str, Any]:
+        g = self.geometry
+        space = self.axes
+        asked: dict[str, Any] = {
+            "stride": g.stride, "padding": [list(p) for p in g.padding], "dilation": g.dilation, "groups": g.groups,
+            "input_layout": f"NC{space}", "kernel_layout": f"IO{space}" if g.transposed else f"OI{space}",
+        }
+        if g.transposed:
+            asked |= {"transposed": True, "output_padding": g.output_padding}
+        else:
+            asked["pad_mode"] = g.pad_mode
+        return asked
+
+
+@dataclass
+class Work:
+    """A convolution on its way to going wrong; `after` are applied to the output."""
+
+    drawn: Drawn
+    x: Array
+    w: Array
+    geometry: Geometry
+    bias_factor: float = 1.0
+    after: list[Callable[[Array], Array]] = field(default_factory=list)
+
+    def output(self) -> Array:
+        out = convolve(self.x, self.w, self.geometry)
+        if self.drawn.bias is not None:
+            out = out + self.bias_factor * self.drawn.bias.astype(np.float64).reshape(1, -1, *(1,) * len(self.drawn.axes))
+        for step in self.after:
+            out = step(out)
+        return out
+
+
+Fault = Callable[[Work, np.random.Generator], "Edit | None"]
+
+
+def kernel_flipped(work: Work, rng: np.random.Generator) -> Edit | None:
+    long = [i for i, k in enumerate(work.w.shape[2:]) if k > 1]
+    if not long:
+        return None
+    chosen = long if rng.random() < 0.5 else sorted(rng.choice(long, rng.integers(1, len(long) + 1), replace=False).tolist())
+    work.w = np.flip(work.w, [i + 2 for i in chosen])
+    return {"code": "kernel-flipped", "axes": [work.drawn.axes[i] for i in chosen]}
+
+
+def _swapped(letters: str, a: int, b: int) -> str:
+    listed = list(letters)
+    listed[a], listed[b] = listed[b], listed[a]
+    return "".join(listed)
+
+
+def kernel_axes_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
+    layout = work.drawn.options()["kernel_layout"]
+    pairs = [(a, b) for a in range(work.w.ndim) for b in range(a) if work.w.shape[a] == work.w.shape[b]]
+    pairs += [(3, 2)] if work.w.ndim == 4 and work.w.shape[2] != work.w.shape[3] else []
+    if not pairs or work.w.size == 1:
+        return None
+    a, b = pairs[rng.integers(len(pairs))]
+    work.w = np.swapaxes(work.w, a, b)
+    return {"code": "kernel-axes-permuted", "asked": layout, "obtained": _swapped(layout, a, b)}
+
+
+def kernel_reshaped(work: Work, rng: np.random.Generator) -> Edit | None:
+    layout = work.drawn.options()["kernel_layout"]
+    space = work.drawn.axes
+    other = f"{space}IO" if rng.random() < 0.5 else f"{space}OI"
+    buffer = np.ascontiguousarray(work.w.transpose([layout.index(a) for a in other]))
+    made = buffer.reshape(work.w.shape)
+    work.w = made
+    return {"code": "kernel-reshaped", "asked": other, "obtained": layout}
+
+
+def kernel_channels_reversed(work: Work, rng: np.random.Generator) -> Edit | None:
+    axis = int(rng.integers(2))
+    if work.w.shape[axis] == 1:
+        return None
+    work.w = np.flip(work.w, axis)
+    return {"code": "kernel-channels-reversed", "axis": work.drawn.options()["kernel_layout"][axis]}
+
+
+def input_axes_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
+    layout = f"NC{work.drawn.axes}"
+    pairs = [(a, b) for a in range(work.x.ndim) for b in range(a) if work.x.shape[a] == work.x.shape[b] > 1]
+    if not pairs:
+        return None
+    a, b = pairs[rng.integers(len(pairs))]
+    work.x = np.swapaxes(work.x, a, b)
+    return {"code": "input-axes-permuted", "asked": layout, "obtained": _swapped(layout, a, b)}
+
+
+def input_reshaped(work: Work, rng: np.random.Generator) -> Edit | None:
+    layout, other = f"NC{work.drawn.axes}", f"N{work.drawn.axes}C"
+    if work.x.shape[1] == 1:
+        return None
+    work.x = np.ascontiguousarray(np.moveaxis(work.x, 1, -1)).reshape(work.x.shape)
+    return {"code": "input-reshaped", "asked": other, "obtained": layout}
+
+
+def input_channels_reversed(work: Work, rng: np.random.Generator) -> Edit | None:
+    if work.x.shape[1] == 1:
+        return None
+    work.x = work.x[:, ::-1]
+    return {"code": "input-channels-reversed"}
+
+
+def input_reversed(work: Work, rng: np.random.Generator) -> Edit | None:
+    long = [i for i, n in enumerate(work.x.shape[2:]) if n > 1]
+    if not long:
+        return None
+    chosen = long if rng.random() < 0.5 else [int(rng.choice(long))]
+    work.x = np.flip(work.x, [i + 2 for i in chosen])
+    return {"code": "input-reversed", "axes": [work.drawn.axes[i] for i in chosen]}
+
+
+def input_batch_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
+    if work.x.shape[0] == 1:
+        return None
+    work.x = work.x[::-1]
+    return {"code": "input-batch-permuted"}
+
+
+def wrong_padding(work: Work, rng: np.random.Generator) -> Edit | None:
+    g = work.geometry
+    asked = g.padding
+    one = rng.random() < 0.3
+    made = []
+    for i, ((lo, hi), k) in enumerate(zip(asked, work.w.shape[2:], strict=True)):
+        span = g.dilation[i] * (k - 1) + 1
+        choices = [(0, 0), (span - 1, 0), (span - 1, span - 1), (span // 2, span // 2), (hi, lo), (lo + 1, hi - 1), (lo - 1, hi + 1)]
+        choices = [c for c in choices if min(c) >= 0 and max(c) < span + 1 and c != (lo, hi)]
+        if not choices:
+            return None
+        made.append((lo, hi) if one and i else choices[rng.integers(len(choices))])
+    if tuple(made) == asked:
+        return None
+    work.geometry = replace(g, padding=tuple(made))
+    return {"code": "wrong-padding", "asked": [list(p) for p in asked], "obtained": [list(p) for p in made]}
+
+
+def wrong_pad_mode(work: Work, rng: np.random.Generator) -> Edit | None:
+    g = work.geometry
+    if g.transposed or not any(side for pair in g.padding for side in pair):
+        return None
+    if any(max(pair) >= n for pair, n in zip(g.padding, work.x.shape[2:], strict=True)):
+        return None
+    modes = [mode for mode in ("constant", "reflect", "symmetric", "edge", "wrap") if mode != g.pad_mode]
+    mode = modes[rng.integers(len(modes))]
+    work.geometry = replace(g, pad_mode=mode)
+    return {"code": "wrong-pad-mode", "asked": g.pad_mode, "obtained": mode}
+
+
+def _changed(numbers: tuple[int, ...], rng: np.random.Generator, most: int) -> tuple[int, ...]:
+    other = [v for v in range(1, most + 1) if v != numbers[0]]
+    value = int(rng.choice(other))
+    if rng.random() < 0.5 or len(numbers) == 1:
+        return (value,) * len(numbers)
+    at = int(rng.integers(len(numbers)))
+    return tuple(value if i == at else n for i, n in enumerate(numbers))
+
+
+def wrong_stride(work: Work, rng: np.random.Generator) -> Edit | None:
+    g = work.geometry
+    made = _changed(g.stride, rng, 3)
+    if made == g.stride:
+        return None
+    work.geometry = replace(g, stride=made)
+    return {"code": "wrong-stride", "asked": list(g.stride), "obtained": list(made)}
+
+
+def wrong_dilation(work: Work, rng: np.random.Generator) -> Edit | None:
+    g = work.geometry
+    made = _changed(g.dilation, rng, 3)
+    if made == g.dilation or max(work.w.shape[2:]) == 1:
+        return None
+    work.geometry = replace(g, dilation=made)
+    return {"code": "wrong-dilation", "asked": list(g.dilation), "obtained": list(made)}
+
+
+def wrong_groups(work: Work, rng: np.random.Generator) -> Edit | None:
+    g = work.geometry
+    if g.transposed:
+        return None
+    outer, inner = work.w.shape[:2]
+    channels = inner * g.groups
+    counts = [n for n in range(1, channels + 1) if channels % n == 0 and outer % n == 0 and n != g.groups]
+    if not counts:
+        return None
+    groups = int(rng.choice(counts))
+    wanted = channels // groups
+    if wanted < inner:
+        work.w = work.w[:, :wanted]
+        how = "first"
+    else:
+        if wanted % inner:
+            return None
+        work.w = np.tile(work.w, (1, wanted // inner, *(1,) * len(work.drawn.axes)))
+        how = "tiled"
+    work.geometry = replace(g, groups=groups)
+    return {"code": "wrong-groups", "asked": g.groups, "obtained": groups, "kernel": how}
+
+
+def wrong_transposed(work: Work, rng: np.random.Generator) -> Edit | None:
+    g = work.geometry
+    if g.groups > 1 or work.w.shape[0] != work.w.shape[1] or g.pad_mode != "constant" or work.drawn.bias is not None:
+        return None
+    if max(g.output_padding or (0,)) > 0:
+        return None
+    work.geometry = replace(g, transposed=not g.transposed, output_padding=(0,) * len(g.stride))
+    return {"code": "wrong-transposed", "asked": g.transposed, "obtained": not g.transposed}
+
+
+def wrong_output_padding(work: Work, rng: np.random.Generator) -> Edit | None:
+    g = work.geometry
+    if not g.transposed:
+        return None
+    made = tuple((e + 1) % max(s, 2) for e, s in zip(g.output_padding, g.stride, strict=True))
+    if made == g.output_padding or any(e >= max(s, d) for e, s, d in zip(made, g.stride, g.dilation, strict=True)):
+        return None
+    work.geometry = replace(g, output_padding=made)
+    return {"code": "wrong-output-padding", "asked": list(g.output_padding), "obtained": list(made)}
+
+
+def output_axes_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
+    space = work.drawn.axes
+    work.after.append(lambda y: np.moveaxis(y, 1, -1))
+    return {"code": "output-axes-permuted", "asked": f"NC{space}", "obtained": f"N{space}C"}
+
+
+def output_reshaped(work: Work, rng: np.random.Generator) -> Edit | None:
+    space = work.drawn.axes
+    work.after.append(lambda y: np.ascontiguousarray(np.moveaxis(y, 1, -1)).reshape(y.shape))
+    return {"code": "output-reshaped", "asked": f"N{space}C", "obtained": f"NC{space}"}
+
+
+def output_channels_reversed(work: Work, rng: np.random.Generator) -> Edit | None:
+    work.after.append(lambda y: y[:, ::-1])
+    return {"code": "output-channels-reversed"}
+
+
+def output_channels_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
+    channels = work.w.shape[1 if work.geometry.transposed else 0] * (work.geometry.groups if work.geometry.transposed else 1)
+    order = rng.permutation(channels).tolist()
+    if channels < 3 or order in (sorted(order), sorted(order)[::-1]):
+        return None
+    work.after.append(lambda y: y[:, order])
+    return {"code": "output-channels-permuted", "permutation": order}
+
+
+def bias_missing(work: Work, rng: np.random.Generator) -> Edit | None:
+    if work.drawn.bias is None:
+        return None
+    work.bias_factor = 0.0
+    return {"code": "bias-missing"}
+
+
+def bias_doubled(work: Work, rng: np.random.Generator) -> Edit | None:
+    if work.drawn.bias is None:
+        return None
+    work.bias_factor = 2.0
+    return {"code": "bias-doubled"}
+
+
+def bias_added(work: Work, rng: np.random.Generator) -> Edit | None:
+    if work.drawn.bias is not None:
+        return None
+    channels = work.w.shape[1 if work.geometry.transposed else 0] * (work.geometry.groups if work.geometry.transposed else 1)
+    values = rng.standard_normal(channels)
+    work.after.append(lambda y: y + values.reshape(1, -1, *(1,) * len(work.drawn.axes)))
+    return {"code": "bias-added"}
+
+
+def scaled(work: Work, rng: np.random.Generator) -> Edit | None:
+    factor = float(rng.choice([2.0, 0.5, 1 / 255, 3.0, -1.0]))
+    work.after.append(lambda y: y * factor)
+    return {"code": "scaled"}
+
+
+def activation_applied(work: Work, rng: np.random.Generator) -> Edit | None:
+    work.after.append(lambda y: np.maximum(y, 0))
+    return {"code": "activation-applied", "obtained": "relu"}
+
+
+def overlap_accumulated(work: Work, rng: np.random.Generator) -> Edit | None:
+    def add_up(y: Array) -> Array:
+        counts = np.ones(())
+        for n in y.shape[2:]:
+            line = np.minimum(np.minimum(np.arange(n) + 1, n - np.arange(n)), 3)
+            counts = counts[..., None] * line
+        return y * counts
+
+    work.after.append(add_up)
+    return {"code": "overlap-accumulated"}
+
+
+FAULTS: dict[str, tuple[Fault, ...]] = {
+    "input": (input_axes_permuted, input_reshaped, input_channels_reversed, input_reversed, input_batch_permuted),
+    "kernel": (kernel_flipped, kernel_axes_permuted, kernel_reshaped, kernel_channels_reversed),
+    "geometry": (wrong_padding, wrong_pad_mode, wrong_stride, wrong_dilation, wrong_groups, wrong_transposed, wrong_output_padding),
+    "output": (output_axes_permuted, output_reshaped, output_channels_reversed, output_channels_permuted, bias_missing, bias_doubled,
+               bias_added, scaled, activation_applied, overlap_accumulated),
+}
+
+
+def data(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Numbers as people have them."""
+    if kind == "relu":
+        return np.maximum(rng.standard_normal(shape), 0).astype(np.float32)
+    if kind == "image":
+        return (rng.integers(0, 256, shape) / 255).astype(np.float32)
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def draw(rng: np.random.Generator, rank: int | None = None, kind: str | None = None, transposed: bool | None = None) -> Drawn:
+    """A problem whose shapes give little away: square, in = out channels, kernels of 2 to 5."""
+    rank = rank or int(rng.choice([1, 2, 2, 3]))
+    transposed = bool(rng.random() < 0.2) if transposed is None else transposed
+    channels = int(rng.choice([2, 3, 4, 4, 6]))
+    groups = int(rng.choice([g for g in (1, 1, 1, 2, channels) if channels % g == 0]))
+    outer = channels if rng.random() < 0.7 else channels * 2
+    k = (int(rng.integers(2, 6 if rank < 3 else 4)),) * rank
+    n = (int(rng.integers(max(6, k[0] + 1), 11 if rank < 3 else 8)),) * rank
+    ones = (1,) * rank
+    stride = ones if rng.random() < 0.6 else tuple(int(v) for v in rng.integers(1, 3, rank))
+    dilation = ones if rng.random() < 0.8 else tuple(int(v) for v in rng.integers(1, 3, rank))
+    pads = [(0, 0), (k[0] // 2, k[0] // 2), ((k[0] - 1) // 2, k[0] // 2), (1, 1)]
+    pad = pads[rng.integers(len(pads))]
+    extra = tuple(int(rng.integers(0, s)) for s in stride) if transposed else ()
+    mode = "constant" if transposed or rng.random() < 0.9 else "reflect"
+    geometry = Geometry(stride, (pad,) * rank, dilation, groups, mode, transposed, extra)
+    x = data(kind or str(rng.choice(["normal", "normal", "relu", "image"])), (int(rng.integers(1, 3)), channels, *n), rng)
+    w = data("normal", (channels, outer // groups, *k) if transposed else (outer, channels // groups, *k), rng)
+    bias = rng.standard_normal(outer).astype(np.float32) if rng.random() < 0.3 else None
+    return Drawn(x, w, bias, geometry, {1: "W", 2: "HW", 3: "DHW"}[rank])
+
+
+def plant(rng: np.random.Generator, faults: int, **kwargs: Any) -> tuple[Drawn, Array, list[Edit]] | None:
+    """A problem with so many faults, each of another stage, its float32 output and the edits; None where the draw came to nothing."""
+    drawn = draw(rng, **kwargs)
+    work = Work(drawn, drawn.x, drawn.w, drawn.geometry)
+    stages = sorted(rng.choice(len(STAGES), faults, replace=False).tolist())
+    edits = []
+    for stage in stages:
+        family = FAULTS[STAGES[stage]]
+        edit = family[rng.integers(len(family))](work, rng)
+        if edit is None:
+            return None
+        edits.append(edit)
+    try:
+        obtained = np.ascontiguousarray(work.output()).astype(np.float32)
+    except ValueError:
+        return None
+    if obtained.size == 0 or min(obtained.shape) == 0:
+        return None
+    return drawn, obtained, edits

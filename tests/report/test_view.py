@@ -1,0 +1,113 @@
+"""The view while rows come: on a terminal, played back on a small emulator of one, and on a pipe."""
+
+from __future__ import annotations
+
+import io
+import random
+import re
+
+import pytest
+from rich.console import Console
+
+from convdiff.report import table
+from tests.report.reports import REPORTS
+
+CONTROL = re.compile(r"\x1b\[(\??[0-9;]*)([A-Za-z])|(\r|\n)|([^\x1b\r\n]+)")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def screen(stream: str, height: int) -> list[str]:
+    """What a terminal of that height holds after `stream`, with what it scrolled away; the cursor cannot go back there."""
+    lines, row, column = [""], 0, 0
+    for code, what, move, text in CONTROL.findall(stream):
+        if text:
+            lines[row] = lines[row][:column].ljust(column) + text + lines[row][column + len(text):]
+            column += len(text)
+        elif move == "\n":
+            row, column = row + 1, 0
+            if row == len(lines):
+                lines.append("")
+        elif move == "\r":
+            column = 0
+        elif what == "A":
+            row = max(row - int(code or 1), len(lines) - height, 0)
+        elif what == "K":
+            lines[row] = ""
+        else:
+            assert what in "mhl", f"an unexpected control: {code}{what}"
+    return lines
+
+
+def play(name: str, expected: list[str], height: int = 30) -> str:
+    report = REPORTS[name]
+    terminal = Terminal()
+    console = Console(file=terminal, force_terminal=True, color_system="256", width=80, height=height, _environ={"TERM": "xterm-256color"})
+    rows = list(report.rows)
+    random.Random(5).shuffle(rows)
+    with table.open_view(report.case, console, expected) as view:
+        for row in rows:
+            view.add(row)
+        view.finish(report)
+    return terminal.getvalue()
+
+
+@pytest.mark.parametrize("name", ["overlap", "flipped", "awkward"])
+@pytest.mark.parametrize("height", [8, 30, 300])
+def test_a_terminal_is_left_with_the_final_table_alone(name: str, height: int) -> None:
+    stream = play(name, [row.answer.name for row in REPORTS[name].rows], height)
+    assert stream.endswith(table.render(REPORTS[name], 80, color=True))
+    left = [line.rstrip() for line in screen(stream, height)]
+    assert "\n".join(left).strip("\n") == table.render(REPORTS[name], 80, color=False).strip("\n")
+
+
+def test_rows_are_awaited_in_their_places() -> None:
+    report = REPORTS["awkward"]
+    terminal = Terminal()
+    console = Console(file=terminal, force_terminal=True, color_system=None, width=80, height=100, _environ={"TERM": "xterm"})
+    with table.open_view(report.case, console, ["numpy", "torch", "noise", "other"]) as view:
+        first = screen(terminal.getvalue(), 100)
+        view.add(report.rows[10])
+        view.add(report.rows[2])
+        view.add(report.rows[1])
+        second = screen(terminal.getvalue(), 100)
+        view.finish(report)
+    assert [line.split()[0] for line in first if "running" in line] == ["numpy", "torch", "noise", "other"]
+    named = [line.split()[0] for line in second if re.search(r"running|rounding +\d|✗ different", line)]
+    assert named == ["numpy", "torch:cpu/onednn", "torch:cpu/native", "noise", "other"]
+    assert any("no known cause" in line for line in second), "what is known of a row is shown as soon as it has come"
+
+
+def test_an_error_on_the_way_leaves_the_terminal_clean() -> None:
+    report = REPORTS["flipped"]
+    terminal = Terminal()
+    console = Console(file=terminal, force_terminal=True, color_system="256", width=80, height=30, _environ={"TERM": "xterm-256color"})
+    with pytest.raises(KeyboardInterrupt), table.open_view(report.case, console, ["numpy"]) as view:
+        view.add(report.rows[0])
+        raise KeyboardInterrupt
+    assert "".join(screen(terminal.getvalue(), 30)).strip() == ""
+    assert terminal.getvalue().rindex("\x1b[?25h") > terminal.getvalue().rindex("\x1b[?25l"), "the cursor is shown again"
+
+
+def test_a_pipe_gets_the_final_table_once_and_no_control_codes() -> None:
+    report = REPORTS["overlap"]
+    pipe = io.StringIO()
+    with table.open_view(report.case, Console(file=pipe, width=80, _environ={}), ["numpy", "torch"]) as view:
+        for row in report.rows:
+            view.add(row)
+        assert pipe.getvalue() == ""
+        view.finish(report)
+    assert pipe.getvalue() == table.render(report, 80, color=False)
+
+
+def test_colour_forced_into_a_pipe_is_colour_and_nothing_else() -> None:
+    report = REPORTS["overlap"]
+    pipe = io.StringIO()
+    console = Console(file=pipe, width=80, force_terminal=True, color_system="256", _environ={})
+    with table.open_view(report.case, console, ["numpy"]) as view:
+        view.add(report.rows[0])
+        view.finish(report)
+    assert pipe.getvalue() == table.render(report, 80, color=True)
