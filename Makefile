@@ -28,7 +28,7 @@ lint: setup
 unit: setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-# Ratios within one run: see benchmarks/README.md.
+# Ratios within one run.
 bench: setup
 	$(BIN)/python benchmarks/run.py
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+INTERRUPTED = 130
 
 
 def main() -> None:
@@ -10,9 +13,13 @@ def main() -> None:
     try:
         from convdiff.cli.main import main as run
 
-        sys.exit(run())
+        code = run()
     except KeyboardInterrupt:
-        sys.exit(130)
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        # All is cleaned up, and an interpreter that met Ctrl-C in a C extension would end itself by signal instead.
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 
 from convdiff.advice import with_fixes
 from convdiff.arrays import compute_dtype, from_memory, notes
+from convdiff.blind import blind_spots
 from convdiff.case import Answer, Case, Finding, Report, Row, Verdict
 from convdiff.errors import ConvdiffError
 from convdiff.judge import Judge
@@ -66,7 +67,8 @@ def diff(input: Any, kernel: Any, obtained: Any, *, bias: Any = None, name: str 
         if b.array.shape != (spec.out_channels,) and b.array.size != spec.out_channels:
             raise ConvdiffError(f"bias: found shape {b.array.shape}, expected ({spec.out_channels},), one value per output channel")
         b = replace(b, array=b.array.reshape(-1))
-    case = Case(spec, x, w, b, ((name, y),), notes=(*read_notes, *notes(x, "input"), *notes(w, "kernel")))
+    spots = blind_spots(spec, x.array, w.array)
+    case = Case(spec, x, w, b, ((name, y),), notes=(*read_notes, *notes(x, "input"), *notes(w, "kernel"), *spots))
     answer = Answer(name, "saved", "ok", output=y.array, stored=y.stored)
     return Result(case, Judge(case).row(answer))
 

@@ -42,7 +42,8 @@ class ConvSpec:
     3. Stride, dilation and input dilation are at least 1.
     4. Groups divide the input channels and the output channels.
     5. The output's size is what the other numbers make it, and at least 1 along every axis.
-    6. The pad mode is known; a transposed convolution pads with nothing but zeros and dilates by its stride only.
+    6. The pad mode is known and, unless constant, finds something of the input left to repeat; a transposed convolution
+       pads with nothing but zeros and dilates by its stride only.
     7. Output padding belongs to transposed convolution and is not negative.
     8. An axis that a layout leaves out has size 1.
     9. A depthwise kernel layout (with M) has one group per input channel.
@@ -116,6 +117,9 @@ class ConvSpec:
                 raise SpecError(4, f"--groups {self.groups}: does not divide the {channels} {name} channels")
         if self.pad_mode not in PAD_MODES:
             raise SpecError(6, f"--pad-mode: found {self.pad_mode!r}, expected one of {', '.join(PAD_MODES)}")
+        for n, r, (lo, hi) in zip(self.input_size, self.input_dilation, self.padding, strict=True):
+            if self.pad_mode != "constant" and (n - 1) * r + 1 + min(lo, 0) + min(hi, 0) < 1:
+                raise SpecError(6, f"--pad-mode {self.pad_mode}: padding {lo}:{hi} crops all {n} of the input, nothing is left to repeat")
         if self.transposed and self.pad_mode != "constant":
             raise SpecError(6, f"--pad-mode {self.pad_mode}: a transposed convolution crops, it has nothing to fill; leave it out")
         if self.transposed and max(self.input_dilation) > 1:

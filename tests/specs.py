@@ -23,13 +23,11 @@ def conv(
     """A spec in few words: layouts "input kernel [output]", one number for every axis, padding 1, (0, 1) or ((0, 1), (1, 0))."""
     names = layouts.split()
     rank = len(spatial_axes(names[0]))
-    pairs: tuple[Pair, ...]
+    pairs: Any = padding
     if isinstance(padding, int):
         pairs = ((padding, padding),) * rank
     elif isinstance(padding[0], int):
-        pairs = (padding,) * rank  # type: ignore[assignment]
-    else:
-        pairs = padding  # type: ignore[assignment]
+        pairs = (padding,) * rank
 
     def each(value: Per) -> tuple[int, ...]:
         return (value,) * rank if isinstance(value, int) else value
@@ -62,7 +60,9 @@ SPECS: dict[str, ConvSpec] = {
     "1-D depthwise with multiplier": conv("NWC WIM", n=8, k=3, c=3, o=6, groups=3, padding=1, bias=True),
     "1-D stride and dilation": conv("NCW OIW", n=12, k=3, c=2, o=2, stride=2, dilation=2, padding=(2, 1)),
     "1-D transposed": conv("NCW IOW", n=5, k=3, c=3, o=2, batch=2, stride=2, padding=1, output_padding=1, transposed=True, bias=True),
-    "1-D transposed, dilated, flipped": conv("NWC WOI", n=5, k=3, c=3, o=2, stride=3, dilation=2, padding=(0, 1), transposed=True, flip=True),
+    "1-D transposed, dilated, flipped": conv(
+        "NWC WOI", n=5, k=3, c=3, o=2, stride=3, dilation=2, padding=(0, 1), transposed=True, flip=True
+    ),
     "plain signal, transposed": conv("W W", n=4, k=3, stride=2, transposed=True, bias=True),
     # Two axes, layouts.
     "image and filter": conv("HW HW", n=(6, 7), k=3, padding=1),
@@ -206,7 +206,7 @@ def _draw(rng: random.Random) -> ConvSpec:
     transposed = rng.random() < 0.35
     depthwise = groups > 1 and rng.random() < 0.3
     inner = 1 if depthwise else rng.choice((1, 2))
-    fields = {
+    fields: dict[str, Any] = {
         "batch": rng.choice((1, 2)), "in_channels": inner * groups, "out_channels": rng.choice((1, 2)) * groups, "groups": groups,
         "bias": rng.random() < 0.4, "flip": rng.random() < 0.4, "transposed": transposed,
         "pad_mode": "constant" if transposed or rng.random() < 0.6 else rng.choice(PAD_MODES),
@@ -218,9 +218,10 @@ def _draw(rng: random.Random) -> ConvSpec:
 
     widths = (-2, -1, 0, 0, 0, 1, 1, 2, 3, 7) if rng.random() < 0.5 else (0, 1)
     space = AXES_OF_RANK[rank]
+    kernel_channels = (2, 2) if groups > 1 else (fields["out_channels"], inner)
     return ConvSpec(
         input_layout=_layout(rng, space, "NC", (fields["batch"], fields["in_channels"])),
-        kernel_layout=_layout(rng, space, "MI" if depthwise else "OI", (2, 2) if depthwise or groups > 1 else (fields["out_channels"], inner)),
+        kernel_layout=_layout(rng, space, "MI" if depthwise else "OI", kernel_channels),
         output_layout=_layout(rng, space, "NC", (fields["batch"], fields["out_channels"])),
         input_size=each(1, 2, 3, 4, 5), kernel_size=each(1, 2, 3, 4), stride=each(1, 1, 2, 3), dilation=each(1, 1, 2),
         padding=tuple(zip(each(*widths), each(*widths), strict=True)), input_dilation=each(1) if transposed else each(1, 1, 1, 2),

@@ -220,7 +220,8 @@ TAKEN = ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "ui
 @pytest.mark.parametrize("dtype", TAKEN)
 @pytest.mark.parametrize("layout", ["C", "F"])
 def test_every_type_order_and_layout_reads(dtype: str, order: str, layout: str, tmp_path: Path) -> None:
-    array = np.asarray(PLAIN, np.dtype(dtype).newbyteorder(order), order=layout)  # type: ignore[call-overload]
+    native: Any = np.asarray(PLAIN, dtype, order=layout)  # type: ignore[call-overload]
+    array = native.astype(native.dtype.newbyteorder(order))
     np.save(tmp_path / "x.npy", array)
     np.savez(tmp_path / "x.npz", x=array)
     np.savez_compressed(tmp_path / "y.npz", x=array)

@@ -47,7 +47,7 @@ def install(name: str) -> Path:
         if ready is not None:
             return ready
         shutil.rmtree(folder, ignore_errors=True)
-        _build(row, folder)
+        _build(row, folder, lock)
         (folder / "ready").write_text("\n".join(" ".join(step) for step in row.steps) + "\n")
     return folder / "bin" / "python"
 
@@ -76,7 +76,7 @@ def _wait_for(lock: IO[str], name: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
-def _build(row: Backend, folder: Path) -> None:
+def _build(row: Backend, folder: Path, lock: IO[str]) -> None:
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -90,7 +90,7 @@ def _build(row: Backend, folder: Path) -> None:
     for number, command in enumerate(steps, 1):
         what = f"an environment in {folder}" if number == 1 else " ".join(row.steps[number - 2])
         with console.status(f"{row.name}: {what}"):
-            status = _run(command, log)
+            status = _run(command, log, lock)
         if status:
             lines = log.read_text(errors="replace").strip().splitlines()[-SHOWN:]
             shutil.rmtree(folder, ignore_errors=True)
@@ -117,10 +117,15 @@ def _create(row: Backend, folder: Path, uv: str | None) -> list[str]:
     )
 
 
-def _run(command: list[str], log: Path) -> int:
-    """The exit status; what the command says goes to `log`.  An interrupt ends the command too, and is passed on."""
+def _run(command: list[str], log: Path, lock: IO[str]) -> int:
+    """The exit status; what the command says goes to `log`.  An interrupt ends the command too, and is passed on.
+
+    The command holds the lock as well, so that it stays locked if only convdiff is killed and the command works on.
+    """
     from convdiff.backends.variables import variables
 
     with log.open("wb") as out:
         environment = {**variables(Path(command[0])), "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
-        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=environment).returncode
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=environment, pass_fds=[lock.fileno()]
+        ).returncode

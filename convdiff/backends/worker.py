@@ -27,7 +27,8 @@ them is part of the protocol, so code may print what it likes.  Messages are JSO
 
    Texts find the names input, kernel, bias (None without one), np and the adapter's (torch and F, say).  Every run gets
    arrays of its own: writable, mapped copy-on-write, so that writing to them changes no file and no later run.
-   Settings of the framework that a job changes are put back after it, and so is the working directory.
+   A job finds nothing that an earlier one left: settings of the framework, warning filters, standard streams, the working
+   directory, sys.path and modules imported from a function's folder are put back.
 
 3. A line "\\x1e1" (the job's id) on standard error marks where its own output begins in the log.  The worker answers
 
@@ -62,7 +63,8 @@ import threading
 import time
 import traceback
 import types
-from typing import Any, Callable
+import warnings
+from typing import Any, Callable, Iterator
 
 CLOSED = 97  # exit status: a job has closed the descriptors of the protocol
 WIDTH = 400  # characters of an exception's message that are passed on
@@ -87,16 +89,15 @@ def main(argv: list[str]) -> None:
     send(answers, hello)
     if hello["status"] != "ready":
         os._exit(1)
-    home, process = current_folder(), os.getpid()
+    log, process = os.dup(1), os.getpid()
     while True:
         job = json.loads(inbox.get().decode())
-        mark(job["id"])
-        answer = dict(worker.answer(job), id=job["id"])
+        begin_log(log, job["id"])
+        with as_before():
+            answer = dict(worker.answer(job), id=job["id"])
         if os.getpid() != process:  # a job forked and its child came back here: the parent answers
             os._exit(0)
         send(answers, answer)
-        if current_folder() != home and os.path.isdir(home):
-            os.chdir(home)
 
 
 def die_with_host(life: int) -> None:
@@ -142,13 +143,34 @@ def send(fd: int, message: dict[str, Any]) -> None:
         os._exit(CLOSED)
 
 
-def mark(number: int) -> None:
-    """Begin a job's part of the log."""
-    try:
-        sys.stdout.flush()
+def begin_log(log: int, number: int) -> None:
+    """Begin a job's part of the log, with standard streams that are open whatever the last job did to them."""
+    for fd, name in ((1, "stdout"), (2, "stderr")):
+        with contextlib.suppress(OSError):  # a job closed the log too; it goes without
+            os.dup2(log, fd)
+        stream = getattr(sys, "__%s__" % name)
+        if stream is None or stream.closed:
+            stream = open(fd, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+            setattr(sys, "__%s__" % name, stream)
+        setattr(sys, name, stream)
+    with contextlib.suppress(OSError):
         os.write(2, ("\n\x1e%d\n" % number).encode())
-    except (OSError, ValueError, AttributeError):
-        pass  # a job closed them; there is no log from here on
+
+
+@contextlib.contextmanager
+def as_before() -> Iterator[None]:
+    """Put back what Python code may leave behind: filters, folder, sys.path, and modules from folders that it added there."""
+    home, path, modules = current_folder(), list(sys.path), set(sys.modules)
+    with warnings.catch_warnings():
+        yield
+    if current_folder() != home and os.path.isdir(home):
+        os.chdir(home)
+    added = tuple(os.path.join(folder, "") for folder in sys.path if isinstance(folder, str) and folder and folder not in path)
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        file = getattr(sys.modules[name], "__file__", None)
+        if added and isinstance(file, str) and file.startswith(added):
+            del sys.modules[name]
 
 
 class Worker:
@@ -167,7 +189,7 @@ class Worker:
         The current one can only be there through PYTHONPATH: it goes behind everything else once the framework is there.
         """
         own, current = os.path.dirname(os.path.abspath(__file__)), current_folder()
-        asked = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        asked = [os.path.normpath(os.path.join(current, entry)) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
         aside = [entry for entry in sys.path if entry == current and entry in asked and entry != own]
         sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != own and entry not in aside]
         sys.argv[:] = ["convdiff"]

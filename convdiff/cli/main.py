@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -63,12 +66,42 @@ class Commands(click.Group):
             ctx.fail(f"No such command {args[0]!r}; expected one of {', '.join(sorted(COMMANDS))}.")
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """As click does; --help writes here."""
+        try:
+            with _unwritable():
+                return super().make_context(*args, **kwargs)
+        except ConvdiffError as error:
+            raise Trouble(str(error), None) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
-            return super().invoke(ctx)
+            with _unwritable():
+                return super().invoke(ctx)
         except ConvdiffError as error:
             raise Trouble(str(error), ctx.find_root().color) from None
+
+
+@contextmanager
+def _unwritable() -> Iterator[None]:
+    """Where stdout takes no more: quiet for a pipe whose reader has gone, a word for a full disk."""
+    try:
+        yield
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        # The interpreter flushes stdout once more at its end: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if error.errno == errno.EPIPE:
+            raise ReaderGoneError from None
+        raise ConvdiffError(f"stdout: cannot be written ({error.strerror}), expected room for the results") from None
+
+
+class ReaderGoneError(Exception):
+    """No OSError, or click would end the process in its own way."""
 
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -98,14 +131,11 @@ def main() -> int:
     """Run the command line on sys.argv and return the exit code."""
     try:
         code = group.main(prog_name="convdiff", standalone_mode=False)
-        sys.stdout.flush()
     except click.Abort:
         return INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:
-        # The interpreter flushes stdout once more at its end: let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ReaderGoneError:
         return BROKEN_PIPE
     return code if isinstance(code, int) else 0

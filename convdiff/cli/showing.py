@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import sys
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from convdiff.errors import ConvdiffError
 
@@ -30,7 +33,7 @@ def view(format: str, *, to_stderr: bool, color: bool | None) -> OpenView:
 
     def open_view(case: Case, expected: Sequence[str]) -> AbstractContextManager[View]:
         if format == "json":
-            return nullcontext(_Json())
+            return _watched(nullcontext(_Json()), expected)
         from rich.console import Console
 
         from convdiff.report.table import open_view as open_table
@@ -39,13 +42,23 @@ def view(format: str, *, to_stderr: bool, color: bool | None) -> OpenView:
             """A console that leaves a broken pipe to `main`."""
 
             def on_broken_pipe(self) -> None:
-                raise BrokenPipeError
+                raise BrokenPipeError(errno.EPIPE, "stdout is closed")
 
         no_color = None if color is None else not color
         console = Pipe(stderr=to_stderr, highlight=False, legacy_windows=False, force_terminal=color or None, no_color=no_color)
-        return open_table(case, console, expected)
+        table = open_table(case, console, expected)
+        return table if console.file.isatty() else _watched(table, expected)
 
     return open_view
+
+
+def _watched(inner: AbstractContextManager[View], expected: Sequence[str]) -> AbstractContextManager[View]:
+    """The view, with its progress on stderr where that is a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return inner
+    from convdiff.cli.progress import Progress
+
+    return Progress(inner, expected, sys.stderr)
 
 
 class _Json:
@@ -62,8 +75,7 @@ class _Json:
 def _print_json(report: Report) -> None:
     from convdiff.report.json_report import render
 
-    sys.stdout.write(render(report))
-    sys.stdout.flush()
+    click.echo(render(report), nl=False)
 
 
 class JsonFile:

@@ -11,11 +11,8 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import numpy as np
-
-from convdiff.diagnose.activations import ACTIVATIONS
 from convdiff.diagnose.candidate import Candidate
 from convdiff.diagnose.forms import GeometryForm, InputForm, KernelForm, OperationForm, OutputForm
 from convdiff.diagnose.geometry import geometries
@@ -26,15 +23,13 @@ from convdiff.diagnose.operations import OPERATION, regrouped
 from convdiff.diagnose.outputs import OUTPUT
 from convdiff.diagnose.points import choose_points
 from convdiff.diagnose.problem import Problem
-from convdiff.diagnose.windows import Point, windows
+from convdiff.diagnose.sieve import Sieve
+from convdiff.diagnose.windows import Point, WindowStore
 from convdiff.layout import Array
 from convdiff.normal import normal_output
-from convdiff.precision import half_ulp, width
 
 # Entries of one matrix product at most; beyond, rows are taken in portions.
 PORTION = 1 << 20
-# Windows that overlap at one position, at most.
-MOST_COUNTED = 64
 
 H = TypeVar("H", bound=Explained)
 F = TypeVar("F", InputForm, KernelForm, OutputForm)
@@ -50,6 +45,7 @@ class Search:
     _kernels: dict[tuple[int, int], list[KernelForm]] = field(default_factory=dict)
     _outputs: dict[tuple[int, int], list[OutputForm]] = field(default_factory=dict)
     _inputs: dict[tuple[int, int], list[InputForm]] = field(default_factory=dict)
+    _windows: WindowStore = field(default_factory=WindowStore)
 
     @cached_property
     def operations(self) -> list[OperationForm]:
@@ -130,13 +126,12 @@ class Search:
         points = self.points(outputs[0])
         if not points:
             return
-        test = _Test(self.problem, operation, kernels, outputs, points)
-        step = max(1, PORTION // max(len(kernels), operation.kernel[0].size))
-        for form in inputs:
-            for start in range(0, len(geometry), step):
-                chosen = geometry[start : start + step]
-                for row, kernel, output in test.survivors(form, chosen):
-                    yield Candidate(operation, form, kernels[kernel], chosen[row], outputs[output])
+        sieve = Sieve(self.problem, operation, kernels, outputs, points, self._windows)
+        step = max(1, PORTION // (max(len(kernels), operation.kernel[0].size) * len(geometry)))
+        for start in range(0, len(inputs), step):
+            forms = inputs[start : start + step]
+            for form, chosen, kernel, output in sieve.survivors(forms, geometry):
+                yield Candidate(operation, forms[form], kernels[kernel], geometry[chosen], outputs[output])
 
     def points(self, form: OutputForm) -> list[Point]:
         """The elements to look at in an output of this form's shape."""
@@ -167,135 +162,3 @@ def _by_size(forms: list[F]) -> list[tuple[tuple[int, ...], list[F]]]:
         shape: tuple[int, ...] = form.array.shape
         groups.setdefault(shape[2:] if isinstance(form, KernelForm) else (shape[0], *shape[2:]), []).append(form)
     return list(groups.items())
-
-
-class _Test:
-    """One block's kernels and outputs at the chosen points, ready to meet windows."""
-
-    def __init__(
-        self, problem: Problem, operation: OperationForm, kernels: list[KernelForm], outputs: list[OutputForm], points: list[Point]
-    ) -> None:
-        self.problem = problem
-        self.points = points
-        self.outputs = outputs
-        self.taps = kernels[0].size
-        outer, inner = operation.kernel.shape[:2]
-        per_group = outer // operation.spec.groups
-        self.channels = [slice(p.channel // per_group * inner, p.channel // per_group * inner + inner) for p in points]
-        self.kernels = kernels
-        self._rows: dict[int, Array] = {}
-
-    def kernel_rows(self, at: int) -> Array:
-        """(kernels, terms) at the channel of point `at`."""
-        channel = self.points[at].channel
-        if channel not in self._rows:
-            self._rows[channel] = np.stack([form.array[channel].reshape(-1) for form in self.kernels]).astype(np.float64)
-        return self._rows[channel]
-
-    def survivors(self, form: InputForm, geometry: list[GeometryForm]) -> list[tuple[int, int, int]]:
-        """(geometry, kernel, output) numbers that agree with what was obtained at every point."""
-        first = [self._products(form, geometry, at) for at in (0, 1)]
-        alive: list[tuple[int, Array, Array]] = []
-        for number, output in enumerate(self.outputs):
-            good = self._agree(output, (0, 1), [p for p, _ in first], [t for _, t in first], first[0])
-            rows, cols = np.nonzero(good)
-            if rows.size:
-                alive.append((number, rows, cols))
-        result = []
-        for number, rows, cols in alive:
-            base = first[0][0][rows, cols], first[0][1][rows, cols]
-            for at in range(2, len(self.points), 2):
-                pair = [self._dots(form, geometry, rows, cols, at + half) for half in (0, 1)]
-                good = self._agree(self.outputs[number], (at, at + 1), [p for p, _ in pair], [t for _, t in pair], base)
-                rows, cols, base = rows[good], cols[good], (base[0][good], base[1][good])
-                if not rows.size:
-                    break
-            result += [(int(r), int(c), number) for r, c in zip(rows, cols, strict=True)]
-        return result
-
-    def _products(self, form: InputForm, geometry: list[GeometryForm], at: int) -> tuple[Array, Array]:
-        """The convolution's value at a point for every (geometry, kernel), and what rounding may change in it."""
-        rows = windows(form.array, self.channels[at], self.points[at], geometry, self.taps)
-        cols = self.kernel_rows(at)
-        with np.errstate(invalid="ignore", over="ignore"):
-            return rows @ cols.T, self._slack(np.linalg.norm(rows, axis=1)[:, None] * np.linalg.norm(cols, axis=1)[None, :])
-
-    def _dots(self, form: InputForm, geometry: list[GeometryForm], rows: Array, cols: Array, at: int) -> tuple[Array, Array]:
-        """As `_products`, for single (geometry, kernel) combinations."""
-        used, places = np.unique(rows, return_inverse=True)
-        made = windows(form.array, self.channels[at], self.points[at], [geometry[i] for i in used], self.taps)
-        left, right = made, self.kernel_rows(at)
-        values, norms = np.empty(rows.size), np.empty(rows.size)
-        left_norm, right_norm = np.linalg.norm(left, axis=1), np.linalg.norm(right, axis=1)
-        step = max(1, PORTION // left.shape[1])
-        with np.errstate(invalid="ignore", over="ignore"):
-            for start in range(0, rows.size, step):
-                part = slice(start, start + step)
-                values[part] = np.einsum("sn,sn->s", left[places[part]], right[cols[part]])
-                norms[part] = left_norm[places[part]] * right_norm[cols[part]]
-        return values, self._slack(norms)
-
-    def _slack(self, norms: Array) -> Array:
-        """What rounding may change: |row| |column| bounds S (Cauchy and Schwarz)."""
-        rounding = self.problem.rounding
-        return np.asarray(rounding.unit * rounding.bound * norms + rounding.floor + rounding.extra)
-
-    def _agree(
-        self, output: OutputForm, ats: tuple[int, int], values: list[Array], slacks: list[Array], base: tuple[Array, Array]
-    ) -> Array:
-        """Which combinations give the obtained values at a pair of points; `base` is the first point's values and slack."""
-        got, added = zip(*(self._obtained(output, at) for at in ats), strict=True)
-        values = [value + bias for value, bias in zip(values, added, strict=True)]
-        rounding = self.problem.rounding
-        slacks = [slack + rounding.unit * rounding.bound * abs(bias) for slack, bias in zip(slacks, added, strict=True)]
-        if width(rounding.stored) < width(rounding.dtype):
-            slacks = [slack + float(half_ulp(np.array(target), rounding.stored)) * 1.01 for slack, target in zip(slacks, got, strict=True)]
-        with np.errstate(invalid="ignore", over="ignore"):
-            if output.values == "offset":
-                return np.asarray(np.abs((values[0] - values[1]) - (got[0] - got[1])) <= slacks[0] + slacks[1])
-            if output.values == "factor":
-                reference, bias = self._obtained(output, 0)
-                if reference == 0:
-                    return np.zeros(values[0].shape, bool)
-                good = np.ones(values[0].shape, bool)
-                for value, slack, target in zip(values, slacks, got, strict=True):
-                    error = np.abs(reference * value - target * (base[0] + bias))
-                    good &= error <= abs(reference) * slack + abs(target) * base[1]
-                return good
-            if output.values == "counts":
-                return self._counted(values, slacks, got)
-            if output.values == "permuted":
-                return self._permuted(output, ats, values, slacks)
-            if output.values != "plain":
-                values = [ACTIVATIONS[output.values](value) for value in values]
-                slacks = [slack + 8 * rounding.unit for slack in slacks]
-            return np.asarray((np.abs(values[0] - got[0]) <= slacks[0]) & (np.abs(values[1] - got[1]) <= slacks[1]))
-
-    def _counted(self, values: list[Array], slacks: list[Array], got: tuple[float, ...]) -> Array:
-        """Which values are the obtained ones up to a whole number of at least 1, and not too large to mean anything."""
-        good = np.ones(values[0].shape, bool)
-        for value, slack, target in zip(values, slacks, got, strict=True):
-            count = np.clip(np.rint(np.where(value == 0, 1, target / np.where(value == 0, 1, value))), 1, MOST_COUNTED)
-            good &= np.abs(count * value - target) <= count * slack
-        return good
-
-    def _permuted(self, output: OutputForm, ats: tuple[int, int], values: list[Array], slacks: list[Array]) -> Array:
-        """Which values are the obtained ones of some channel, the same at both points."""
-        first, second = (self._all_channels(output, at) for at in ats)
-        good = np.zeros(values[0].shape, bool)
-        for one, other in zip(first, second, strict=True):
-            good |= (np.abs(values[0] - one) <= slacks[0]) & (np.abs(values[1] - other) <= slacks[1])
-        return good
-
-    def _all_channels(self, output: OutputForm, at: int) -> Array:
-        point = self.points[at]
-        index: tuple[Any, ...] = (point.item, slice(None), *point.place)
-        return np.asarray(output.array[index], np.float64)
-
-    def _obtained(self, output: OutputForm, at: int) -> tuple[float, float]:
-        """The obtained value at a point, and the bias that the form believes in it."""
-        point = self.points[at]
-        value = float(output.array[point.item, point.channel][point.place])
-        bias = self.problem.channel_bias
-        known = output.bias_factor * float(bias[point.channel]) if point.channel < bias.size else 0.0
-        return value, known

@@ -77,3 +77,33 @@ def windows(x: Array, channels: slice, point: Point, geometries: list[GeometryFo
     values = item[(slice(None), *grid)]
     values = np.where(valid, values, 0).astype(np.float64)
     return np.ascontiguousarray(np.moveaxis(values, 0, 1)).reshape(len(geometries), -1)
+
+
+def norms(rows: Array) -> Array:
+    """The Euclidean length of each row."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.sqrt(np.einsum("rn,rn->r", rows, rows)))
+
+
+class WindowStore:
+    """Windows already gathered, with their lengths, up to a number of bytes; forms meet many kernels and outputs."""
+
+    MOST_BYTES = 64 << 20
+
+    def __init__(self) -> None:
+        self._known: dict[object, tuple[Array, Array]] = {}
+        self._bytes = 0
+
+    def windows(
+        self, x: Array, channels: slice, point: Point, geometries: list[GeometryForm], taps: tuple[int, ...]
+    ) -> tuple[Array, Array]:
+        """`windows` of these, and `norms` of that.  Inputs and lists of geometries are told apart by identity."""
+        key = (id(x), channels.start, channels.stop, point, id(geometries), taps)
+        if key in self._known:
+            return self._known[key]
+        values = windows(x, channels, point, geometries, taps)
+        made = values, norms(values)
+        if self._bytes + values.nbytes <= self.MOST_BYTES:
+            self._known[key] = made
+            self._bytes += values.nbytes
+        return made

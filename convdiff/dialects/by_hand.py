@@ -6,7 +6,7 @@ is written out there.
 
 from __future__ import annotations
 
-from convdiff.dialects.script import Body, Unsupported
+from convdiff.dialects.script import Body
 from convdiff.dialects.text import index, numbers
 from convdiff.padding import Pair, reach
 from convdiff.spec import ConvSpec
@@ -14,15 +14,15 @@ from convdiff.spec import ConvSpec
 NO_PADDING = (0, 0)
 
 
-def dilated_input(spec: ConvSpec, body: Body) -> str:
-    """Writes the input with zeros between its elements; returns the name to go on with."""
+def dilated_input(spec: ConvSpec, body: Body, kind: str = "input.dtype") -> str:
+    """Writes the input with zeros between its elements, of dtype `kind`; returns the name to go on with."""
     if max(spec.input_dilation) == 1:
         return "input"
     layout = spec.input_layout
     size = dict(zip(spec.axes, dilated_size(spec), strict=True))
     shape = tuple(size.get(letter, n) for letter, n in zip(layout, spec.shape("input"), strict=True))
     steps = {a: f"::{r}" for a, r in zip(spec.axes, spec.input_dilation, strict=True) if r > 1}
-    body.add(f"x = np.zeros({numbers(shape)}, input.dtype)")
+    body.add(f"x = np.zeros({numbers(shape)}, {kind})")
     body.add(f"x{index(layout, steps)} = input")
     body.note("input dilated by hand")
     return "x"
@@ -47,15 +47,13 @@ def dilated_kernel(spec: ConvSpec, body: Body) -> str:
 
 
 def padded_input(spec: ConvSpec, body: Body, name: str) -> str:
-    """Writes `name`, the input in its own layout, cropped and padded as the spec asks; returns the name to go on with."""
+    """Writes `name` (any expression), the input in its own layout, cropped and padded as the spec asks; returns the name to go on with."""
     sizes = dict(zip(spec.axes, dilated_size(spec), strict=True))
     pairs = dict(zip(spec.axes, spec.padding, strict=True))
     if crop_first(spec):
         name = _cropped(spec, body, name, pairs)
         sizes = {axis: n + min(pairs[axis][0], 0) + min(pairs[axis][1], 0) for axis, n in sizes.items()}
         return _padded(spec, body, name, pairs, sizes)
-    if spec.pad_mode != "constant":
-        raise Unsupported("the padding crops all of the input, nothing is left to repeat")
     return _cropped(spec, body, _padded(spec, body, name, pairs, sizes), pairs)
 
 
@@ -97,7 +95,8 @@ def _padded(spec: ConvSpec, body: Body, name: str, pairs: dict[str, Pair], sizes
         name = "x"
     if any(map(any, widths.values())):
         mode = "" if spec.pad_mode == "constant" else f', mode="{spec.pad_mode}"'
-        body.call("x", "np.pad", name, repr(tuple(widths.get(letter, NO_PADDING) for letter in spec.input_layout)) + mode)
+        pairs_text = numbers([widths.get(letter, NO_PADDING) for letter in spec.input_layout])
+        body.call("x", "np.pad", name, (pairs_text if len(spec.input_layout) > 1 else pairs_text[1:-2]) + mode)
         name = "x"
     return name
 

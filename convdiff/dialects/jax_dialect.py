@@ -13,7 +13,7 @@ from convdiff.layout import spatial_axes
 from convdiff.spec import ConvSpec
 
 _IMPORTS = {
-    "np": "import numpy as np", "jax": "import jax", "jnp": "import jax.numpy as jnp", "lax": "from jax import lax",
+    "jax": "import jax", "jnp": "import jax.numpy as jnp", "np": "import numpy as np", "lax": "from jax import lax",
 }
 _X64 = 'jax.config.update("jax_enable_x64", True)'
 
@@ -104,7 +104,7 @@ def _kernel(spec: ConvSpec, body: Body) -> str:
     if flip:
         body.note("kernel flipped")
     if "M" in layout and not spec.transposed:
-        body.note("depthwise kernel")
+        body.note(f"kernel reshaped to {spec.axes}IO")
         order = spec.axes + "IM"
         flipped = reversed_axes(order, flip)
         shape = numbers((*spec.kernel_size, 1, spec.out_channels))
@@ -121,7 +121,7 @@ def _kernel(spec: ConvSpec, body: Body) -> str:
             text += f".reshape{numbers((spec.groups, inner, outer, *spec.kernel_size))}.swapaxes(1, 2)"
         if inner > 1 or outer > 1:
             text += f".reshape{numbers((spec.out_channels, inner, *spec.kernel_size))}"
-        body.add(f"w = jnp.asarray({text}, jnp.{spec.dtype})")
+        body.call("w", "jnp.asarray", text, f"jnp.{spec.dtype}")
         return "OI" + spec.axes
     flipped = reversed_axes(layout, flip)
     layout, added = _with_all(layout, "OI")

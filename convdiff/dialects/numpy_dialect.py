@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from convdiff.dialects.by_hand import dilated_input, dilated_size, padded_input
-from convdiff.dialects.script import Body, Dialect, Script, Unsupported
+from convdiff.dialects.script import WIDTH, Body, Dialect, Script, Unsupported
 from convdiff.dialects.text import along_channels, arranged, axes_to_flip, index, numbers, reversed_axes
 from convdiff.padding import reach
 from convdiff.spec import ConvSpec
@@ -55,16 +55,21 @@ def _cast(name: str, spec: ConvSpec) -> str:
 
 
 def _finish(spec: ConvSpec, body: Body, text: str) -> None:
-    body.add(f"output = {text}" + (f" + {along_channels(_cast('bias', spec), spec.output_layout)}" if spec.bias else ""))
+    if not spec.bias:
+        body.add(f"output = {text}")
+        return
+    bias = along_channels(_cast("bias", spec), spec.output_layout)
+    if len(text) + len(bias) > WIDTH - 12:
+        body.add(f"y = {text}")
+        text = "y"
+    body.add(f"output = {text} + {bias}")
 
 
 def _one_call(spec: ConvSpec, body: Body, word: str | None = None) -> None:
     word = word or _word(spec)
-    name = dilated_input(spec, body)
-    if word is None:
-        name, word = padded_input(spec, body, name), "valid"
-    flat = ["" if spec.input_layout == "W" else ".ravel()", "" if spec.kernel_layout == "W" else ".ravel()"]
-    signal, kernel = _cast(name + flat[0], spec), _cast("kernel" + flat[1], spec)
+    signal = _input(spec, body, padded=word is None, flat="" if spec.input_layout == "W" else ".ravel()")
+    kernel = _cast("kernel" if spec.kernel_layout == "W" else "kernel.ravel()", spec)
+    word = word or "valid"
     text = f'{"np.convolve" if spec.flip else "np.correlate"}({signal}, {kernel}, "{word}")'
     if spec.stride != (1,):
         text += f"[::{spec.stride[0]}]"
@@ -143,12 +148,22 @@ def _to_user(spec: ConvSpec, body: Body, text: str, made: str, target: str) -> N
     _finish(spec, body, text)
 
 
+def _input(spec: ConvSpec, body: Body, *, padded: bool = True, flat: str = "") -> str:
+    """Writes what the input needs; returns an expression for it, in the compute dtype."""
+    name = dilated_input(spec, body, f"np.{spec.dtype}")
+    if name == "input":
+        name = _cast(name, spec)
+    return (padded_input(spec, body, name) if padded else name) + flat
+
+
 def _windows(spec: ConvSpec, body: Body) -> None:
-    name = padded_input(spec, body, dilated_input(spec, body))
+    name = _input(spec, body)
     source, channels, target = _orders(spec)
     size = {a: n + lo + hi for a, n, (lo, hi) in zip(spec.axes, dilated_size(spec), spec.padding, strict=True)}
     shape = [size.get(letter, n) for letter, n in zip(spec.input_layout, spec.shape("input"), strict=True)]
-    body.add(f"x = {_cast(name, spec)}{_split(spec, 'input', shape, source)}")
+    split = _split(spec, "input", shape, source)
+    if name != "x" or split:
+        body.add(f"x = {name}{split}")
     kernel = _kernel(spec, body, channels)
     taps = "".join(_TAPS[axis] for axis in spec.axes)
     spans = [reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
@@ -181,7 +196,8 @@ def _scatter(spec: ConvSpec, body: Body) -> None:
             crop[axis] = f"{first}:{first + out}"
     body.add(f"y = np.zeros({numbers([size[letter] for letter in made])}, np.{spec.dtype})")
     body.add(f"for {', '.join(taps) if spec.rank > 1 else taps[0] + ','} in np.ndindex{numbers(spec.kernel_size)}:")
-    body.add(f"    y{index(made, reached)} += {product}")
+    body.add(f"    products = {product}")
+    body.add(f"    y{index(made, reached)} += products")
     if crop:
         body.note("output cropped")
     _to_user(spec, body, f"y{index(made, crop)}", made, target)

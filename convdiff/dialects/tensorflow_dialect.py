@@ -32,7 +32,7 @@ def write(spec: ConvSpec) -> Script:
         name, padding = _padding(spec, body, name)
     body.add(f"x = tf.cast({arranged(name, spec.input_layout, order)}, tf.{spec.dtype})")
     if padding == "pad":
-        padding = _tf_pad(spec, body)
+        padding = _tf_pad(spec, body, spec.pad_mode)
     _kernel(spec, body, kernel_order, depthwise)
     if _moved(spec.input_layout, order) or (_moved(spec.kernel_layout.replace("M", "O"), kernel_order) and not depthwise):
         body.note(f"{order}/{kernel_order}")
@@ -71,7 +71,7 @@ def default(spec: ConvSpec) -> Script:
     elif spec.transposed:
         raise Unsupported(f"tf.nn.conv{spec.rank}d_transpose takes SAME or VALID, no numbers")
     else:
-        padding = _tf_pad(spec, body)
+        padding = _tf_pad(spec, body, "constant")
     strides = _strides(spec, "stride" if spec.rank == 1 else "strides", spec.stride)
     if spec.transposed:
         shape = numbers((spec.batch, *spec.output_size, spec.out_channels))
@@ -145,7 +145,7 @@ def _padding(spec: ConvSpec, body: Body, name: str) -> tuple[str, str]:
     return padded_input(spec, body, name), '"VALID"'
 
 
-def _tf_pad(spec: ConvSpec, body: Body) -> str:
+def _tf_pad(spec: ConvSpec, body: Body, pad_mode: str) -> str:
     """Writes crop and padding of x; returns the padding argument left."""
     picks = crops(dict(zip(spec.axes, spec.padding, strict=True)))
     if picks:
@@ -153,7 +153,7 @@ def _tf_pad(spec: ConvSpec, body: Body) -> str:
         body.note("input cropped")
     pairs = tuple((max(lo, 0), max(hi, 0)) for lo, hi in spec.padding)
     if any(map(any, pairs)):
-        mode = "" if spec.pad_mode == "constant" else f', mode="{_PAD_MODES[spec.pad_mode]}"'
+        mode = "" if pad_mode == "constant" else f', mode="{_PAD_MODES[pad_mode]}"'
         body.add(f"x = tf.pad(x, {bracketed(_all_axes(pairs))}{mode})")
         body.note("padded by hand")
     return '"VALID"'
@@ -167,7 +167,7 @@ def _kernel(spec: ConvSpec, body: Body, order: str, depthwise: bool) -> None:
             text = arranged(name, spec.kernel_layout, spec.axes + "IM")
             if not depthwise and spec.in_channels > 1:
                 text += f".reshape{numbers((*spec.kernel_size, 1, spec.out_channels))}"
-                body.note(f"{spec.axes}IO kernel")
+                body.note(f"kernel reshaped to {spec.axes}IO")
         else:
             text = arranged(name, spec.kernel_layout, order)
             text += f".reshape{numbers((*spec.kernel_size, spec.in_channels, spec.out_channels // spec.groups))}"
@@ -214,7 +214,7 @@ def _per_group(spec: ConvSpec, body: Body, function: str, shape: list[str], opti
     """One call for every group of channels: they lie in the last axis of both x and w."""
     args = ", ".join(arg for arg in ["a", "b", *shape, *options] if arg is not None)
     body.add(f"pairs = zip(tf.split(x, {spec.groups}, axis=-1), tf.split(w, {spec.groups}, axis=-1))")
-    body.add(f"y = tf.concat([{function}({args}) for a, b in pairs], axis=-1)")
+    body.call("y", "tf.concat", f"[{function}({args}) for a, b in pairs]", "axis=-1")
     body.note("one call per group")
 
 

@@ -12,8 +12,8 @@ from convdiff.padding import Pair
 from convdiff.spec import ConvSpec
 
 
-def numbers(values: Sequence[int]) -> str:
-    """`(2, 1)`; `(2,)` for one."""
+def numbers(values: Sequence[object]) -> str:
+    """`(2, 1)`; `(2,)` for one.  Also of pairs."""
     return repr(tuple(values))
 
 

@@ -31,18 +31,17 @@ def write(spec: ConvSpec) -> Script:
         text = arranged("kernel", spec.kernel_layout, "IM" + order[2:])
         if spec.in_channels > 1 or spec.out_channels > 1:
             text += f".reshape{numbers((spec.out_channels, 1, *_extra_axis(spec, 1), *spec.kernel_size))}"
-        body.note("depthwise kernel")
     else:
         text = arranged("kernel", spec.kernel_layout.replace("M", "O"), kernel_order)
     body.add(f"w = {_cast(text, spec)}")
-    if _moved(spec.input_layout, order) or _moved(spec.kernel_layout.replace("M", "O"), kernel_order):
+    if _moved(spec.input_layout, order) or _moved(spec.kernel_layout, kernel_order):
         body.note(f"NC{spec.axes}/{'IO' if spec.transposed else 'OI'}{spec.axes}")
     flip = None if spec.flip else "filter_flip=False"
     result = "y"
     if spec.transposed:
         result = _gradient(spec, body, flip)
     else:
-        _call(spec, body, f"T.nnet.conv{_rank(spec)}d", border or None, flip)
+        _call(spec, body, f"T.nnet.conv{_rank(spec)}d", border or None, flip=flip)
     if spec.rank == 1:
         body.note("1-D as 2-D")
     if flip:
@@ -120,7 +119,7 @@ def _border(spec: ConvSpec, pairs: tuple[Pair, ...]) -> str:
     return f"border_mode={((0, 0), *pairs) if spec.rank == 1 else pairs!r}"
 
 
-def _call(spec: ConvSpec, body: Body, function: str, *options: str | None) -> None:
+def _call(spec: ConvSpec, body: Body, function: str, *options: str | None, flip: str | None = None) -> None:
     """The symbolic graph, compiled and called."""
     kind = f'T.tensor{_rank(spec) + 2}(dtype="{spec.dtype}")'
     body.add(f"X, W = {kind}, {kind}")
@@ -128,7 +127,7 @@ def _call(spec: ConvSpec, body: Body, function: str, *options: str | None) -> No
     dilation = (*_extra_axis(spec, 1), *spec.dilation)
     body.call(
         "Y", function, "X", "W", *options,
-        f"subsample={numbers(stride)}" if max(stride) > 1 else None,
+        f"subsample={numbers(stride)}" if max(stride) > 1 else None, flip,
         f"filter_dilation={numbers(dilation)}" if max(dilation) > 1 else None,
         f"num_groups={spec.groups}" if spec.groups > 1 else None,
     )
@@ -153,7 +152,7 @@ def _gradient(spec: ConvSpec, body: Body, flip: str | None) -> str:
     if not exact:
         size, border = full.size, ""
     shape = f"input_shape={numbers((spec.batch, spec.out_channels, *_extra_axis(spec, 1), *size))}"
-    _call(spec, body, _gradient_name(spec), shape, border or None, flip)
+    _call(spec, body, _gradient_name(spec), shape, border or None, flip=flip)
     if exact:
         return "y"
     order = _orders(spec)[0]

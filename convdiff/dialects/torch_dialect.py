@@ -23,7 +23,7 @@ def write(spec: ConvSpec) -> Script:
     else:
         padding = _direct_input(spec, body, order)
     _kernel(spec, body, kernel_order)
-    if _moved(spec.input_layout, order) or _moved(spec.kernel_layout.replace("M", "O"), kernel_order):
+    if _moved(spec.input_layout, order) or _moved(spec.kernel_layout, kernel_order):
         body.note(f"{order}/{kernel_order}")
     if spec.transposed:
         _transposed(spec, body)
@@ -122,7 +122,6 @@ def _kernel(spec: ConvSpec, body: Body, order: str) -> None:
         ending = arranged("", spec.kernel_layout, f"IM{spec.axes}", "permute")
         if spec.in_channels > 1 or spec.out_channels > 1:
             ending += f".reshape{numbers((spec.out_channels, 1, *spec.kernel_size))}"
-        body.note("depthwise kernel")
     else:
         ending = arranged("", spec.kernel_layout.replace("M", "O"), order, "permute")
     flipped = [order.index(axis) for axis in axes_to_flip(spec)] if spec.flip else []

@@ -1,13 +1,19 @@
-"""Which environments a request needs.  Imports no numpy: the workers are started from what is found here."""
+"""Which environments a request needs.
+
+Imports no numpy, for the workers are started from what is found here; and nothing of the backends where none is wanted.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from convdiff.backends.environments import Environment, all_environments, find
 from convdiff.errors import ConvdiffError, one_of
 from convdiff.pipeline.request import Request
+
+if TYPE_CHECKING:
+    from convdiff.backends.environments import Environment
 
 NONE = "none"
 
@@ -35,6 +41,8 @@ def choose(request: Request) -> Chosen:
         if NONE in request.backends and named:
             raise ConvdiffError(f"--backend none: found --backend {named[0].name} beside it, expected none alone or names alone")
         return Chosen(_once(named + required), calls)
+    from convdiff.backends.environments import all_environments
+
     known = all_environments()
     usable = [environment for environment in known if environment.usable]
     return Chosen(_once(usable + required), calls, tuple(_notes([e for e in known if not e.usable and e not in required])))
@@ -45,6 +53,8 @@ def _once(environments: list[Environment]) -> tuple[Environment, ...]:
 
 
 def _find(option: str, name: str) -> Environment:
+    from convdiff.backends.environments import all_environments, find
+
     try:
         return find(name)
     except ConvdiffError:

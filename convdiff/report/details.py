@@ -24,12 +24,15 @@ def details(rows: Iterable[Row], layout: str, page: Page) -> list[Text]:
     """A block for each row that has something to tell, those of one cause together, an empty line before each."""
     blocks: dict[str, tuple[list[Row], list[Text]]] = {}
     for row in rows:
-        body = _body(row, layout, page)
+        body = _body(row, page)
         if body:
             key = "\n".join([row.verdict or row.answer.status, *(line.plain for line in body)])
             blocks.setdefault(key, ([], body))[0].append(row)
     made: list[Text] = []
     for together, body in blocks.values():
+        # Of several rows with one cause, the fix of the one whose framework is known.
+        fixed = next((row for row in together if _framework(row.answer)), together[0])
+        body = body + (_fix(fixed.findings[0], fixed.answer, layout, page) if fixed.findings and fixed.verdict in TOLD else [])
         state = together[0].verdict or together[0].answer.status
         sign = page.text(f"{page.glyphs.states[state]} ", STATES[state])
         names = [page.text(words.elide(row.answer.name), "strong") for row in together]
@@ -37,7 +40,7 @@ def details(rows: Iterable[Row], layout: str, page: Page) -> list[Text]:
     return made
 
 
-def _body(row: Row, layout: str, page: Page) -> list[Text]:
+def _body(row: Row, page: Page) -> list[Text]:
     if row.verdict is None:
         return _stderr(row, page)
     if row.verdict not in TOLD:
@@ -55,7 +58,7 @@ def _body(row: Row, layout: str, page: Page) -> list[Text]:
         made += _labelled("or", page.text(other.summary), page)
     for note in (*finding.notes, *([row.message] if row.message else ())):
         made += _labelled("note", page.text(note), page)
-    return made + _fix(finding, row.answer, layout, page)
+    return made
 
 
 def _where(row: Row, page: Page, said: str = "") -> list[Text]:

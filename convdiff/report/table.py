@@ -51,8 +51,10 @@ def _drawn(console: Console, lines: Sequence[Text]) -> str:
 def finished(report: Report, page: Page, exit_line: bool = True) -> list[Text]:
     """All that stays."""
     lines = [*heading(report.case, page), Text(), *table(report.rows, page)] if report.rows else heading(report.case, page)
-    for names in same_bits(report.rows):
-        lines += [Text(), *page.wrap(page.text(f"the same bit for bit: {', '.join(names)}", "dim"), rest="  ")]
+    alike = same_bits(report.rows)
+    lines += [Text()] if alike else []
+    for names in alike:
+        lines += page.wrap(page.text(f"the same bit for bit: {', '.join(names)}", "dim"), rest="  ")
     lines += details(report.rows, report.case.spec.output_layout, page)
     return [*lines, Text(), *closing(report, page, exit_line)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from convdiff.case import Edit, Report, Row
+from convdiff.diagnose.catalogue import sentence
 from convdiff.spec import ConvSpec, numbers_text, pairs_text
 
 AGREE = ("identical", "rounding")
@@ -56,35 +57,9 @@ def spec_words(spec: ConvSpec) -> tuple[str, Arrays, Settings]:
     return f"conv{spec.rank}d" + (" transposed" if spec.transposed else ""), arrays, [*settings, ("", spec.dtype)]
 
 
-def edit_words(edit: Edit) -> str:
-    """One edit for the reader: `wrong-padding (0:1,0:1, asked 1)`, `kernel-flipped (H, W)`."""
-    fields = {name: given for name, given in edit.items() if name != "code"}
-    parts = []
-    if "obtained" in fields:
-        parts.append(_value(fields.pop("obtained")))
-    if "asked" in fields:
-        parts.append(f"asked {_value(fields.pop('asked'))}")
-    parts += [_value(given) if name in ("axes", "axis", "where") else f"{name} {_value(given)}" for name, given in fields.items()]
-    return f"{edit['code']} ({', '.join(parts)})" if parts else str(edit["code"])
-
-
-def _value(given: object) -> str:
-    """A field's value, as the option that sets it would be written where it is numbers; long lists are cut."""
-    if hasattr(given, "tolist"):
-        given = given.tolist()
-    if isinstance(given, (list, tuple)):
-        items: list[object] = list(given)
-        if items and all(isinstance(item, (list, tuple)) and len(item) == 2 for item in items):
-            pairs = [(lo, hi) for lo, hi in items]  # type: ignore[misc, has-type]
-            return pairs_text(tuple(pairs))
-        shown = [_value(item) for item in items[:8]] + (["..."] if len(items) > 8 else [])
-        return ", ".join(shown)
-    return f"{given:.6g}" if isinstance(given, float) else str(given)
-
-
 def rivals_words(rivals: Sequence[Sequence[Edit]], most: int = 4) -> str:
     """The other explanations that fit, a few of them."""
-    said = "; or ".join(" and ".join(edit_words(edit) for edit in rival) for rival in rivals[:most])
+    said = "; or ".join(" and ".join(sentence(edit) for edit in rival) for rival in rivals[:most])
     return f"{said}; and {len(rivals) - most} more" if len(rivals) > most else said
 
 

@@ -53,7 +53,7 @@ FINE = {
     "raw-chatter": "import os\nos.write(1, b'{\"id\": 1}\\n\\xff\\x00')\nos.write(2, b'\\x1e99\\n')\n" + GOOD,
     "handlers": "import signal\nfor n in (2, 15, 29): signal.signal(n, signal.SIG_IGN)\n" + GOOD,
     "closes-streams": "import sys, os\nsys.stdout.close(); sys.stderr.close(); os.close(1); os.close(2)\n" + GOOD,
-    "warns": "import sys, warnings\nsys.stderr = None\nwarnings.warn('no')\nwarnings.simplefilter('error')\n" + GOOD,
+    "warns": "import warnings\nwarnings.warn('no')\nwarnings.simplefilter('error')\n" + GOOD,
     "forks": "import os\nif os.fork() == 0: pass\n" + GOOD,
     "threads": "import threading, time\nthreading.Thread(target=time.sleep, args=(99,)).start()\n" + GOOD,
     "moves": "import os\nos.chdir('/')\n" + GOOD,
@@ -82,8 +82,7 @@ def test_an_exception_costs_one_row(run: Run, name: str) -> None:
 
 @pytest.mark.parametrize("name", FINE)
 def test_bad_manners_cost_nothing(run: Run, name: str) -> None:
-    first, second = run(FINE[name], GOOD)
-    for answer in (first, second):
+    for answer in run(FINE[name], GOOD, FINE["warns"], "print(1)\n" + GOOD):
         assert answer.status == "ok", answer.message
         assert answer.output is not None
         np.testing.assert_array_equal(answer.output, ARRAYS["input"].array + 1)

@@ -75,7 +75,7 @@ def flipped() -> Report:
     finding = Finding(
         (edit("kernel-flipped", axes=["W"]),), "the kernel was flipped along W: convolution, where cross-correlation was asked",
         {"numpy": "y = np.correlate(x[0, :, 0], w[:, 0, 0], 'same')"},
-        ((edit("input-reversed", axes=["W"]), edit("output-reversed", axes=["W"])),),
+        ((edit("input-reversed", axes=["W"]), edit("input-reversed", axes=["W"])),),
     )
     rows = (
         backend("numpy", "2.4.0", "rounding", small), backend("tensorflow", "2.21.0", "rounding", small, path="cpu/eager"),

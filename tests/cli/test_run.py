@@ -1,0 +1,257 @@
+"""`convdiff run`: verdicts to exit codes, names, notes, and what bad options are told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convdiff.backends import environments
+from tests.cli.conftest import Invoke
+
+ALONE = ("--padding", "1", "--backend", "none")
+
+
+def rows(output: str) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in json.loads(output)["rows"]}
+
+
+def strict(text: str) -> Any:
+    """JSON as every parser takes it: no NaN, no Infinity."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_what_agrees_exits_0(invoke: Invoke) -> None:
+    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "y.npy")
+    assert result.exit_code == 0
+    assert "conv2d" in result.stdout
+    assert result.stderr == ""
+
+
+def test_what_differs_exits_1_and_is_explained(invoke: Invoke) -> None:
+    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "y.npy", "--saved", "port=flipped.npy", "--format", "json")
+    assert result.exit_code == 1
+    found = rows(result.stdout)
+    assert list(found) == ["y", "port"]
+    assert found["port"]["findings"][0]["edits"][0]["code"] == "kernel-flipped"
+    assert found["port"]["findings"][0]["fix"]
+    assert found["y"]["verdict"] in ("identical", "rounding")
+
+
+def test_the_table_names_the_fault(invoke: Invoke) -> None:
+    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "port=flipped.npy")
+    assert result.exit_code == 1
+    assert "kernel-flipped" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_nothing_compared_exits_2_and_says_what_to_give(invoke: Invoke) -> None:
+    result = invoke("run", "x.npy", "w.npy", *ALONE)
+    assert result.exit_code == 2
+    assert "nothing was compared" in result.stdout
+    assert "--saved FILE" in result.stdout
+
+
+def test_a_backend_runs_and_agrees(invoke: Invoke) -> None:
+    options = ("--padding", "-1:0", "--bias", "b.npy", "--backend", "numpy", "--require", "numpy", "--format", "json")
+    result = invoke("run", "x.npy", "w.npy", *options)
+    assert result.exit_code == 0
+    row = rows(result.stdout)["numpy"]
+    assert (row["kind"], row["status"], row["backend"]) == ("backend", "ok", "numpy")
+    assert json.loads(result.stdout)["spec"]["padding"] == [[-1, 0], [-1, 0]]
+
+
+def test_the_rows_keep_their_order(invoke: Invoke) -> None:
+    result = invoke(
+        "run", "x.npy", "w.npy", "--padding", "1", "--backend", "numpy", "--call", "numpy=input", "--saved", "numpy=y.npy",
+        "--saved", "y.npy", "--saved", "all.npz:y", "--format", "json",
+    )
+    assert list(rows(result.stdout)) == ["numpy-saved", f"{Path.cwd().name}/y", f"{Path.cwd().name}/y-2", "numpy-call", "numpy"]
+
+
+def test_a_call_that_agrees(invoke: Invoke) -> None:
+    Path("port.py").write_text(
+        "import numpy as np\n"
+        "def conv(input, kernel):\n"
+        "    x = np.pad(input, ((0, 0), (0, 0), (1, 1), (1, 1)))\n"
+        "    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), (2, 3))\n"
+        "    return np.einsum('nchwij,ocij->nohw', windows, kernel)\n"
+    )
+    result = invoke("run", "x.npy", "w.npy", *ALONE, "--call", "numpy=port.py:conv", "--format", "json")
+    assert result.exit_code == 0
+    assert rows(result.stdout)["numpy-call"]["kind"] == "call"
+
+
+def test_a_call_that_fails_is_trouble(invoke: Invoke) -> None:
+    """Else a port that no longer runs would pass."""
+    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "y.npy", "--call", "numpy=1 / 0", "--format", "json")
+    assert result.exit_code == 2
+    row = rows(result.stdout)["numpy-call"]
+    assert row["status"] == "failed"
+    assert "ZeroDivisionError" in row["message"]
+
+
+def test_saved_outputs_of_any_shape_are_rows(invoke: Invoke) -> None:
+    np.save("small.npy", np.load("y.npy")[:, :, 1:-1, 1:-1])
+    np.save("scalar.npy", np.float32(3))
+    np.save("empty.npy", np.zeros((2, 0, 6, 7)))
+    result = invoke("run", "x.npy", "w.npy", *ALONE, *(f"--saved={name}.npy" for name in ("small", "scalar", "empty")), "--format", "json")
+    assert result.exit_code == 1
+    assert {row["verdict"] for row in rows(result.stdout).values()} <= {"different", "incomparable"}
+    assert rows(result.stdout)["small"]["findings"][0]["edits"][0]["code"] == "wrong-padding"
+
+
+def test_no_align_shows_each_frameworks_own_call(invoke: Invoke) -> None:
+    arguments = ("run", "x.npy", "w.npy", "--backend", "numpy", "--format", "json")
+    aligned, own = invoke(*arguments), invoke(*arguments, "--no-align")
+    assert rows(aligned.stdout)["numpy"]["code"] != rows(own.stdout)["numpy"]["code"]
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("different", 0), ("reduced-precision", 0), ("rounding", 1)])
+def test_fail_on_sets_the_mildest_verdict_that_fails(fail_on: str, code: int, invoke: Invoke) -> None:
+    y = np.load("y.npy")
+    np.save("near.npy", np.nextafter(y, np.inf, dtype=np.float32))
+    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "near.npy", "--fail-on", fail_on, "--format", "json")
+    assert rows(result.stdout)["near"]["verdict"] == "rounding"
+    assert result.exit_code == code
+
+
+def test_nan_is_allowed_and_said(invoke: Invoke) -> None:
+    x, y = np.load("x.npy"), np.load("y.npy")
+    x[0, 0, 0, 0] = np.nan
+    y[0, :, :2, :2] = np.nan
+    np.save("xn.npy", x)
+    np.save("yn.npy", y)
+    result = invoke("run", "xn.npy", "w.npy", *ALONE, "--saved", "yn.npy", "--format", "json")
+    assert result.exit_code == 0
+    notes = strict(result.stdout)["notes"]
+    assert any(note.startswith("input: 1 NaN of 252 values") for note in notes)
+    assert any(note.startswith("yn: 16 NaN of 336 values") for note in notes)
+
+
+def test_integer_images_are_computed_in_float32_and_it_is_said(invoke: Invoke) -> None:
+    np.save("image.npy", np.arange(60, dtype=np.uint8).reshape(6, 10))
+    np.save("filter.npy", np.ones((3, 3), bool))
+    result = invoke("run", "image.npy", "filter.npy", "--backend", "numpy", "--format", "json")
+    assert result.exit_code == 0
+    assert any("uint8 input, bool kernel: computed in float32" in note for note in json.loads(result.stdout)["notes"])
+
+
+def test_what_is_not_installed_is_one_note(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "has_module", lambda module: False)
+    result = invoke("run", "x.npy", "w.npy", "--format", "json")
+    assert result.exit_code == 0
+    assert list(rows(result.stdout)) == ["numpy"]
+    assert [note for note in json.loads(result.stdout)["notes"] if "install" in note] == [
+        "not installed: torch, tensorflow, jax, theano (convdiff backends install NAME)"
+    ]
+
+
+def test_what_is_not_installed_but_named_is_a_row(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "has_module", lambda module: False)
+    named = invoke("run", "x.npy", "w.npy", "--backend", "torch", "--backend", "numpy", "--format", "json")
+    assert named.exit_code == 0
+    assert rows(named.stdout)["torch"]["status"] == "unavailable"
+    assert "convdiff backends install torch" in rows(named.stdout)["torch"]["message"]
+    required = invoke("run", "x.npy", "w.npy", "--require", "torch", "--backend", "numpy", "--format", "json")
+    assert required.exit_code == 2
+    assert sorted(rows(required.stdout)) == ["numpy", "torch"]
+
+
+# options, what the one line must say
+BAD: dict[str, tuple[tuple[str, ...], str]] = {
+    "missing input": (("run", "none.npy", "w.npy", *ALONE), "input none.npy: found no such file, expected file.npy or file.npz:key"),
+    "missing kernel": (("run", "x.npy", "v.npy", *ALONE), "kernel v.npy: found no such file"),
+    "missing saved": (("run", "x.npy", "w.npy", *ALONE, "--saved", "z=v.npy"), "--saved v.npy: found no such file"),
+    "missing bias": (("run", "x.npy", "w.npy", *ALONE, "--bias", "v.npy"), "--bias v.npy: found no such file"),
+    "a key that is none": (("run", "all.npz:v", "w.npy", *ALONE), "input all.npz:v: found 'v', expected one of b, flipped, w, x, y"),
+    "bias of another layer": (("run", "x.npy", "w.npy", *ALONE, "--bias", "x.npy"), "found shape (2, 3, 6, 7), expected (4,)"),
+    "unknown backend": (("run", "x.npy", "w.npy", "--backend", "torhc"), "--backend: found 'torhc', expected one of jax, none, numpy,"),
+    "unknown requirement": (("run", "x.npy", "w.npy", "--require", "spam"), "--require: found 'spam', expected one of jax, numpy,"),
+    "none and a name": (("run", "x.npy", "w.npy", *ALONE, "--backend", "numpy"), "expected none alone or names alone"),
+    "call without a name": (("run", "x.npy", "w.npy", *ALONE, "--call", "conv(input)"), "--call: found 'conv(input)', expected NAME=CODE"),
+    "call of nobody": (("run", "x.npy", "w.npy", *ALONE, "--call", "spam=1"), "--call: found 'spam', expected one of jax, numpy,"),
+    "unknown word": (("run", "x.npy", "w.npy", "--padding", "smae"), "did you mean same?"),
+    "unknown framework": (("run", "x.npy", "w.npy", "--as", "troch"), "--as: found 'troch', expected one of cudnn,"),
+    "unknown format": (("run", "x.npy", "w.npy", "--format", "jsn"), "--format: found 'jsn', expected one of json, table; did"),
+    "unknown verdict": (("run", "x.npy", "w.npy", "--fail-on", "all"), "--fail-on: found 'all', expected one of different,"),
+    "unknown pad mode": (("run", "x.npy", "w.npy", "--pad-mode", "spam"), "--pad-mode: found 'spam', expected one of constant, edge,"),
+    "unknown dtype": (("run", "x.npy", "w.npy", "--dtype", "float8"), "--dtype: found 'float8', expected one of bfloat16, float16,"),
+    "groups that do not divide": (("run", "x.npy", "w.npy", "--groups", "2"), "--groups 2 does not divide"),
+    "no groups": (("run", "x.npy", "w.npy", "--groups", "0"), "--groups: found 0, expected a whole number of at least 1"),
+    "empty output": (("run", "x.npy", "w.npy", "--dilation", "9"), "the output would be empty along H"),
+    "wrong rank": (("run", "b.npy", "w.npy", *ALONE), "make no convolution"),
+    "json into nothing": (("run", "x.npy", "w.npy", *ALONE, "--json", "no/where.json"), "--json no/where.json: found no directory"),
+    "json onto a directory": (("run", "x.npy", "w.npy", *ALONE, "--json", "."), "--json .: found a directory"),
+    "unknown target": (("code", "x.npy", "w.npy", "--for", "caffe"), "--for: found 'caffe', expected one of jax, numpy,"),
+    "unknown code": (("explain", "kernel-fliped"), "did you mean kernel-flipped?"),
+    "unknown installation": (("backends", "install", "caffe"), "backend to install: found 'caffe', expected one of jax,"),
+    "no interpreter": (("backends", "add", "torch@1", "/no/python"), "/no/python: expected an interpreter"),
+    "nothing to remove": (("backends", "remove", "torch"), "nothing is registered or installed under that name"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_and_exits_2(name: str, invoke: Invoke) -> None:
+    args, said = BAD[name]
+    result = invoke(*args)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("convdiff: ")
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("args", [("run",), ("run", "x.npy"), ("run", "x.npy", "w.npy", "--strde", "2"), ("rnu",), ("run", "--timeout=0")])
+def test_wrong_usage_exits_2(args: tuple[str, ...], invoke: Invoke) -> None:
+    result = invoke(*args)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: ")
+
+
+def test_an_unknown_command_is_told_the_known_ones(invoke: Invoke) -> None:
+    assert "expected one of backends, code, explain, run" in invoke("rnu").stderr
+
+
+def test_json_beside_the_table(invoke: Invoke) -> None:
+    Path("link.json").symlink_to("real.json")
+    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "flipped.npy", "--json", "link.json")
+    assert result.exit_code == 1
+    assert "kernel-flipped" in result.stdout
+    assert Path("link.json").is_symlink()
+    written = strict(Path("real.json").read_text())
+    assert (written["schema"], written["exit_code"]) == ("convdiff/1", 1)
+    assert not list(Path().glob("*.tmp")) + list(Path().glob(".*.tmp"))
+
+
+def test_json_on_stdout_leaves_it_to_the_json(invoke: Invoke) -> None:
+    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "flipped.npy", "--json", "-")
+    assert strict(result.stdout)["exit_code"] == 1
+    assert "kernel-flipped" in result.stderr
+
+
+def test_json_is_not_written_where_the_input_is_bad(invoke: Invoke) -> None:
+    Path("old.json").write_text("old")
+    assert invoke("run", "none.npy", "w.npy", *ALONE, "--json", "old.json").exit_code == 2
+    assert Path("old.json").read_text() == "old"
+
+
+@pytest.mark.parametrize(("when", "colored"), [("always", True), ("never", False), ("auto", False)])
+def test_color_is_asked_for(when: str, colored: bool, invoke: Invoke) -> None:
+    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "flipped.npy", "--color", when)
+    assert ("\x1b[" in result.stdout) == colored
+    wrong = invoke("run", "none.npy", "w.npy", "--color", when)
+    assert ("\x1b[31m" in wrong.stderr) == colored
+
+
+def test_a_file_with_an_equals_sign_wins(invoke: Invoke) -> None:
+    np.save("run=1.npy", np.load("y.npy"))
+    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "run=1.npy", "--saved", "a.b-c=y.npy", "--format", "json")
+    assert list(rows(result.stdout)) == ["run=1", "a.b-c"]

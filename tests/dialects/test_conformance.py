@@ -1,0 +1,86 @@
+"""Every dialect's code gives exactly the reference, on integers, for everything that its framework can do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from convdiff.dialects import DIALECTS, Unsupported, write
+from convdiff.layout import Array
+from convdiff.normal import user_output
+from convdiff.reference import truth
+from convdiff.spec import ConvSpec
+from tests.dialects.conftest import Ask
+from tests.specs import SPECS, arrays, conv, random_specs
+
+# What a framework cannot do at all; anything else that a dialect refuses is a fault of ours.
+UNSUPPORTED = {
+    "numpy": {"bfloat16", "bfloat16, transposed"},
+    "theano": {"float16", "float16, plain signal", "bfloat16", "bfloat16, transposed"},
+}
+# Those that compile for every shape get fewer.
+RANDOM = {"jax": 20, "theano": 15}
+
+# One process a framework: where tests run in parallel, those of one stay together.
+BACKENDS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in DIALECTS]
+
+
+def check(ask: Ask, name: str, spec: ConvSpec, body: str, **given: Array) -> None:
+    """The body's output on integers is the reference's: its values, its shape, its dtype."""
+    data = given or arrays(spec)
+    answer = ask(name, body, data)
+    assert answer.status == "ok" and answer.output is not None, f"{answer.message}\n{spec}\n{body}"
+    expected = user_output(spec, truth(spec, data["input"], data["kernel"], data.get("bias")).output)
+    assert answer.output.dtype == ("float32" if spec.dtype == "bfloat16" else spec.dtype), body
+    assert answer.output.shape == expected.shape, f"{spec}\n{body}"
+    assert np.array_equal(answer.output, expected), f"{spec}\n{body}"
+
+
+@pytest.mark.parametrize("title", SPECS)
+@pytest.mark.parametrize("name", BACKENDS)
+def test_exact(name: str, title: str, ask: Ask) -> None:
+    spec = SPECS[title]
+    if title in UNSUPPORTED.get(name, ()):
+        with pytest.raises(Unsupported):
+            write(name, spec)
+    else:
+        check(ask, name, spec, write(name, spec).body)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("name", BACKENDS)
+def test_exact_on_random_specs(name: str, seed: int, ask: Ask) -> None:
+    for spec in random_specs(RANDOM.get(name, 75), seed):
+        check(ask, name, spec, write(name, spec).body)
+
+
+@pytest.mark.parametrize("kind", ["float16", "float64", "int8", "int64", "uint8", "uint16", "bool"])
+@pytest.mark.parametrize("name", BACKENDS)
+def test_any_stored_type(name: str, kind: str, ask: Ask) -> None:
+    spec = conv("NHWC HWIO", n=5, k=3, c=2, o=2, padding=((1, 2), (0, 1)), pad_mode="reflect", flip=True, bias=True)
+    data = {role: np.abs(array).astype(kind) for role, array in arrays(spec).items()}
+    check(ask, name, spec, write(name, spec).body, **data)
+
+
+FAULTS = {
+    "kernel not flipped": ("NHWC/HWIO", {"flip": True}),
+    "padding at the other end": ("same at stride 2", {"padding": ((1, 0), (1, 0))}),
+    "pad mode": ("reflect", {"pad_mode": "symmetric"}),
+    "bias left out": ("NCHW/OIHW", {"bias": False}),
+    "stride in the other order": ("stride and dilation differ by axis", {"stride": (3, 2)}),
+    "kernel axes taken for others": ("NCHW/OIHW", {"kernel_layout": "OIWH"}),
+    "output in the other layout": ("NHWC/HWIO", {"output_layout": "NWHC"}),
+    "groups left out": ("groups of one output each", {"groups": 1, "kernel_layout": "IOHW", "in_channels": 3, "out_channels": 2}),
+    "output padding at the start": ("transposed, stride above the kernel", {"padding": ((-2, 0), (-2, 0)), "output_padding": (0, 0)}),
+    "another type": ("float64", {"dtype": "float32"}),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_wrong_dialect_is_caught(fault: str, ask: Ask) -> None:
+    title, said = FAULTS[fault]
+    wrong = write("numpy", replace(SPECS[title], **said))  # type: ignore[arg-type]
+    with pytest.raises(AssertionError):
+        check(ask, "numpy", SPECS[title], wrong.body)

@@ -1,0 +1,64 @@
+"""The frameworks' own default calls: right where their habits are what was asked, wrong in their known ways elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+
+from convdiff.dialects import DIALECTS, Unsupported, write_default
+from tests.dialects.conftest import Ask
+from tests.dialects.test_conformance import check
+from tests.specs import SPECS, arrays, conv
+
+MOVING = ("permute", "transpose(", "flip", "reverse", "[::-1")
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_nothing_is_moved_or_flipped(name: str) -> None:
+    for spec in SPECS.values():
+        with contextlib.suppress(Unsupported):
+            body = write_default(name, spec).body
+            compile(body, "default", "exec")
+            assert not any(word in body.replace("_transpose(", "") for word in MOVING), body
+
+
+@pytest.mark.parametrize(
+    ("name", "layouts"), [("torch", "NCHW OIHW"), ("tensorflow", "NHWC HWIO"), ("jax", "NCHW OIHW"), ("numpy", "W W")]
+)
+@pytest.mark.parametrize(("k", "padding"), [(3, 1), (3, 0), (3, 3)])
+def test_right_where_it_is_what_was_asked(name: str, layouts: str, k: int, padding: int, ask: Ask) -> None:
+    channels = {} if layouts == "W W" else {"c": 2, "o": 3}
+    spec = conv(layouts, n=7, k=k, padding=padding, bias=True, **channels)  # type: ignore[arg-type]
+    check(ask, name, spec, write_default(name, spec).body)
+
+
+@pytest.mark.xdist_group("theano")
+def test_theano_flips(ask: Ask) -> None:
+    spec = conv(n=7, k=3, c=2, o=3, padding=1)
+    flipped = conv(n=7, k=3, c=2, o=3, padding=1, flip=True)
+    check(ask, "theano", flipped, write_default("theano", spec).body)
+
+
+def test_torch_pads_half_of_the_kernel_at_both_ends(ask: Ask) -> None:
+    asked = conv(n=8, k=3, c=2, o=3, stride=2, padding=(0, 1))
+    check(ask, "torch", conv(n=8, k=3, c=2, o=3, stride=2, padding=1), write_default("torch", asked).body, **arrays(asked))
+
+
+def test_tensorflow_pads_the_end_first(ask: Ask) -> None:
+    asked = conv("NHWC HWIO", n=8, k=3, c=2, o=3, stride=2, padding=1)
+    did = conv("NHWC HWIO", n=8, k=3, c=2, o=3, stride=2, padding=(0, 1))
+    check(ask, "tensorflow", did, write_default("tensorflow", asked).body, **arrays(asked))
+
+
+def test_jax_transposes_without_flipping(ask: Ask) -> None:
+    asked = conv("NHWC HWIO", n=4, k=4, c=2, o=3, stride=2, padding=1, transposed=True)
+    did = conv("NHWC HWIO", n=4, k=4, c=2, o=3, stride=2, padding=1, transposed=True, flip=True)
+    check(ask, "jax", did, write_default("jax", asked).body, **arrays(asked))
+
+
+def test_numpy_says_same_in_its_own_way(ask: Ask) -> None:
+    asked = conv("W W", n=8, k=4, padding=(1, 2))
+    answer = ask("numpy", write_default("numpy", asked).body, arrays(asked))
+    assert np.array_equal(answer.output, np.correlate(*arrays(asked).values(), "same"))  # type: ignore[arg-type, call-overload]

@@ -1,0 +1,84 @@
+"""Whole scripts, run by an interpreter on files."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convdiff.dialects import standalone, write
+from convdiff.layout import Array
+from convdiff.normal import user_output
+from convdiff.reference import truth
+from convdiff.spec import ConvSpec
+from tests.dialects.conftest import environment
+from tests.specs import arrays, conv
+
+SPEC = conv("NHWC HWIO", n=6, k=3, c=2, o=3, stride=2, padding=(0, 1), flip=True, bias=True)
+
+
+def expected(spec: ConvSpec, data: dict[str, Array]) -> Array:
+    return user_output(spec, truth(spec, data["input"], data["kernel"], data.get("bias")).output)
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "tensorflow", "jax", pytest.param("theano", marks=pytest.mark.xdist_group("theano"))])
+def test_saves_the_output(name: str, tmp_path: Path) -> None:
+    data = arrays(SPEC)
+    np.save(tmp_path / "x's.npy", data["input"])
+    np.savez(tmp_path / "params.npz", kernel=data["kernel"], **{"conv1/bias": data["bias"]})
+    text = standalone(
+        write(name, SPEC), SPEC, input="x's.npy", kernel="params.npz:kernel", bias="params.npz:conv1/bias", output="y.npy",
+        stored={"input": "float32", "kernel": "float32", "bias": "float32"},
+    )
+    (tmp_path / "script.py").write_text(text)
+    subprocess.run([environment(name).python, "script.py"], cwd=tmp_path, check=True, timeout=300, capture_output=True, env=quiet())
+    assert np.array_equal(np.load(tmp_path / "y.npy"), expected(SPEC, data))
+
+
+def quiet() -> dict[str, str]:
+    from convdiff.backends.variables import variables
+
+    return variables(Path())
+
+
+def test_widens_bfloat16_and_prints(tmp_path: Path) -> None:
+    spec = conv("W W", n=3, k=2)
+    data = arrays(spec)
+    upper = (data["input"].view(np.uint32) >> 16).astype(np.uint16)
+    np.save(tmp_path / "x.npy", upper.view("V2"))
+    np.save(tmp_path / "w.npy", data["kernel"])
+    text = standalone(write("numpy", spec), spec, input="x.npy", kernel="w.npy", bias=None, output=None, stored={"input": "bfloat16"})
+    (tmp_path / "script.py").write_text(text)
+    printed = subprocess.run([environment("numpy").python, "script.py"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert printed.strip() == str(expected(spec, data).astype(np.float32))
+
+
+def test_says_what_it_does() -> None:
+    text = standalone(write("jax", SPEC), SPEC, input="x.npy", kernel="w.npy", bias="b.npy", output="y.npy", stored={})
+    assert text == f"""\
+# {SPEC}
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+input = np.load('x.npy')
+kernel = np.load('w.npy')
+bias = np.load('b.npy')
+
+x = jnp.asarray(input, jnp.float32)
+w = jnp.asarray(kernel[::-1, ::-1], jnp.float32)
+y = lax.conv_general_dilated(
+    x, w, window_strides=(2, 2), padding=[(0, 1), (0, 1)],
+    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+)
+output = np.asarray(y + jnp.asarray(bias, jnp.float32))
+np.save('y.npy', output)
+"""
+
+
+def test_float64_keeps_the_setting_that_jax_needs_first() -> None:
+    spec = conv("W W", n=3, k=2, dtype="float64")
+    text = standalone(write("jax", spec), spec, input="x.npy", kernel="w.npy", bias=None, output=None, stored={})
+    assert text.index("jax_enable_x64") < text.index("jnp.asarray")
