@@ -28,7 +28,10 @@ def measure() -> str:
     peak = (peaks[1][0] - peaks[0][0]) / 1024
     arrays, largest = peaks[1][1], peaks[1][2]
     limit = (arrays + 3 * largest) / 2**20
-    return f"host memory, {largest / 2**20:.0f} MB output           {peak:6.0f} MB  arrays + 3 x largest {limit:.0f} MB   ratio {peak / limit:.2f} (at most 1)"
+    return (
+        f"host memory, {largest / 2**20:.0f} MB output           {peak:6.0f} MB  arrays + 3 x largest {limit:.0f} MB   "
+        f"ratio {peak / limit:.2f} (at most 1)"
+    )
 
 
 def _peak(folder: str, batch: int) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from convdiff.layout import Array
-from convdiff.normal import normal_input, normal_kernel
+from convdiff.normal import normal_input, normal_kernel, reversed_space
 from convdiff.spec import ConvSpec
 
 
@@ -18,11 +18,11 @@ def blind_spots(spec: ConvSpec, input: Array, kernel: Array) -> list[str]:
     w = normal_kernel(spec, kernel)
     if w.size > 1 and np.all(w == w.flat[0]):
         found.append("the kernel's values are all equal: flipping or permuting it changes nothing here")
-    elif max(spec.kernel_size) > 1 and np.array_equal(w, w[(slice(None), slice(None), *(slice(None, None, -1),) * spec.rank)]):
+    elif max(spec.kernel_size) > 1 and np.array_equal(w, reversed_space(w, flip=True)):
         found.append("the kernel is symmetric: flipping it changes nothing here")
     x = normal_input(spec, input)
-    first = x[(0, slice(None), *(0,) * spec.rank)]
-    if x.size > 1 and np.all(x[0] == first[0]) and np.all(x == first[0]):
+    first = x.flat[0]
+    if x.size > 1 and np.all(x[0] == first) and np.all(x == first):
         found.append("the input's values are all equal: only the kernel's sums show, and the border")
     elif spec.in_channels > 1 and np.all(x[0] == x[0, :1]) and np.all(x == x[:, :1]):
         found.append("the input's channels are all alike: taking them in another order changes nothing here")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from convdiff.dialects.by_hand import crop_first, dilated_input, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported
-from convdiff.dialects.text import along_channels, arranged, axes_to_flip, numbers, option, restored, reversed_axes
+from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, numbers, option, restored, reversed_axes
 from convdiff.dialects.transposed import same_like
 from convdiff.layout import spatial_axes
 from convdiff.spec import ConvSpec
@@ -51,13 +51,14 @@ def default(spec: ConvSpec) -> Script:
     order, kernel_order = (f"N{spec.axes}C", f"{spec.axes}IO") if spec.transposed else (f"NC{spec.axes}", f"OI{spec.axes}")
     if spec.transposed and spec.groups > 1:
         raise Unsupported("lax.conv_transpose takes no groups")
-    layouts = [_as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
+    layouts = [as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
     body.add(f"x = jnp.asarray({arranged('input', layouts[0], order)}, jnp.{spec.dtype})")
-    body.add(f"w = jnp.asarray({arranged('kernel', _as_is(spec.kernel_layout, kernel_order), kernel_order)}, jnp.{spec.dtype})")
+    body.add(f"w = jnp.asarray({arranged('kernel', as_is(spec.kernel_layout, kernel_order), kernel_order)}, jnp.{spec.dtype})")
     padding = repr(list(spec.padding))
-    if same_like(spec):
+    # Words are refused beside lhs_dilation.
+    if same_like(spec) and max(spec.input_dilation) == 1:
         padding = '"SAME"' if any(map(any, spec.padding)) or spec.transposed else '"VALID"'
-    elif not any(map(any, spec.padding)):
+    elif not any(map(any, spec.padding)) and max(spec.input_dilation) == 1:
         padding = '"VALID"'
     rhs = option("rhs_dilation", spec.dilation, 1, whole=True)
     if spec.transposed:
@@ -74,10 +75,6 @@ def default(spec: ConvSpec) -> Script:
 
 def _body(spec: ConvSpec) -> Body:
     return Body(_IMPORTS, [_X64] if spec.dtype == "float64" else [])
-
-
-def _as_is(layout: str, order: str) -> str:
-    return "".join(letter for letter in order if letter in layout.replace("M", "O"))
 
 
 def _with_all(layout: str, needed: str) -> tuple[str, str]:

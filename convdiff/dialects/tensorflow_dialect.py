@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from convdiff.dialects.by_hand import crop_first, crops, dilated_input, dilated_kernel, dilated_size, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported
-from convdiff.dialects.text import arranged, axes_to_flip, bracketed, index, numbers, option, restored
+from convdiff.dialects.text import arranged, as_is, axes_to_flip, bracketed, index, moved, numbers, option, restored, short
 from convdiff.dialects.transposed import Full, full_output, same_like
 from convdiff.padding import Pair, reach, same_total, split
 from convdiff.spec import ConvSpec
@@ -34,7 +34,7 @@ def write(spec: ConvSpec) -> Script:
     if padding == "pad":
         padding = _tf_pad(spec, body, spec.pad_mode)
     _kernel(spec, body, kernel_order, depthwise)
-    if _moved(spec.input_layout, order) or (_moved(spec.kernel_layout.replace("M", "O"), kernel_order) and not depthwise):
+    if moved(spec.input_layout, order) or (moved(spec.kernel_layout.replace("M", "O"), kernel_order) and not depthwise):
         body.note(f"{order}/{kernel_order}")
     if spec.transposed:
         _transposed(spec, body)
@@ -57,9 +57,9 @@ def default(spec: ConvSpec) -> Script:
     depthwise = "M" in spec.kernel_layout and not spec.transposed
     if depthwise and spec.rank != 2:
         raise Unsupported(f"TensorFlow's depthwise convolution is 2-D, the kernel {spec.kernel_layout} is {spec.rank}-D")
-    layouts = [_as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
+    layouts = [as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
     body.add(f"x = tf.cast({arranged('input', layouts[0], order)}, tf.{spec.dtype})")
-    body.add(f"w = tf.cast({arranged('kernel', _as_is(spec.kernel_layout, kernel_order), kernel_order)}, tf.{spec.dtype})")
+    body.add(f"w = tf.cast({arranged('kernel', as_is(spec.kernel_layout, kernel_order), kernel_order)}, tf.{spec.dtype})")
     padded = any(map(any, spec.padding))
     listed = spec.rank == 2 and all(side >= 0 for pair in spec.padding for side in pair)
     if same_like(spec):
@@ -72,10 +72,10 @@ def default(spec: ConvSpec) -> Script:
         raise Unsupported(f"tf.nn.conv{spec.rank}d_transpose takes SAME or VALID, no numbers")
     else:
         padding = _tf_pad(spec, body, "constant")
-    strides = _strides(spec, "stride" if spec.rank == 1 else "strides", spec.stride)
+    strides = _strides(spec)
     if spec.transposed:
         shape = numbers((spec.batch, *spec.output_size, spec.out_channels))
-        body.call("y", f"tf.nn.conv{spec.rank}d_transpose", "x", "w", shape, f"{strides}", f"padding={padding}", _dilations(spec))
+        body.call("y", f"tf.nn.conv{spec.rank}d_transpose", "x", "w", shape, strides, f"padding={padding}", _dilations(spec))
     elif depthwise:
         _depthwise(spec, body, padding)
     else:
@@ -84,14 +84,6 @@ def default(spec: ConvSpec) -> Script:
         body.add(f"y = tf.nn.bias_add(y, tf.cast(bias, tf.{spec.dtype}))")
     _finish(spec, body, order, layouts[1])
     return body.script()
-
-
-def _as_is(layout: str, order: str) -> str:
-    return "".join(letter for letter in order if letter in layout.replace("M", "O"))
-
-
-def _moved(layout: str, order: str) -> bool:
-    return layout != "".join(letter for letter in order if letter in layout)
 
 
 def _finish(spec: ConvSpec, body: Body, order: str, layout: str) -> None:
@@ -103,11 +95,11 @@ def _all_axes(pairs: tuple[Pair, ...]) -> list[Pair]:
     return [(0, 0), *pairs, (0, 0)]
 
 
-def _strides(spec: ConvSpec, name: str, stride: tuple[int, ...]) -> str:
-    """The stride argument: required, and with a number for every axis in conv3d."""
+def _strides(spec: ConvSpec) -> str:
+    """The stride argument: required, called otherwise in conv1d, and with a number for every axis in conv3d."""
     if spec.rank == 3 and not spec.transposed:
-        return f"{name}={numbers((1, *stride, 1))}"
-    return f"{name}={stride[0] if len(set(stride)) == 1 else numbers(stride)}"
+        return f"strides={numbers((1, *spec.stride, 1))}"
+    return f"{'stride' if spec.rank == 1 and not spec.transposed else 'strides'}={short(spec.stride)}"
 
 
 def _dilations(spec: ConvSpec) -> str | None:
@@ -197,7 +189,7 @@ def _direct(spec: ConvSpec, body: Body, padding: str) -> None:
             body.note("output strided by slicing")
     else:
         function = f"tf.nn.conv{spec.rank}d"
-        options = [_strides(spec, "stride" if spec.rank == 1 else "strides", spec.stride), f"padding={padding}", _dilations(spec)]
+        options = [_strides(spec), f"padding={padding}", _dilations(spec)]
     if spec.rank == 3 and spec.groups > 1:
         _per_group(spec, body, function, [], options)
         if slices:
@@ -239,7 +231,7 @@ def _transposed(spec: ConvSpec, body: Body) -> None:
     else:
         padding, size, take = '"VALID"', full.size, full
     shape = numbers((spec.batch, *size, spec.out_channels // spec.groups))
-    options: list[str | None] = [_strides(spec, "strides", spec.stride), f"padding={padding}"]
+    options: list[str | None] = [_strides(spec), f"padding={padding}"]
     if spec.groups > 1:
         _per_group(spec, body, f"tf.nn.conv{spec.rank}d_transpose", [shape], options)
     else:

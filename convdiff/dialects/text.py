@@ -55,9 +55,9 @@ def _filled(order: str, absent: Sequence[bool], filler: str) -> str:
 
 def arranged(name: str, layout: str, order: str, permute: str = "transpose") -> str:
     """`name`, which lies in `layout`, brought to `order`; axes that the layout leaves out are put in."""
-    moved = [layout.index(letter) for letter in order if letter in layout]
-    if moved != sorted(moved):
-        name = f"{name}.{permute}({', '.join(map(str, moved))})"
+    axes = [layout.index(letter) for letter in order if letter in layout]
+    if axes != sorted(axes):
+        name = f"{name}.{permute}({', '.join(map(str, axes))})"
     return name + _filled(order, [letter not in layout for letter in order], "None")
 
 
@@ -65,8 +65,18 @@ def restored(name: str, order: str, layout: str, permute: str = "transpose") -> 
     """The inverse of `arranged`: `name`, which lies in `order`, brought to `layout`."""
     name += _filled(order, [letter not in layout for letter in order], "0")
     kept = [letter for letter in order if letter in layout]
-    moved = [kept.index(letter) for letter in layout]
-    return name if moved == sorted(moved) else f"{name}.{permute}({', '.join(map(str, moved))})"
+    axes = [kept.index(letter) for letter in layout]
+    return name if axes == sorted(axes) else f"{name}.{permute}({', '.join(map(str, axes))})"
+
+
+def as_is(layout: str, order: str) -> str:
+    """`layout` as one takes it who expects `order` and looks no further: the axes that are there, in that order."""
+    return "".join(letter for letter in order if letter in layout.replace("M", "O"))
+
+
+def moved(layout: str, order: str) -> bool:
+    """Whether the axes of `layout` stand otherwise in `order`."""
+    return layout != "".join(letter for letter in order if letter in layout)
 
 
 def along_channels(name: str, order: str) -> str:

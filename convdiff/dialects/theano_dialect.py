@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from convdiff.dialects.by_hand import dilated_input, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported
-from convdiff.dialects.text import along_channels, arranged, index, numbers, restored
+from convdiff.dialects.text import along_channels, arranged, as_is, index, moved, numbers, restored
 from convdiff.dialects.transposed import full_output, same_like
 from convdiff.padding import Pair
 from convdiff.spec import ConvSpec
@@ -34,7 +34,7 @@ def write(spec: ConvSpec) -> Script:
     else:
         text = arranged("kernel", spec.kernel_layout.replace("M", "O"), kernel_order)
     body.add(f"w = {_cast(text, spec)}")
-    if _moved(spec.input_layout, order) or _moved(spec.kernel_layout, kernel_order):
+    if moved(spec.input_layout, order) or moved(spec.kernel_layout, kernel_order):
         body.note(f"NC{spec.axes}/{'IO' if spec.transposed else 'OI'}{spec.axes}")
     flip = None if spec.flip else "filter_flip=False"
     result = "y"
@@ -56,9 +56,9 @@ def default(spec: ConvSpec) -> Script:
         raise Unsupported("Theano's convolutions have no input dilation")
     body = _body(spec)
     order, kernel_order = _orders(spec)
-    layouts = [_as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
+    layouts = [as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
     body.add(f"x = {_cast(arranged('input', layouts[0], order), spec)}")
-    body.add(f"w = {_cast(arranged('kernel', _as_is(spec.kernel_layout, kernel_order), kernel_order), spec)}")
+    body.add(f"w = {_cast(arranged('kernel', as_is(spec.kernel_layout, kernel_order), kernel_order), spec)}")
     border: str | None = _border(spec, spec.padding)
     if same_like(spec) and border:
         border = 'border_mode="half"'
@@ -91,14 +91,6 @@ def _rank(spec: ConvSpec) -> int:
 def _extra_axis(spec: ConvSpec, value: int) -> tuple[int, ...]:
     """The value for the added axis of a 1-D convolution."""
     return (value,) if spec.rank == 1 else ()
-
-
-def _as_is(layout: str, order: str) -> str:
-    return "".join(letter for letter in order if letter in layout.replace("M", "O"))
-
-
-def _moved(layout: str, order: str) -> bool:
-    return layout != "".join(letter for letter in order if letter in layout)
 
 
 def _cast(text: str, spec: ConvSpec) -> str:

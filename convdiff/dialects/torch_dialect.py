@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from convdiff.dialects.by_hand import crop_first, crops, dilated_input, dilated_size, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported
-from convdiff.dialects.text import along_channels, arranged, axes_to_flip, index, numbers, option, restored
+from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, index, moved, numbers, option, restored
 from convdiff.dialects.transposed import Full, full_output, same_like
 from convdiff.padding import reach
 from convdiff.spec import ConvSpec
@@ -23,7 +23,7 @@ def write(spec: ConvSpec) -> Script:
     else:
         padding = _direct_input(spec, body, order)
     _kernel(spec, body, kernel_order)
-    if _moved(spec.input_layout, order) or _moved(spec.kernel_layout, kernel_order):
+    if moved(spec.input_layout, order) or moved(spec.kernel_layout, kernel_order):
         body.note(f"{order}/{kernel_order}")
     if spec.transposed:
         _transposed(spec, body)
@@ -39,8 +39,8 @@ def default(spec: ConvSpec) -> Script:
         raise Unsupported("torch's convolutions have no input dilation")
     body = Body(_IMPORTS)
     order, kernel_order = f"NC{spec.axes}", f"{'IO' if spec.transposed else 'OI'}{spec.axes}"
-    _tensor(spec, body, "x", "input", arranged("", _as_is(spec.input_layout, order), order))
-    _tensor(spec, body, "w", "kernel", arranged("", _as_is(spec.kernel_layout, kernel_order), kernel_order))
+    _tensor(spec, body, "x", "input", arranged("", as_is(spec.input_layout, order), order))
+    _tensor(spec, body, "w", "kernel", arranged("", as_is(spec.kernel_layout, kernel_order), kernel_order))
     spans = [reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     padding = tuple(lo for lo, _ in spec.padding)
     extra = None
@@ -55,17 +55,8 @@ def default(spec: ConvSpec) -> Script:
         body.add(f"x = F.pad(x, {_last_first(spec.padding)})  # last axis first")
         padding = (0,) * spec.rank
     _call(spec, body, f"F.conv{'_transpose' if spec.transposed else ''}{spec.rank}d", option("padding", padding, 0), extra, bias=spec.bias)
-    body.add(f"output = {_to_numpy(spec, restored('y', order, _as_is(spec.output_layout, order)))}")
+    body.add(f"output = {_to_numpy(spec, restored('y', order, as_is(spec.output_layout, order)))}")
     return body.script()
-
-
-def _as_is(layout: str, order: str) -> str:
-    """The layout as torch would read it, whatever the array's axes are: in `order`, the axes that are there."""
-    return "".join(letter for letter in order if letter in layout.replace("M", "O"))
-
-
-def _moved(layout: str, order: str) -> bool:
-    return layout != "".join(letter for letter in order if letter in layout)
 
 
 def _tensor(spec: ConvSpec, body: Body, target: str, name: str, ending: str = "") -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["OpenView", "Request", "View", "run"]
 
 
+_KINDS = ("saved", "call", "backend")
+
+
 class View(Protocol):
     """Who watches a run: is given each row as it comes, then the whole report."""
 
@@ -58,7 +61,8 @@ def run(request: Request, open_view: OpenView) -> Report:
             for row in judging.rows(answers):
                 rows.append(row)
                 view.add(row)
-            rows.sort(key=lambda row: expected.index(row.answer.name))
+            # A saved output may bear a backend's name, so the kind comes first; `expected` is in this order.
+            rows.sort(key=lambda row: (_KINDS.index(row.answer.kind), expected.index(row.answer.name)))
             code = exit_code(rows, require=request.require, fail_on=request.fail_on)
             report = Report(case, tuple(rows), code, request.command, judging.reference_seconds)
             view.finish(report)

@@ -33,20 +33,27 @@ def _exists(text: str) -> bool:
 def saved_names(saved: Sequence[Saved], taken: Collection[str]) -> list[str]:
     """A name for each: as given; else the key or the file's stem, with the folder's name where several share it.
 
-    A name that is `taken` (a backend's) gets "-saved" behind it, one that comes again a number.
+    A file's stem that is `taken` (a backend's name) gets "-saved" behind it, a name that comes again a number.
     """
     stems = [_stem(file) for _, file in saved]
     names: list[str] = []
     for (given, file), stem in zip(saved, stems, strict=True):
         folder = Path(file).absolute().parent.name
         name = given or (f"{folder}/{stem}" if stems.count(stem) > 1 and folder else stem)
-        names.append(unique(f"{name}-saved" if name in taken else name, [*taken, *names]))
+        # A name that was given stays: a saved "torch" beside the backend is told from it by its kind.
+        names.append(unique(name if given or name not in taken else f"{name}-saved", names if given else [*taken, *names]))
     return names
 
 
 def _stem(file: str) -> str:
     path, colon, key = file.rpartition(":")
     return key if colon and path.endswith(".npz") and key else Path(file).stem or "saved"
+
+
+def call_name(backend: str, code: str) -> str:
+    """The function's name for path.py:function, else torch-call."""
+    match = re.fullmatch(r".*\.py:([^\W\d]\w*)", code, re.DOTALL)
+    return match[1] if match else f"{backend}-call"
 
 
 def unique(name: str, taken: Collection[str]) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from convdiff.arrays import compute_dtype, notes, read
+from convdiff.blind import blind_spots
 from convdiff.case import Call, Case, Stored
 from convdiff.errors import ConvdiffError
 from convdiff.pipeline.choosing import Chosen
-from convdiff.pipeline.naming import parse_saved, saved_names, unique
+from convdiff.pipeline.naming import call_name, parse_saved, saved_names, unique
 from convdiff.pipeline.request import Request
 from convdiff.reading import read_spec
 from convdiff.spec import ConvSpec
@@ -31,7 +32,8 @@ def read_case(request: Request, chosen: Chosen) -> Case:
     odd = [note for name, stored in arrays for note in notes(stored, name)]
     calls = _calls(chosen, [*backends, *(name for name, _ in saved)])
     alone = [] if saved or calls or backends else ["nothing to compare with: give --saved FILE, --call NAME=CODE or --backend NAME"]
-    return Case(spec, input, kernel, bias, saved, calls, (*said, *odd, *chosen.notes, *alone))
+    unseen = blind_spots(spec, input.array, kernel.array)
+    return Case(spec, input, kernel, bias, saved, calls, (*said, *odd, *unseen, *chosen.notes, *alone))
 
 
 def _flat(bias: Stored, spec: ConvSpec) -> Stored:
@@ -55,6 +57,6 @@ def _saved(request: Request, backends: list[str]) -> tuple[tuple[str, Stored], .
 def _calls(chosen: Chosen, taken: list[str]) -> tuple[Call, ...]:
     calls: list[Call] = []
     for environment, code in chosen.calls:
-        name = unique(f"{environment.name}-call", [*taken, *(call.name for call in calls)])
+        name = unique(call_name(environment.name, code), [*taken, *(call.name for call in calls)])
         calls.append(Call(environment.name, code, name))
     return tuple(calls)

@@ -144,7 +144,7 @@ class View:
         entries: list[Row | Waiting] = []
         left = list(rows)
         for name in self._expected:
-            here = [row for row in left if _belongs(row, name, self._expected)]
+            here = [row for row in left if row.answer.name == name][:1] or [row for row in left if _belongs(row, name, self._expected)]
             left = [row for row in left if row not in here]
             entries += here or [Waiting(name, spent, int(spent * 10))]
         entries += left
@@ -157,5 +157,5 @@ class View:
 
 
 def _belongs(row: Row, name: str, expected: Sequence[str]) -> bool:
-    """A row stands in the place of its own name, or in its backend's where that has several paths."""
-    return row.answer.name == name or (row.answer.name not in expected and row.answer.name.split(":")[0] == name)
+    """A path's row stands in its backend's place."""
+    return row.answer.name not in expected and row.answer.name.split(":")[0] == name

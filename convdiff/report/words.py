@@ -116,4 +116,4 @@ def exit_words(report: Report) -> str:
         return "all agree" if verdicts <= set(AGREE) else "nothing that --fail-on counts as a failure"
     if report.exit_code == 1:
         return "at least one differs" if verdicts & {"different", "incomparable"} else "at least one is less exact than --fail-on allows"
-    return "a backend that is required could not run" if verdicts else "nothing was compared"
+    return "a backend or call that is required could not run" if verdicts else "nothing was compared"

@@ -46,6 +46,7 @@ FAILURES = {
     "complex": ("output = input * 1j", r"complex.*take its \.real"),
     "memory": ("output = np.empty(1 << 50)", r"^\w*MemoryError"),
     "recursion": ("def f(): return f()\noutput = f()", r"^RecursionError"),
+    "imports-jax-later": ("import gc; assert gc.isenabled()\nimport no_such_module", r"^ModuleNotFoundError"),
     "reads-stdin": ("import builtins\noutput = builtins.input()", r"^EOFError"),
 }
 FINE = {

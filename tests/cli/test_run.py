@@ -73,7 +73,11 @@ def test_the_rows_keep_their_order(invoke: Invoke) -> None:
         "run", "x.npy", "w.npy", "--padding", "1", "--backend", "numpy", "--call", "numpy=input", "--saved", "numpy=y.npy",
         "--saved", "y.npy", "--saved", "all.npz:y", "--format", "json",
     )
-    assert list(rows(result.stdout)) == ["numpy-saved", f"{Path.cwd().name}/y", f"{Path.cwd().name}/y-2", "numpy-call", "numpy"]
+    named = [(row["name"], row["kind"]) for row in json.loads(result.stdout)["rows"]]
+    here = Path.cwd().name
+    assert named == [
+        ("numpy", "saved"), (f"{here}/y", "saved"), (f"{here}/y-2", "saved"), ("numpy-call", "call"), ("numpy", "backend")
+    ]
 
 
 def test_a_call_that_agrees(invoke: Invoke) -> None:
@@ -86,7 +90,7 @@ def test_a_call_that_agrees(invoke: Invoke) -> None:
     )
     result = invoke("run", "x.npy", "w.npy", *ALONE, "--call", "numpy=port.py:conv", "--format", "json")
     assert result.exit_code == 0
-    assert rows(result.stdout)["numpy-call"]["kind"] == "call"
+    assert rows(result.stdout)["conv"]["kind"] == "call"
 
 
 def test_a_call_that_fails_is_trouble(invoke: Invoke) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from convdiff.dialects import DIALECTS, Unsupported, write_default
+from convdiff.spec import ConvSpec
 from tests.dialects.conftest import Ask
 from tests.dialects.test_conformance import check
 from tests.specs import SPECS, arrays, conv
@@ -30,7 +31,23 @@ def test_nothing_is_moved_or_flipped(name: str) -> None:
 @pytest.mark.parametrize(("k", "padding"), [(3, 1), (3, 0), (3, 3)])
 def test_right_where_it_is_what_was_asked(name: str, layouts: str, k: int, padding: int, ask: Ask) -> None:
     channels = {} if layouts == "W W" else {"c": 2, "o": 3}
-    spec = conv(layouts, n=7, k=k, padding=padding, bias=True, **channels)  # type: ignore[arg-type]
+    spec = conv(layouts, n=7, k=k, padding=padding, bias=True, **channels)
+    check(ask, name, spec, write_default(name, spec).body)
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("torch", conv("NCW IOW", n=4, k=3, c=2, o=2, stride=2, padding=1, output_padding=1, transposed=True, bias=True)),
+        ("torch", conv(n=8, k=3, c=4, o=2, groups=2, stride=2, dilation=2, padding=((0, 1), (1, 2)))),
+        ("tensorflow", conv("NWC WOI", n=4, k=3, c=2, o=2, stride=2, padding=(0, 1), transposed=True, bias=True)),
+        ("tensorflow", conv("NDHWC DHWIO", n=4, k=3, c=2, o=2, stride=2, padding=((2, 2), (1, 1), (2, 1)), bias=True)),
+        ("tensorflow", conv("NHWC HWIM", n=4, k=3, c=2, o=4, groups=2, padding=1)),
+        ("jax", conv(n=4, k=3, c=2, o=2, input_dilation=2, padding=1)),
+        ("jax", conv("NHWC HWIO", n=4, k=3, c=2, o=2, stride=2, transposed=True, flip=True)),
+    ],
+)
+def test_right_in_the_frameworks_own_layouts(name: str, spec: ConvSpec, ask: Ask) -> None:
     check(ask, name, spec, write_default(name, spec).body)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,8 @@ def expected(spec: ConvSpec, data: dict[str, Array]) -> Array:
 def test_saves_the_output(name: str, tmp_path: Path) -> None:
     data = arrays(SPEC)
     np.save(tmp_path / "x's.npy", data["input"])
-    np.savez(tmp_path / "params.npz", kernel=data["kernel"], **{"conv1/bias": data["bias"]})
+    params: dict[str, Any] = {"kernel": data["kernel"], "conv1/bias": data["bias"]}
+    np.savez(tmp_path / "params.npz", **params)
     text = standalone(
         write(name, SPEC), SPEC, input="x's.npy", kernel="params.npz:kernel", bias="params.npz:conv1/bias", output="y.npy",
         stored={"input": "float32", "kernel": "float32", "bias": "float32"},

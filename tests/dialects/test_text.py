@@ -99,5 +99,5 @@ output = y.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:
-    with pytest.raises(ConvdiffError, match=r"found 'pytorch', expected one of jax, numpy, tensorflow, theano, torch; did you mean torch\?"):
+    with pytest.raises(ConvdiffError, match=r"found 'pytorch', expected one of jax, .*; did you mean torch\?"):
         write("pytorch", conv(n=8, k=3))

@@ -3,6 +3,7 @@
 An adapter is the little that a worker has to know of its framework, and takes the imported framework as first argument:
 
 IMPORT            the module to import
+LEAVE_OUT         modules that it imports if they are there, at some cost, and that no convolution needs (may be absent)
 names(f)          the names, besides np, that code finds: those that the framework's users give it
 devices(f)        where it computes: the default first ("cpu", "cuda:0 NVIDIA H200")
 to_numpy(f, v)    a numpy array, or one with the name of the type it was widened from; None where v is not the framework's

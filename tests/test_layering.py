@@ -1,0 +1,75 @@
+"""A module imports only from rows below its own, as the table says."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "convdiff"
+
+# From the top; a row may import from those below it, and modules of one row do not import each other.
+ROWS: list[list[str]] = [
+    ["__main__"], ["cli"], ["pipeline", "api"], ["report", "advice"], ["judge"], ["diagnose", "where"],
+    ["blind", "compare", "dialects", "backends"],
+    ["reference", "arrays"], ["normal", "precision"], ["case"], ["reading"], ["spec", "settings"], ["layout", "padding"], ["errors"],
+]
+LEVEL = {name: number for number, row in enumerate(ROWS) for name in row}
+# Imports on one level that are meant: the Python interface and the table share nothing else.
+ALLOWED = {("__init__", "api")}
+
+
+def top(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+        if isinstance(node, ast.ImportFrom) and node.module == "convdiff":
+            names = [f"convdiff.{alias.name}" for alias in node.names]
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("convdiff.")}
+    return found - {"__version__"}
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "worker.py" and "adapters" not in path.parts)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down(path: Path) -> None:
+    here = top(path)
+    if here == "__init__":
+        assert imported(path) <= {"api"}
+        return
+    for name in imported(path) - {here}:
+        assert LEVEL[name] > LEVEL[here], f"{here} imports {name}, which stands no lower"
+
+
+def test_every_module_has_a_row() -> None:
+    assert {top(path) for path in MODULES} - {"__init__"} == set(LEVEL)
+
+
+@pytest.mark.parametrize("folder", ["backends/worker.py", "backends/adapters"])
+def test_what_runs_in_other_interpreters_imports_nothing_of_ours(folder: str) -> None:
+    base = PACKAGE / folder
+    for path in [base] if base.is_file() else base.rglob("*.py"):
+        assert not imported(path), path
+        ast.parse(path.read_text(), feature_version=(3, 7))
+
+
+@pytest.mark.parametrize("word", ["torch", "tensorflow", "jax", "theano"])
+def test_no_framework_is_imported_by_the_host(word: str) -> None:
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert word not in [name.split(".")[0] for name in names], path
+
+
+def test_modules_are_short() -> None:
+    lengths = sorted(len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py"))
+    assert lengths[len(lengths) // 2] <= 110
