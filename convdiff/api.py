@@ -59,7 +59,7 @@ def diff(input: Any, kernel: Any, obtained: Any, *, bias: Any = None, name: str 
     Raises ConvdiffError where the shapes and options make no convolution.
     """
     settings = Settings.from_mapping(options)
-    x, w, y = (from_memory(value, role) for value, role in ((input, "input"), (kernel, "kernel"), (obtained, "obtained")))
+    x, w, y = from_memory(input, "input"), from_memory(kernel, "kernel"), from_memory(obtained, "obtained", any_shape=True)
     b = None if bias is None else from_memory(bias, "bias")
     dtype = compute_dtype(x, w, settings.dtype)
     spec, read_notes = read_spec(x.array.shape, w.array.shape, settings, bias=b is not None, dtype=dtype)

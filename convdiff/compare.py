@@ -72,7 +72,7 @@ class Rounding:
         largest = min(LARGEST[self.dtype], LARGEST.get(self.stored, np.inf))
         with np.errstate(invalid="ignore"):
             same = (np.isnan(obtained) & np.isnan(reference)) | (obtained == reference)
-            overflow = ~np.isfinite(obtained) & ~(scale < largest * 0.999)
+            overflow = ~np.isfinite(obtained) & np.isfinite(scale) & (scale >= largest * 0.999)
         left: Array = np.where(same | overflow, 0.0, np.where(np.isnan(units), np.inf, units))
         return left
 

@@ -13,11 +13,11 @@ from convdiff.errors import ConvdiffError
 from convdiff.layout import Array
 
 
-def from_memory(value: Any, role: str) -> Stored:
+def from_memory(value: Any, role: str, *, any_shape: bool = False) -> Stored:
     """`value` as a native array: a numpy array, nested lists, a torch, TensorFlow or JAX tensor on any device.
 
     What is already native is not copied.  Raises ConvdiffError, opened by `role`, for masked arrays and everything that
-    `read` refuses in a file.
+    `read` refuses in a file; 0-d and empty arrays pass with `any_shape`.
     """
     if isinstance(value, np.ma.MaskedArray):
         raise ConvdiffError(f"{role}: found a masked array, expected a plain one; fill it first: array.filled(0)")
@@ -25,7 +25,7 @@ def from_memory(value: Any, role: str) -> Stored:
     wrong = elements.problem(array.dtype)
     if wrong:
         raise ConvdiffError(f"{role}: {wrong}")
-    check_shape(array.shape, role)
+    check_shape(array.shape, role, any_shape)
     return Stored(elements.native(array), stored or elements.stored_name(array.dtype))
 
 

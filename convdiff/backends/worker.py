@@ -90,14 +90,13 @@ def main(argv: list[str]) -> None:
     send(answers, hello)
     if hello["status"] != "ready":
         os._exit(1)
-    log, process = os.dup(1), os.getpid()
+    log = os.dup(1)
     while True:
         job = json.loads(inbox.get().decode())
         begin_log(log, job["id"])
         with as_before():
             answer = dict(worker.answer(job), id=job["id"])
-        if os.getpid() != process:  # a job forked and its child came back here: the parent answers
-            os._exit(0)
+        worker.leave_to_parent()
         send(answers, answer)
 
 
@@ -182,6 +181,7 @@ class Worker:
         self.framework: Any = None
         self.numpy: Any = None
         self.restore: Any = None
+        self.process = os.getpid()
 
     def start(self) -> dict[str, Any]:
         """Import the framework; returns the hello message.
@@ -263,6 +263,7 @@ class Worker:
         for _ in range(job["repeat"]):
             begin = time.perf_counter()
             array, stored = self.to_array(run())
+            self.leave_to_parent()
             seconds.append(time.perf_counter() - begin)
             if first is None:
                 first, first_stored = array.copy() if job["repeat"] > 1 else array, stored
@@ -275,6 +276,11 @@ class Worker:
             "status": "ok", "seconds": min(seconds), "stored": first_stored, "runs": len(seconds), "changed": changed,
             "apart": apart,
         }
+
+    def leave_to_parent(self) -> None:
+        """End here where a job forked and this is its child, come back from the job: the parent answers."""
+        if os.getpid() != self.process:
+            os._exit(0)
 
     def distance(self, array: Any, other: Any) -> float:
         """The largest difference, as far as it is a number."""

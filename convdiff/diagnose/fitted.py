@@ -38,7 +38,8 @@ class OverlapAccumulated:
         if obtained.shape != truth.output.shape:
             return None
         rank = obtained.ndim - 2
-        strength = np.abs(truth.output) / np.maximum(truth.scale.astype(np.float64), 1e-300)
+        with np.errstate(invalid="ignore"):
+            strength = np.nan_to_num(np.abs(truth.output) / np.maximum(truth.scale.astype(np.float64), 1e-300))
         flat = np.moveaxis(strength.reshape(-1, *truth.output.shape[2:]), 0, -1)
         best = flat.argmax(axis=-1)
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -15,8 +15,8 @@ from convdiff.diagnose.problem import Problem
 from convdiff.layout import Array
 from convdiff.reference import Truth, correlate
 
-# A constant per channel is fitted, so each channel must have elements left to test the fit on.
-LEAST_PER_FIT = 3
+# What is fitted uses up elements; at least so many must be left to test the fit on.
+LEAST_HELD_BACK = 2
 FITS: dict[str, OverlapAccumulated | OutputChannelsPermuted] = {"counts": OverlapAccumulated(), "permuted": OutputChannelsPermuted()}
 
 
@@ -43,15 +43,14 @@ def prove(problem: Problem, candidate: Candidate) -> Proof:
         scale = scale + abs(form.bias_factor) * np.abs(problem.channel_bias).reshape(shape)
     edits = candidate.edits
     if form.values == "offset":
-        per_channel = obtained.size // obtained.shape[1]
-        if per_channel < LEAST_PER_FIT:
+        if obtained.size - obtained.shape[1] < LEAST_HELD_BACK or obtained.size == obtained.shape[1]:
             return Proof(False, edits, np.inf)
         offset = _offset(obtained, predicted, scale)
         predicted = predicted + offset.reshape(shape)
         scale = scale + np.abs(offset).reshape(shape)
         edits = _filled(edits, "bias-added", {"values": offset.tolist()})
     elif form.values == "factor":
-        if obtained.size < LEAST_PER_FIT:
+        if obtained.size - 1 < LEAST_HELD_BACK:
             return Proof(False, edits, np.inf)
         factor = _factor(obtained, predicted, rounding)
         if factor == 0 or not np.isfinite(factor):

@@ -110,7 +110,9 @@ class Sieve:
             slacks = [slack + float(half_ulp(np.array(target), rounding.stored)) * 1.01 for slack, target in zip(slacks, got, strict=True)]
         with np.errstate(invalid="ignore", over="ignore"):
             if output.values == "offset":
-                return np.asarray(np.abs((values[0] - values[1]) - (got[0] - got[1])) <= slacks[0] + slacks[1])
+                # The constant itself was rounded into both.
+                rounded = 2 * rounding.unit * (abs(got[0]) + abs(got[1]))
+                return np.asarray(np.abs((values[0] - values[1]) - (got[0] - got[1])) <= slacks[0] + slacks[1] + rounded)
             if output.values == "factor":
                 reference, bias = self._obtained(output, 0)
                 if reference == 0:

@@ -295,6 +295,9 @@ def bias_added(work: Work, rng: np.random.Generator) -> Edit | None:
     if work.drawn.bias is not None:
         return None
     channels = work.w.shape[1 if work.geometry.transposed else 0] * (work.geometry.groups if work.geometry.transposed else 1)
+    if work.output().size < 2 * channels:
+        # One element a channel: any output is some constant off.
+        return None
     values = rng.standard_normal(channels)
     work.after.append(lambda y: y + values.reshape(1, -1, *(1,) * len(work.drawn.axes)))
     return {"code": "bias-added"}
@@ -355,6 +358,9 @@ def draw(rng: np.random.Generator, rank: int | None = None, kind: str | None = N
     dilation = ones if rng.random() < 0.8 else tuple(int(v) for v in rng.integers(1, 3, rank))
     pads = [(0, 0), (k[0] // 2, k[0] // 2), ((k[0] - 1) // 2, k[0] // 2), (1, 1)]
     pad = pads[rng.integers(len(pads))]
+    if n[0] + sum(pad) < max(dilation) * (k[0] - 1) + 2:
+        # Too little of the input for so wide a kernel: no output, or next to none.
+        dilation = ones
     extra = tuple(int(rng.integers(0, s)) for s in stride) if transposed else ()
     mode = "constant" if transposed or rng.random() < 0.9 else "reflect"
     geometry = Geometry(stride, (pad,) * rank, dilation, groups, mode, transposed, extra)

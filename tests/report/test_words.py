@@ -52,7 +52,7 @@ def test_seconds(spent: float, text: str) -> None:
         ("transposed", "2 of 3 agree; 1 differs: kernel flipped and kernel channels reversed", "at least one differs"),
         ("empty", "nothing was compared", "nothing was compared"),
         ("awkward", "3 of 12 agree; 3 differ: wrong padding and bias missing, unexplained; 1 cannot be compared; 1 has reduced precision: "
-         "tf32; 1 is unsupported; 1 failed; 1 crashed; 1 timed out", "a backend that is required could not run"),
+         "tf32; 1 is unsupported; 1 failed; 1 crashed; 1 timed out", "a backend or call that is required could not run"),
     ],
 )
 def test_the_conclusion(name: str, conclusion: str, meaning: str) -> None:

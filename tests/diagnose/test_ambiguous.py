@@ -1,0 +1,91 @@
+"""What arrays cannot show, each pinned with the rivals it must name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import convdiff
+from tests.diagnose.naive import Geometry, convolve
+
+RNG = np.random.default_rng(5)
+
+
+def conv(x: np.ndarray, w: np.ndarray, pad: int = 1) -> np.ndarray:
+    return convolve(x, w, Geometry((1, 1), ((pad, pad), (pad, pad)), (1, 1))).astype(np.float32)
+
+
+def normal(*shape: int) -> np.ndarray:
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def all_codes(result: convdiff.Result) -> set[str]:
+    first = result.findings[0]
+    return {edit["code"] for edits in (first.edits, *first.rivals) for edit in edits}
+
+
+def test_a_symmetric_kernel_hides_its_flip() -> None:
+    x, half = normal(1, 2, 6, 6), normal(2, 2, 3, 3)
+    w = half + half[:, :, ::-1, ::-1]
+    result = convdiff.diff(x, w, conv(x, w[:, :, ::-1, ::-1]), padding=1)
+    assert result.agrees
+    assert any("symmetric" in note for note in result.case.notes)
+
+
+def test_a_1x1_kernel_in_and_out_exchanged_is_not_a_flip() -> None:
+    x, w = normal(2, 3, 5, 5), normal(3, 3, 1, 1)
+    result = convdiff.diff(x, w, conv(x, w.swapaxes(0, 1), 0))
+    assert result.findings[0].codes == ("kernel-axes-permuted",)
+
+
+def test_all_ones_leave_groups_and_a_factor_as_rivals() -> None:
+    x, w = np.ones((1, 4, 6, 6), np.float32), np.ones((4, 4, 3, 3), np.float32)
+    obtained = convolve(x, w[:, :2], Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), groups=2)).astype(np.float32)
+    result = convdiff.diff(x, w, obtained, padding=1)
+    assert {"wrong-groups", "scaled"} <= all_codes(result)
+    assert any("all equal" in note for note in result.case.notes)
+
+
+def test_one_output_element_leaves_the_reversed_input_as_a_rival() -> None:
+    x, w = normal(1, 1, 4, 4), normal(1, 1, 4, 4)
+    result = convdiff.diff(x, w, conv(x, w[:, :, ::-1, ::-1], 0), input_layout="NCHW", kernel_layout="OIHW")
+    assert result.findings[0].codes == ("kernel-flipped",)
+    assert "input-reversed" in all_codes(result)
+
+
+def test_input_and_kernel_channels_reversed_cannot_be_told_apart() -> None:
+    x, w = normal(1, 3, 6, 6), normal(4, 3, 3, 3)
+    result = convdiff.diff(x, w, conv(x[:, ::-1], w), padding=1)
+    assert {"input-channels-reversed", "kernel-channels-reversed"} <= all_codes(result)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_one_channel_has_no_order(channels: int) -> None:
+    x, w = normal(1, channels, 6, 6), normal(1, channels, 3, 3)
+    result = convdiff.diff(x, w, conv(x, w[:, ::-1, ::-1]), padding=1, input_layout="NCHW", kernel_layout="OIHW")
+    assert ("kernel-channels-reversed" in all_codes(result)) == (channels > 1)
+
+
+def test_large_cancellation_is_rounding() -> None:
+    x = 1000 + normal(1, 8, 12, 12)
+    w = normal(4, 8, 3, 3)
+    w -= w.mean(axis=(1, 2, 3), keepdims=True)
+    one_by_one = np.zeros((1, 4, 10, 10), np.float32)
+    for i, j, c in np.ndindex(3, 3, 8):
+        one_by_one += w[None, :, c, i, j, None, None] * x[:, c, None, i : i + 10, j : j + 10]
+    assert convdiff.diff(x, w, one_by_one).verdict == "rounding"
+
+
+def test_denormals_flushed_to_zero_are_rounding() -> None:
+    x, w = (normal(1, 2, 6, 6) * 1e-39).astype(np.float32), normal(2, 2, 3, 3)
+    assert convdiff.diff(x, w, np.zeros((1, 2, 4, 4), np.float32)).agrees
+
+
+def test_non_finite_values_compare_by_place_and_kind() -> None:
+    x, w = normal(1, 2, 6, 6), normal(2, 2, 3, 3)
+    x[0, 0, 3, 3] = np.inf
+    clean = convolve(x, w, Geometry((1, 1), ((0, 0), (0, 0)), (1, 1))).astype(np.float32)
+    assert convdiff.diff(x, w, clean).agrees
+    other = clean.copy()
+    other[~np.isfinite(other)] *= -1
+    assert convdiff.diff(x, w, other).verdict == "different"

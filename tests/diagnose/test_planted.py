@@ -1,0 +1,105 @@
+"""Every fault there is, planted by an implementation that shares nothing with the engine, singly and in pairs.
+
+A finding is right if its edits are the planted ones, or if they are no more than those (every finding has reproduced every
+element) and, where they are as many, the planted ones stand among its rivals.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convdiff
+from tests.diagnose.faults import FAULTS, Drawn, Work, draw, plant
+from tests.diagnose.naive import Array
+
+SINGLES = [fault for family in FAULTS.values() for fault in family]
+
+
+def codes(edits: Any) -> list[str]:
+    return sorted(edit["code"] for edit in edits)
+
+
+def result(drawn: Drawn, obtained: Array) -> convdiff.Result:
+    return convdiff.diff(drawn.x, drawn.w, obtained, bias=drawn.bias, **drawn.options())
+
+
+def check(drawn: Drawn, obtained: Array, edits: list[dict[str, Any]]) -> None:
+    found = result(drawn, obtained)
+    if found.agrees:
+        # Nothing changed: a symmetric array, a padding that no window reaches.
+        np.testing.assert_allclose(obtained, Work(drawn, drawn.x, drawn.w, drawn.geometry).output(), rtol=1e-4, atol=1e-4)
+        return
+    assert found.findings, f"unexplained: {edits}"
+    first = found.findings[0]
+    assert len(first.edits) <= len(edits)
+    if len(first.edits) == len(edits) and codes(first.edits) != codes(edits):
+        assert codes(edits) in [codes(rival) for rival in first.rivals], f"{edits} found as {first.edits}"
+
+
+@pytest.mark.parametrize("fault", SINGLES, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_single_fault_is_found(fault: Any, rank: int) -> None:
+    rng = np.random.default_rng(rank)
+    tried = 0
+    for number in range(200):
+        drawn = draw(rng, rank=rank, transposed=None if number % 2 else fault.__name__ == "wrong_output_padding")
+        work = Work(drawn, drawn.x, drawn.w, drawn.geometry)
+        edit = fault(work, rng)
+        if edit is None:
+            continue
+        try:
+            obtained = np.ascontiguousarray(work.output()).astype(np.float32)
+        except ValueError:
+            continue
+        if obtained.size == 0:
+            continue
+        check(drawn, obtained, [edit])
+        tried += 1
+        if tried == 3:
+            break
+    assert tried, "the fault never applied"
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_pair_of_faults_is_found(seed: int) -> None:
+    rng = np.random.default_rng(1000 + seed)
+    planted = None
+    while planted is None:
+        planted = plant(rng, 2)
+    check(*planted)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_clean_output_is_never_accused(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    drawn = draw(rng)
+    clean = Work(drawn, drawn.x, drawn.w, drawn.geometry).output()
+    for dtype in (np.float32, np.float64, np.float16):
+        found = result(drawn, clean.astype(dtype))
+        assert found.verdict in ("identical", "rounding"), found.row
+
+
+@pytest.mark.parametrize("kind", ["noise", "other kernel", "one element", "one channel"])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_no_edit_explains_gets_no_story(kind: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    drawn = draw(rng, rank=2, transposed=False)
+    clean = Work(drawn, drawn.x, drawn.w, drawn.geometry).output()
+    if kind == "noise":
+        wrong = clean + 0.1 * rng.standard_normal(clean.shape)
+    elif kind == "other kernel":
+        wrong = Work(drawn, drawn.x, rng.standard_normal(drawn.w.shape), drawn.geometry).output()
+    else:
+        wrong = clean.copy()
+        wrong[(0, 0, 1, 1) if kind == "one element" else (slice(None), 0)] += rng.standard_normal() + 3
+        if kind == "one channel":
+            wrong[:, 0] *= rng.uniform(0.9, 1.1, wrong[:, 0].shape)
+    found = result(drawn, wrong.astype(np.float32))
+    assert found.verdict == "different"
+    assert not found.findings, found.findings
+    assert found.row.message
+    if kind == "one element":
+        assert "one element" in found.row.message
