@@ -54,6 +54,11 @@ class Judge:
 
     def row(self, answer: Answer) -> Row:
         """The row for `answer`, whatever became of it."""
+        # NaN, infinity and overflow are data here, compared by place and kind: numpy need not warn of them.
+        with np.errstate(all="ignore"):
+            return self._row(answer)
+
+    def _row(self, answer: Answer) -> Row:
         if answer.status != "ok" or answer.output is None:
             return Row(answer)
         output = answer.output
@@ -88,7 +93,8 @@ class Judge:
         name = dtype or self.case.spec.dtype
         if name not in self._truths:
             operands = self.operands(name)
-            self._truths[name] = truth(self.case.spec, operands.input, operands.kernel, operands.bias)
+            with np.errstate(all="ignore"):
+                self._truths[name] = truth(self.case.spec, operands.input, operands.kernel, operands.bias)
         return self._truths[name]
 
     def operands(self, dtype: str) -> Operands:

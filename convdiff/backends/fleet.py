@@ -97,16 +97,16 @@ class Fleet:
         """
         from convdiff.backends.exchange import hand_over
 
+        stations = [self._stations[job.backend] for job in jobs]
         folder = self._open()
         self._count += 1
         paths = {
             name: str(hand_over(stored, folder / f"{self._count}-{name}.npy")) for name, stored in arrays.items()
         }
         mine = {}
-        for job in sorted(jobs, key=lambda job: job.kind == "call"):
+        for job, station in sorted(zip(jobs, stations, strict=True), key=lambda pair: pair[0].kind == "call"):
             self._count += 1
             mine[self._count] = job
-            station = self._stations[job.backend]
             self._start(station)
             station.hand_over({
                 "id": self._count, "name": job.name, "mode": job.mode, "code": job.code, "repeat": job.repeat,
@@ -138,9 +138,10 @@ class Fleet:
         if self._folder is not None:
             self._folder.close()
             self._folder = None
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers.clear()
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
+            self._handlers.clear()
 
     def _open(self) -> Path:
         """The folder for logs and arrays, which first use makes; from then on termination unwinds the host."""
