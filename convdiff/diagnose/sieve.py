@@ -14,7 +14,7 @@ import numpy as np
 from convdiff.diagnose.activations import ACTIVATIONS
 from convdiff.diagnose.forms import GeometryForm, InputForm, KernelForm, OperationForm, OutputForm
 from convdiff.diagnose.problem import Problem
-from convdiff.diagnose.windows import Point, WindowStore, norms, windows
+from convdiff.diagnose.windows import Point, WindowStore, norms, table, windows
 from convdiff.layout import Array
 from convdiff.precision import half_ulp, width
 
@@ -68,9 +68,7 @@ class Sieve:
 
     def _products(self, inputs: list[InputForm], geometry: list[GeometryForm], at: int) -> tuple[Array, Array]:
         """The convolution's value at a point for every (input and geometry, kernel), and what rounding may change in it."""
-        made = [self.store.windows(form.array, self.channels[at], self.points[at], geometry, self.taps) for form in inputs]
-        rows = np.concatenate([values for values, _ in made]) if len(made) > 1 else made[0][0]
-        row_norms = np.concatenate([norms for _, norms in made])
+        rows, row_norms = self.store.windows(inputs, self.channels[at], self.points[at], geometry, self.taps)
         cols, col_norms = self.kernel_rows(at)
         with np.errstate(invalid="ignore", over="ignore"):
             return rows @ cols.T, self._slack(row_norms[:, None] * col_norms[None, :])
@@ -79,10 +77,12 @@ class Sieve:
         """As `_products`, for single combinations."""
         used, places = np.unique(rows, return_inverse=True)
         which, numbers = np.divmod(used, len(geometry))
-        made = [
-            windows(inputs[form].array, self.channels[at], self.points[at], [geometry[i] for i in numbers[which == form]], self.taps)
-            for form in np.unique(which)
-        ]
+        point = self.points[at]
+        made = []
+        for number in np.unique(which):
+            form = inputs[number]
+            here = table([geometry[i] for i in numbers[which == number]], point.place, self.taps, form.size)
+            made.append(windows([form.array], self.channels[at], point, here))
         left, (right, right_norm) = np.concatenate(made), self.kernel_rows(at)
         left_norm = norms(left)
         values, sizes = np.empty(rows.size), left_norm[places] * right_norm[cols]

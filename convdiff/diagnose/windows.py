@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from convdiff.diagnose.forms import AxisGeometry, GeometryForm
+from convdiff.diagnose.forms import AxisGeometry, GeometryForm, InputForm
 from convdiff.layout import Array
 
 
@@ -48,62 +49,71 @@ def _dilated_mode(dilated: Array, n: int, dilation: int, mode: str) -> Array:
     return np.where(rest == 0, index, -1)
 
 
-def windows(x: Array, channels: slice, point: Point, geometries: list[GeometryForm], taps: tuple[int, ...]) -> Array:
-    """(geometries, I, taps...) flattened to (geometries, terms): the inputs each geometry has at `point`, float64.
+class Table(NamedTuple):
+    """Where each geometry's windows lie at one position: input indices per axis, broadcast to (geometries, taps...).
 
-    Distinct per-axis choices are gathered once, in one indexing, and the geometries pick from that.
+    `inside` is false where a tap meets a zero; the index is then 0.
     """
-    item = x[point.item, channels]
+
+    indices: tuple[Array, ...]
+    inside: Array
+
+
+def table(geometries: Sequence[GeometryForm], place: tuple[int, ...], taps: tuple[int, ...], n: tuple[int, ...]) -> Table:
+    """The `Table` of these geometries at output position `place`, for inputs of n positions; distinct axes are worked out once."""
     rank = len(taps)
-    numbers = np.empty((len(geometries), rank), np.intp)
+    count = len(geometries)
+    inside = np.ones((count, *taps), bool)
     indices = []
     for axis in range(rank):
         known: dict[tuple[AxisGeometry, str], int] = {}
-        rows: list[Array] = []
-        for number, geometry in enumerate(geometries):
-            key = (geometry.axes[axis], geometry.mode)
-            if key not in known:
-                known[key] = len(rows)
-                rows.append(axis_indices(key[0], point.place[axis], taps[axis], x.shape[2 + axis], key[1]))
-            numbers[number, axis] = known[key]
-        indices.append(np.array(rows))
-    picked = [table[numbers[:, axis]] for axis, table in enumerate(indices)]
-    grid = []
-    valid = np.ones((len(geometries), *taps), bool)
-    for axis, index in enumerate(picked):
-        shape = (len(geometries), *(taps[axis] if a == axis else 1 for a in range(rank)))
-        valid = valid & (index >= 0).reshape(shape)
-        grid.append(np.maximum(index, 0).reshape(shape))
-    values = item[(slice(None), *grid)]
-    values = np.where(valid, values, 0).astype(np.float64)
-    return np.ascontiguousarray(np.moveaxis(values, 0, 1)).reshape(len(geometries), -1)
+        numbers = [known.setdefault((geometry.axes[axis], geometry.mode), len(known)) for geometry in geometries]
+        rows = np.array([axis_indices(choice, place[axis], taps[axis], n[axis], mode) for choice, mode in known])[numbers]
+        rows = rows.reshape(count, *(taps[axis] if a == axis else 1 for a in range(rank)))
+        inside &= rows >= 0
+        indices.append(np.maximum(rows, 0))
+    return Table(tuple(indices), inside)
+
+
+def windows(inputs: Sequence[Array], channels: slice, point: Point, where: Table) -> Array:
+    """(inputs x geometries, terms): the inputs (N, C, *space), all of one size, as each geometry meets them at `point`, float64."""
+    lows = [int(index.min()) for index in where.indices]
+    box: tuple[Any, ...] = tuple(slice(low, int(index.max()) + 1) for low, index in zip(lows, where.indices, strict=True))
+    stack = np.stack([x[(point.item, channels, *box)] for x in inputs])
+    picked: tuple[Any, ...] = tuple(index - low for low, index in zip(lows, where.indices, strict=True))
+    values = np.moveaxis(stack[(slice(None), slice(None), *picked)], 1, 2)
+    inside = where.inside[None, :, None]
+    return np.where(inside, values, 0).astype(np.float64).reshape(values.shape[0] * values.shape[1], -1)
 
 
 def norms(rows: Array) -> Array:
     """The Euclidean length of each row."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(np.sqrt(np.einsum("rn,rn->r", rows, rows)))
+    return np.asarray(np.sqrt(np.einsum("rn,rn->r", rows, rows)))
 
 
 class WindowStore:
-    """Windows already gathered, with their lengths, up to a number of bytes; forms meet many kernels and outputs."""
+    """Tables and windows already made, windows up to a number of bytes; forms meet many kernels and outputs."""
 
     MOST_BYTES = 64 << 20
 
     def __init__(self) -> None:
-        self._known: dict[object, tuple[Array, Array]] = {}
+        self._tables: dict[object, Table] = {}
+        self._windows: dict[object, tuple[Array, Array]] = {}
         self._bytes = 0
 
     def windows(
-        self, x: Array, channels: slice, point: Point, geometries: list[GeometryForm], taps: tuple[int, ...]
+        self, inputs: list[InputForm], channels: slice, point: Point, geometries: list[GeometryForm], taps: tuple[int, ...]
     ) -> tuple[Array, Array]:
         """`windows` of these, and `norms` of that.  Inputs and lists of geometries are told apart by identity."""
-        key = (id(x), channels.start, channels.stop, point, id(geometries), taps)
-        if key in self._known:
-            return self._known[key]
-        values = windows(x, channels, point, geometries, taps)
+        key = (*(id(form) for form in inputs), channels.start, channels.stop, point, id(geometries), taps)
+        if key in self._windows:
+            return self._windows[key]
+        placed = (id(geometries), point.place, taps, inputs[0].size)
+        if placed not in self._tables:
+            self._tables[placed] = table(geometries, point.place, taps, inputs[0].size)
+        values = windows([form.array for form in inputs], channels, point, self._tables[placed])
         made = values, norms(values)
         if self._bytes + values.nbytes <= self.MOST_BYTES:
-            self._known[key] = made
+            self._windows[key] = made
             self._bytes += values.nbytes
         return made
