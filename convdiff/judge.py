@@ -133,7 +133,7 @@ class Judge:
             tight = replace(rounding, dtype="float32")
             found = explain(self._problem(output, operands, tight))
             if found is not None:
-                return Row(answer, "different", comparison.stats, (found.finding(),))
+                return Row(answer, "different", comparison.stats, (found.finding(self.case.spec),))
         return Row(answer, "rounding", comparison.stats)
 
     def _differing(self, answer: Answer, output: Array, comparison: Comparison) -> Row:
@@ -147,7 +147,7 @@ class Judge:
         place = where(self.case.spec, normal_output(self.case.spec, output), expected, rounding)
         if found is None:
             return Row(answer, "different", comparison.stats, (), _unexplained(place), place)
-        return Row(answer, "different", comparison.stats, (found.finding(),), None, place)
+        return Row(answer, "different", comparison.stats, (found.finding(self.case.spec),), None, place)
 
     def _of_another_shape(self, answer: Answer, output: Array) -> Row:
         spec = self.case.spec
@@ -158,7 +158,7 @@ class Judge:
         found = explain(self._problem(output, operands, rounding))
         if found is None:
             return Row(answer, "different", message=f"{shapes}; no explanation found")
-        return Row(answer, "different", findings=(found.finding(),), where=shapes)
+        return Row(answer, "different", findings=(found.finding(spec),), where=shapes)
 
     def _problem(self, output: Array, operands: Operands, rounding: Rounding) -> Problem:
         return Problem(self.case.spec, operands.input, operands.kernel, operands.bias, output, rounding)

@@ -113,6 +113,8 @@ SPECS: dict[str, ConvSpec] = {
     "wrap wider than the input": conv(n=2, k=3, c=2, o=2, padding=((7, 1), (1, 3)), pad_mode="wrap"),
     "reflect of a single pixel": conv(n=(1, 4), k=3, c=1, o=2, padding=((1, 1), (1, 1)), pad_mode="reflect"),
     "input dilated": conv("NHWC HWIO", n=4, k=3, c=2, o=3, input_dilation=(2, 3), padding=((1, 2), (0, 1)), stride=(1, 2)),
+    "input dilated by the kernel's size": conv(n=(1, 4), k=2, c=2, o=2, input_dilation=(1, 2), padding=((1, 1), (0, 0))),
+    "transposed, cropped to no padding": conv("NCHW IOHW", n=(1, 4), k=2, c=2, o=2, stride=2, padding=((0, 0), (1, 1)), transposed=True),
     "input dilated, reflect": conv(n=4, k=3, c=2, o=3, input_dilation=2, padding=1, pad_mode="reflect"),
     # Two axes, groups.
     "two groups": conv(n=6, k=3, c=4, o=6, groups=2, padding=1, bias=True, batch=2),

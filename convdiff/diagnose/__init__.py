@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from convdiff.case import Edit, Finding
 from convdiff.diagnose.candidate import Candidate
 from convdiff.diagnose.catalogue import sentence
+from convdiff.diagnose.customs import notes
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.proof import prove
 from convdiff.diagnose.reduced import Making, best_making, makings
 from convdiff.diagnose.search import Search
+from convdiff.spec import ConvSpec
 
 # The most edits an explanation may have; beyond, a story fits anything.
 MOST_EDITS = 3
@@ -32,12 +34,14 @@ class Explanation:
     edits: tuple[tuple[Edit, ...], ...]
     making: Making
 
-    def finding(self) -> Finding:
-        """The first list as a finding, the others as its rivals."""
+    def finding(self, spec: ConvSpec) -> Finding:
+        """The first list as a finding, the others as its rivals; `spec` is what was asked."""
         first, *rivals = self.edits
         clauses = [sentence(edit) for edit in first]
         summary = clauses[0] if len(clauses) == 1 else ", ".join(clauses[:-1]) + "; and " + clauses[-1]
-        return Finding(first, summary, rivals=tuple(rivals))
+        customs = notes(first, spec)
+        named = f" ({'; '.join(customs)})" if customs else ""
+        return Finding(first, summary + named, rivals=tuple(rivals))
 
 
 def explain(problem: Problem) -> Explanation | None:

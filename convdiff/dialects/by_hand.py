@@ -15,13 +15,17 @@ NO_PADDING = (0, 0)
 
 
 def dilated_input(spec: ConvSpec, body: Body, kind: str = "input.dtype") -> str:
-    """Writes the input with zeros between its elements, of dtype `kind`; returns the name to go on with."""
-    if max(spec.input_dilation) == 1:
+    """Writes the input with zeros between its elements, of dtype `kind`; returns the name to go on with.
+
+    In a transposed convolution its stride is what dilates the input.
+    """
+    dilation = spec.correlation().input_dilation
+    if max(dilation) == 1:
         return "input"
     layout = spec.input_layout
-    size = dict(zip(spec.axes, dilated_size(spec), strict=True))
+    size = {a: (n - 1) * r + 1 for a, n, r in zip(spec.axes, spec.input_size, dilation, strict=True)}
     shape = tuple(size.get(letter, n) for letter, n in zip(layout, spec.shape("input"), strict=True))
-    steps = {a: f"::{r}" for a, r in zip(spec.axes, spec.input_dilation, strict=True) if r > 1}
+    steps = {a: f"::{r}" for a, r in zip(spec.axes, dilation, strict=True) if r > 1}
     body.add(f"x = np.zeros({numbers(shape)}, {kind})")
     body.add(f"x{index(layout, steps)} = input")
     body.note("input dilated by hand")

@@ -1,6 +1,9 @@
 """jax: conv_general_dilated takes the user's own layouts, both dilations and any padding, so little is left to do.
 
 Transposed convolution is written as what it is there: the correlation of the dilated input with the flipped kernel.
+
+XLA on the CPU (jaxlib 0.10) aborts the process where it swaps input and kernel, since along one axis the kernel is the longer
+one, while along another, without padding and stride, the input dilation is the kernel's size.  There numpy dilates.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from convdiff.dialects.script import Body, Dialect, Script, Unsupported
 from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, numbers, option, restored, reversed_axes
 from convdiff.dialects.transposed import same_like
 from convdiff.layout import spatial_axes
-from convdiff.spec import ConvSpec
+from convdiff.spec import ConvSpec, Correlation
 
 _IMPORTS = {
     "jax": "import jax", "jnp": "import jax.numpy as jnp", "np": "import numpy as np", "lax": "from jax import lax",
@@ -26,6 +29,8 @@ def write(spec: ConvSpec) -> Script:
     if (geometry.pad_mode != "constant" and any(map(any, padding))) or not (spec.transposed or crop_first(spec)):
         name = padded_input(spec, body, dilated_input(spec, body))
         padding, dilation = ((0, 0),) * spec.rank, (1,) * spec.rank
+    elif _aborts(spec, geometry):
+        name, dilation = dilated_input(spec, body), (1,) * spec.rank
     source, added = _with_all(spec.input_layout, "NC")
     body.add(f"x = jnp.asarray({name}{added}, jnp.{spec.dtype})")
     kernel_layout = _kernel(spec, body)
@@ -75,6 +80,12 @@ def default(spec: ConvSpec) -> Script:
 
 def _body(spec: ConvSpec) -> Body:
     return Body(_IMPORTS, [_X64] if spec.dtype == "float64" else [])
+
+
+def _aborts(spec: ConvSpec, geometry: Correlation) -> bool:
+    axes = list(zip(spec.input_size, spec.kernel_size, *geometry[:2], geometry.input_dilation, strict=True))
+    alike = any(r == k > 1 and s == 1 and pair == (0, 0) for _, k, s, pair, r in axes)
+    return alike and any(k > n for n, k, *_ in axes)
 
 
 def _with_all(layout: str, needed: str) -> tuple[str, str]:

@@ -25,11 +25,7 @@ def write(spec: ConvSpec) -> Script:
     order, kernel_order = f"N{spec.axes}C", f"{spec.axes}{'OI' if spec.transposed else 'IO'}"
     depthwise = not spec.transposed and spec.rank == 2 and ("M" in spec.kernel_layout or spec.groups == spec.in_channels > 1)
     depthwise = depthwise and len(set(spec.stride)) == 1 and (max(spec.stride) == 1 or max(spec.dilation) == 1)
-    name = dilated_input(spec, body)
-    if spec.transposed:
-        padding = ""
-    else:
-        name, padding = _padding(spec, body, name)
+    name, padding = ("input", "") if spec.transposed else _padding(spec, body, dilated_input(spec, body))
     body.add(f"x = tf.cast({arranged(name, spec.input_layout, order)}, tf.{spec.dtype})")
     if padding == "pad":
         padding = _tf_pad(spec, body, spec.pad_mode)
