@@ -1,0 +1,82 @@
+"""Every example's run.sh is run, and its README shows what it prints; CONVDIFF_REFRESH=1 (make golden) rewrites those blocks.
+
+What differs between machines is not compared: times, versions, errors within rounding, who agrees with whom to the bit.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/run.sh"))
+BLOCK = re.compile(r"```text\n(.*?)```", re.DOTALL)
+REFRESH = bool(os.environ.get("CONVDIFF_REFRESH"))
+
+
+def printed(folder: Path) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "run.sh"], cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path, "COLUMNS": "80"}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def comparable(text: str) -> list[str]:
+    lines = []
+    for line in text.splitlines():
+        if line.startswith("the same bit for bit"):
+            continue
+        line = re.sub(r"reference [\d.]+ m?s", "", line)
+        agrees = re.match(r"(\S+) .*[✓≈] (identical|rounding)", line)
+        line = f"{agrees[1]} agrees" if agrees else re.sub(r"\d+\.\d\S*", "#", line)
+        lines.append(" ".join(line.split()))
+    return [line for line in lines if line and "exit code" not in line and line != "see convdiff explain CODE"]
+
+
+def shown(readme: Path, text: str) -> str:
+    """The block of `readme`, brought up to date first where that was asked for."""
+    whole = readme.read_text()
+    if REFRESH and text:
+        whole = BLOCK.sub(lambda _: f"```text\n{text.rstrip()}\n```", whole, count=1)
+        readme.write_text(whole)
+    block = BLOCK.search(whole)
+    assert block, f"{readme} has no ```text block"
+    return block[1]
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_prints_what_its_readme_shows(folder: Path) -> None:
+    text = printed(folder)
+    assert comparable(shown(folder / "README.md", text)) == comparable(text)
+
+
+def test_the_readme_shows_the_second_example() -> None:
+    second = next(folder for folder in EXAMPLES if folder.name == "2-numpy-convolve")
+    assert comparable(shown(ROOT / "README.md", shown(second / "README.md", ""))) == comparable(shown(second / "README.md", ""))
+
+
+FOUND = {
+    "1-overlapping-windows": ["position by position 1 2 2 1 times"],
+    "2-numpy-convolve": ["the kernel was flipped along W"],
+    "3-torch-groups": ["2 groups where 1 was asked", "or everything was multiplied by 0.5", "the kernel's values are all equal"],
+    "4-theano-flip": ["the kernel was flipped along H and W", "obtained -0.04749081, expected -0.09766821"],
+    "5-jax-transposed": ["the kernel, WOI, was read as WIO", "channels were reversed"],
+}
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=lambda path: path.name)
+def test_the_readme_tells_the_answer(folder: Path) -> None:
+    text = " ".join(shown(folder / "README.md", "").split())
+    for words in FOUND[folder.name]:
+        assert words in text
+
+
+def test_there_are_five() -> None:
+    assert [folder.name for folder in EXAMPLES] == list(FOUND)
