@@ -52,6 +52,11 @@ class Rounding:
         """What underflow alone may cost an element, in its own unit."""
         return self.terms * TINY[self.dtype] * (self.reach if self.dtype != "float16" else 1.0) + TINY.get(self.stored, 0.0)
 
+    def allowed(self, reference: Array, scale: Array) -> Array:
+        """What each element may be off by in all, in its own unit."""
+        largest = self.bound * self.unit * scale.astype(np.float64) + self.floor + self.extra
+        return largest + half_ulp(reference, self.stored) if width(self.stored) < width(self.dtype) else largest
+
     def excess(self, obtained: Array, reference: Array, scale: Array) -> Array:
         """Units of u S that each element is off by, beyond what storing and underflow explain; NaN never.
 

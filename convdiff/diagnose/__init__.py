@@ -16,7 +16,7 @@ from convdiff.diagnose.catalogue import sentence
 from convdiff.diagnose.customs import notes
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.proof import prove
-from convdiff.diagnose.reduced import Making, best_making, makings
+from convdiff.diagnose.reduced import Making, best_making, looks, operand_makings
 from convdiff.diagnose.search import Search
 from convdiff.spec import ConvSpec
 
@@ -47,28 +47,18 @@ class Explanation:
 def explain(problem: Problem) -> Explanation | None:
     """The simplest proven explanation of an output that differs, or None.
 
-    Makings are tried in turn: first the plain one, then reduced precision.
+    Makings (precisions) are tried in turn: those that the look of the values speaks for, the plain one, then operands rounded.
+    An accumulator's rounding is too wide a bound to tell faults under.
     """
-    plain = Making(problem.rounding)
-    found = _explain(problem, plain, MOST_EDITS)
-    if found is not None:
-        return found
-    for making in makings(problem):
-        found = _explain(making.problem(problem), making, 2)
-        if found is not None:
-            return found
-    return None
-
-
-def _explain(problem: Problem, making: Making, most: int) -> Explanation | None:
-    search = Search(problem)
-    for level in range(1, most + 1):
-        proven: list[tuple[float, tuple[Edit, ...]]] = []
-        proven += _proven(problem, search.level(level))
-        if proven:
-            proven.sort(key=lambda pair: pair[0])
-            lists = [edits + making.edits for _, edits in proven]
-            return Explanation(tuple(lists[: MOST_RIVALS + 1]), making)
+    seen = [making for making in looks(problem) if making.edits[0]["where"] != "accumulator"]
+    plan = [(making, 2) for making in seen] + [(Making(problem.rounding), MOST_EDITS)]
+    plan += [(making, 2) for making in operand_makings(problem)]
+    searches = [(making, most, Search(making.problem(problem))) for making, most in plan]
+    for level in range(1, MOST_EDITS + 1):
+        for making, most, search in searches:
+            proven = sorted(_proven(search.problem, search.level(level)), key=lambda pair: pair[0]) if level <= most else []
+            if proven:
+                return Explanation(tuple(edits + making.edits for _, edits in proven[: MOST_RIVALS + 1]), making)
     return None
 
 

@@ -42,26 +42,13 @@ def prove(problem: Problem, candidate: Candidate) -> Proof:
         predicted = predicted + form.bias_factor * problem.channel_bias.reshape(shape)
         scale = scale + abs(form.bias_factor) * np.abs(problem.channel_bias).reshape(shape)
     edits = candidate.edits
-    if form.values == "offset":
-        if obtained.size - obtained.shape[1] < LEAST_HELD_BACK or obtained.size == obtained.shape[1]:
-            return Proof(False, edits, np.inf)
-        offset = _offset(obtained, predicted, scale)
-        predicted = predicted + offset.reshape(shape)
-        scale = scale + np.abs(offset).reshape(shape)
-        edits = _filled(edits, "bias-added", {"values": offset.tolist()})
-    elif form.values == "factor":
-        if obtained.size - 1 < LEAST_HELD_BACK:
-            return Proof(False, edits, np.inf)
-        factor = _factor(obtained, predicted, rounding)
-        if factor == 0 or not np.isfinite(factor):
-            return Proof(False, edits, np.inf)
-        predicted, scale = predicted * factor, scale * abs(factor)
-        edits = _filled(edits, "scaled", {"factor": factor})
-    elif form.values in FITS:
+    if form.values in ("offset", "factor"):
+        return _fitted(candidate, obtained, predicted, scale, rounding)
+    if form.values in FITS:
         edit = FITS[form.values].fit(rounding, obtained, Truth(predicted, scale))
         filled = candidate.edits if edit is None else _filled(edits, edit["code"], edit)
         return Proof(edit is not None, filled, 0.0 if edit is not None else np.inf)
-    elif form.values in ACTIVATIONS:
+    if form.values in ACTIVATIONS:
         predicted = ACTIVATIONS[form.values](predicted)
         rounding = replace(rounding, extra=rounding.extra + 8 * rounding.unit)
     units = float(rounding.excess(obtained, predicted, scale).max(initial=0.0))
@@ -75,19 +62,45 @@ def _run(candidate: Candidate, absolute: bool) -> Array:
     )
 
 
-def _offset(obtained: Array, predicted: Array, scale: Array) -> Array:
-    """One constant per channel: the mean over a third of its elements, each as heavy as it is precise; the others test it."""
+def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Array, rounding: Rounding) -> Proof:
+    """A constant per channel, or one factor, that brings every element within its bound: does it exist?
+
+    Every element confines it to an interval; it exists where all of them meet.
+    """
+    failed = Proof(False, candidate.edits, np.inf)
+    if obtained.size - (obtained.shape[1] if candidate.output.values == "offset" else 1) < LEAST_HELD_BACK:
+        return failed
+    got = obtained.astype(np.float64)
+    if candidate.output.values == "factor":
+        norm = float(np.vdot(predicted, predicted))
+        rough = float(np.vdot(got, predicted)) / norm if norm else 0.0
+        if rough == 0 or not np.isfinite(rough):
+            return failed
+        slack = rounding.allowed(got, scale * abs(rough)) + rounding.unit * np.abs(got)
+        used = predicted != 0
+        ends = np.stack([(got - slack)[used], (got + slack)[used]]) / predicted[used]
+        low, high = float(ends.min(axis=0).max()), float(ends.max(axis=0).min())
+        holds = low <= high and bool((np.abs(got[~used]) <= slack[~used]).all())
+        edits = _filled(candidate.edits, "scaled", {"factor": _plain(low, high)})
+        return Proof(holds, edits, 0.0) if holds else failed
     channels = obtained.shape[1]
-    got, expected, size = (np.moveaxis(a, 1, 0).reshape(channels, -1)[:, ::3].astype(np.float64) for a in (obtained, predicted, scale))
-    weight = 1 / np.square(size + np.abs(got) + 1e-300)
-    return np.asarray(((got - expected) * weight).sum(axis=1) / weight.sum(axis=1))
+    difference, size, exact = (np.moveaxis(a, 1, 0).reshape(channels, -1) for a in (got - predicted, scale, got))
+    slack = rounding.allowed(exact, size) + 2 * rounding.unit * (np.abs(exact) + np.abs(difference))
+    lows, highs = (difference - slack).max(axis=1), (difference + slack).min(axis=1)
+    if difference.shape[1] < 2 or not (lows <= highs).all():
+        return failed
+    values = [_plain(low, high) for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
+    return Proof(True, _filled(candidate.edits, "bias-added", {"values": values}), 0.0)
 
 
-def _factor(obtained: Array, predicted: Array, rounding: Rounding) -> float:
-    """One factor: least squares over a third of the elements; the others test it."""
-    got, expected = obtained.reshape(-1)[::3].astype(np.float64), predicted.reshape(-1)[::3]
-    norm = float(expected @ expected)
-    return float(got @ expected) / norm if norm else 0.0
+def _plain(low: float, high: float) -> float:
+    """The number in an interval that takes the fewest digits to write."""
+    middle = (low + high) / 2
+    for digits in range(1, 17):
+        number = float(f"{middle:.{digits}g}")
+        if low <= number <= high:
+            return number
+    return middle
 
 
 def _filled(edits: tuple[Edit, ...], code: str, fields: dict[str, object]) -> tuple[Edit, ...]:

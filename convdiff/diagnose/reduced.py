@@ -65,8 +65,11 @@ class Making:
         if self.operands is None:
             return replace(problem, rounding=self.rounding)
         rounded = ROUNDINGS[self.operands]
+        # A tensor core multiplies in TF32 and adds the bias in float32; 16-bit layers have a 16-bit bias.
+        bias = problem.bias if problem.bias is None or "tf32" in self.operands else rounded(np.asarray(problem.bias))
         return replace(
-            problem, input=rounded(np.asarray(problem.input)), kernel=rounded(np.asarray(problem.kernel)), rounding=self.rounding
+            problem, input=rounded(np.asarray(problem.input)), kernel=rounded(np.asarray(problem.kernel)), bias=bias,
+            rounding=self.rounding,
         )
 
 
@@ -75,20 +78,27 @@ def edit(obtained: str, where: str) -> Edit:
     return {"code": ReducedPrecision.code, "obtained": obtained, "where": where}
 
 
-def makings(problem: Problem) -> Iterator[Making]:
-    """Reduced makings that the look of the obtained values permits, likeliest first."""
+def looks(problem: Problem) -> Iterator[Making]:
+    """Reduced makings that the look of the obtained values speaks for, likeliest first."""
     base = problem.rounding
     values = problem.obtained
     if values.dtype.kind == "f":
-        for stored, rounds in (("float16", to_float16), ("bfloat16", to_bfloat16)):
+        # The narrower first: what bfloat16 holds, float16 often holds too.
+        for stored, rounds in (("bfloat16", to_bfloat16), ("float16", to_float16)):
             if width(stored) < width(base.stored) and _fixed_by(values, rounds):
                 name = _SHORT[stored]
                 narrow = replace(base, stored=stored)
                 yield Making(narrow, None, (edit(name, "output"),))
                 yield Making(narrow, name, (edit(name, "inputs"),))
                 yield Making(replace(narrow, dtype=stored), name, (edit(name, "accumulator"),))
+                break
         for what, extra in _printed(values):
             yield Making(replace(base, extra=extra), None, (edit(what, "output"),))
+
+
+def operand_makings(problem: Problem) -> Iterator[Making]:
+    """Operands rounded to each narrower type that hardware multiplies in."""
+    base = problem.rounding
     if base.dtype == "float32":
         yield Making(base, "tf32", (edit("tf32", "inputs"),), ((edit("fp16", "inputs"),),))
         yield Making(base, "tf32 (cut off)", (edit("tf32", "inputs"),))
@@ -131,7 +141,7 @@ def _printed(values: Array) -> Iterator[tuple[str, float]]:
 def best_making(problem: Problem, truth_as_asked: Truth, mean_square: float) -> Making | None:
     """The making that explains every element with far smaller errors than rounding in the asked type, if one does."""
     obtained = normal_output(problem.spec, problem.obtained)
-    for making in makings(problem):
+    for making in (*looks(problem), *operand_makings(problem)):
         made = making.problem(problem)
         if making.operands is not None:
             sampled = _sampled_units(made, obtained)

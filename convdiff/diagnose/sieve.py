@@ -106,22 +106,16 @@ class Sieve:
         values = [value + bias for value, bias in zip(values, added, strict=True)]
         rounding = self.problem.rounding
         slacks = [slack + rounding.unit * rounding.bound * abs(bias) for slack, bias in zip(slacks, added, strict=True)]
-        if width(rounding.stored) < width(rounding.dtype):
-            slacks = [slack + float(half_ulp(np.array(target), rounding.stored)) * 1.01 for slack, target in zip(slacks, got, strict=True)]
+        # What writing the obtained value down may have cost.
+        written = [self._written(target) for target in got]
         with np.errstate(invalid="ignore", over="ignore"):
+            if output.values == "factor":
+                return self._proportional(output, values, slacks, got, written, base)
+            slacks = [slack + step for slack, step in zip(slacks, written, strict=True)]
             if output.values == "offset":
                 # The constant itself was rounded into both.
                 rounded = 2 * rounding.unit * (abs(got[0]) + abs(got[1]))
                 return np.asarray(np.abs((values[0] - values[1]) - (got[0] - got[1])) <= slacks[0] + slacks[1] + rounded)
-            if output.values == "factor":
-                reference, bias = self._obtained(output, 0)
-                if reference == 0:
-                    return np.zeros(values[0].shape, bool)
-                good = np.ones(values[0].shape, bool)
-                for value, slack, target in zip(values, slacks, got, strict=True):
-                    error = np.abs(reference * value - target * (base[0] + bias))
-                    good &= error <= abs(reference) * slack + abs(target) * base[1]
-                return good
             if output.values == "counts":
                 return self._counted(values, slacks, got)
             if output.values == "permuted":
@@ -130,6 +124,28 @@ class Sieve:
                 values = [ACTIVATIONS[output.values](value) for value in values]
                 slacks = [slack + 8 * rounding.unit for slack in slacks]
             return np.asarray((np.abs(values[0] - got[0]) <= slacks[0]) & (np.abs(values[1] - got[1]) <= slacks[1]))
+
+    def _written(self, target: float) -> float:
+        rounding = self.problem.rounding
+        if width(rounding.stored) >= width(rounding.dtype):
+            return 0.0
+        return float(half_ulp(np.array(target), rounding.stored)) * 1.01
+
+    def _proportional(
+        self, output: OutputForm, values: list[Array], slacks: list[Array], got: tuple[float, ...], written: list[float],
+        base: tuple[Array, Array],
+    ) -> Array:
+        """Which values are in the proportion to the first point's in which the obtained ones are."""
+        reference, bias = self._obtained(output, 0)
+        first = base[0] + bias
+        good = np.full(values[0].shape, reference != 0)
+        unit = self.problem.rounding.unit
+        step = self._written(reference) + unit * abs(reference)
+        for value, slack, target, own in zip(values, slacks, got, written, strict=True):
+            error = np.abs(reference * value - target * first)
+            allowed = abs(reference) * slack + abs(target) * base[1] + (own + unit * abs(target)) * np.abs(first) + step * np.abs(value)
+            good &= error <= allowed
+        return good
 
     def _counted(self, values: list[Array], slacks: list[Array], got: tuple[float, ...]) -> Array:
         """Which values are the obtained ones up to a whole number of at least 1, and not too large to mean anything."""
