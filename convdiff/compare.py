@@ -15,7 +15,7 @@ import numpy as np
 
 from convdiff.case import ErrorStats
 from convdiff.layout import Array
-from convdiff.precision import LARGEST, TINY, UNIT, half_ulp, width
+from convdiff.precision import LARGEST, NORMAL, SUBNORMAL, UNIT, cast, half_ulp, width
 from convdiff.reference import Truth
 
 # Elements compared at once: temporaries stay small beside any array worth the name.
@@ -49,8 +49,13 @@ class Rounding:
 
     @property
     def floor(self) -> float:
-        """What underflow alone may cost an element, in its own unit."""
-        return self.terms * TINY[self.dtype] * (self.reach if self.dtype != "float16" else 1.0) + TINY.get(self.stored, 0.0)
+        """What rounding among subnormal numbers may cost an element, in its own unit."""
+        return self.terms * SUBNORMAL[self.dtype] * self.reach + SUBNORMAL.get(self.stored, 0.0)
+
+    @property
+    def flushed(self) -> float:
+        """What an element may lose where subnormal operands and results are taken for zero."""
+        return self.terms * NORMAL[self.dtype] * self.reach if self.dtype != "float16" else self.floor
 
     def allowed(self, reference: Array, scale: Array) -> Array:
         """What each element may be off by in all, in its own unit."""
@@ -67,7 +72,9 @@ class Rounding:
             if width(self.stored) < width(self.dtype):
                 error = error - half_ulp(reference, self.stored)
             error = error - self.extra
-            units = np.where(error <= self.floor, 0.0, error / (self.unit * scale.astype(np.float64)))
+            # Who flushes gives no subnormal results: those are held to the finer floor.
+            kept = (np.abs(obtained) < NORMAL[self.dtype]) & (obtained != 0)
+            units = np.where(error <= np.where(kept, self.floor, self.flushed), 0.0, error / (self.unit * scale.astype(np.float64)))
         strange = ~np.isfinite(units)
         if strange.any():
             units[strange] = self._strange(obtained[strange], reference[strange], scale[strange], units[strange])
@@ -77,7 +84,10 @@ class Rounding:
         largest = min(LARGEST[self.dtype], LARGEST.get(self.stored, np.inf))
         with np.errstate(invalid="ignore"):
             same = (np.isnan(obtained) & np.isnan(reference)) | (obtained == reference)
-            overflow = ~np.isfinite(obtained) & np.isfinite(scale) & (scale >= largest * 0.999)
+            # Sums that overflow on the way may end anywhere not finite; a result that overflows has its sign, unless lost on the way.
+            partial = ~np.isfinite(obtained) & np.isfinite(scale) & (scale >= largest * 0.999) & (np.abs(reference) <= largest)
+            whole = np.isfinite(reference) & (np.abs(reference) >= largest * 0.999)
+            overflow = partial | (whole & (np.isnan(obtained) | (obtained == np.copysign(np.inf, reference))))
         left: Array = np.where(same | overflow, 0.0, np.where(np.isnan(units), np.inf, units))
         return left
 
@@ -102,17 +112,16 @@ def compare(obtained: Array, truth: Truth, rounding: Rounding) -> Comparison:
     for first, got, expected, scale in _chunks(obtained, truth):
         units = rounding.excess(got, expected, scale)
         with np.errstate(invalid="ignore", over="ignore"):
-            error = np.abs(got.astype(np.float64) - expected)
-            rounded = expected.astype(got.dtype) if got.dtype.kind == "f" else expected
-            equal = (got == rounded) | (np.isnan(got) & np.isnan(rounded)) if got.dtype.kind == "f" else got == rounded
-        finite = error[np.isfinite(error)]
-        largest = max(largest, float(finite.max(initial=0.0)))
+            rounded = cast(expected, rounding.stored) if rounding.stored == "bfloat16" else expected.astype(got.dtype)
+            equal = (got == rounded) | (np.isnan(got) & np.isnan(rounded))
+            error = np.where(equal, 0.0, np.abs(got.astype(np.float64) - rounded))
+        largest = max(largest, float(np.nan_to_num(error, nan=np.inf).max(initial=0.0)))
         identical = identical and bool(equal.all())
         beyond = units > rounding.bound
         outside += int(beyond.sum())
         squares += float(np.square(np.minimum(units, 1e150)).sum())
         at = int(units.argmax())
-        key = (float(units[at]), float(error[at]) if np.isfinite(error[at]) else np.inf, first + at)
+        key = (float(units[at]), float(np.nan_to_num(error[at], nan=np.inf)), first + at)
         if key[:2] > worst[:2]:
             worst = key
     place = tuple(int(i) for i in np.unravel_index(worst[2], obtained.shape))

@@ -128,10 +128,10 @@ class Judge:
             making = best_making(self._problem(output, operands, rounding), self.truth(operands.dtype), comparison.mean_square)
             if making is not None:
                 return Row(answer, "reduced-precision", comparison.stats, (_precision_finding(making),))
-        if rounding.dtype == operands.dtype == "bfloat16" or (rounding.dtype == operands.dtype == "float16"):
+        if width(rounding.dtype) < 24 and not _plainly_rounding(comparison, rounding):
             # Within the bound of sums kept in 16 bits, which is wide: see whether a fault explains it tightly.
             tight = replace(rounding, dtype="float32")
-            found = explain(self._problem(output, operands, tight))
+            found = explain(self._problem(output, operands, tight), most=2)
             if found is not None:
                 return Row(answer, "different", comparison.stats, (found.finding(self.case.spec),))
         return Row(answer, "rounding", comparison.stats)
@@ -181,6 +181,13 @@ def with_axes(output: Array, spec: ConvSpec) -> Array:
 
 def _dims(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
+
+
+def _plainly_rounding(comparison: Comparison, rounding: Rounding) -> bool:
+    """Whether errors in a 16-bit type are as small as such sums have them, where a fault's would be far larger."""
+    usual = 4 * np.sqrt(rounding.terms) + 4
+    fault = 1 / (rounding.unit * np.sqrt(rounding.terms))
+    return bool(comparison.stats.units <= usual < fault / 2)
 
 
 def _precision_finding(making: Making) -> Finding:

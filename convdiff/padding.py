@@ -25,6 +25,8 @@ def parse_padding(value: object, rank: int) -> str | tuple[Pair, ...]:
     Accepts a word; `1`; `"1,2"` or `[1, 2]` (both sides alike, per axis); `"0:1,0:1"` or `[[0, 1], [0, 1]]`.  One
     value stands for every axis.  Negative numbers crop.  Raises ConvdiffError for anything else.
     """
+    if hasattr(value, "tolist"):
+        value = value.tolist()
     if isinstance(value, str):
         text = value.strip().lower()
         if text in WORDS:

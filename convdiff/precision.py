@@ -13,8 +13,10 @@ import numpy as np
 from convdiff.layout import Array
 
 UNIT = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-24, "float64": 2.0**-53}
-# What flushing denormals to zero, or rounding among them, may cost in one operation.
-TINY = {"float16": 2.0**-24, "bfloat16": 2.0**-126, "float32": 2.0**-126, "float64": 2.0**-1022}
+# The smallest normal numbers: some hardware takes anything smaller for zero, in operands and results.
+NORMAL = {"float16": 2.0**-14, "bfloat16": 2.0**-126, "float32": 2.0**-126, "float64": 2.0**-1022}
+# The spacing of the numbers below that: what rounding among them may cost in one operation.
+SUBNORMAL = {"float16": 2.0**-24, "bfloat16": 2.0**-133, "float32": 2.0**-149, "float64": 2.0**-1074}
 LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": float(np.finfo(np.float32).max),
            "float64": float(np.finfo(np.float64).max)}
 

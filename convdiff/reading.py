@@ -157,7 +157,7 @@ def _no_reading(input_shape: Shape, kernel_shape: Shape, settings: Settings, tri
             "expected as NCHW with OIHW (2-D), NCW with OIW (1-D), NCDHW with OIDHW (3-D), or plain W with W; "
             "name them with --input-layout and --kernel-layout"
         )
-    reasons = "; ".join(f"{r.input} with {r.kernel}: {r.problem}" for r in tried[:3])
+    reasons = "; ".join(list(dict.fromkeys(f"{r.input} with {r.kernel}: {r.problem}" for r in tried))[:3])
     return f"{both}: no layout fits: {reasons}; name the axes with --input-layout and --kernel-layout, or give --groups"
 
 

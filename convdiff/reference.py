@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from convdiff.layout import Array
+from convdiff.errors import ConvdiffError
+from convdiff.layout import Array, total
 from convdiff.normal import normal_input, normal_kernel
 from convdiff.spec import ConvSpec, Correlation
 
@@ -52,6 +54,7 @@ def truth(spec: ConvSpec, input: Array, kernel: Array, bias: Array | None = None
 
     Where the values reach out of float32's safe range the scale is computed in float64, else in float32.
     """
+    _check_memory(spec)
     x, w = normal_input(spec, input), normal_kernel(spec, kernel)
     geometry = spec.correlation()
     output = correlate(x, w, geometry, spec.groups, spec.output_size)
@@ -61,6 +64,17 @@ def truth(spec: ConvSpec, input: Array, kernel: Array, bias: Array | None = None
         output += column
         scale += np.abs(column).astype(scale.dtype)
     return Truth(output, scale)
+
+
+def _check_memory(spec: ConvSpec) -> None:
+    """ConvdiffError where the reference and its scale cannot fit the machine."""
+    needed = 12 * total(spec.shape("output"))
+    here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > here:
+        raise ConvdiffError(
+            f"the output of {'x'.join(map(str, spec.shape('output')))} needs {needed / 2**30:.0f} GiB, "
+            f"this machine has {here / 2**30:.0f}; is --padding or --stride what you mean?"
+        )
 
 
 def _scale_type(x: Array, w: Array) -> type[np.floating[Any]]:

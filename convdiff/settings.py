@@ -38,7 +38,7 @@ class Settings:
     def __post_init__(self) -> None:
         if self.as_ is not None and self.as_ not in FRAMEWORKS:
             raise one_of("--as", self.as_, FRAMEWORKS)
-        if self.groups is not None and (not isinstance(self.groups, int) or isinstance(self.groups, bool) or self.groups < 1):
+        if self.groups is not None and (not hasattr(self.groups, "__index__") or isinstance(self.groups, bool) or self.groups < 1):
             raise ConvdiffError(f"--groups: found {self.groups!r}, expected a whole number of at least 1")
 
     @staticmethod
@@ -61,6 +61,8 @@ def numbers(option: str, value: object, rank: int, default: int) -> tuple[int, .
     if value is None:
         return (default,) * rank
     parts: list[Any]
+    if hasattr(value, "tolist"):
+        value = value.tolist()
     if isinstance(value, str):
         parts = value.split(",")
     elif isinstance(value, list | tuple):

@@ -19,7 +19,7 @@ def where(spec: ConvSpec, obtained: Array, truth: Truth, rounding: Rounding) -> 
     share = float(bad.mean())
     if not share:
         return "nowhere beyond rounding"
-    if int(bad.sum()) == 1:
+    if int(bad.sum()) == 1 and bad.size > 1:
         return f"in one element, {_place(spec, tuple(int(i) for i in np.argwhere(bad)[0]))}"
     for axis, name in ((0, "batch item"), (1, "output channel")):
         lines = np.asarray(bad.any(axis=tuple(a for a in range(bad.ndim) if a != axis)))

@@ -44,8 +44,8 @@ class Explanation:
         return Finding(first, summary + named, rivals=tuple(rivals))
 
 
-def explain(problem: Problem) -> Explanation | None:
-    """The simplest proven explanation of an output that differs, or None.
+def explain(problem: Problem, most: int = MOST_EDITS) -> Explanation | None:
+    """The simplest proven explanation of an output that differs, of at most `most` edits, or None.
 
     Makings (precisions) are tried in turn: those that the look of the values speaks for, the plain one, then operands rounded.
     An accumulator's rounding is too wide a bound to tell faults under.
@@ -53,10 +53,10 @@ def explain(problem: Problem) -> Explanation | None:
     seen = [making for making in looks(problem) if making.edits[0]["where"] != "accumulator"]
     plan = [(making, 2) for making in seen] + [(Making(problem.rounding), MOST_EDITS)]
     plan += [(making, 2) for making in operand_makings(problem)]
-    searches = [(making, most, Search(making.problem(problem))) for making, most in plan]
-    for level in range(1, MOST_EDITS + 1):
-        for making, most, search in searches:
-            proven = sorted(_proven(search.problem, search.level(level)), key=lambda pair: pair[0]) if level <= most else []
+    searches = [(making, deepest, Search(making.problem(problem))) for making, deepest in plan]
+    for level in range(1, most + 1):
+        for making, deepest, search in searches:
+            proven = sorted(_proven(search.problem, search.level(level)), key=lambda pair: pair[0]) if level <= deepest else []
             if proven:
                 return Explanation(tuple(edits + making.edits for _, edits in proven[: MOST_RIVALS + 1]), making)
     return None

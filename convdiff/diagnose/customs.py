@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from convdiff.case import Edit
 from convdiff.padding import Pair, reach, same_total, split
-from convdiff.spec import ConvSpec, pairs_text
+from convdiff.spec import ConvSpec
 
 
 def notes(edits: tuple[Edit, ...], spec: ConvSpec) -> tuple[str, ...]:
@@ -28,8 +28,8 @@ def _padding_note(edit: Edit, spec: ConvSpec) -> str | None:
 
 
 def _short(pairs: tuple[Pair, ...]) -> str:
-    """(0,1) where every axis has it, else the option's form."""
-    return f"({pairs[0][0]},{pairs[0][1]})" if len(set(pairs)) == 1 else pairs_text(pairs)
+    """(0,1) where every axis has it, else (0,1),(1,1)."""
+    return ",".join(f"({lo},{hi})" for lo, hi in (pairs[:1] if len(set(pairs)) == 1 else pairs))
 
 
 def padding_name(spec: ConvSpec, pairs: tuple[Pair, ...]) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -49,8 +50,7 @@ def prove(problem: Problem, candidate: Candidate) -> Proof:
         filled = candidate.edits if edit is None else _filled(edits, edit["code"], edit)
         return Proof(edit is not None, filled, 0.0 if edit is not None else np.inf)
     if form.values in ACTIVATIONS:
-        predicted = ACTIVATIONS[form.values](predicted)
-        rounding = replace(rounding, extra=rounding.extra + 8 * rounding.unit)
+        return Proof(_activated(ACTIVATIONS[form.values], obtained, predicted, scale, rounding), edits, 0.0)
     units = float(rounding.excess(obtained, predicted, scale).max(initial=0.0))
     return Proof(units <= rounding.bound, edits, units)
 
@@ -91,6 +91,19 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
         return failed
     values = [_plain(low, high) for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
     return Proof(True, _filled(candidate.edits, "bias-added", {"values": values}), 0.0)
+
+
+def _activated(activation: Callable[[Array], Array], obtained: Array, predicted: Array, scale: Array, rounding: Rounding) -> bool:
+    """Whether the activation of every predicted value, give or take its rounding, is the obtained one.
+
+    Where rounding could move a value across most of the range, or all values are alike, agreement says nothing.
+    """
+    made = activation(predicted)
+    slack = rounding.allowed(predicted, scale)
+    moved = np.maximum(np.abs(activation(predicted + slack) - made), np.abs(activation(predicted - slack) - made))
+    own = 8 * rounding.unit * (1 + np.abs(predicted)) * np.abs(made) + rounding.allowed(made, np.zeros_like(made))
+    agrees = np.abs(obtained - made) <= moved + own
+    return bool(agrees.all()) and float(np.median(moved + own)) < 0.01 * float(np.std(obtained.astype(np.float64)))
 
 
 def _plain(low: float, high: float) -> float:

@@ -7,7 +7,7 @@ inside float16's range: rivals.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -85,7 +85,7 @@ def looks(problem: Problem) -> Iterator[Making]:
     if values.dtype.kind == "f":
         # The narrower first: what bfloat16 holds, float16 often holds too.
         for stored, rounds in (("bfloat16", to_bfloat16), ("float16", to_float16)):
-            if width(stored) < width(base.stored) and _fixed_by(values, rounds):
+            if width(stored) < width(base.stored) and _fixed_by(values, rounds, width(stored)):
                 name = _SHORT[stored]
                 narrow = replace(base, stored=stored)
                 yield Making(narrow, None, (edit(name, "output"),))
@@ -106,35 +106,47 @@ def operand_makings(problem: Problem) -> Iterator[Making]:
         yield Making(base, "fp16", (edit("fp16", "inputs"),))
 
 
-def _fixed_by(values: Array, rounds: object) -> bool:
-    """Whether rounding changes none of the values, judged on up to 4096 of them and never on zeros alone."""
+# Chances below this, in powers of ten, are evidence that values lie on a grid on purpose.
+EVIDENCE = -6.0
+
+
+def _fixed_by(values: Array, rounds: Callable[[Array], Array], bits: int) -> bool:
+    """Whether the values are numbers of a type with so many significand bits, and use them.
+
+    Judged on up to 4096 of them.  Small whole numbers and constants are numbers of every type: values must need the type's
+    last two bits about as often as chance would have it.
+    """
     sample = values.reshape(-1)[:: max(1, values.size // 4096)]
-    sample = sample[np.isfinite(sample)].astype(np.float32)
-    return bool(sample.any()) and bool(np.array_equal(rounds(sample), sample))  # type: ignore[operator]
+    sample = np.unique(sample[np.isfinite(sample) & (sample != 0)]).astype(np.float32)
+    if not sample.size or not np.array_equal(rounds(sample), sample):
+        return False
+    mantissa, _ = np.frexp(sample.astype(np.float64))
+    coarse = mantissa * 2.0 ** (bits - 2)
+    return bool((coarse != np.rint(coarse)).mean() > 0.4) and sample.size * (24 - bits) * np.log10(2) > -EVIDENCE
 
 
 def _printed(values: Array) -> Iterator[tuple[str, float]]:
-    """The fewest decimals, 1 to 7, at which the values stand still, with half a unit of the last; and significant digits."""
+    """The fewest decimals, up to 7, at which the values stand still, with half a unit of the last; and significant digits.
+
+    A grid counts only where so many values would hardly lie on it by chance.
+    """
     sample = values.reshape(-1)[:: max(1, values.size // 4096)].astype(np.float64)
-    sample = sample[np.isfinite(sample)]
-    top = float(np.abs(sample).max(initial=0.0))
-    if not top or np.array_equal(sample, np.rint(sample)):
+    sample = np.unique(np.abs(sample[np.isfinite(sample) & (sample != 0)]))
+    if not sample.size:
         return
-    slack = np.abs(sample) * (2.0**-23 if values.dtype.itemsize < 8 else 2.0**-51)
-    for decimals in range(1, 8):
+    slack = sample * (2.0**-23 if values.dtype.itemsize < 8 else 2.0**-51)
+    for decimals in range(8):
         step = 10.0**-decimals
-        # A grid as fine as the type itself says nothing.
-        if step < top * 2.0**-18 and values.dtype.itemsize < 8:
-            break
         if (np.abs(sample - np.rint(sample / step) * step) <= slack).all():
-            yield f"{decimals} decimal{'s' if decimals > 1 else ''}", step / 2
+            if np.log10(np.minimum(2 * slack / step, 1)).sum() < EVIDENCE:
+                yield f"{decimals} decimal{'s' if decimals != 1 else ''}", step / 2
             break
-    nonzero = sample[sample != 0]
-    size = np.floor(np.log10(np.abs(nonzero)))
+    size = np.floor(np.log10(sample))
     for digits in range(2, 7):
         step_each = 10.0 ** (size - digits + 1)
-        if (np.abs(nonzero - np.rint(nonzero / step_each) * step_each) <= np.abs(nonzero) * 2.0**-22).all():
-            yield f"{digits} digits", float(10.0 ** (size.max() - digits + 1) / 2)
+        if (np.abs(sample - np.rint(sample / step_each) * step_each) <= 2 * slack).all():
+            if np.log10(np.minimum(4 * slack / step_each, 1)).sum() < EVIDENCE:
+                yield f"{digits} digits", float(10.0 ** (size.max() - digits + 1) / 2)
             break
 
 

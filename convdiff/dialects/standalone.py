@@ -20,6 +20,9 @@ def standalone(
     lines = imports.splitlines()
     if "import numpy as np" not in lines:
         lines.insert(0, "import numpy as np")
+    if "import theano" in lines:
+        # Theano looks for numpy.distutils' BLAS, which today's numpy has not, unless told otherwise.
+        lines = ["import os", "", 'os.environ.setdefault("THEANO_FLAGS", "blas__ldflags=")', *lines]
     end = f"np.save({output!r}, output)" if output is not None else "print(output)"
     return "\n".join([f"# {spec}", *lines, "", *loads, "", rest.rstrip("\n"), end]) + "\n"
 

@@ -119,6 +119,9 @@ def _kernel(spec: ConvSpec, body: Body, order: str) -> None:
     if flipped:
         ending += f".flip({', '.join(map(str, flipped))})"
         body.note("kernel flipped")
+    elif ending and "reshape" not in ending and (spec.groups > 1 or max(spec.dilation) > 1):
+        # oneDNN takes some permuted views of grouped and dilated kernels wrongly.
+        ending += ".contiguous()"
     _tensor(spec, body, "w", "kernel", ending)
 
 

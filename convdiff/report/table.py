@@ -83,8 +83,9 @@ def closing(report: Report, page: Page, exit_line: bool = True) -> list[Text]:
     small = [f"exit code {report.exit_code}: {words.exit_words(report)}"]
     if report.reference_seconds is not None:
         small.append(f"reference {figures.seconds(report.reference_seconds)}")
-    if any(row.findings for row in report.rows):
-        small.append("see convdiff explain CODE")
+    told = [finding.codes[0] for row in report.rows for finding in row.findings if finding.codes]
+    if told:
+        small.append(f"see convdiff explain {told[0]}")
     return lines + page.chunks([page.text(part, "dim") for part in small], Text("  "), page.text(page.glyphs.dot, "dim"))
 
 
@@ -117,9 +118,15 @@ class View:
             self._live.start(refresh=True)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Leave the terminal clean, whatever happened."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Leave the terminal clean, whatever happened; an interrupted run keeps the rows that have come."""
+        drawn = self._live is not None
         self._stop()
+        if drawn and kind is KeyboardInterrupt and self._rows:
+            page = Page(self._console)
+            lines = [*heading(self._case, page), Text(), *table(self._rows, page)]
+            lines += [*details(self._rows, self._case.spec.output_layout, page), Text(), page.text("interrupted", "strong")]
+            self._console.print(page.show(lines), crop=False)
 
     def add(self, row: Row) -> None:
         """A row has come; it takes its place in the final order."""

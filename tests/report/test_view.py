@@ -81,14 +81,16 @@ def test_rows_are_awaited_in_their_places() -> None:
     assert any("no known cause" in line for line in second), "what is known of a row is shown as soon as it has come"
 
 
-def test_an_error_on_the_way_leaves_the_terminal_clean() -> None:
+@pytest.mark.parametrize(("error", "left"), [(ValueError, False), (KeyboardInterrupt, True)])
+def test_the_way_out_leaves_the_terminal_clean_and_an_interrupted_run_its_rows(error: type[BaseException], left: bool) -> None:
     report = REPORTS["flipped"]
     terminal = Terminal()
     console = Console(file=terminal, force_terminal=True, color_system="256", width=80, height=30, _environ={"TERM": "xterm-256color"})
-    with pytest.raises(KeyboardInterrupt), table.open_view(report.case, console, ["numpy"]) as view:
+    with pytest.raises(error), table.open_view(report.case, console, ["numpy"]) as view:
         view.add(report.rows[0])
-        raise KeyboardInterrupt
-    assert "".join(screen(terminal.getvalue(), 30)).strip() == ""
+        raise error
+    shown = "".join(screen(terminal.getvalue(), 30))
+    assert ("interrupted" in shown and report.rows[0].answer.name in shown) if left else shown.strip() == ""
     assert terminal.getvalue().rindex("\x1b[?25h") > terminal.getvalue().rindex("\x1b[?25l"), "the cursor is shown again"
 
 
