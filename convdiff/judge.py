@@ -9,7 +9,7 @@ import numpy as np
 
 from convdiff.case import Answer, Case, ErrorStats, Finding, Row
 from convdiff.compare import Comparison, Rounding, compare
-from convdiff.diagnose import Making, Problem, best_making, explain
+from convdiff.diagnose import Making, Problem, best_making, explain, unexplained
 from convdiff.diagnose.catalogue import sentence
 from convdiff.diagnose.reduced import USUAL
 from convdiff.layout import Array
@@ -146,7 +146,7 @@ class Judge:
         found = explain(problem)
         place = where(self.case.spec, normal_output(self.case.spec, output), expected, rounding)
         if found is None:
-            return Row(answer, "different", comparison.stats, (), _unexplained(place), place)
+            return Row(answer, "different", comparison.stats, (), _unexplained(place, unexplained(problem)), place)
         return Row(answer, "different", comparison.stats, (found.finding(self.case.spec),), None, place)
 
     def _of_another_shape(self, answer: Answer, output: Array) -> Row:
@@ -194,5 +194,5 @@ def _precision_finding(making: Making) -> Finding:
     return Finding(making.edits, "; ".join(sentence(edit) for edit in making.edits), rivals=making.rivals)
 
 
-def _unexplained(place: str) -> str:
-    return f"it differs {place}; no combination of known mistakes gives these numbers"
+def _unexplained(place: str, known: str | None) -> str:
+    return f"it differs {place}; {known or 'no combination of known mistakes gives these numbers'}"

@@ -18,6 +18,7 @@ from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.proof import prove
 from convdiff.diagnose.reduced import Making, best_making, looks, operand_makings
 from convdiff.diagnose.search import Search
+from convdiff.diagnose.solving import other_weights, permuted_input, solved_kernel
 from convdiff.spec import ConvSpec
 
 # The most edits an explanation may have; beyond, a story fits anything.
@@ -55,11 +56,22 @@ def explain(problem: Problem, most: int = MOST_EDITS) -> Explanation | None:
     plan += [(making, 2) for making in operand_makings(problem)]
     searches = [(making, deepest, Search(making.problem(problem))) for making, deepest in plan]
     for level in range(1, most + 1):
+        if level == 2:
+            solved = solved_kernel(problem)
+            candidate = permuted_input(problem, solved) if solved is not None else None
+            for _, edits in _proven(problem, [candidate] if candidate else []):
+                return Explanation((edits,), Making(problem.rounding))
         for making, deepest, search in searches:
             proven = sorted(_proven(search.problem, search.level(level)), key=lambda pair: pair[0]) if level <= deepest else []
             if proven:
                 return Explanation(tuple(edits + making.edits for _, edits in proven[: MOST_RIVALS + 1]), making)
     return None
+
+
+def unexplained(problem: Problem) -> str | None:
+    """What is known of an output that no edit explains: the weights that would."""
+    solved = solved_kernel(problem)
+    return None if solved is None else other_weights(problem, solved)
 
 
 def _proven(problem: Problem, candidates: list[Candidate]) -> Iterator[tuple[float, tuple[Edit, ...]]]:
@@ -69,4 +81,4 @@ def _proven(problem: Problem, candidates: list[Candidate]) -> Iterator[tuple[flo
             yield candidate.cost, proof.edits
 
 
-__all__ = ["Explanation", "Making", "Problem", "best_making", "explain"]
+__all__ = ["Explanation", "Making", "Problem", "best_making", "explain", "unexplained"]

@@ -181,6 +181,27 @@ def interleaved(channels: int, groups: int) -> list[int]:
     return [i for group in range(groups) for i in range(group, channels, groups)]
 
 
+class InputChannelsPermuted:
+    """The input's channels were taken in another order.
+
+    How it shows: everything differs; where all channels are alike, nothing.
+    Typical causes: channels stacked in another order by the loader, features concatenated in another order than the kernel was
+    trained with, a channel shuffle.
+    Fix: bring the input's channels into one order on both sides; the permutation says which channel was read in each one's place.
+    """
+
+    code: ClassVar[str] = "input-channels-permuted"
+
+    def forms(self, problem: Problem, operation: OperationForm, base: InputForm) -> Iterator[InputForm]:
+        """None to enumerate: the order is read off the kernel that explains the output (see `solving.py`)."""
+        return iter(())
+
+    def sentence(self, edit: Edit) -> str:
+        order = edit["permutation"]
+        return f"the input's channels were read in the order {', '.join(map(str, order[:8]))}{', ...' if len(order) > 8 else ''}"
+
+
 INPUT: tuple[InputHypothesis, ...] = (
     InputAxesPermuted(), InputReshaped(), InputChannelsReversed(), GroupsInterleaved(), InputReversed(), InputBatchPermuted(),
+    InputChannelsPermuted(),
 )

@@ -19,8 +19,8 @@ class Point(NamedTuple):
     place: tuple[int, ...]
 
 
-def axis_indices(axis: AxisGeometry, place: int, taps: int, n: int, mode: str) -> Array:
-    """The input index that each tap meets at output position `place`; -1 where it meets a zero."""
+def axis_indices(axis: AxisGeometry, place: int | Array, taps: int, n: int, mode: str) -> Array:
+    """The input index that each tap meets at output position `place` (or positions, (n, 1)); -1 where it meets a zero."""
     dilated = place * axis.stride - axis.lo + np.arange(taps) * axis.dilation
     inside = (dilated >= 0) & (dilated <= (n - 1) * axis.input_dilation)
     if mode == "constant":

@@ -150,6 +150,18 @@ def input_batch_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
     return {"code": "input-batch-permuted"}
 
 
+def input_channels_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
+    channels = work.x.shape[1]
+    order = rng.permutation(channels).tolist()
+    g = work.geometry
+    places = np.prod(convolve(work.x, work.w, g).shape) // (work.w.shape[1 if g.transposed else 0] * (g.groups if g.transposed else 1))
+    # Read off the kernel that explains the output: there must be more places than weights.
+    if channels < 3 or order in (sorted(order), sorted(order)[::-1]) or places < channels * np.prod(work.w.shape[2:]) * 1.5 + 8:
+        return None
+    work.x = work.x[:, order]
+    return {"code": "input-channels-permuted", "permutation": order}
+
+
 def wrong_padding(work: Work, rng: np.random.Generator) -> Edit | None:
     g = work.geometry
     asked = g.padding
@@ -328,6 +340,8 @@ def overlap_accumulated(work: Work, rng: np.random.Generator) -> Edit | None:
 
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "input": (input_axes_permuted, input_reshaped, input_channels_reversed, input_reversed, input_batch_permuted),
+    # Found where it is alone.
+    "input alone": (input_channels_permuted,),
     "kernel": (kernel_flipped, kernel_axes_permuted, kernel_reshaped, kernel_channels_reversed),
     "geometry": (wrong_padding, wrong_pad_mode, wrong_stride, wrong_dilation, wrong_groups, wrong_transposed, wrong_output_padding),
     "output": (output_axes_permuted, output_reshaped, output_channels_reversed, output_channels_permuted, bias_missing, bias_doubled,

@@ -13,7 +13,7 @@ import pytest
 
 import convdiff
 from tests.diagnose.faults import FAULTS, Drawn, Work, draw, plant
-from tests.diagnose.naive import Array
+from tests.diagnose.naive import Array, Geometry, convolve
 
 SINGLES = [fault for family in FAULTS.values() for fault in family]
 
@@ -103,3 +103,20 @@ def test_what_no_edit_explains_gets_no_story(kind: str, seed: int) -> None:
     assert found.row.message
     if kind == "one element":
         assert "one element" in found.row.message
+
+
+def conv(x: Array, w: Array) -> Array:
+    return convolve(x, w, Geometry((1, 1), ((1, 1), (1, 1)), (1, 1))).astype(np.float32)
+
+
+def test_other_weights_are_told() -> None:
+    rng = np.random.default_rng(3)
+    x, w = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 5, 12, 12), (6, 5, 3, 3)))
+    one, channel, all_of_them = w.copy(), w.copy(), rng.standard_normal(w.shape).astype(np.float32)
+    one[3, 2, 1, 0] += 0.5
+    channel[4] *= 0.25
+    told = {f"[3, 2, 1, 0] is {one[3, 2, 1, 0]:.4g}": one, "times 0.25 in output channel 4": channel, "of them differ": all_of_them}
+    for words, other in told.items():
+        found = convdiff.diff(x, w, conv(x, other), padding=1)
+        assert not found.findings
+        assert words in (found.row.message or "")

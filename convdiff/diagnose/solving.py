@@ -1,0 +1,138 @@
+"""The kernel that would explain the output, where there are more equations than unknowns (least squares).
+
+With the asked geometry every output element is one linear equation in the kernel's weights.  If the solution predicts elements
+that were held back, the other side ran this convolution with other weights; if those are the given ones with the input's channels
+in another order, that is the finding; else how they differ is worth telling.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from convdiff.diagnose.candidate import Candidate
+from convdiff.diagnose.forms import AxisGeometry, GeometryForm, InputForm, KernelForm, OperationForm, OutputForm
+from convdiff.diagnose.problem import Problem
+from convdiff.diagnose.windows import axis_indices
+from convdiff.layout import Array
+from convdiff.normal import normal_output
+from convdiff.spec import ConvSpec
+
+# Unknowns for one output channel at most: the cost grows with their third power.
+MOST_UNKNOWNS = 1200
+# Predictions of held back elements within this share of the outputs' spread count as right.
+CLOSE = 1e-3
+
+
+def solved_kernel(problem: Problem) -> Array | None:
+    """(O, C, *space): the weights over all input channels that give the output under the asked geometry.
+
+    None where the output has another shape, too few elements, or is no linear function of the input's windows.
+    """
+    spec = problem.spec
+    if problem.obtained.shape != spec.shape("output") or not np.isfinite(problem.obtained).all():
+        return None
+    unknowns = spec.in_channels * math.prod(spec.kernel_size)
+    places = spec.batch * math.prod(spec.output_size)
+    if unknowns > MOST_UNKNOWNS or places < unknowns + 8:
+        return None
+    generator = np.random.default_rng(11)
+    chosen = generator.permutation(places)[: 2 * unknowns + 64]
+    rows, targets = _equations(problem, chosen)
+    held = max(4, len(chosen) // 8)
+    try:
+        weights = np.linalg.solve(rows[held:].T @ rows[held:], rows[held:].T @ targets[held:])
+    except np.linalg.LinAlgError:
+        return None
+    error = np.abs(rows[:held] @ weights - targets[:held]).max()
+    if not error <= CLOSE * max(float(np.std(targets)), 1e-300):
+        return None
+    return np.ascontiguousarray(weights.T).reshape(spec.out_channels, spec.in_channels, *spec.kernel_size)
+
+
+def _equations(problem: Problem, chosen: Array) -> tuple[Array, Array]:
+    """(places, C * taps) windows and (places, O) outputs without bias, float64."""
+    spec = problem.spec
+    item, *place = np.unravel_index(chosen, (spec.batch, *spec.output_size))
+    g = spec.correlation()
+    index: list[Array] = []
+    inside = np.ones((len(chosen), *spec.kernel_size), bool)
+    for axis in range(spec.rank):
+        numbers = AxisGeometry(g.stride[axis], *g.padding[axis], g.dilation[axis], g.input_dilation[axis], (1, 0, 0, 0))
+        shape = (len(chosen), *(spec.kernel_size[axis] if a == axis else 1 for a in range(spec.rank)))
+        found = axis_indices(numbers, place[axis][:, None], spec.kernel_size[axis], spec.input_size[axis], g.pad_mode).reshape(shape)
+        inside &= found >= 0
+        index.append(np.maximum(found, 0))
+    items = item.reshape(-1, *(1,) * spec.rank)
+    values = np.moveaxis(problem.x, 1, -1)[(items, *index)]
+    rows = np.where(inside[..., None], values, 0).astype(np.float64)
+    rows = np.moveaxis(rows, -1, 1).reshape(len(chosen), -1)
+    targets = np.moveaxis(normal_output(spec, problem.obtained), 1, -1)[(item, *place)].astype(np.float64)
+    return rows, targets - problem.channel_bias
+
+
+def permuted_input(problem: Problem, solved: Array) -> Candidate | None:
+    """The input's channels in another order, if that makes the given kernel of the solved one."""
+    spec, x, w = problem.spec, problem.x, problem.w
+    channels, inner, outer = spec.in_channels, w.shape[1], spec.out_channels // spec.groups
+    if channels < 3:
+        return None
+    order = []
+    for channel in range(channels):
+        group = channel // inner
+        mine = slice(group * outer, (group + 1) * outer)
+        given = w[mine, channel % inner].astype(np.float64)
+        distance = np.abs(solved[mine] - given[:, None]).reshape(outer, channels, -1).max(axis=(0, 2))
+        order.append(int(distance.argmin()))
+    if sorted(order) != list(range(channels)) or order == list(range(channels)):
+        return None
+    g = spec.correlation()
+    said = zip(spec.stride, *zip(*spec.padding, strict=True), spec.output_padding, strict=True)
+    axes = tuple(
+        AxisGeometry(g.stride[i], *g.padding[i], g.dilation[i], g.input_dilation[i], numbers) for i, numbers in enumerate(said)
+    )
+    edit = {"code": "input-channels-permuted", "permutation": order}
+    return Candidate(
+        OperationForm(spec=spec, kernel=w, raw_kernel=problem.kernel), InputForm((edit,), 1.4, x[:, order]), KernelForm(array=w),
+        GeometryForm(axes=axes, mode=g.pad_mode), OutputForm(array=normal_output(spec, problem.obtained)),
+    )
+
+
+def other_weights(problem: Problem, solved: Array) -> str:
+    """How the solved kernel differs from the given one, in one sentence."""
+    spec = problem.spec
+    given = _dense(problem.w.astype(np.float64), spec.groups, spec.in_channels)
+    spread = float(np.std(given)) or 1.0
+    wrong = np.abs(solved - given) > 20 * CLOSE * spread
+    start = "it is a convolution of this geometry, but with other weights"
+    if 1 <= int(wrong.sum()) <= 3:
+        places = [tuple(place) for place in np.argwhere(wrong).tolist()]
+        weights = [f"{_named(place, spec)} is {solved[place]:.4g} for {given[place]:.4g}" for place in places]
+        return f"{start}: yours but for {'; '.join(weights)} (output channel, input channel, {', '.join(spec.axes)})"
+    for axis, name in ((0, "output"), (1, "input")):
+        lines = wrong.any(axis=tuple(a for a in range(wrong.ndim) if a != axis))
+        if lines.sum() == 1 and wrong.shape[axis] > 1:
+            at = int(lines.argmax())
+            one, other = np.take(solved, at, axis), np.take(given, at, axis)
+            factor = float(np.vdot(one, other) / max(np.vdot(other, other), 1e-300))
+            scaled = np.abs(one - factor * other).max() <= 20 * CLOSE * spread
+            return f"{start}: yours {f'times {factor:.4g} ' if scaled else 'but '}in {name} channel {at}{'' if scaled else ' alone'}"
+    return f"{start} than yours ({wrong.mean():.0%} of them differ)"
+
+
+def _named(place: tuple[int, ...], spec: ConvSpec) -> str:
+    """A weight's place as the user's kernel has it: space reversed back where the normal form reverses it."""
+    back = spec.flip != spec.transposed
+    space = [k - 1 - i if back else i for i, k in zip(place[2:], spec.kernel_size, strict=True)]
+    return f"[{', '.join(map(str, [*place[:2], *space]))}]"
+
+
+def _dense(kernel: Array, groups: int, channels: int) -> Array:
+    """(O, I per group, ...) as (O, C, ...), zero outside each output channel's group."""
+    outer, inner = kernel.shape[:2]
+    dense = np.zeros((outer, channels, *kernel.shape[2:]))
+    for channel in range(outer):
+        start = channel * groups // outer * inner
+        dense[channel, start : start + inner] = kernel[channel]
+    return dense
