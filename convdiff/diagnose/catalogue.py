@@ -12,12 +12,13 @@ from convdiff.diagnose.kernels import KERNEL
 from convdiff.diagnose.operations import OPERATION
 from convdiff.diagnose.outputs import OUTPUT
 from convdiff.diagnose.reduced import ReducedPrecision
+from convdiff.diagnose.repeats import NotDeterministic
 from convdiff.errors import one_of
 
 
 def _by_code() -> dict[str, Explained]:
     found: dict[str, Explained] = {}
-    families: tuple[tuple[Explained, ...], ...] = (KERNEL, OPERATION, GEOMETRY, INPUT, OUTPUT, (ReducedPrecision(),))
+    families: tuple[tuple[Explained, ...], ...] = (KERNEL, OPERATION, GEOMETRY, INPUT, OUTPUT, (ReducedPrecision(), NotDeterministic()))
     for family in families:
         for hypothesis in family:
             found.setdefault(hypothesis.code, hypothesis)
