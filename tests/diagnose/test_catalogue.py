@@ -11,7 +11,7 @@ CONTRACT = """kernel-flipped kernel-not-flipped kernel-axes-permuted kernel-resh
 output-axes-permuted input-reshaped output-reshaped input-channels-reversed output-channels-reversed input-batch-permuted
 output-batch-permuted input-reversed output-channels-permuted input-channels-permuted wrong-padding wrong-pad-mode wrong-stride
 wrong-dilation wrong-groups wrong-transposed wrong-output-padding groups-interleaved overlap-accumulated bias-missing bias-added
-bias-doubled scaled activation-applied reduced-precision not-deterministic""".split()
+bias-doubled scaled activation-applied reduced-precision not-deterministic""".split()  # noqa: SIM905
 
 
 def test_the_codes_are_the_contracts() -> None:
