@@ -125,7 +125,9 @@ class Judge:
             return Row(answer, "identical", comparison.stats)
         suspicious = comparison.mean_square > USUAL**2 or width(rounding.stored) < width(rounding.dtype)
         if rounding.dtype == "float32" and operands.dtype == "float32" and suspicious:
-            making = best_making(self._problem(output, operands, rounding), self.truth(operands.dtype), comparison.mean_square)
+            making = best_making(
+                self._problem(output, operands, rounding), self.truth(operands.dtype), comparison.stats.units, comparison.mean_square
+            )
             if making is not None:
                 return Row(answer, "reduced-precision", comparison.stats, (_precision_finding(making),))
         if width(rounding.dtype) < 24 and not _plainly_rounding(comparison, rounding):
@@ -140,7 +142,7 @@ class Judge:
         operands, rounding = list(self._roundings(answer, output))[-1 if self.case.spec.dtype == "float64" else 0]
         problem = self._problem(output, operands, rounding)
         expected = self.truth(operands.dtype)
-        making = best_making(problem, expected, comparison.mean_square)
+        making = best_making(problem, expected, comparison.stats.units, comparison.mean_square)
         if making is not None:
             return Row(answer, "reduced-precision", comparison.stats, (_precision_finding(making),))
         found = explain(problem)

@@ -13,10 +13,15 @@ def normal_input(spec: ConvSpec, array: Array) -> Array:
 
 def normal_kernel(spec: ConvSpec, array: Array) -> Array:
     """The kernel that `spec.correlation()` slides, (O, I per group, *space): flips and transposition carried out."""
+    return kernel_read_as(spec, array, spec.kernel_layout)
+
+
+def kernel_read_as(spec: ConvSpec, array: Array, layout: str) -> Array:
+    """As `normal_kernel`, for an array that lies in `layout`."""
     if not spec.transposed:
-        return reversed_space(kernel_to_order(array, spec.kernel_layout, spec.axes), spec.flip)
-    layout = spec.kernel_layout.replace("M", "O")
-    return reversed_space(swap_in_groups(to_order(array, layout, "IO" + spec.axes), spec.groups), not spec.flip)
+        return reversed_space(kernel_to_order(array, layout, spec.axes), spec.flip)
+    in_first = to_order(array, layout.replace("M", "O"), "IO" + spec.axes)
+    return reversed_space(swap_in_groups(in_first, spec.groups), not spec.flip)
 
 
 def normal_output(spec: ConvSpec, array: Array) -> Array:

@@ -8,7 +8,7 @@ This package starts no process and knows no framework.  Read it in this order: `
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from convdiff.case import Edit, Finding
 from convdiff.diagnose.candidate import Candidate
@@ -23,6 +23,8 @@ from convdiff.spec import ConvSpec
 
 # The most edits an explanation may have; beyond, a story fits anything.
 MOST_EDITS = 3
+# The most edits beside rounded operands or a rounded output.
+MOST_EDITS_ROUNDED = 2
 # Candidates proved at one level; the sampled elements have dismissed all but true equivalents by then.
 MOST_PROOFS = 12
 MOST_RIVALS = 6
@@ -51,20 +53,33 @@ def explain(problem: Problem, most: int = MOST_EDITS) -> Explanation | None:
     Makings (precisions) are tried in turn: those that the look of the values speaks for, the plain one, then operands rounded.
     An accumulator's rounding is too wide a bound to tell faults under.
     """
+    plain = Search(problem)
+    loose = replace(problem.rounding, dtype="bfloat16", terms=1)
     seen = [making for making in looks(problem) if making.edits[0]["where"] != "accumulator"]
-    plan = [(making, 2) for making in seen] + [(Making(problem.rounding), MOST_EDITS)]
-    plan += [(making, 2) for making in operand_makings(problem)]
-    searches = [(making, deepest, Search(making.problem(problem))) for making, deepest in plan]
+    before = [(making, Search(making.problem(problem))) for making in seen]
+    after = [(making, Search(making.problem(problem))) for making in operand_makings(problem)]
     for level in range(1, most + 1):
         if level == 2:
             solved = solved_kernel(problem)
             candidate = permuted_input(problem, solved) if solved is not None else None
             for _, edits in _proven(problem, [candidate] if candidate else []):
                 return Explanation((edits,), Making(problem.rounding))
-        for making, deepest, search in searches:
-            proven = sorted(_proven(search.problem, search.level(level)), key=lambda pair: pair[0]) if level <= deepest else []
-            if proven:
-                return Explanation(tuple(edits + making.edits for _, edits in proven[: MOST_RIVALS + 1]), making)
+        rounded = level <= MOST_EDITS_ROUNDED
+        found = _first([*(before if rounded else ()), (Making(problem.rounding), plain)], level)
+        # Rounded operands move no element further than `loose` allows: without a survivor there is nothing for them to explain.
+        if found is None and rounded and after and plain.level(level, loose):
+            found = _first(after, level)
+        if found is not None:
+            return found
+    return None
+
+
+def _first(turns: list[tuple[Making, Search]], level: int) -> Explanation | None:
+    """The explanation under the first making that has one with so many edits."""
+    for making, search in turns:
+        proven = sorted(_proven(search.problem, search.level(level)), key=lambda pair: pair[0])
+        if proven:
+            return Explanation(tuple(edits + making.edits for _, edits in proven[: MOST_RIVALS + 1]), making)
     return None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +13,7 @@ from convdiff.diagnose.forms import KernelForm, OperationForm
 from convdiff.diagnose.hypothesis import KernelHypothesis, listed
 from convdiff.diagnose.problem import Problem
 from convdiff.layout import Array, sizes
-from convdiff.normal import normal_kernel
+from convdiff.normal import kernel_read_as
 from convdiff.spec import ConvSpec
 
 
@@ -186,7 +185,7 @@ def _read(spec: ConvSpec, array: Array, layout: str) -> Array | None:
     known = sizes(layout, array.shape)
     if known.get("I", 1) != spec.kernel_in or known.get("O", 1) != spec.kernel_out:
         return None
-    return normal_kernel(replace(spec, kernel_layout=layout), array)
+    return kernel_read_as(spec, array, layout)
 
 
 

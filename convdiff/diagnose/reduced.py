@@ -7,7 +7,7 @@ inside float16's range: rivals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -150,10 +150,18 @@ def _printed(values: Array) -> Iterator[tuple[str, float]]:
             break
 
 
-def best_making(problem: Problem, truth_as_asked: Truth, mean_square: float) -> Making | None:
-    """The making that explains every element with far smaller errors than rounding in the asked type, if one does."""
+# Rounding both operands of every product moves an element by so much of S at most (bfloat16: 2^-8 for each, and a little).
+MOST_MOVED = 2.0**-6.9
+
+
+def best_making(problem: Problem, truth_as_asked: Truth, worst: float, mean_square: float) -> Making | None:
+    """The making that explains every element with far smaller errors than rounding in the asked type, if one does.
+
+    `worst` and `mean_square` are of the errors under the asked type, in its units.
+    """
     obtained = normal_output(problem.spec, problem.obtained)
-    for making in (*looks(problem), *operand_makings(problem)):
+    possible: Iterable[Making] = operand_makings(problem) if worst * problem.rounding.unit <= MOST_MOVED else ()
+    for making in (*looks(problem), *possible):
         made = making.problem(problem)
         if making.operands is not None:
             sampled = _sampled_units(made, obtained)
@@ -162,8 +170,9 @@ def best_making(problem: Problem, truth_as_asked: Truth, mean_square: float) -> 
         expected = truth_as_asked if making.operands is None else truth(made.spec, made.input, made.kernel, made.bias)
         units = making.rounding.excess(obtained, expected.output, expected.scale)
         unit_ratio = making.rounding.unit / problem.rounding.unit
-        settled = making.operands is None or np.sqrt(np.square(units).mean()) * unit_ratio * FAR_SMALLER <= np.sqrt(mean_square)
-        if (units <= making.rounding.bound).all() and settled:
+        left = float(np.sqrt(np.square(units).mean())) * unit_ratio
+        settled = making.operands is None or left * FAR_SMALLER <= np.sqrt(mean_square)
+        if bool((units <= making.rounding.bound).all()) and settled:
             return making
     return None
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
+from convdiff.compare import Rounding
 from convdiff.diagnose.candidate import Candidate
 from convdiff.diagnose.forms import GeometryForm, InputForm, KernelForm, OperationForm, OutputForm
 from convdiff.diagnose.geometry import geometries
@@ -46,6 +47,7 @@ class Search:
     _outputs: dict[tuple[int, int], list[OutputForm]] = field(default_factory=dict)
     _inputs: dict[tuple[int, int], list[InputForm]] = field(default_factory=dict)
     _windows: WindowStore = field(default_factory=WindowStore)
+    _rounding: Rounding = field(init=False)
 
     @cached_property
     def operations(self) -> list[OperationForm]:
@@ -94,8 +96,12 @@ class Search:
             self._outputs[at, edits] = made
         return self._outputs[at, edits]
 
-    def level(self, edits: int) -> list[Candidate]:
-        """Every combination with exactly this many edits that agrees at all chosen elements, cheapest first."""
+    def level(self, edits: int, rounding: Rounding | None = None) -> list[Candidate]:
+        """Every combination with exactly this many edits that agrees at all chosen elements, cheapest first.
+
+        `rounding` says what agreeing means, where it is not the problem's own.
+        """
+        self._rounding = rounding or self.problem.rounding
         found: list[Candidate] = []
         for at, operation in enumerate(self.operations):
             left = edits - len(operation.edits)
@@ -126,7 +132,7 @@ class Search:
         points = self.points(outputs[0])
         if not points:
             return
-        sieve = Sieve(self.problem, operation, kernels, outputs, points, self._windows)
+        sieve = Sieve(self.problem, self._rounding, operation, kernels, outputs, points, self._windows)
         step = max(1, PORTION // (max(len(kernels), operation.kernel[0].size) * len(geometry)))
         for start in range(0, len(inputs), step):
             forms = inputs[start : start + step]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from convdiff.compare import Rounding
 from convdiff.diagnose.activations import ACTIVATIONS
 from convdiff.diagnose.forms import GeometryForm, InputForm, KernelForm, OperationForm, OutputForm
 from convdiff.diagnose.problem import Problem
@@ -20,6 +21,10 @@ from convdiff.precision import half_ulp, width
 
 # Numbers multiplied at once when single combinations are left.
 PORTION = 1 << 20
+# Where a proof costs no more than looking on, a few combinations that have come so far are left to it.
+ENOUGH = 6
+FEW = 3
+CHEAP = 1 << 18
 # Windows that overlap at one position, at most.
 MOST_COUNTED = 64
 
@@ -28,10 +33,11 @@ class Sieve:
     """Kernels and outputs at the chosen points, ready to meet the windows of inputs and geometries."""
 
     def __init__(
-        self, problem: Problem, operation: OperationForm, kernels: list[KernelForm], outputs: list[OutputForm], points: list[Point],
-        store: WindowStore,
+        self, problem: Problem, rounding: Rounding, operation: OperationForm, kernels: list[KernelForm], outputs: list[OutputForm],
+        points: list[Point], store: WindowStore,
     ) -> None:
         self.problem = problem
+        self.rounding = rounding
         self.store = store
         self.points = points
         self.outputs = outputs
@@ -40,6 +46,7 @@ class Sieve:
         per_group = outer // operation.spec.groups
         self.channels = [slice(p.channel // per_group * inner, p.channel // per_group * inner + inner) for p in points]
         self.kernels = kernels
+        self.cheap = outputs[0].array.size * operation.kernel[0].size <= CHEAP
         self._rows: dict[int, tuple[Array, Array]] = {}
 
     def kernel_rows(self, at: int) -> tuple[Array, Array]:
@@ -58,7 +65,7 @@ class Sieve:
             rows, cols = np.nonzero(good)
             base = first[0][0][rows, cols], first[0][1][rows, cols]
             for at in range(2, len(self.points), 2):
-                if not rows.size:
+                if not rows.size or (at >= ENOUGH and rows.size <= FEW and self.cheap):
                     break
                 pair = [self._dots(inputs, geometry, rows, cols, at + half) for half in (0, 1)]
                 good = self._agree(output, (at, at + 1), [p for p, _ in pair], [t for _, t in pair], base)
@@ -95,7 +102,7 @@ class Sieve:
 
     def _slack(self, sizes: Array) -> Array:
         """What rounding may change: |row| |column| bounds S (Cauchy and Schwarz)."""
-        rounding = self.problem.rounding
+        rounding = self.rounding
         return np.asarray(rounding.unit * rounding.bound * sizes + rounding.floor + rounding.extra)
 
     def _agree(
@@ -104,7 +111,7 @@ class Sieve:
         """Which combinations give the obtained values at a pair of points; `base` is the first point's values and slack."""
         got, added = zip(*(self._obtained(output, at) for at in ats), strict=True)
         values = [value + bias for value, bias in zip(values, added, strict=True)]
-        rounding = self.problem.rounding
+        rounding = self.rounding
         slacks = [slack + rounding.unit * rounding.bound * abs(bias) for slack, bias in zip(slacks, added, strict=True)]
         # What writing the obtained value down may have cost.
         written = [self._written(target) for target in got]
@@ -126,7 +133,7 @@ class Sieve:
             return np.asarray((np.abs(values[0] - got[0]) <= slacks[0]) & (np.abs(values[1] - got[1]) <= slacks[1]))
 
     def _written(self, target: float) -> float:
-        rounding = self.problem.rounding
+        rounding = self.rounding
         if width(rounding.stored) >= width(rounding.dtype):
             return 0.0
         return float(half_ulp(np.array(target), rounding.stored)) * 1.01
@@ -139,7 +146,7 @@ class Sieve:
         reference, bias = self._obtained(output, 0)
         first = base[0] + bias
         good = np.full(values[0].shape, reference != 0)
-        unit = self.problem.rounding.unit
+        unit = self.rounding.unit
         step = self._written(reference) + unit * abs(reference)
         for value, slack, target, own in zip(values, slacks, got, written, strict=True):
             error = np.abs(reference * value - target * first)
