@@ -6,13 +6,11 @@ import itertools
 from collections.abc import Iterator
 from typing import ClassVar
 
-import numpy as np
-
 from convdiff.case import Edit
 from convdiff.diagnose.forms import InputForm, OperationForm
 from convdiff.diagnose.hypothesis import InputHypothesis, listed
 from convdiff.diagnose.problem import Problem
-from convdiff.layout import Array, sizes, to_order
+from convdiff.layout import to_order
 
 
 class InputAxesPermuted:
@@ -58,35 +56,13 @@ class InputReshaped:
         """The user's order reshaped to a common order, and a common order reshaped to the user's."""
         if base.edits:
             return
-        for source, target, made in reshapes(problem.input, problem.spec.input_layout, "NC" + problem.spec.axes):
+        for source, target, made in problem.reshaped_inputs:
             if made.shape[1] == base.array.shape[1]:
                 edit = {"code": self.code, "asked": source, "obtained": target}
                 yield base.plus(edit, 0.2 if source == problem.spec.input_layout else 0.4, array=made)
 
     def sentence(self, edit: Edit) -> str:
         return f"the input's {edit['asked']} buffer was reshaped, not transposed, to {edit['obtained']}"
-
-
-def data_orders(layout: str) -> list[str]:
-    """The orders that inputs and outputs come in, for the letters of `layout`, that one first."""
-    space = "".join(a for a in layout if a in "DHW")
-    orders = [f"NC{space}", f"N{space}C", f"C{space}N", f"CN{space}", f"{space}NC", f"{space}CN", f"C{space}", f"{space}C"]
-    return [layout, *(order for order in orders if sorted(order) == sorted(layout) and order != layout)]
-
-
-def reshapes(array: Array, layout: str, order: str) -> Iterator[tuple[str, str, Array]]:
-    """(source, target, result in `order`) for every common mistaken reshape of `array`, which lies in `layout`.
-
-    The buffer in the source order is reshaped to the target's shape, keeping each axis' size with its letter.  Views
-    where the buffer is `array` itself.
-    """
-    known = sizes(layout, array.shape)
-    for source, target in itertools.permutations(data_orders(layout), 2):
-        if layout in (source, target):
-            buffer = np.ascontiguousarray(array.transpose([layout.index(a) for a in source]))
-            made = to_order(buffer.reshape([known[a] for a in target]), target, order)
-            if sum(size > 1 for size in known.values()) > 1:
-                yield source, target, made
 
 
 class InputChannelsReversed:

@@ -12,7 +12,7 @@ from convdiff.case import Edit
 from convdiff.diagnose.fitted import OutputChannelsPermuted, OverlapAccumulated
 from convdiff.diagnose.forms import OperationForm, OutputForm
 from convdiff.diagnose.hypothesis import OutputHypothesis
-from convdiff.diagnose.inputs import GroupsInterleaved, interleaved, reshapes
+from convdiff.diagnose.inputs import GroupsInterleaved, interleaved
 from convdiff.diagnose.problem import Problem
 from convdiff.layout import to_order
 
@@ -60,7 +60,7 @@ class OutputReshaped:
         if base.edits or problem.obtained.ndim != len(layout):
             return
         # The obtained array has the target's shape: reading it back is the reshape from target to source.
-        for target, source, made in reshapes(problem.obtained, layout, "NC" + problem.spec.axes):
+        for target, source, made in problem.reshaped_outputs:
             if target == layout:
                 yield base.plus({"code": self.code, "asked": source, "obtained": target}, 0.2, array=made)
 

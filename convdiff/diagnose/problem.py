@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from convdiff.compare import Rounding
+from convdiff.diagnose.reshaping import reshapes
 from convdiff.layout import Array
 from convdiff.normal import normal_input, normal_kernel
 from convdiff.spec import ConvSpec
@@ -17,8 +18,7 @@ from convdiff.spec import ConvSpec
 class Problem:
     """Arrays in the layouts of `spec`; `obtained` in its output layout, of any shape.
 
-    `rounding` says what computing and storing may have cost; `rounded` names the type the operands were rounded to
-    before (a key of `convdiff.precision.ROUNDINGS`), or is None.
+    `rounding` says what computing and storing may have cost.
     """
 
     spec: ConvSpec
@@ -39,13 +39,18 @@ class Problem:
         return normal_kernel(self.spec, self.kernel)
 
     @cached_property
+    def reshaped_inputs(self) -> list[tuple[str, str, Array]]:
+        """The input under every common mistaken reshape: buffer's order, order read, and what is read, (N, C, *space)."""
+        return list(reshapes(self.input, self.spec.input_layout, "NC" + self.spec.axes))
+
+    @cached_property
+    def reshaped_outputs(self) -> list[tuple[str, str, Array]]:
+        """The obtained output likewise."""
+        return list(reshapes(self.obtained, self.spec.output_layout, "NC" + self.spec.axes))
+
+    @cached_property
     def channel_bias(self) -> Array:
         """One value per output channel, float64; zeros where none was asked."""
         if self.bias is None:
             return np.zeros(self.spec.out_channels)
         return np.asarray(self.bias, np.float64).reshape(-1)
-
-    @cached_property
-    def operand_reach(self) -> float:
-        """1 + the largest magnitudes of input and kernel."""
-        return self.rounding.reach

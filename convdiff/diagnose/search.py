@@ -41,7 +41,7 @@ class Search:
     """The forms of one problem, made when first needed, and the combinations of them that survive."""
 
     problem: Problem
-    _geometries: dict[object, list[GeometryForm]] = field(default_factory=dict)
+    _geometries: dict[object, list[list[GeometryForm]]] = field(default_factory=dict)
     _points: dict[tuple[int, ...], list[Point]] = field(default_factory=dict)
     _kernels: dict[tuple[int, int], list[KernelForm]] = field(default_factory=dict)
     _outputs: dict[tuple[int, int], list[OutputForm]] = field(default_factory=dict)
@@ -121,9 +121,11 @@ class Search:
                     if not fitting or n[0] != m[0] or not m[1:] or min(m) < 1:
                         continue
                     if key not in self._geometries:
-                        self._geometries[key] = list(geometries(operation.spec, asked, n[1:], k, m[1:], geometry))
-                    if self._geometries[key]:
-                        yield from self._block(operation, input_forms, kernel_forms, self._geometries[key], fitting)
+                        made = list(geometries(operation.spec, asked, n[1:], k, m[1:], geometry))
+                        step = max(1, PORTION // operation.kernel[0].size)
+                        self._geometries[key] = [made[start : start + step] for start in range(0, len(made), step)]
+                    for portion in self._geometries[key]:
+                        yield from self._block(operation, input_forms, kernel_forms, portion, fitting)
 
     def _block(
         self, operation: OperationForm, inputs: list[InputForm], kernels: list[KernelForm], geometry: list[GeometryForm],
