@@ -1,5 +1,6 @@
 # make run: set up what is missing and solve the five examples; make test: the same set-up, then every check.
-PYTHON ?= python3
+# Theano's pins are for Python 3.11.
+PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLES := $(sort $(wildcard examples/*/run.sh))

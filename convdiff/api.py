@@ -9,9 +9,8 @@ from convdiff.advice import with_fixes
 from convdiff.arrays import compute_dtype, from_memory, notes
 from convdiff.blind import blind_spots
 from convdiff.case import Answer, Case, Finding, Report, Row, Verdict
-from convdiff.errors import ConvdiffError
 from convdiff.judge import Judge
-from convdiff.reading import read_spec
+from convdiff.reading import bias_vector, read_spec
 from convdiff.settings import Settings
 
 AGREEING = ("identical", "rounding")
@@ -64,9 +63,7 @@ def diff(input: Any, kernel: Any, obtained: Any, *, bias: Any = None, name: str 
     dtype = compute_dtype(x, w, settings.dtype)
     spec, read_notes = read_spec(x.array.shape, w.array.shape, settings, bias=b is not None, dtype=dtype)
     if b is not None:
-        if b.array.shape != (spec.out_channels,) and b.array.size != spec.out_channels:
-            raise ConvdiffError(f"bias: found shape {b.array.shape}, expected ({spec.out_channels},), one value per output channel")
-        b = replace(b, array=b.array.reshape(-1))
+        b = replace(b, array=bias_vector(b.array, spec, "bias"))
     spots = blind_spots(spec, x.array, w.array)
     case = Case(spec, x, w, b, ((name, y),), notes=(*read_notes, *notes(x, "input"), *notes(w, "kernel"), *spots))
     answer = Answer(name, "saved", "ok", output=y.array, stored=y.stored)

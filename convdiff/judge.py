@@ -182,7 +182,7 @@ def with_axes(output: Array, spec: ConvSpec) -> Array:
 
 
 def _dims(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
+    return "x".join(map(str, shape)) or "that of a single number"
 
 
 def _plainly_rounding(comparison: Comparison, rounding: Rounding) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from convdiff.errors import ConvdiffError
-from convdiff.layout import AXES_OF_RANK, SPATIAL, check_layout, sizes, spatial_axes
+from convdiff.layout import AXES_OF_RANK, SPATIAL, Array, check_layout, sizes, spatial_axes
 from convdiff.padding import Pair, parse_padding, reach, word_pair
 from convdiff.settings import Settings, numbers
 from convdiff.spec import ConvSpec
@@ -35,6 +35,8 @@ def read_spec(input_shape: Shape, kernel_shape: Shape, settings: Settings, *, bi
 
     Raises ConvdiffError where the shapes fit no reading, or several.
     """
+    if settings.depthwise and settings.groups is not None:
+        raise ConvdiffError(f"--depthwise with --groups {settings.groups}: expected one of them; depthwise is one group per input channel")
     reading, notes = _choose(input_shape, kernel_shape, settings)
     x, w = sizes(reading.input, input_shape), sizes(reading.kernel, kernel_shape)
     axes = spatial_axes(reading.input)
@@ -62,6 +64,15 @@ def read_spec(input_shape: Shape, kernel_shape: Shape, settings: Settings, *, bi
         padding=padding, dilation=dilation, input_dilation=input_dilation, output_padding=extra,
         pad_mode=settings.pad_mode or "constant", transposed=settings.transposed, flip=_flip(settings), bias=bias, dtype=dtype,
     ), notes
+
+
+def bias_vector(array: Array, spec: ConvSpec, name: str) -> Array:
+    """The bias as (O,); (1, O, 1, 1) and the like are taken too.  ConvdiffError, opened by `name`, for any other shape."""
+    if array.size != spec.out_channels or max(array.shape) != array.size:
+        raise ConvdiffError(
+            f"{name}: found shape {array.shape}, expected ({spec.out_channels},), one value per output channel; is it another layer's?"
+        )
+    return array.reshape(-1)
 
 
 def _flip(settings: Settings) -> bool:

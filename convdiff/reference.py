@@ -23,7 +23,6 @@ from convdiff.spec import ConvSpec, Correlation
 
 # Bytes of the gathered buffer: what the caches hold while the matrix product reads it (benchmarks/reference.py).
 BLOCK_BYTES = 4 << 20
-_PAD = {"constant": "constant", "reflect": "reflect", "symmetric": "symmetric", "edge": "edge", "wrap": "wrap"}
 
 
 class Truth(NamedTuple):
@@ -134,7 +133,7 @@ def _padded(x: Array, geometry: Correlation) -> tuple[Array, Correlation]:
         x = dilated
     crop = tuple(slice(max(-lo, 0), n - max(-hi, 0)) for n, (lo, hi) in zip(x.shape[2:], geometry.padding, strict=True))
     widths = [(0, 0), (0, 0), *((max(lo, 0), max(hi, 0)) for lo, hi in geometry.padding)]
-    mode: Any = _PAD[geometry.pad_mode]
+    mode: Any = geometry.pad_mode
     x = np.pad(x[(slice(None), slice(None), *crop)], widths, mode=mode)
     rank = len(geometry.stride)
     return x, geometry._replace(padding=((0, 0),) * rank, input_dilation=(1,) * rank, pad_mode="constant")

@@ -10,6 +10,12 @@ from convdiff.errors import ConvdiffError, one_of
 
 FRAMEWORKS = ("cudnn", "jax", "keras", "numpy", "onnx", "scipy", "tensorflow", "theano", "torch")
 
+_WORD, _FLAG = (str, type(None)), (bool, type(None))
+_KINDS: dict[str, tuple[type, ...]] = {
+    "depthwise": (bool,), "transposed": (bool,), "flip": _FLAG, "pad_mode": _WORD, "input_layout": _WORD, "kernel_layout": _WORD,
+    "output_layout": _WORD, "as_": _WORD, "dtype": _WORD,
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -36,6 +42,10 @@ class Settings:
     dtype: str | None = None
 
     def __post_init__(self) -> None:
+        for name, kinds in _KINDS.items():
+            if not isinstance(getattr(self, name), kinds):
+                wanted = "True or False" if bool in kinds else "a word"
+                raise ConvdiffError(f"--{name.replace('_', '-')}: found {getattr(self, name)!r}, expected {wanted}")
         if self.as_ is not None and self.as_ not in FRAMEWORKS:
             raise one_of("--as", self.as_, FRAMEWORKS)
         if self.groups is not None and (not hasattr(self.groups, "__index__") or isinstance(self.groups, bool) or self.groups < 1):

@@ -124,8 +124,10 @@ class ConvSpec:
             raise SpecError(6, f"--pad-mode {self.pad_mode}: a transposed convolution crops, it has nothing to fill; leave it out")
         if self.transposed and max(self.input_dilation) > 1:
             raise SpecError(6, "--input-dilation: a transposed convolution dilates its input by its stride; say it with --stride")
-        if min(self.output_padding) < 0 or (not self.transposed and max(self.output_padding) > 0):
-            raise SpecError(7, "--output-padding: expected numbers of at least 0, and --transposed")
+        if min(self.output_padding) < 0:
+            raise SpecError(7, f"--output-padding: found {min(self.output_padding)}, expected at least 0; crop with --padding")
+        if not self.transposed and max(self.output_padding) > 0:
+            raise SpecError(7, f"--output-padding {numbers_text(self.output_padding)}: expected --transposed with it")
         if "M" in self.kernel_layout and self.groups != self.in_channels:
             raise SpecError(
                 9, f"--kernel-layout {self.kernel_layout}: depthwise, so groups must be the {self.in_channels} input channels, "

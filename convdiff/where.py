@@ -16,6 +16,10 @@ def where(spec: ConvSpec, obtained: Array, truth: Truth, rounding: Rounding) -> 
     Both arrays are (N, C, *space) of one shape.
     """
     bad = np.asarray(rounding.excess(obtained, truth.output, truth.scale) > rounding.bound)
+    if np.isnan(obtained).all():
+        return "everywhere: all of it is NaN"
+    if not np.any(obtained):
+        return "everywhere: all of it is zero"
     share = float(bad.mean())
     if not share:
         return "nowhere beyond rounding"

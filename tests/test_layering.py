@@ -16,8 +16,6 @@ ROWS: list[list[str]] = [
     ["reference", "arrays"], ["normal", "precision"], ["case"], ["reading"], ["spec", "settings"], ["layout", "padding"], ["errors"],
 ]
 LEVEL = {name: number for number, row in enumerate(ROWS) for name in row}
-# Imports on one level that are meant: the Python interface and the table share nothing else.
-ALLOWED = {("__init__", "api")}
 
 
 def top(path: Path) -> str:

@@ -73,6 +73,8 @@ class Commands(click.Group):
                 return super().make_context(*args, **kwargs)
         except ConvdiffError as error:
             raise Trouble(str(error), None) from None
+        except click.UsageError as error:
+            raise Trouble(_one_line(error), None) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -81,6 +83,14 @@ class Commands(click.Group):
                 return super().invoke(ctx)
         except ConvdiffError as error:
             raise Trouble(str(error), ctx.find_root().color) from None
+        except click.UsageError as error:
+            raise Trouble(_one_line(error), ctx.find_root().color) from None
+
+
+def _one_line(error: click.UsageError) -> str:
+    """click's message, and where to read on."""
+    path = error.ctx.command_path if error.ctx else "convdiff"
+    return f"{error.format_message().rstrip('.')}; see {path} --help"
 
 
 @contextmanager

@@ -64,11 +64,13 @@ def explain(problem: Problem, most: int = MOST_EDITS) -> Explanation | None:
             candidate = permuted_input(problem, solved) if solved is not None else None
             for _, edits in _proven(problem, [candidate] if candidate else []):
                 return Explanation((edits,), Making(problem.rounding))
-        rounded = level <= MOST_EDITS_ROUNDED
-        found = _first([*(before if rounded else ()), (Making(problem.rounding), plain)], level)
-        # Rounded operands move no element further than `loose` allows: without a survivor there is nothing for them to explain.
-        if found is None and rounded and after and plain.level(level, loose):
-            found = _first(after, level)
+        # A making says something too: beside it there is one edit less.
+        fewer = level - 1
+        found = _first(before, fewer) if 1 <= fewer <= MOST_EDITS_ROUNDED else None
+        found = found or _first([(Making(problem.rounding), plain)], level)
+        if found is None and 1 <= fewer <= MOST_EDITS_ROUNDED and after and plain.level(fewer, loose):
+            # Rounded operands move no element further than `loose` allows: without a survivor there is nothing for them to explain.
+            found = _first(after, fewer)
         if found is not None:
             return found
     return None

@@ -2,7 +2,8 @@
 
 Its docstring is its documentation: the first line says what happened; then come, each under its own heading, how it
 shows, typical causes and the fix.  `convdiff explain`, the README and the reports read it.  To add one, write the class in the
-family's file and name it in that file's tuple; the search, the planted-fault tests and `explain` pick it up.
+family's file and name it in that file's tuple; the search and `explain` pick it up.
+Plant it in tests/diagnose/faults.py too: a test holds that.
 """
 
 from __future__ import annotations

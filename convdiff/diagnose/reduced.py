@@ -108,6 +108,8 @@ def operand_makings(problem: Problem) -> Iterator[Making]:
 
 # Chances below this, in powers of ten, are evidence that values lie on a grid on purpose.
 EVIDENCE = -6.0
+# A few numbers are round by chance or by nature.
+LEAST_DISTINCT = 4
 
 
 def _fixed_by(values: Array, rounds: Callable[[Array], Array], bits: int) -> bool:
@@ -133,6 +135,8 @@ def _printed(values: Array) -> Iterator[tuple[str, float]]:
     sample = values.reshape(-1)[:: max(1, values.size // 4096)].astype(np.float64)
     sample = np.unique(np.abs(sample[np.isfinite(sample) & (sample != 0)]))
     if not sample.size:
+        return
+    if sample.size < LEAST_DISTINCT:
         return
     slack = sample * (2.0**-23 if values.dtype.itemsize < 8 else 2.0**-51)
     for decimals in range(8):

@@ -31,6 +31,8 @@ from convdiff.normal import normal_output
 
 # Entries of one matrix product at most; beyond, rows are taken in portions.
 PORTION = 1 << 20
+# Elements of a kernel of which many copies do no harm.
+MOST_COPIED = 1 << 15
 
 H = TypeVar("H", bound=Explained)
 F = TypeVar("F", InputForm, KernelForm, OutputForm)
@@ -72,7 +74,10 @@ class Search:
         """Kernels with this many edits, for the operation numbered `at`."""
         if (at, edits) not in self._kernels:
             operation = self.operations[at]
-            if operation.regroup is not None:
+            if operation.regroup is not None and edits > 1 and operation.kernel.size > MOST_COPIED:
+                # Each form of a regrouped kernel is a copy: too many of a large one.
+                made = []
+            elif operation.regroup is not None:
                 # Whatever was done to the kernel was done to the one for the asked groups.
                 made = [replace(form, array=_regrouped(form.array, operation, self.problem)) for form in self.kernels(0, edits)]
             elif edits == 0:

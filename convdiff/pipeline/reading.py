@@ -7,12 +7,10 @@ from dataclasses import replace
 from convdiff.arrays import compute_dtype, notes, read
 from convdiff.blind import blind_spots
 from convdiff.case import Call, Case, Stored
-from convdiff.errors import ConvdiffError
 from convdiff.pipeline.choosing import Chosen
 from convdiff.pipeline.naming import call_name, parse_saved, saved_names, unique
 from convdiff.pipeline.request import Request
-from convdiff.reading import read_spec
-from convdiff.spec import ConvSpec
+from convdiff.reading import bias_vector, read_spec
 
 
 def read_case(request: Request, chosen: Chosen) -> Case:
@@ -23,7 +21,7 @@ def read_case(request: Request, chosen: Chosen) -> Case:
     dtype = compute_dtype(input, kernel, settings.dtype)
     spec, said = read_spec(input.array.shape, kernel.array.shape, settings, bias=bias is not None, dtype=dtype)
     if bias is not None:
-        bias = _flat(bias, spec)
+        bias = replace(bias, array=bias_vector(bias.array, spec, f"--bias {bias.name}"))
     if settings.dtype is None and {input.stored, kernel.stored} != {dtype}:
         said = [*said, f"{input.stored} input, {kernel.stored} kernel: computed in {dtype} (--dtype picks another)"]
     backends = [environment.name for environment in chosen.asked]
@@ -34,17 +32,6 @@ def read_case(request: Request, chosen: Chosen) -> Case:
     alone = [] if saved or calls or backends else ["nothing to compare with: give --saved FILE, --call NAME=CODE or --backend NAME"]
     unseen = blind_spots(spec, input.array, kernel.array)
     return Case(spec, input, kernel, bias, saved, calls, (*said, *odd, *unseen, *chosen.notes, *alone))
-
-
-def _flat(bias: Stored, spec: ConvSpec) -> Stored:
-    """The bias as (O,); (1, O, 1, 1) and the like are taken too."""
-    array = bias.array
-    if array.size != spec.out_channels or max(array.shape) != array.size:
-        raise ConvdiffError(
-            f"--bias {bias.name}: found shape {array.shape}, expected ({spec.out_channels},), one value per output channel; "
-            "is it another layer's?"
-        )
-    return replace(bias, array=array.reshape(-1))
 
 
 def _saved(request: Request, backends: list[str]) -> tuple[tuple[str, Stored], ...]:

@@ -35,13 +35,16 @@ def _fold(line: Text, width: int, indent: str) -> list[Text]:
         # A comment behind code gets a line of its own before anything is folded.
         return [*_fold(line[:comment], width, indent), *_fold(line[:lead] + line[comment:], width, indent)]
     further = Text(" " * min(lead, width // 3)) + (Text("    ") if comment is None else line[lead : lead + 1] + Text(" "))
+    depth = 0
     while line.cell_len > width:
-        at = line.plain.rfind(" ", lead + 1, width + 1)
+        at = line.plain.rfind(" ", lead + 1, width - 1)
         if at <= lead or line[:at].cell_len > width:
             at = next(n for n in range(min(len(line), width), 0, -1) if line[:n].cell_len <= width)
         head, rest = line[:at], line[at:]
         head.rstrip()
-        made.append(Text(indent) + head)
+        depth += sum(head.plain.count(sign) for sign in "([{") - sum(head.plain.count(sign) for sign in ")]}")
+        # Outside brackets Python needs to be told that the line goes on.
+        made.append(Text(indent) + head + Text(" \\" if depth <= 0 and comment is None else ""))
         line = further + rest[_lead(rest) :]
         lead = len(further)
     return [*made, Text(indent) + line if line.plain else line]

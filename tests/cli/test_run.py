@@ -217,7 +217,9 @@ def test_bad_input_is_one_line_and_exits_2(name: str, invoke: Invoke) -> None:
 def test_wrong_usage_exits_2(args: tuple[str, ...], invoke: Invoke) -> None:
     result = invoke(*args)
     assert result.exit_code == 2
-    assert result.stderr.startswith("Usage: ")
+    assert result.stderr.startswith("convdiff: ")
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.endswith("--help\n")
 
 
 def test_an_unknown_command_is_told_the_known_ones(invoke: Invoke) -> None:

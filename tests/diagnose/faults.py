@@ -162,6 +162,14 @@ def input_channels_permuted(work: Work, rng: np.random.Generator) -> Edit | None
     return {"code": "input-channels-permuted", "permutation": order}
 
 
+def groups_interleaved(work: Work, rng: np.random.Generator) -> Edit | None:
+    groups, channels = work.geometry.groups, work.x.shape[1]
+    if not 1 < groups < channels:
+        return None
+    work.x = work.x[:, [i for g in range(groups) for i in range(g, channels, groups)]]
+    return {"code": "groups-interleaved", "groups": groups}
+
+
 def wrong_padding(work: Work, rng: np.random.Generator) -> Edit | None:
     g = work.geometry
     asked = g.padding
@@ -275,6 +283,13 @@ def output_reshaped(work: Work, rng: np.random.Generator) -> Edit | None:
     return {"code": "output-reshaped", "asked": f"N{space}C", "obtained": f"NC{space}"}
 
 
+def output_batch_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
+    if work.x.shape[0] == 1:
+        return None
+    work.after.append(lambda y: y[::-1])
+    return {"code": "output-batch-permuted"}
+
+
 def output_channels_reversed(work: Work, rng: np.random.Generator) -> Edit | None:
     work.after.append(lambda y: y[:, ::-1])
     return {"code": "output-channels-reversed"}
@@ -339,13 +354,14 @@ def overlap_accumulated(work: Work, rng: np.random.Generator) -> Edit | None:
 
 
 FAULTS: dict[str, tuple[Fault, ...]] = {
-    "input": (input_axes_permuted, input_reshaped, input_channels_reversed, input_reversed, input_batch_permuted),
+    "input": (input_axes_permuted, input_reshaped, input_channels_reversed, input_reversed, input_batch_permuted,
+              groups_interleaved),
     # Found where it is alone.
     "input alone": (input_channels_permuted,),
     "kernel": (kernel_flipped, kernel_axes_permuted, kernel_reshaped, kernel_channels_reversed),
     "geometry": (wrong_padding, wrong_pad_mode, wrong_stride, wrong_dilation, wrong_groups, wrong_transposed, wrong_output_padding),
-    "output": (output_axes_permuted, output_reshaped, output_channels_reversed, output_channels_permuted, bias_missing, bias_doubled,
-               bias_added, scaled, activation_applied, overlap_accumulated),
+    "output": (output_axes_permuted, output_reshaped, output_batch_permuted, output_channels_reversed, output_channels_permuted,
+               bias_missing, bias_doubled, bias_added, scaled, activation_applied, overlap_accumulated),
 }
 
 
@@ -353,6 +369,8 @@ def data(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     """Numbers as people have them."""
     if kind == "relu":
         return np.maximum(rng.standard_normal(shape), 0).astype(np.float32)
+    if kind == "integers":
+        return rng.integers(-4, 5, shape).astype(np.float32)
     if kind == "image":
         return (rng.integers(0, 256, shape) / 255).astype(np.float32)
     return rng.standard_normal(shape).astype(np.float32)
@@ -378,8 +396,9 @@ def draw(rng: np.random.Generator, rank: int | None = None, kind: str | None = N
     extra = tuple(int(rng.integers(0, s)) for s in stride) if transposed else ()
     mode = "constant" if transposed or rng.random() < 0.9 else "reflect"
     geometry = Geometry(stride, (pad,) * rank, dilation, groups, mode, transposed, extra)
-    x = data(kind or str(rng.choice(["normal", "normal", "relu", "image"])), (int(rng.integers(1, 3)), channels, *n), rng)
-    w = data("normal", (channels, outer // groups, *k) if transposed else (outer, channels // groups, *k), rng)
+    x = data(kind or str(rng.choice(["normal", "normal", "relu", "image", "integers"])), (int(rng.integers(1, 3)), channels, *n), rng)
+    shape = (channels, outer // groups, *k) if transposed else (outer, channels // groups, *k)
+    w = data("integers" if np.array_equal(x, np.rint(x)) else "normal", shape, rng)
     bias = rng.standard_normal(outer).astype(np.float32) if rng.random() < 0.3 else None
     return Drawn(x, w, bias, geometry, {1: "W", 2: "HW", 3: "DHW"}[rank])
 

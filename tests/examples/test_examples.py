@@ -62,6 +62,14 @@ def test_the_readme_shows_the_second_example() -> None:
     assert comparable(shown(ROOT / "README.md", shown(second / "README.md", ""))) == comparable(shown(second / "README.md", ""))
 
 
+# The codes of every finding, in the order in which the table tells them.
+CODES = {
+    "1-overlapping-windows": ["overlap-accumulated"],
+    "2-numpy-convolve": ["kernel-flipped"],
+    "3-torch-groups": ["wrong-groups", "wrong-groups"],
+    "4-theano-flip": ["kernel-flipped"],
+    "5-jax-transposed": ["input-channels-reversed kernel-axes-permuted", "output-channels-reversed"],
+}
 FOUND = {
     "1-overlapping-windows": ["position by position 1 2 2 1 times"],
     "2-numpy-convolve": ["the kernel was flipped along W"],
@@ -76,6 +84,8 @@ def test_the_readme_tells_the_answer(folder: Path) -> None:
     text = " ".join(shown(folder / "README.md", "").split())
     for words in FOUND[folder.name]:
         assert words in text
+    lines = [line.split(maxsplit=1) for line in shown(folder / "README.md", "").splitlines()]
+    assert [" ".join(rest[0].split()) for first, *rest in filter(None, lines) if first == "code"] == CODES[folder.name]
 
 
 def test_there_are_five() -> None:

@@ -124,7 +124,7 @@ def test_wide_code_is_folded_and_a_comment_stays_one() -> None:
     code = "    y = " + "call(a, b) + " * 5 + "1\n# " + "word " * 12 + "\nz = call(a, b)  # which is why it is so, and not otherwise"
     folded = [line.plain for line in python(code, Page(Console(width=40, _environ={})))]
     assert folded == [
-        "    y = call(a, b) + call(a, b) +", "        call(a, b) + call(a, b) +", "        call(a, b) + 1",
+        "    y = call(a, b) + call(a, b) + \\", "        call(a, b) + call(a, b) + \\", "        call(a, b) + 1",
         "# word word word word word word word", "# word word word word word",
         "z = call(a, b)", "# which is why it is so, and not", "# otherwise",
     ]
@@ -141,3 +141,27 @@ def test_bits_are_the_same_or_not() -> None:
     rows.append(replace(row, answer=replace(row.answer, name="none")))
     rows.append(replace(row, answer=replace(row.answer, name="wide", output=np.array([np.nan, 1]))))
     assert same_bits(rows) == [["nan", "nan again"]]
+
+
+def test_folded_code_is_still_python() -> None:
+    import ast
+    import io
+
+    from rich.console import Console
+
+    from convdiff.dialects import DIALECTS, Unsupported, write
+    from convdiff.report.highlight import python
+    from convdiff.report.page import Page
+    from tests.specs import SPECS
+
+    page = Page(Console(file=io.StringIO(), width=80, _environ={}))
+    parsed = 0
+    for spec in SPECS.values():
+        for name in DIALECTS:
+            try:
+                body = write(name, spec).body
+            except Unsupported:
+                continue
+            ast.parse("\n".join(line.plain.removeprefix("  ") for line in python(body, page, "  ")))
+            parsed += 1
+    assert parsed > 400
