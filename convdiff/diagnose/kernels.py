@@ -143,14 +143,14 @@ class KernelChannelsReversed:
 
     def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:
         """O, then I, each at most once; of a transposed kernel the letters are those of the user's array."""
-        outer, inner = base.array.shape[:2]
         groups = operation.spec.groups
+        length = {"O": operation.spec.kernel_out, "I": operation.spec.kernel_in}
         done = [edit["axis"] for edit in base.edits if edit["code"] == self.code]
         for axis in "OI":
             if axis in done or (done and axis < done[-1]):
                 continue
             made = _reversed_channels(base.array, axis, operation.spec.transposed, groups)
-            if made is not None and (outer if axis == "O" else inner) > 1:
+            if length[axis] > 1:
                 yield base.plus({"code": self.code, "axis": axis}, 0.3, array=made)
 
     def sentence(self, edit: Edit) -> str:
@@ -158,7 +158,7 @@ class KernelChannelsReversed:
         return f"the kernel's {name} channels were reversed"
 
 
-def _reversed_channels(array: Array, axis: str, transposed: bool, groups: int) -> Array | None:
+def _reversed_channels(array: Array, axis: str, transposed: bool, groups: int) -> Array:
     """`array` (O, I per group, ...) with the user's axis O or I reversed.
 
     A direct kernel has all output channels on O and those of one group on I; a transposed one the other way round, where
