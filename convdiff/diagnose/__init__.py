@@ -28,6 +28,9 @@ MOST_EDITS_ROUNDED = 2
 # Candidates proved at one level; the sampled elements have dismissed all but true equivalents by then.
 MOST_PROOFS = 12
 MOST_RIVALS = 6
+# Products of a proof from which on it is dear, and how many explanations are then enough.
+DEAR = 1 << 28
+ENOUGH_IF_DEAR = 3
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,17 @@ def unexplained(problem: Problem) -> str | None:
 
 
 def _proven(problem: Problem, candidates: list[Candidate]) -> Iterator[tuple[float, tuple[Edit, ...]]]:
+    dear = problem.obtained.size * problem.spec.terms > DEAR
+    proven = 0
     for candidate in candidates[:MOST_PROOFS]:
+        if dear and not prove(problem, candidate.first_item()).holds:
+            continue
         proof = prove(problem, candidate)
         if proof.holds:
             yield candidate.cost, proof.edits
+            proven += 1
+            if dear and proven == ENOUGH_IF_DEAR:
+                return
 
 
 __all__ = ["Explanation", "Making", "Problem", "best_making", "explain", "unexplained"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from convdiff.case import Edit
 from convdiff.diagnose.forms import GeometryForm, InputForm, KernelForm, OperationForm, OutputForm
@@ -22,6 +22,12 @@ class Candidate:
     def edits(self) -> tuple[Edit, ...]:
         """All edits, in the order in which a convolution goes wrong: operation, input, kernel, geometry, output."""
         return self.operation.edits + self.input.edits + self.kernel.edits + self.geometry.edits + self.output.edits
+
+    def first_item(self) -> Candidate:
+        """The same for the first batch item alone."""
+        return replace(
+            self, input=replace(self.input, array=self.input.array[:1]), output=replace(self.output, array=self.output.array[:1])
+        )
 
     @property
     def cost(self) -> float:

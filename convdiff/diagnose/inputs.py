@@ -10,7 +10,10 @@ from convdiff.case import Edit
 from convdiff.diagnose.forms import InputForm, OperationForm
 from convdiff.diagnose.hypothesis import InputHypothesis, listed
 from convdiff.diagnose.problem import Problem
-from convdiff.layout import to_order
+from convdiff.layout import Array, to_order
+
+# Elements of an array of which many copies do no harm.
+SMALL = 1 << 16
 
 
 class InputAxesPermuted:
@@ -144,12 +147,17 @@ class GroupsInterleaved:
     def forms(self, problem: Problem, operation: OperationForm, base: InputForm) -> Iterator[InputForm]:
         """The input's channels dealt out."""
         groups, channels = operation.spec.groups, base.array.shape[1]
-        if 1 < groups < channels and not base.has(self.code):
+        if 1 < groups < channels and not base.has(self.code) and worth_a_copy(operation, base.array):
             order = interleaved(channels, groups)
             yield base.plus({"code": self.code, "groups": groups, "which": "input"}, 0.15, array=base.array[:, order])
 
     def sentence(self, edit: Edit) -> str:
         return f"the {edit['which']}'s channels were dealt out to the {edit['groups']} groups in turn, not in blocks"
+
+
+def worth_a_copy(operation: OperationForm, array: Array) -> bool:
+    """Whether to deal out the channels of `array`, which copies it: of large ones only for the groups that were asked."""
+    return not operation.edits or array.size <= SMALL
 
 
 def interleaved(channels: int, groups: int) -> list[int]:

@@ -12,7 +12,7 @@ from convdiff.case import Edit
 from convdiff.diagnose.fitted import OutputChannelsPermuted, OverlapAccumulated
 from convdiff.diagnose.forms import OperationForm, OutputForm
 from convdiff.diagnose.hypothesis import OutputHypothesis
-from convdiff.diagnose.inputs import GroupsInterleaved, interleaved
+from convdiff.diagnose.inputs import GroupsInterleaved, interleaved, worth_a_copy
 from convdiff.diagnose.problem import Problem
 from convdiff.layout import to_order
 
@@ -113,7 +113,7 @@ class OutputGroupsInterleaved(GroupsInterleaved):
     def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:  # type: ignore[override]
         """The output's channels dealt out."""
         groups, channels = operation.spec.groups, base.array.shape[1]
-        if 1 < groups < channels and not base.has(self.code):
+        if 1 < groups < channels and not base.has(self.code) and worth_a_copy(operation, base.array):
             order = interleaved(channels, groups)
             yield base.plus({"code": self.code, "groups": groups, "which": "output"}, 0.15, array=base.array[:, order])
 

@@ -26,7 +26,8 @@ def choose_points(output: Array) -> list[Point]:
         channel = int(generator.integers(channels))
         for half in range(2):
             fixed = corners[(number - 2) % len(corners)] if number >= 2 and half == 0 and number % 2 == 0 else None
-            point = _informative(output, channel, fixed, generator, points)
+            # The last pairs may be zeros: an activation shows there alone.
+            point = _informative(output, channel, fixed, generator, points, number < PAIRS - 4)
             if point is not None:
                 points.append(point)
             elif half == 1 and points:
@@ -35,9 +36,9 @@ def choose_points(output: Array) -> list[Point]:
 
 
 def _informative(
-    output: Array, channel: int, fixed: tuple[int, ...] | None, generator: np.random.Generator, taken: list[Point]
+    output: Array, channel: int, fixed: tuple[int, ...] | None, generator: np.random.Generator, taken: list[Point], not_zero: bool
 ) -> Point | None:
-    """A finite element of the channel, at `fixed` if given; one that is not zero and not taken yet if a few tries find it."""
+    """A finite element of the channel, at `fixed` if given; not taken yet, and not zero if asked, if a few tries find it."""
     items, _, *space = output.shape
     fallback: Point | None = None
     for attempt in range(12):
@@ -50,7 +51,7 @@ def _informative(
         value = float(output[point.item, channel][place])
         if not np.isfinite(value):
             continue
-        if value != 0 and point not in taken:
+        if (value != 0 or not not_zero) and point not in taken:
             return point
         fallback = fallback or point
     return fallback

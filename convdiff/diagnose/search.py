@@ -31,6 +31,8 @@ from convdiff.normal import normal_output
 
 # Entries of one matrix product at most; beyond, rows are taken in portions.
 PORTION = 1 << 20
+# Edits of one stage at most: three mistakes in one place are nobody's.
+MOST_IN_A_STAGE = 2
 # Elements of a kernel of which many copies do no harm.
 MOST_COPIED = 1 << 15
 
@@ -110,9 +112,9 @@ class Search:
         found: list[Candidate] = []
         for at, operation in enumerate(self.operations):
             left = edits - len(operation.edits)
-            for inputs, kernels, outputs in itertools.product(range(left + 1), repeat=3):
-                if inputs + kernels + outputs <= left:
-                    found += self._blocks(at, inputs, kernels, outputs, left - inputs - kernels - outputs)
+            for counts in itertools.product(range(min(left, MOST_IN_A_STAGE) + 1), repeat=4):
+                if sum(counts) == left:
+                    found += self._blocks(at, *counts)
         return sorted(found, key=lambda candidate: candidate.cost)
 
     def _blocks(self, at: int, inputs: int, kernels: int, outputs: int, geometry: int) -> Iterator[Candidate]:
