@@ -120,6 +120,10 @@ class Judge:
                 narrow = dtype if width(dtype) < width(stored) and width(dtype) < 24 else stored
                 yield operands, Rounding(computed, narrow, self.case.spec.terms, self._reach[dtype])
 
+    def _diagnosed_under(self, answer: Answer, output: Array) -> tuple[Operands, Rounding]:
+        """The tightest; of float64 arrays the widest, since whoever went wrong may have computed in float32."""
+        return list(self._roundings(answer, output))[-1 if self.case.spec.dtype == "float64" else 0]
+
     def _agreeing(self, answer: Answer, output: Array, operands: Operands, rounding: Rounding, comparison: Comparison) -> Row:
         if comparison.identical:
             return Row(answer, "identical", comparison.stats)
@@ -139,7 +143,7 @@ class Judge:
         return Row(answer, "rounding", comparison.stats)
 
     def _differing(self, answer: Answer, output: Array, comparison: Comparison) -> Row:
-        operands, rounding = list(self._roundings(answer, output))[-1 if self.case.spec.dtype == "float64" else 0]
+        operands, rounding = self._diagnosed_under(answer, output)
         problem = self._problem(output, operands, rounding)
         expected = self.truth(operands.dtype)
         making = best_making(problem, expected, comparison.stats.units, comparison.mean_square)
@@ -156,7 +160,7 @@ class Judge:
         shapes = f"its shape is {_dims(output.shape)} where {_dims(spec.shape('output'))} was asked"
         if output.ndim != len(spec.output_layout) or 0 in output.shape:
             return Row(answer, "different", message=f"{shapes}; no single mistake known here makes another number of axes")
-        operands, rounding = list(self._roundings(answer, output))[-1 if spec.dtype == "float64" else 0]
+        operands, rounding = self._diagnosed_under(answer, output)
         found = explain(self._problem(output, operands, rounding))
         if found is None:
             return Row(answer, "different", message=f"{shapes}; no explanation found")

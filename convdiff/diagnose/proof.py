@@ -23,11 +23,10 @@ FITS: dict[str, OverlapAccumulated | OutputChannelsPermuted] = {"counts": Overla
 
 @dataclass(frozen=True)
 class Proof:
-    """Whether every element agrees, the edits with what was fitted filled in, and the largest excess in units."""
+    """Whether every element agrees, and the edits with what was fitted filled in."""
 
     holds: bool
     edits: tuple[Edit, ...]
-    units: float
 
 
 def prove(problem: Problem, candidate: Candidate) -> Proof:
@@ -37,7 +36,7 @@ def prove(problem: Problem, candidate: Candidate) -> Proof:
     predicted = _run(candidate, absolute=False)
     scale = _run(candidate, absolute=True)
     if predicted.shape != obtained.shape:
-        return Proof(False, candidate.edits, np.inf)
+        return Proof(False, candidate.edits)
     shape = (1, -1) + (1,) * (obtained.ndim - 2)
     if problem.bias is not None and problem.channel_bias.size == predicted.shape[1]:
         predicted = predicted + form.bias_factor * problem.channel_bias.reshape(shape)
@@ -47,12 +46,10 @@ def prove(problem: Problem, candidate: Candidate) -> Proof:
         return _fitted(candidate, obtained, predicted, scale, rounding)
     if form.values in FITS:
         edit = FITS[form.values].fit(rounding, obtained, Truth(predicted, scale))
-        filled = candidate.edits if edit is None else _filled(edits, edit["code"], edit)
-        return Proof(edit is not None, filled, 0.0 if edit is not None else np.inf)
+        return Proof(False, edits) if edit is None else Proof(True, _filled(edits, edit["code"], edit))
     if form.values in ACTIVATIONS:
-        return Proof(_activated(ACTIVATIONS[form.values], obtained, predicted, scale, rounding), edits, 0.0)
-    units = float(rounding.excess(obtained, predicted, scale).max(initial=0.0))
-    return Proof(units <= rounding.bound, edits, units)
+        return Proof(_activated(ACTIVATIONS[form.values], obtained, predicted, scale, rounding), edits)
+    return Proof(bool((rounding.excess(obtained, predicted, scale) <= rounding.bound).all()), edits)
 
 
 def _run(candidate: Candidate, absolute: bool) -> Array:
@@ -67,7 +64,7 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
 
     Every element confines it to an interval; it exists where all of them meet.
     """
-    failed = Proof(False, candidate.edits, np.inf)
+    failed = Proof(False, candidate.edits)
     if obtained.size - (obtained.shape[1] if candidate.output.values == "offset" else 1) < LEAST_HELD_BACK:
         return failed
     got = obtained.astype(np.float64)
@@ -82,7 +79,7 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
         low, high = float(ends.min(axis=0).max()), float(ends.max(axis=0).min())
         holds = low <= high and bool((np.abs(got[~used]) <= slack[~used]).all())
         edits = _filled(candidate.edits, "scaled", {"factor": _plain(low, high)})
-        return Proof(holds, edits, 0.0) if holds else failed
+        return Proof(holds, edits) if holds else failed
     channels = obtained.shape[1]
     difference, size, exact = (np.moveaxis(a, 1, 0).reshape(channels, -1) for a in (got - predicted, scale, got))
     slack = rounding.allowed(exact, size) + 2 * rounding.unit * (np.abs(exact) + np.abs(difference))
@@ -90,7 +87,7 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
     if difference.shape[1] < 2 or not (lows <= highs).all():
         return failed
     values = [_plain(low, high) for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
-    return Proof(True, _filled(candidate.edits, "bias-added", {"values": values}), 0.0)
+    return Proof(True, _filled(candidate.edits, "bias-added", {"values": values}))
 
 
 def _activated(activation: Callable[[Array], Array], obtained: Array, predicted: Array, scale: Array, rounding: Rounding) -> bool:
