@@ -62,6 +62,20 @@ class Rounding:
         largest = self.bound * self.unit * scale.astype(np.float64) + self.floor + self.extra
         return largest + half_ulp(reference, self.stored) if width(self.stored) < width(self.dtype) else largest
 
+    def explains(self, obtained: Array, reference: Array, scale: Array) -> bool:
+        """Whether rounding explains every element: `excess` is nowhere beyond the bound."""
+        rest = self.doubtful(obtained, reference, scale)
+        return not rest.any() or bool((self.excess(obtained[rest], reference[rest], scale[rest]) <= self.bound).all())
+
+    def doubtful(self, obtained: Array, reference: Array, scale: Array) -> Array:
+        """The elements that rounding may not explain: those beyond the bound, and some that storing or underflow do.
+
+        A third of the work of `excess`.
+        """
+        with np.errstate(invalid="ignore", over="ignore"):
+            # Written so that NaN is among them.
+            return np.asarray(~(np.abs(obtained - reference) <= (self.bound * self.unit) * scale))
+
     def excess(self, obtained: Array, reference: Array, scale: Array) -> Array:
         """Units of u S that each element is off by, beyond what storing and underflow explain; NaN never.
 

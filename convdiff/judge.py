@@ -9,7 +9,7 @@ import numpy as np
 
 from convdiff.case import Answer, Case, ErrorStats, Finding, Row
 from convdiff.compare import Comparison, Rounding, compare
-from convdiff.diagnose import Making, Problem, best_making, explain, unexplained
+from convdiff.diagnose import MOST_EDITS, Making, Problem, best_making, explain, unexplained
 from convdiff.diagnose.catalogue import sentence
 from convdiff.diagnose.reduced import USUAL
 from convdiff.layout import Array
@@ -18,6 +18,9 @@ from convdiff.precision import cast, width
 from convdiff.reference import Truth, truth
 from convdiff.spec import ConvSpec
 from convdiff.where import where
+
+# The share of elements that differ below which the damage is local.
+MOSTLY = 0.5
 
 _KINDS = {"float16": "float16", "float32": "float32", "float64": "float64"}
 
@@ -149,7 +152,9 @@ class Judge:
         making = best_making(problem, expected, comparison.stats.units, comparison.mean_square)
         if making is not None:
             return Row(answer, "reduced-precision", comparison.stats, (_precision_finding(making),))
-        found = explain(problem)
+        # Where most elements are right, a few things are wrong: no tale of three edits that cancel out everywhere else.
+        mostly = comparison.stats.differing < MOSTLY * comparison.stats.elements
+        found = explain(problem, most=2 if mostly else MOST_EDITS)
         place = where(self.case.spec, normal_output(self.case.spec, output), expected, rounding)
         if found is None:
             return Row(answer, "different", comparison.stats, (), _unexplained(place, unexplained(problem)), place)

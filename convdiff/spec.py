@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import NamedTuple
 
 from convdiff.errors import ConvdiffError, SpecError
@@ -147,12 +148,12 @@ class ConvSpec:
             f"has {(self.input_size[at] - 1) * self.input_dilation[at] + 1 + lo + hi}; pad more with --padding"
         )
 
-    @property
+    @cached_property
     def axes(self) -> str:
         """The spatial letters, in the order of every per-axis tuple."""
         return spatial_axes(self.input_layout)
 
-    @property
+    @cached_property
     def rank(self) -> int:
         """The number of spatial axes."""
         return len(self.axes)

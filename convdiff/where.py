@@ -9,13 +9,18 @@ from convdiff.layout import Array
 from convdiff.reference import Truth
 from convdiff.spec import ConvSpec
 
+# The share of elements beyond which a few more make no difference.
+EVERYWHERE = 0.99
+
 
 def where(spec: ConvSpec, obtained: Array, truth: Truth, rounding: Rounding) -> str:
     """The narrowest of: one element, some batch items, some channels, the border, from some index on; else everywhere.
 
     Both arrays are (N, C, *space) of one shape.
     """
-    bad = np.asarray(rounding.excess(obtained, truth.output, truth.scale) > rounding.bound)
+    bad = rounding.doubtful(obtained, truth.output, truth.scale)
+    if bad.mean() <= EVERYWHERE:
+        bad[bad] = rounding.excess(obtained[bad], truth.output[bad], truth.scale[bad]) > rounding.bound
     if np.isnan(obtained).all():
         return "everywhere: all of it is NaN"
     if not np.any(obtained):
@@ -40,7 +45,7 @@ def where(spec: ConvSpec, obtained: Array, truth: Truth, rounding: Rounding) -> 
             if lines[first:].all():
                 return f"from {spec.axes[axis]} index {first} on"
             return f"in {_listed(spec.axes[axis] + ' index', at, lines.size)} only"
-    return "everywhere" if share > 0.99 else f"in {_percent(share)} of the elements, over the whole output"
+    return "everywhere" if share > EVERYWHERE else f"in {_percent(share)} of the elements, over the whole output"
 
 
 def _percent(share: float) -> str:

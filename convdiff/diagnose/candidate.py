@@ -6,30 +6,39 @@ from dataclasses import dataclass, replace
 
 from convdiff.case import Edit
 from convdiff.diagnose.forms import GeometryForm, InputForm, KernelForm, OperationForm, OutputForm
+from convdiff.diagnose.making import Making
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Applied to the asked convolution, its edits are believed to give the obtained output."""
+    """Applied to the asked convolution, its edits are believed to give the obtained output.
 
-    operation: OperationForm
+    `cost` is the sum of the forms' costs: the lower, the simpler.
+    """
+
     input: InputForm
     kernel: KernelForm
     geometry: GeometryForm
     output: OutputForm
+    making: Making
+    cost: float
 
     @property
     def edits(self) -> tuple[Edit, ...]:
-        """All edits, in the order in which a convolution goes wrong: operation, input, kernel, geometry, output."""
-        return self.operation.edits + self.input.edits + self.kernel.edits + self.geometry.edits + self.output.edits
+        """All edits, in the order in which a convolution goes wrong: operation, input, kernel, geometry, output, precision."""
+        own = self.kernel.own_edits
+        stages = (self.operation, self.input, self.geometry, self.output, self.making)
+        operation, inputs, geometry, output, making = (stage.edits for stage in stages)
+        return operation + inputs + own + geometry + output + making
+
+    @property
+    def operation(self) -> OperationForm:
+        """The operation that the kernel is for."""
+        return self.kernel.operation
 
     def first_item(self) -> Candidate:
         """The same for the first batch item alone."""
         return replace(
-            self, input=replace(self.input, array=self.input.array[:1]), output=replace(self.output, array=self.output.array[:1])
+            self, input=replace(self.input, array=self.input.array.along(0, slice(1))),
+            output=replace(self.output, array=self.output.array.along(0, slice(1))),
         )
-
-    @property
-    def cost(self) -> float:
-        """The sum of the forms' costs: the lower, the simpler."""
-        return self.operation.cost + self.input.cost + self.kernel.cost + self.geometry.cost + self.output.cost

@@ -38,29 +38,28 @@ class OverlapAccumulated:
         if obtained.shape != truth.output.shape:
             return None
         rank = obtained.ndim - 2
-        with np.errstate(invalid="ignore"):
-            strength = np.nan_to_num(np.abs(truth.output) / np.maximum(truth.scale.astype(np.float64), 1e-300))
-        flat = np.moveaxis(strength.reshape(-1, *truth.output.shape[2:]), 0, -1)
-        best = flat.argmax(axis=-1)
         with np.errstate(divide="ignore", invalid="ignore"):
+            strength = np.nan_to_num(np.abs(truth.output) / np.maximum(truth.scale.astype(np.float64), 1e-300))
             ratio = obtained.astype(np.float64) / truth.output
-        by_place = np.moveaxis(ratio.reshape(-1, *truth.output.shape[2:]), 0, -1)
-        counts = np.take_along_axis(by_place, best[..., None], axis=-1)[..., 0]
-        if not np.isfinite(counts).all() or counts.min() < 0.5 or counts.max() > 1e6:
+        by_place, strength = (np.moveaxis(a.reshape(-1, *a.shape[2:]), 0, -1) for a in (ratio, strength))
+        best = strength.argmax(axis=-1)[..., None]
+        counts = np.take_along_axis(by_place, best, axis=-1)[..., 0]
+        # Where every value is zero, as between the elements of a strided transposed convolution, any count is right.
+        known = (np.take_along_axis(strength, best, axis=-1)[..., 0] > 0) & np.isfinite(counts)
+        counts = np.where(known, np.rint(np.where(known, counts, 0)), 0)
+        if not known.any() or counts[known].min() < 1 or not 2 <= counts.max() <= 1e6 or counts[known].min() == counts.max():
             return None
-        counts = np.rint(counts)
         axes = [counts.max(axis=tuple(a for a in range(rank) if a != axis)) for axis in range(rank)]
         separable = axes[0]
         for axis in axes[1:]:
             separable = separable[..., None] * axis
-        separable = separable / counts.max() ** (rank - 1)
-        if counts.max() < 2 or not np.array_equal(separable, counts) or counts.min() == counts.max():
+        separable = np.where(separable == 0, 1, separable / counts.max() ** (rank - 1))
+        if not np.array_equal(separable[known], counts[known]):
             return None
-        units = rounding.excess(obtained, truth.output * counts, truth.scale * counts)
-        if not (units <= rounding.bound).all():
+        if not rounding.explains(obtained, truth.output * separable, truth.scale * separable):
             return None
         peaks = [axis / counts.max() * _peak(counts, number) for number, axis in enumerate(axes)]
-        return {"code": self.code, "counts": [[round(float(c)) for c in axis] for axis in peaks]}
+        return {"code": self.code, "counts": [[max(round(float(c)), 1) for c in axis] for axis in peaks]}
 
     def sentence(self, edit: Edit) -> str:
         counts = "; ".join(" ".join(map(str, axis[:12])) + (" ..." if len(axis) > 12 else "") for axis in edit["counts"])
@@ -68,13 +67,14 @@ class OverlapAccumulated:
 
 
 def _peak(counts: Array, axis: int) -> float:
-    """The largest count along one axis alone: the counts are products of one factor per axis, each 1 at its least."""
-    others = tuple(counts.shape[a] for a in range(counts.ndim) if a != axis)
-    lines = np.moveaxis(counts, axis, 0).reshape(counts.shape[axis], *((-1,) if others else ()))
-    if not others:
+    """The largest count along one axis alone: the counts are products of one factor per axis, each 1 at its least; 0 is not known."""
+    lines = np.moveaxis(counts, axis, 0).reshape(counts.shape[axis], -1)
+    if lines.shape[1] == 1:
         return float(counts.max())
-    line = lines[:, lines.max(axis=0).argmin()]
-    return float(line.max() / line.min())
+    known = np.where(lines > 0, lines, np.nan)
+    with np.errstate(all="ignore"):
+        line = known[:, np.nanargmin(np.where(np.isnan(known).all(axis=0), np.inf, np.nan_to_num(known, nan=-np.inf).max(axis=0)))]
+    return float(np.nanmax(line) / np.nanmin(line))
 
 
 class OutputChannelsPermuted:
@@ -90,31 +90,63 @@ class OutputChannelsPermuted:
     def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
         """The order unknown: compared with every channel, fitted by the proof.  A reversal is the likelier tale where it is one."""
         if base.values == "plain" and base.array.shape[1] > 1 and not base.has("output-channels-reversed"):
-            yield base.plus({"code": self.code}, 0.45, values="permuted")
+            yield base.plus({"code": self.code}, 0.45, values="channels")
 
     def fit(self, rounding: Rounding, obtained: Array, truth: Truth) -> Edit | None:
         """The permutation if each obtained channel is some channel of the reference; obtained[:, c] = reference[:, permutation[c]]."""
-        if obtained.shape != truth.output.shape or not 1 < obtained.shape[1] <= 4096:
-            return None
-        by_channel = [np.moveaxis(a, 1, 0).reshape(a.shape[1], -1) for a in (obtained, truth.output, truth.scale)]
-        got, expected, scale = (a[:, :: max(1, a.shape[1] // 64)].astype(np.float64) for a in by_channel)
-        if expected.shape[1] < 2:
-            return None
-        order = []
-        free = np.ones(len(got), bool)
-        for channel in range(len(got)):
-            units = rounding.excess(np.broadcast_to(got[channel], expected.shape), expected, scale).max(axis=1)
-            matching = np.flatnonzero((units <= rounding.bound) & free)
-            if not matching.size:
-                return None
-            chosen = channel if channel in matching else int(matching[0])
-            free[chosen] = False
-            order.append(chosen)
-        if order == sorted(order):
-            return None
-        units = rounding.excess(obtained, truth.output[:, order], truth.scale[:, order])
-        return {"code": self.code, "permutation": order} if (units <= rounding.bound).all() else None
+        order = order_along(1, rounding, obtained, truth)
+        return None if order is None else {"code": self.code, "permutation": order}
 
     def sentence(self, edit: Edit) -> str:
         order = edit["permutation"]
         return f"the output's channels come in the order {', '.join(map(str, order[:8]))}{', ...' if len(order) > 8 else ''}"
+
+
+class OutputBatchPermuted:
+    """The output's batch items come in another order.
+
+    How it shows: each item of the output is another item's.
+    Typical causes: a shuffled data loader, files listed in another order.
+    Fix: save both sides' arrays from one batch.
+    """
+
+    code: ClassVar[str] = "output-batch-permuted"
+
+    def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
+        """The order unknown: compared with every item, fitted by the proof; of two items there is only one other order."""
+        items = base.array.shape[0]
+        if items == 2 and not base.has(self.code):
+            yield base.plus({"code": self.code, "permutation": [1, 0]}, 0.35, array=base.array.flipped([0]))
+        if items > 2 and base.values == "plain":
+            yield base.plus({"code": self.code}, 0.35, values="items")
+
+    def fit(self, rounding: Rounding, obtained: Array, truth: Truth) -> Edit | None:
+        """The permutation if each obtained item is some item of the reference; obtained[i] = reference[permutation[i]]."""
+        order = order_along(0, rounding, obtained, truth)
+        return None if order is None else {"code": self.code, "permutation": order}
+
+    def sentence(self, edit: Edit) -> str:
+        return "the output's batch items came in another order"
+
+
+def order_along(axis: int, rounding: Rounding, obtained: Array, truth: Truth) -> list[int] | None:
+    """The order along an axis in which every obtained element agrees with the reference, if there is one other than the natural."""
+    if obtained.shape != truth.output.shape or not 1 < obtained.shape[axis] <= 4096:
+        return None
+    lines = [np.moveaxis(a, axis, 0).reshape(a.shape[axis], -1) for a in (obtained, truth.output, truth.scale)]
+    got, expected, scale = (a[:, :: max(1, a.shape[1] // 64)].astype(np.float64) for a in lines)
+    if expected.shape[1] < 2:
+        return None
+    order = []
+    free = np.ones(len(got), bool)
+    for line in range(len(got)):
+        units = rounding.excess(np.broadcast_to(got[line], expected.shape), expected, scale).max(axis=1)
+        matching = np.flatnonzero((units <= rounding.bound) & free)
+        if not matching.size:
+            return None
+        chosen = line if line in matching else int(matching[0])
+        free[chosen] = False
+        order.append(chosen)
+    if order == sorted(order):
+        return None
+    return order if rounding.explains(obtained, truth.output.take(order, axis), truth.scale.take(order, axis)) else None

@@ -10,10 +10,10 @@ from convdiff.case import Edit
 from convdiff.diagnose.forms import InputForm, OperationForm
 from convdiff.diagnose.hypothesis import InputHypothesis, listed
 from convdiff.diagnose.problem import Problem
-from convdiff.layout import Array, to_order
+from convdiff.diagnose.reshaping import read_otherwise
 
-# Elements of an array of which many copies do no harm.
-SMALL = 1 << 16
+# Channels, and items of a batch, of which every order is tried.
+ENUMERATED = 4
 
 
 class InputAxesPermuted:
@@ -31,15 +31,9 @@ class InputAxesPermuted:
         spec, layout = problem.spec, problem.spec.input_layout
         if base.edits:
             return
-        for letters in itertools.permutations(layout):
-            read = "".join(letters)
-            if read == layout:
-                continue
-            made = to_order(problem.input, read, "NC" + spec.axes)
+        for read, oddness, made in read_otherwise(problem.placed_input, layout, "NC" + spec.axes):
             if made.shape[1] == base.array.shape[1]:
-                moved = sum(a != b for a, b in zip(layout, read, strict=True))
-                common = "".join(a for a in read if a in spec.axes) == spec.axes
-                yield base.plus({"code": self.code, "asked": layout, "obtained": read}, 0.1 if moved == 2 or common else 0.5, array=made)
+                yield base.plus({"code": self.code, "asked": layout, "obtained": read}, oddness, array=made)
 
     def sentence(self, edit: Edit) -> str:
         return f"the input, {edit['asked']}, was read as {edit['obtained']}"
@@ -81,7 +75,7 @@ class InputChannelsReversed:
     def forms(self, problem: Problem, operation: OperationForm, base: InputForm) -> Iterator[InputForm]:
         """The one reversal."""
         if base.array.shape[1] > 1 and not base.has(self.code):
-            yield base.plus({"code": self.code}, 0.05, array=base.array[:, ::-1])
+            yield base.plus({"code": self.code}, 0.05, array=base.array.flipped([1]))
 
     def sentence(self, edit: Edit) -> str:
         return "the input's channels were reversed (RGB/BGR)"
@@ -105,8 +99,8 @@ class InputReversed:
             return
         for count in range(len(long), 0, -1):
             for chosen in itertools.combinations(long, count):
-                flips = tuple(slice(None, None, -1 if i - 2 in chosen else 1) for i in range(base.array.ndim))
-                yield base.plus({"code": self.code, "axes": [problem.spec.axes[i] for i in chosen]}, 0.35, array=base.array[flips])
+                edit = {"code": self.code, "axes": [problem.spec.axes[i] for i in chosen]}
+                yield base.plus(edit, 0.35, array=base.array.flipped([i + 2 for i in chosen]))
 
     def sentence(self, edit: Edit) -> str:
         return f"the input was reversed along {listed(edit['axes'])}"
@@ -123,11 +117,13 @@ class InputBatchPermuted:
     code: ClassVar[str] = "input-batch-permuted"
 
     def forms(self, problem: Problem, operation: OperationForm, base: InputForm) -> Iterator[InputForm]:
-        """The reversal; it cannot be told from a permuted output, which comes second."""
+        """Every other order of a few items.  Of more, an order can be told only as the output's: see there."""
         items = base.array.shape[0]
-        if items > 1 and not base.has(self.code):
-            order = list(range(items))[::-1]
-            yield base.plus({"code": self.code, "permutation": order}, 0.3, array=base.array[::-1])
+        if 2 <= items <= ENUMERATED and not base.has(self.code):
+            for order in itertools.permutations(range(items)):
+                if list(order) != sorted(order):
+                    edit = {"code": self.code, "permutation": list(order)}
+                    yield base.plus(edit, 0.3, array=base.array.along(0, list(order)))
 
     def sentence(self, edit: Edit) -> str:
         return "the batch's items came in another order"
@@ -146,18 +142,14 @@ class GroupsInterleaved:
 
     def forms(self, problem: Problem, operation: OperationForm, base: InputForm) -> Iterator[InputForm]:
         """The input's channels dealt out."""
-        groups, channels = operation.spec.groups, base.array.shape[1]
-        if 1 < groups < channels and not base.has(self.code) and worth_a_copy(operation, base.array):
+        groups, channels = problem.spec.groups, base.array.shape[1]
+        if 1 < groups < channels and not base.has(self.code):
             order = interleaved(channels, groups)
-            yield base.plus({"code": self.code, "groups": groups, "which": "input"}, 0.15, array=base.array[:, order])
+            yield base.plus({"code": self.code, "groups": groups, "which": "input"}, 0.15, array=base.array.along(1, order))
 
     def sentence(self, edit: Edit) -> str:
         return f"the {edit['which']}'s channels were dealt out to the {edit['groups']} groups in turn, not in blocks"
 
-
-def worth_a_copy(operation: OperationForm, array: Array) -> bool:
-    """Whether to deal out the channels of `array`, which copies it: of large ones only for the groups that were asked."""
-    return not operation.edits or array.size <= SMALL
 
 
 def interleaved(channels: int, groups: int) -> list[int]:
@@ -177,8 +169,12 @@ class InputChannelsPermuted:
     code: ClassVar[str] = "input-channels-permuted"
 
     def forms(self, problem: Problem, operation: OperationForm, base: InputForm) -> Iterator[InputForm]:
-        """None to enumerate: the order is read off the kernel that explains the output (see `solving.py`)."""
-        return iter(())
+        """Every order of a few channels but the reversal.  Of more, the order is read off (see `permuted.py`)."""
+        channels = base.array.shape[1]
+        if 3 <= channels <= ENUMERATED and not base.has(self.code) and not base.has("input-channels-reversed"):
+            for order in itertools.permutations(range(channels)):
+                if list(order) not in (sorted(order), sorted(order)[::-1]):
+                    yield base.plus({"code": self.code, "permutation": list(order)}, 0.4, array=base.array.along(1, list(order)))
 
     def sentence(self, edit: Edit) -> str:
         order = edit["permutation"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy as np
 from convdiff.case import Edit
 from convdiff.diagnose.forms import KernelForm, OperationForm
 from convdiff.diagnose.hypothesis import KernelHypothesis, listed
+from convdiff.diagnose.placed import Placed
 from convdiff.diagnose.problem import Problem
-from convdiff.layout import Array, sizes
-from convdiff.normal import kernel_read_as
+from convdiff.diagnose.reshaping import other_readings, placed_in_order
+from convdiff.layout import sizes
 from convdiff.spec import ConvSpec
 
 
@@ -39,11 +41,10 @@ class KernelFlipped:
         code = "kernel-not-flipped" if problem.spec.flip else self.code
         for count in range(len(long), 0, -1):
             for chosen in itertools.combinations(long, count):
-                flips = tuple(slice(None, None, -1 if i - 2 in chosen else 1) for i in range(base.array.ndim))
                 edit = {"code": code, "axes": [axes[i] for i in chosen]}
                 # All axes at once is the classic; axes of size 1 do not count.
                 oddness = 0.0 if count == len(long) else 0.3
-                yield base.plus(edit, oddness, array=base.array[flips])
+                yield base.plus(edit, oddness, array=base.array.flipped([i + 2 for i in chosen]))
 
     def sentence(self, edit: Edit) -> str:
         return f"the kernel was flipped along {listed(edit['axes'])}"
@@ -83,14 +84,11 @@ class KernelAxesPermuted:
     def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:
         """Every other reading of the array as the user has it, if it gives a kernel of fitting channel counts."""
         spec, layout = operation.spec, operation.spec.kernel_layout
-        if base.edits or "M" in layout:
+        if base.own_edits or "M" in layout:
             return
-        for letters in itertools.permutations(layout):
-            read = "".join(letters)
-            if read == layout:
-                continue
+        for read, _, _ in other_readings(layout, layout):
             made = _read(spec, operation.raw_kernel, read)
-            if made is not None and made.shape[:2] == base.array.shape[:2]:
+            if made is not None:
                 moved = sum(a != b for a, b in zip(layout, read, strict=True))
                 edit = {"code": self.code, "asked": layout, "obtained": read}
                 yield base.plus(edit, 0.1 if moved == 2 else 0.5, array=made)
@@ -112,17 +110,17 @@ class KernelReshaped:
     def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:
         """Buffers in the user's or a common order, reshaped to a common order."""
         spec = operation.spec
-        if base.edits or "M" in spec.kernel_layout:
+        if base.own_edits or "M" in spec.kernel_layout:
             return
         layout = spec.kernel_layout
         orders = [layout, *(order for order in common_kernel_orders(layout) if order != layout)]
         known = sizes(layout, operation.raw_kernel.shape)
+        flat = {source: operation.raw_kernel.transposed([layout.index(a) for a in source]).flat() for source in orders}
         for source, target in itertools.permutations(orders, 2):
-            if source != layout and target != layout:
+            if layout not in (source, target):
                 continue
-            buffer = operation.raw_kernel.transpose([layout.index(a) for a in source])
-            made = _read(spec, np.ascontiguousarray(buffer).reshape([known[a] for a in target]), target)
-            if made is not None and not np.array_equal(made, base.array):
+            made = _read(spec, flat[source].split([known[a] for a in target]), target)
+            if made is not None:
                 edit = {"code": self.code, "asked": source, "obtained": target}
                 yield base.plus(edit, 0.2 if source == layout else 0.4, array=made)
 
@@ -158,19 +156,18 @@ class KernelChannelsReversed:
         return f"the kernel's {name} channels were reversed"
 
 
-def _reversed_channels(array: Array, axis: str, transposed: bool, groups: int) -> Array:
+def _reversed_channels(array: Placed, axis: str, transposed: bool, groups: int) -> Placed:
     """`array` (O, I per group, ...) with the user's axis O or I reversed.
 
     A direct kernel has all output channels on O and those of one group on I; a transposed one the other way round, where
     reversing I exchanges the groups as well.
     """
     if groups == 1 or not transposed:
-        return array[::-1] if axis == "O" else array[:, ::-1]
-    per = array.shape[0] // groups
-    split = array.reshape(groups, per, *array.shape[1:])
+        return array.flipped([0 if axis == "O" else 1])
+    by_group = np.arange(array.shape[0]).reshape(groups, -1)
     if axis == "O":
-        return split[:, ::-1].reshape(array.shape)
-    return split[::-1, :, ::-1].reshape(array.shape)
+        return array.along(0, by_group[:, ::-1].reshape(-1))
+    return array.along(0, by_group[::-1].reshape(-1)).flipped([1])
 
 
 def common_kernel_orders(layout: str) -> list[str]:
@@ -180,13 +177,22 @@ def common_kernel_orders(layout: str) -> list[str]:
     return [order for order in orders if sorted(order) == sorted(layout)]
 
 
-def _read(spec: ConvSpec, array: Array, layout: str) -> Array | None:
+def _read(spec: ConvSpec, array: Placed, layout: str) -> Placed | None:
     """`array` read in `layout` as a kernel in normal form, or None if its channels do not fit the spec."""
-    known = sizes(layout, array.shape)
-    if known.get("I", 1) != spec.kernel_in or known.get("O", 1) != spec.kernel_out:
+    known = array.shape
+    if [known[layout.index(a)] if a in layout else 1 for a in "IO"] != [spec.kernel_in, spec.kernel_out]:
         return None
-    return kernel_read_as(spec, array, layout)
-
+    space = range(2, 2 + spec.rank)
+    if not spec.transposed:
+        made = placed_in_order(array, layout, "OI" + spec.axes)
+        return made.flipped(space) if spec.flip else made
+    made = placed_in_order(array, layout, "IO" + spec.axes)
+    made = made if spec.flip else made.flipped(space)
+    # In and out exchanged inside each group: (I, O per group) becomes (O, I per group); axes lie at even distances.
+    of_input, of_output, *rest = made.tables
+    inner = len(of_input) // spec.groups
+    outer = (of_input[::inner, None] - of_input[0] + of_output).reshape(-1)
+    return replace(made, tables=(outer, of_input[:inner], *rest))
 
 
 KERNEL: tuple[KernelHypothesis, ...] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import ClassVar
 
@@ -11,6 +11,7 @@ import numpy as np
 from convdiff.case import Edit
 from convdiff.diagnose.forms import OperationForm
 from convdiff.diagnose.hypothesis import OperationHypothesis
+from convdiff.diagnose.placed import Placed
 from convdiff.diagnose.problem import Problem
 from convdiff.errors import SpecError
 from convdiff.layout import Array, sizes
@@ -40,7 +41,7 @@ class WrongTransposed:
             made = _other_operation(spec, layout, array)
             if made is None:
                 continue
-            form: OperationForm = base.plus(edit, oddness, spec=made, kernel=normal_kernel(made, array))
+            form: OperationForm = base.plus(edit, oddness, spec=made, kernel=Placed.of(normal_kernel(made, problem.kernel)))
             if layout == spec.kernel_layout:
                 # The letters kept: relative to the array handed over as it is, its channel axes were exchanged too.
                 read = {"code": "kernel-axes-permuted", "asked": exchanged, "obtained": layout}
@@ -52,7 +53,7 @@ class WrongTransposed:
         return f"{kinds[edit['obtained']]} was run where {kinds[edit['asked']]} was asked"
 
 
-def _other_operation(spec: ConvSpec, layout: str, kernel: Array) -> ConvSpec | None:
+def _other_operation(spec: ConvSpec, layout: str, kernel: Placed) -> ConvSpec | None:
     known = sizes(layout, kernel.shape)
     inner, outer = known.get("I", 1), known.get("O", 1)
     transposed = not spec.transposed
@@ -90,10 +91,9 @@ class WrongGroups:
             if groups == spec.groups or spec.in_channels % groups or spec.out_channels % groups:
                 continue
             for how, oddness in REGROUPINGS.items():
-                kernel = regrouped(base.kernel, how, spec.groups, groups)
-                if kernel is not None:
+                if _channels(spec.out_channels, spec.in_channels, spec.groups, groups, how) is not None:
                     edit = {"code": self.code, "asked": spec.groups, "obtained": groups, "kernel": how}
-                    yield base.plus(edit, oddness, spec=_with_groups(spec, groups), kernel=kernel, regroup=how)
+                    yield base.plus(edit, oddness, spec=_with_groups(spec, groups), regroup=how)
 
     def sentence(self, edit: Edit) -> str:
         kernel = {
@@ -110,30 +110,49 @@ REGROUPINGS = {"own": 0.0, "first": 0.05, "tiled": 0.0, "repeated": 0.1}
 
 def _with_groups(spec: ConvSpec, groups: int) -> ConvSpec:
     """Channels and geometry of `spec` with another number of groups, for a kernel in normal form."""
-    return replace(spec, groups=groups, kernel_layout=("IO" if spec.transposed else "OI") + spec.axes)
+    made = object.__new__(ConvSpec)
+    # Known to be right, and many are made: not checked again.
+    made.__dict__.update(spec.__dict__, groups=groups, kernel_layout=("IO" if spec.transposed else "OI") + spec.axes)
+    return made
 
 
-def regrouped(kernel: Array, how: str, asked: int, groups: int) -> Array | None:
-    """A kernel (O, C / groups, *space) made of one for the `asked` groups, (O, C / asked, *space); None where `how` does not apply.
+def regrouping(operation: OperationForm, asked: int) -> Callable[[Placed], Placed]:
+    """What makes a kernel (O, C / asked, *space) one for the operation's groups, (O, C / groups, *space), as its `regroup` says.
 
     Fewer input channels per group: "own" takes the slice that belongs to the output channel's group, "first" the first ones.
     More of them: "tiled" repeats the kernel's channels as a block, "repeated" each in turn.
     """
-    outer, inner = kernel.shape[:2]
-    wanted = inner * asked // groups
+    made = _channels(operation.spec.out_channels, operation.spec.in_channels, asked, operation.spec.groups, operation.regroup or "")
+    assert made is not None
+    start, channels = made
+    if start is None:
+        return lambda kernel: kernel.along(1, channels)
+    # Where a kernel's input channels begin is part of where its output channel does: they lie at even distances.
+    return lambda kernel: Placed(
+        kernel.buffer, (kernel.tables[0] + kernel.tables[1][start] - kernel.tables[1][0], kernel.tables[1][channels], *kernel.tables[2:]),
+        kernel.shuffled,
+    )
+
+
+def _channels(outer: int, channels: int, asked: int, groups: int, how: str) -> tuple[Array | None, Array] | None:
+    """The kernel channels that each output channel uses: where they begin (None: at the first), and which they are from there.
+
+    None where `how` does not apply.
+    """
+    inner, wanted = channels // asked, channels // groups
     if wanted < inner and inner % wanted == 0:
         if how == "first":
-            return kernel[:, :wanted]
+            return None, np.arange(wanted)
         # Output channel o belongs to group o // (O / groups); its own channels, counted within those its kernel has.
         channel = np.arange(outer)
         start = channel * groups // outer * wanted - channel * asked // outer * inner
         if how == "own" and start.min() >= 0 and (start + wanted).max() <= inner:
-            return np.asarray(kernel[channel[:, None], start[:, None] + np.arange(wanted)])
+            return start, np.arange(wanted)
     if wanted > inner and wanted % inner == 0:
         if how == "tiled":
-            return np.tile(kernel, (1, wanted // inner) + (1,) * (kernel.ndim - 2))
+            return None, np.arange(wanted) % inner
         if how == "repeated" and inner > 1:
-            return np.repeat(kernel, wanted // inner, axis=1)
+            return None, np.arange(wanted) * inner // wanted
     return None
 
 

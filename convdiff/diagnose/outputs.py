@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 
 from convdiff.case import Edit
-from convdiff.diagnose.fitted import OutputChannelsPermuted, OverlapAccumulated
+from convdiff.diagnose.fitted import OutputBatchPermuted, OutputChannelsPermuted, OverlapAccumulated
 from convdiff.diagnose.forms import OperationForm, OutputForm
 from convdiff.diagnose.hypothesis import OutputHypothesis
-from convdiff.diagnose.inputs import GroupsInterleaved, interleaved, worth_a_copy
+from convdiff.diagnose.inputs import GroupsInterleaved, interleaved
 from convdiff.diagnose.problem import Problem
-from convdiff.layout import to_order
+from convdiff.diagnose.reshaping import read_otherwise
 
 
 class OutputAxesPermuted:
@@ -32,13 +31,8 @@ class OutputAxesPermuted:
         layout = problem.spec.output_layout
         if base.edits or problem.obtained.ndim != len(layout):
             return
-        for letters in itertools.permutations(layout):
-            read = "".join(letters)
-            if read != layout:
-                made = to_order(problem.obtained, read, "NC" + problem.spec.axes)
-                moved = sum(a != b for a, b in zip(layout, read, strict=True))
-                common = "".join(a for a in read if a in problem.spec.axes) == problem.spec.axes
-                yield base.plus({"code": self.code, "asked": layout, "obtained": read}, 0.1 if moved == 2 or common else 0.5, array=made)
+        for read, oddness, made in read_otherwise(problem.placed_obtained, layout, "NC" + problem.spec.axes):
+            yield base.plus({"code": self.code, "asked": layout, "obtained": read}, oddness, array=made)
 
     def sentence(self, edit: Edit) -> str:
         return f"the output is laid out {edit['obtained']} where {edit['asked']} was asked"
@@ -81,30 +75,10 @@ class OutputChannelsReversed:
     def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
         """The one reversal."""
         if base.array.shape[1] > 1 and not base.has(self.code):
-            yield base.plus({"code": self.code}, 0.25, array=base.array[:, ::-1])
+            yield base.plus({"code": self.code}, 0.25, array=base.array.flipped([1]))
 
     def sentence(self, edit: Edit) -> str:
         return "the output's channels were reversed"
-
-
-class OutputBatchPermuted:
-    """The output's batch items come in another order.
-
-    How it shows: each item of the output is another item's.
-    Typical causes: a shuffled data loader, files listed in another order.
-    Fix: save both sides' arrays from one batch.
-    """
-
-    code: ClassVar[str] = "output-batch-permuted"
-
-    def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
-        """The reversal."""
-        items = base.array.shape[0]
-        if items > 1 and not base.has(self.code):
-            yield base.plus({"code": self.code, "permutation": list(range(items))[::-1]}, 0.35, array=base.array[::-1])
-
-    def sentence(self, edit: Edit) -> str:
-        return "the output's batch items came in another order"
 
 
 class OutputGroupsInterleaved(GroupsInterleaved):
@@ -112,10 +86,10 @@ class OutputGroupsInterleaved(GroupsInterleaved):
 
     def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:  # type: ignore[override]
         """The output's channels dealt out."""
-        groups, channels = operation.spec.groups, base.array.shape[1]
-        if 1 < groups < channels and not base.has(self.code) and worth_a_copy(operation, base.array):
+        groups, channels = problem.spec.groups, base.array.shape[1]
+        if 1 < groups < channels and not base.has(self.code):
             order = interleaved(channels, groups)
-            yield base.plus({"code": self.code, "groups": groups, "which": "output"}, 0.15, array=base.array[:, order])
+            yield base.plus({"code": self.code, "groups": groups, "which": "output"}, 0.15, array=base.array.along(1, order))
 
 
 class BiasMissing:
@@ -208,7 +182,7 @@ class ActivationApplied:
         """The activations whose range holds the obtained values."""
         if base.values != "plain" or not base.array.size:
             return
-        low, high = float(np.min(base.array)), float(np.max(base.array))
+        low, high = problem.obtained_range
         if low == 0 and high > 0:
             if high <= 6:
                 yield base.plus({"code": self.code, "obtained": "relu6"}, 0.3, values="relu6")

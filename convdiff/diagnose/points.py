@@ -1,57 +1,53 @@
 """Which output elements to look at first: few, and telling.
 
-They come in pairs of one channel, so that a constant added to the channel drops out of their difference.  The first lie
-inside, where padding plays no part; then come the corners and edges, which show it; then any.
+They come in pairs of one channel, so that a constant added to the channel drops out of their difference.  The first of a
+pair lies inside, where padding plays no part, the second at a corner, which shows it; the last pairs lie anywhere.
 """
 
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 
 import numpy as np
 
+from convdiff.diagnose.placed import Bundle
 from convdiff.diagnose.windows import Point
 from convdiff.layout import Array
 
 PAIRS = 14
+# Places drawn for each point; the one where most forms have a value to tell apart is taken.
+DRAWN = 6
+# The last pairs may be zeros: an activation shows there alone.
+ANY_VALUE = 4
 
 
-def choose_points(output: Array) -> list[Point]:
-    """Elements of `output` (N, O, *space), in pairs, all finite, not zero where that can be had; empty if none is finite."""
+def choose_points(outputs: Bundle) -> list[Point]:
+    """Elements of outputs (N, O, *space), in pairs; finite, and not zero, in as many of them as can be had; none if none is."""
+    drawn = _drawn(outputs.shape)
+    values = outputs.look_up(*drawn)
+    telling = np.isfinite(values) * (1.0 + ((values != 0) & (np.arange(2 * PAIRS) < 2 * (PAIRS - ANY_VALUE))[:, None]))
+    # The first form, which is the output as it was asked, counts as much as all others together.
+    score = telling[0] * len(values) + telling.sum(axis=0)
+    at = np.arange(2 * PAIRS), score.argmax(axis=1)
+    finite = np.isfinite(values[0][at]).reshape(PAIRS, 2).all(axis=1).repeat(2)
+    item, channel, *place = (each[at][finite].tolist() for each in drawn)
+    return [Point(*numbers) for numbers in zip(item, channel, zip(*place, strict=True), strict=True)]
+
+
+@lru_cache(maxsize=256)
+def _drawn(shape: tuple[int, ...]) -> tuple[Array, ...]:
+    """(points, places drawn for each) of the item, the channel and the index along every axis."""
     generator = np.random.default_rng(7)
-    _, channels, *space = output.shape
+    items, channels, *space = shape
     corners = list(itertools.product(*((0, size - 1) for size in space)))
-    points: list[Point] = []
-    for number in range(PAIRS):
-        channel = int(generator.integers(channels))
-        for half in range(2):
-            fixed = corners[(number - 2) % len(corners)] if number >= 2 and half == 0 and number % 2 == 0 else None
-            # The last pairs may be zeros: an activation shows there alone.
-            point = _informative(output, channel, fixed, generator, points, number < PAIRS - 4)
-            if point is not None:
-                points.append(point)
-            elif half == 1 and points:
-                points.append(points[-1])
-    return points[: len(points) // 2 * 2]
-
-
-def _informative(
-    output: Array, channel: int, fixed: tuple[int, ...] | None, generator: np.random.Generator, taken: list[Point], not_zero: bool
-) -> Point | None:
-    """A finite element of the channel, at `fixed` if given; not taken yet, and not zero if asked, if a few tries find it."""
-    items, _, *space = output.shape
-    fallback: Point | None = None
-    for attempt in range(12):
-        # Away from the border for the first tries, so that the first points do not depend on padding.
-        place = fixed or tuple(int(generator.integers(size // 4, max(size - size // 4, size // 4 + 1))) if attempt < 6 and size > 3
-                               else int(generator.integers(size)) for size in space)
-        if taken and len(taken) > 8 and fixed is None:
-            place = tuple(int(generator.integers(size)) for size in space)
-        point = Point(int(generator.integers(items)), channel, place)
-        value = float(output[point.item, channel][place])
-        if not np.isfinite(value):
-            continue
-        if (value != 0 or not not_zero) and point not in taken:
-            return point
-        fallback = fallback or point
-    return fallback
+    counts = 2 * PAIRS, DRAWN
+    inside = (np.arange(2 * PAIRS) % 2 == 0) & (np.arange(2 * PAIRS) < PAIRS)
+    item = generator.integers(items, size=counts)
+    channel = np.broadcast_to(generator.integers(channels, size=PAIRS).repeat(2)[:, None], counts)
+    place = np.stack([generator.integers(size, size=counts) for size in space])
+    for axis, size in enumerate(space):
+        place[axis, inside] = generator.integers(size // 4, max(size - size // 4, size // 4 + 1), size=counts)[inside]
+    for number in range(1, min(2 * PAIRS, 2 * len(corners) + 4), 2):
+        place[:, number] = np.array(corners[number // 2 % len(corners)])[:, None]
+    return item, channel, *place

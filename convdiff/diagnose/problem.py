@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from convdiff.compare import Rounding
+from convdiff.diagnose.placed import Placed
 from convdiff.diagnose.reshaping import reshapes
 from convdiff.layout import Array
 from convdiff.normal import normal_input, normal_kernel
@@ -39,14 +40,29 @@ class Problem:
         return normal_kernel(self.spec, self.kernel)
 
     @cached_property
-    def reshaped_inputs(self) -> list[tuple[str, str, Array]]:
-        """The input under every common mistaken reshape: buffer's order, order read, and what is read, (N, C, *space)."""
-        return list(reshapes(self.input, self.spec.input_layout, "NC" + self.spec.axes))
+    def placed_input(self) -> Placed:
+        """The input as the user has it."""
+        return Placed.of(self.input)
 
     @cached_property
-    def reshaped_outputs(self) -> list[tuple[str, str, Array]]:
+    def placed_obtained(self) -> Placed:
+        """The obtained output as the user has it."""
+        return Placed.of(self.obtained)
+
+    @cached_property
+    def reshaped_inputs(self) -> list[tuple[str, str, Placed]]:
+        """The input under every common mistaken reshape: buffer's order, order read, and what is read, (N, C, *space)."""
+        return list(reshapes(self.placed_input, self.spec.input_layout, "NC" + self.spec.axes))
+
+    @cached_property
+    def reshaped_outputs(self) -> list[tuple[str, str, Placed]]:
         """The obtained output likewise."""
-        return list(reshapes(self.obtained, self.spec.output_layout, "NC" + self.spec.axes))
+        return list(reshapes(self.placed_obtained, self.spec.output_layout, "NC" + self.spec.axes))
+
+    @cached_property
+    def obtained_range(self) -> tuple[float, float]:
+        """The least and the largest obtained value."""
+        return float(np.min(self.obtained)), float(np.max(self.obtained))
 
     @cached_property
     def channel_bias(self) -> Array:

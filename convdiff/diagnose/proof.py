@@ -11,14 +11,18 @@ from convdiff.case import Edit
 from convdiff.compare import Rounding
 from convdiff.diagnose.activations import ACTIVATIONS
 from convdiff.diagnose.candidate import Candidate
-from convdiff.diagnose.fitted import OutputChannelsPermuted, OverlapAccumulated
+from convdiff.diagnose.fitted import OutputBatchPermuted, OutputChannelsPermuted, OverlapAccumulated
 from convdiff.diagnose.problem import Problem
 from convdiff.layout import Array
 from convdiff.reference import Truth, correlate
 
 # What is fitted uses up elements; at least so many must be left to test the fit on.
 LEAST_HELD_BACK = 2
-FITS: dict[str, OverlapAccumulated | OutputChannelsPermuted] = {"counts": OverlapAccumulated(), "permuted": OutputChannelsPermuted()}
+_USUAL = (*range(2, 11), 16, 100, 127.5, 128, 255, 256)
+USUAL_FACTORS = (-1.0, *map(float, _USUAL), *(1 / factor for factor in _USUAL))
+FITS: dict[str, OverlapAccumulated | OutputChannelsPermuted | OutputBatchPermuted] = {
+    "counts": OverlapAccumulated(), "channels": OutputChannelsPermuted(), "items": OutputBatchPermuted(),
+}
 
 
 @dataclass(frozen=True)
@@ -31,16 +35,16 @@ class Proof:
 
 def prove(problem: Problem, candidate: Candidate) -> Proof:
     """Run the edited convolution in float64 and hold the whole obtained output against it."""
-    form, rounding = candidate.output, problem.rounding
-    obtained = form.array
+    form, rounding = candidate.output, candidate.making.rounding
+    obtained = form.array.whole()
     predicted = _run(candidate, absolute=False)
     scale = _run(candidate, absolute=True)
     if predicted.shape != obtained.shape:
         return Proof(False, candidate.edits)
     shape = (1, -1) + (1,) * (obtained.ndim - 2)
     if problem.bias is not None and problem.channel_bias.size == predicted.shape[1]:
-        predicted = predicted + form.bias_factor * problem.channel_bias.reshape(shape)
-        scale = scale + abs(form.bias_factor) * np.abs(problem.channel_bias).reshape(shape)
+        bias = form.bias_factor * candidate.making.rounds_bias(problem.channel_bias).reshape(shape)
+        predicted, scale = predicted + bias, scale + np.abs(bias)
     edits = candidate.edits
     if form.values in ("offset", "factor"):
         return _fitted(candidate, obtained, predicted, scale, rounding)
@@ -49,13 +53,14 @@ def prove(problem: Problem, candidate: Candidate) -> Proof:
         return Proof(False, edits) if edit is None else Proof(True, _filled(edits, edit["code"], edit))
     if form.values in ACTIVATIONS:
         return Proof(_activated(ACTIVATIONS[form.values], obtained, predicted, scale, rounding), edits)
-    return Proof(bool((rounding.excess(obtained, predicted, scale) <= rounding.bound).all()), edits)
+    return Proof(rounding.explains(obtained, predicted, scale), edits)
 
 
 def _run(candidate: Candidate, absolute: bool) -> Array:
+    rounds = candidate.making.rounds
     return correlate(
-        candidate.input.array, candidate.kernel.array, candidate.geometry.correlation(), candidate.operation.spec.groups,
-        candidate.output.size, absolute=absolute,
+        rounds(candidate.input.array.whole()), rounds(candidate.kernel.array.whole()), candidate.geometry.correlation(),
+        candidate.operation.spec.groups, candidate.output.size, absolute=absolute,
     )
 
 
@@ -65,10 +70,12 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
     Every element confines it to an interval; it exists where all of them meet.
     """
     failed = Proof(False, candidate.edits)
-    if obtained.size - (obtained.shape[1] if candidate.output.values == "offset" else 1) < LEAST_HELD_BACK:
+    scaled = candidate.output.values == "factor"
+    few = obtained.size - (1 if scaled else obtained.shape[1]) < LEAST_HELD_BACK
+    if few and not scaled:
         return failed
     got = obtained.astype(np.float64)
-    if candidate.output.values == "factor":
+    if scaled:
         norm = float(np.vdot(predicted, predicted))
         rough = float(np.vdot(got, predicted)) / norm if norm else 0.0
         if rough == 0 or not np.isfinite(rough):
@@ -78,8 +85,9 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
         ends = np.stack([(got - slack)[used], (got + slack)[used]]) / predicted[used]
         low, high = float(ends.min(axis=0).max()), float(ends.max(axis=0).min())
         holds = low <= high and bool((np.abs(got[~used]) <= slack[~used]).all())
-        edits = _filled(candidate.edits, "scaled", {"factor": _plain(low, high)})
-        return Proof(holds, edits) if holds else failed
+        # Of one or two elements any is some factor off; only a factor that people multiply by is worth telling.
+        usual = [factor for factor in USUAL_FACTORS if low <= factor <= high] if few else [_plain(low, high)]
+        return Proof(True, _filled(candidate.edits, "scaled", {"factor": usual[0]})) if holds and usual else failed
     channels = obtained.shape[1]
     difference, size, exact = (np.moveaxis(a, 1, 0).reshape(channels, -1) for a in (got - predicted, scale, got))
     slack = rounding.allowed(exact, size) + 2 * rounding.unit * (np.abs(exact) + np.abs(difference))

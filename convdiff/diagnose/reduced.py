@@ -8,17 +8,17 @@ inside float16's range: rivals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
 from convdiff.case import Edit
-from convdiff.compare import Rounding
+from convdiff.diagnose.making import Making
 from convdiff.diagnose.problem import Problem
 from convdiff.layout import Array
 from convdiff.normal import normal_output
-from convdiff.precision import ROUNDINGS, to_bfloat16, to_float16, width
+from convdiff.precision import to_bfloat16, to_float16, width
 from convdiff.reference import Truth, truth
 
 # A model must leave errors this much smaller, root mean square, before it is believed.
@@ -49,28 +49,6 @@ class ReducedPrecision:
         if where == "accumulator":
             return f"sums were accumulated in {what}"
         return f"the {where} {'were' if where == 'inputs' else 'was'} rounded to {what}"
-
-
-@dataclass(frozen=True)
-class Making:
-    """One way the numbers may have been made: operands rounded or not, what the rest may be off by, the edits that say it."""
-
-    rounding: Rounding
-    operands: str | None = None
-    edits: tuple[Edit, ...] = ()
-    rivals: tuple[tuple[Edit, ...], ...] = ()
-
-    def problem(self, problem: Problem) -> Problem:
-        """`problem` with its operands rounded as this making says."""
-        if self.operands is None:
-            return replace(problem, rounding=self.rounding)
-        rounded = ROUNDINGS[self.operands]
-        # A tensor core multiplies in TF32 and adds the bias in float32; 16-bit layers have a 16-bit bias.
-        bias = problem.bias if problem.bias is None or "tf32" in self.operands else rounded(np.asarray(problem.bias))
-        return replace(
-            problem, input=rounded(np.asarray(problem.input)), kernel=rounded(np.asarray(problem.kernel)), bias=bias,
-            rounding=self.rounding,
-        )
 
 
 def edit(obtained: str, where: str) -> Edit:
@@ -124,7 +102,8 @@ def _fixed_by(values: Array, rounds: Callable[[Array], Array], bits: int) -> boo
         return False
     mantissa, _ = np.frexp(sample.astype(np.float64))
     coarse = mantissa * 2.0 ** (bits - 2)
-    return bool((coarse != np.rint(coarse)).mean() > 0.4) and sample.size * (24 - bits) * np.log10(2) > -EVIDENCE
+    used = (coarse != np.rint(coarse)).mean() > 0.4 - 0.5 / np.sqrt(sample.size)
+    return bool(used) and sample.size * (24 - bits) * np.log10(2) > -EVIDENCE
 
 
 def _printed(values: Array) -> Iterator[tuple[str, float]]:

@@ -1,40 +1,49 @@
 """The search: all forms of all stages multiplied out, and almost all of them dismissed at a handful of output elements.
 
 At one output element a combination of input and geometry is a row of numbers (the window) and a form of the kernel another;
-every combination of them is one entry of one small matrix product.  What misses the obtained value by more than
+every combination of them is one entry of one small matrix product.  What misses every obtained value by more than
 rounding could explain is thrown away; what is left meets the next element.  Combinations come by their number of edits.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from convdiff.compare import Rounding
+import numpy as np
+
+from convdiff.diagnose.blocks import Batch, Block, Group, batched
 from convdiff.diagnose.candidate import Candidate
-from convdiff.diagnose.forms import GeometryForm, InputForm, KernelForm, OperationForm, OutputForm
-from convdiff.diagnose.geometry import geometries
+from convdiff.diagnose.forms import InputForm, KernelForm, OperationForm, OutputForm
+from convdiff.diagnose.geometries import Asked, Geometries, geometries
 from convdiff.diagnose.hypothesis import Explained
 from convdiff.diagnose.inputs import INPUT
 from convdiff.diagnose.kernels import KERNEL
-from convdiff.diagnose.operations import OPERATION, regrouped
+from convdiff.diagnose.making import Making
+from convdiff.diagnose.operations import OPERATION, regrouping
 from convdiff.diagnose.outputs import OUTPUT
+from convdiff.diagnose.placed import Placed
 from convdiff.diagnose.points import choose_points
 from convdiff.diagnose.problem import Problem
+from convdiff.diagnose.products import multiply
+from convdiff.diagnose.reshaping import placed_in_order
 from convdiff.diagnose.sieve import Sieve
-from convdiff.diagnose.windows import Point, WindowStore
-from convdiff.layout import Array
-from convdiff.normal import normal_output
+from convdiff.diagnose.targets import Targets
+from convdiff.diagnose.windows import Point, Table
+from convdiff.spec import ConvSpec
 
-# Entries of one matrix product at most; beyond, rows are taken in portions.
+# Combinations met at once at most; beyond, geometries and inputs are taken in portions.
 PORTION = 1 << 20
 # Edits of one stage at most: three mistakes in one place are nobody's.
 MOST_IN_A_STAGE = 2
-# Elements of a kernel of which many copies do no harm.
-MOST_COPIED = 1 << 15
+# Candidates of one level at most, the cheapest; of arrays that show next to nothing, thousands agree.
+MOST_CANDIDATES = 64
+# Products of a proof that costs no more than a few more looks.
+CHEAP = 1 << 18
 
 H = TypeVar("H", bound=Explained)
 F = TypeVar("F", InputForm, KernelForm, OutputForm)
@@ -45,135 +54,229 @@ class Search:
     """The forms of one problem, made when first needed, and the combinations of them that survive."""
 
     problem: Problem
-    _geometries: dict[object, list[list[GeometryForm]]] = field(default_factory=dict)
+    _forms: dict[object, list[Any]] = field(default_factory=dict)
+    _groups: dict[object, list[Group[Any]]] = field(default_factory=dict)
+    _geometries: dict[object, list[Geometries]] = field(default_factory=dict)
     _points: dict[tuple[int, ...], list[Point]] = field(default_factory=dict)
-    _kernels: dict[tuple[int, int], list[KernelForm]] = field(default_factory=dict)
-    _outputs: dict[tuple[int, int], list[OutputForm]] = field(default_factory=dict)
-    _inputs: dict[tuple[int, int], list[InputForm]] = field(default_factory=dict)
-    _windows: WindowStore = field(default_factory=WindowStore)
-    _rounding: Rounding = field(init=False)
+    _tables: dict[object, Table] = field(default_factory=dict)
+    _targets: dict[object, Targets] = field(default_factory=dict)
+    _kept: dict[object, list[Batch]] = field(default_factory=dict)
 
     @cached_property
-    def operations(self) -> list[OperationForm]:
-        """What was asked, then every other operation."""
+    def operations(self) -> list[list[OperationForm]]:
+        """What was asked, then every other operation; those that differ only in how their kernel is made are together."""
         problem = self.problem
-        base = OperationForm(spec=problem.spec, kernel=problem.w, raw_kernel=problem.kernel)
-        return [base, *(form for hypothesis in OPERATION for form in hypothesis.forms(problem, base))]
+        base = OperationForm(spec=problem.spec, kernel=Placed.of(problem.w), raw_kernel=Placed.of(problem.kernel))
+        alike: dict[object, list[OperationForm]] = {}
+        for form in [base, *(form for hypothesis in OPERATION for form in hypothesis.forms(problem, base))]:
+            spec = form.spec
+            alike.setdefault((spec.transposed, spec.groups, spec.in_channels, spec.out_channels), []).append(form)
+        return list(alike.values())
+
+    def level(self, edits: int, makings: Sequence[Making], crowded: bool = False) -> list[Candidate]:
+        """Every combination with exactly this many edits, its making's aside, that agrees at all chosen elements; cheapest first.
+
+        The makings share one rounding.  Those with two edits of one stage, other than the geometry,
+        are `crowded`: less common, and sought apart.
+        """
+        found: list[Candidate] = []
+        for at, _ in enumerate(self.operations):
+            for outputs in range(min(edits, 2 if crowded and edits == 2 else 1) + 1):
+                for y in self.output_groups(at, outputs):
+                    found += self._matching(at, y, edits - outputs, makings, crowded and outputs < 2)
+        return sorted(found, key=lambda candidate: candidate.cost)[:MOST_CANDIDATES]
 
     def inputs(self, at: int, edits: int) -> list[InputForm]:
-        """Inputs with this many edits, for the operation numbered `at`."""
-        if (at, edits) not in self._inputs:
-            operation = self.operations[at]
-            if edits == 0:
-                made = [InputForm(array=self.problem.x)] if self.problem.x.shape[1] == operation.spec.in_channels else []
-            else:
-                made = [form for hypothesis, base in _later(INPUT, self.inputs(at, edits - 1))
-                        for form in hypothesis.forms(self.problem, operation, base)]
-            self._inputs[at, edits] = made
-        return self._inputs[at, edits]
+        """Inputs with this many edits, for the operations numbered `at`."""
+        problem, operation = self.problem, self.operations[at][0]
+        if edits == 0:
+            made = placed_in_order(problem.placed_input, problem.spec.input_layout, "NC" + problem.spec.axes)
+            return [InputForm(array=made)] if made.shape[1] == operation.spec.in_channels else []
+        return [form for hypothesis, base in _later(INPUT, self.forms("inputs", at, edits - 1))
+                for form in hypothesis.forms(problem, operation, base)]
 
     def kernels(self, at: int, edits: int) -> list[KernelForm]:
-        """Kernels with this many edits, for the operation numbered `at`."""
-        if (at, edits) not in self._kernels:
-            operation = self.operations[at]
-            if operation.regroup is not None and edits > 1 and operation.kernel.size > MOST_COPIED:
-                # Each form of a regrouped kernel is a copy: too many of a large one.
-                made = []
-            elif operation.regroup is not None:
+        """Kernels with this many edits, their operation's included, for the operations numbered `at`."""
+        problem, found = self.problem, []
+        for operation in self.operations[at]:
+            own = edits - len(operation.edits)
+            if not 0 <= own <= (MOST_IN_A_STAGE if operation.regroup is None else 1):
+                continue
+            if operation.regroup is not None:
                 # Whatever was done to the kernel was done to the one for the asked groups.
-                made = [replace(form, array=_regrouped(form.array, operation, self.problem)) for form in self.kernels(0, edits)]
-            elif edits == 0:
-                made = [KernelForm(array=operation.kernel)]
+                regroup = regrouping(operation, problem.spec.groups)
+                found += [KernelForm(operation.edits + form.edits, operation.cost + form.cost, regroup(form.array), operation)
+                          for form in self.forms("kernels", 0, own)]
+            elif own == 0:
+                found.append(KernelForm(operation.edits, operation.cost, operation.kernel, operation))
             else:
-                made = [form for hypothesis, base in _later(KERNEL, self.kernels(at, edits - 1))
-                        for form in hypothesis.forms(self.problem, operation, base)]
-            self._kernels[at, edits] = made
-        return self._kernels[at, edits]
+                bases = [form for form in self.forms("kernels", at, edits - 1) if form.operation is operation]
+                found += [form for hypothesis, base in _later(KERNEL, bases) for form in hypothesis.forms(problem, operation, base)]
+        return found
 
     def outputs(self, at: int, edits: int) -> list[OutputForm]:
-        """Outputs with this many edits that have the batch and channels of the operation numbered `at`."""
-        if (at, edits) not in self._outputs:
-            operation, problem = self.operations[at], self.problem
-            if edits == 0:
-                fits = problem.obtained.ndim == len(problem.spec.output_layout)
-                made = [OutputForm(array=normal_output(problem.spec, problem.obtained))] if fits else []
-            else:
-                made = [form for hypothesis, base in _later(OUTPUT, self.outputs(at, edits - 1))
-                        for form in hypothesis.forms(problem, operation, base)]
-            self._outputs[at, edits] = made
-        return self._outputs[at, edits]
+        """Outputs with this many edits, for the operations numbered `at`."""
+        problem, operation = self.problem, self.operations[at][0]
+        if edits == 0:
+            spec = problem.spec
+            fits = problem.obtained.ndim == len(spec.output_layout)
+            return [OutputForm(array=placed_in_order(problem.placed_obtained, spec.output_layout, "NC" + spec.axes))] if fits else []
+        return [form for hypothesis, base in _later(OUTPUT, self.forms("outputs", at, edits - 1))
+                for form in hypothesis.forms(problem, operation, base)]
 
-    def level(self, edits: int, rounding: Rounding | None = None) -> list[Candidate]:
-        """Every combination with exactly this many edits that agrees at all chosen elements, cheapest first.
+    def forms(self, stage: str, at: int, edits: int) -> list[Any]:
+        """`inputs`, `kernels` or `outputs`, made once."""
+        key = self._key(stage, at, edits)
+        if key not in self._forms:
+            self._forms[key] = getattr(self, stage)(at, edits)
+        return self._forms[key]
 
-        `rounding` says what agreeing means, where it is not the problem's own.
-        """
-        self._rounding = rounding or self.problem.rounding
-        found: list[Candidate] = []
-        for at, operation in enumerate(self.operations):
-            left = edits - len(operation.edits)
-            for counts in itertools.product(range(min(left, MOST_IN_A_STAGE) + 1), repeat=4):
-                if sum(counts) == left:
-                    found += self._blocks(at, *counts)
-        return sorted(found, key=lambda candidate: candidate.cost)
+    def groups(self, stage: str, at: int, edits: int) -> list[Group[Any]]:
+        """`forms` by shape."""
+        key = self._key(stage, at, edits)
+        if key not in self._groups:
+            by_shape: dict[tuple[int, ...], list[Any]] = {}
+            for form in self.forms(stage, at, edits):
+                by_shape.setdefault(form.array.shape, []).append(form)
+            self._groups[key] = [Group(alike) for alike in by_shape.values()]
+        return self._groups[key]
 
-    def _blocks(self, at: int, inputs: int, kernels: int, outputs: int, geometry: int) -> Iterator[Candidate]:
-        """Combine forms with these numbers of edits, those of equal sizes together."""
-        operation, asked = self.operations[at], self.problem.spec
-        for n, input_forms in _by_size(self.inputs(at, inputs)):
-            for k, kernel_forms in _by_size(self.kernels(at, kernels)):
-                for m, output_forms in _by_size(self.outputs(at, outputs)):
-                    fitting = [form for form in output_forms if form.array.shape[1] == operation.spec.out_channels]
-                    key = (operation.spec.transposed, n[1:], k, m[1:], geometry)
-                    if not fitting or n[0] != m[0] or not m[1:] or min(m) < 1:
-                        continue
-                    if key not in self._geometries:
-                        made = list(geometries(operation.spec, asked, n[1:], k, m[1:], geometry))
-                        step = max(1, PORTION // operation.kernel[0].size)
-                        self._geometries[key] = [made[start : start + step] for start in range(0, len(made), step)]
-                    for portion in self._geometries[key]:
-                        yield from self._block(operation, input_forms, kernel_forms, portion, fitting)
+    def output_groups(self, at: int, edits: int) -> list[Group[OutputForm]]:
+        """Groups of outputs that the operations numbered `at` could have made of some reading of the input."""
+        key = "fitting", at, edits
+        if key not in self._groups:
+            spec, sizes = self.operations[at][0].spec, {1, *self.problem.input.shape}
+            self._groups[key] = [y for y in self.groups("outputs", at, edits) if len(y.shape) == spec.rank + 2 and min(y.shape) > 0
+                                 and y.shape[1] == spec.out_channels and y.shape[0] in sizes]
+        return self._groups[key]
 
-    def _block(
-        self, operation: OperationForm, inputs: list[InputForm], kernels: list[KernelForm], geometry: list[GeometryForm],
-        outputs: list[OutputForm],
+    def _key(self, stage: str, at: int, edits: int) -> tuple[str, int, int]:
+        """What forms depend on: kernels on the operation, inputs on its channels alone, outputs on nothing of it."""
+        return stage, edits, at if stage == "kernels" else self.operations[at][0].spec.in_channels if stage == "inputs" else 0
+
+    def _matching(
+        self, at: int, y: Group[OutputForm], edits: int, makings: Sequence[Making], crowded: bool
     ) -> Iterator[Candidate]:
-        points = self.points(outputs[0])
-        if not points:
+        """Combinations of these outputs with so many edits elsewhere."""
+        shape, spec = y.shape, self.operations[at][0].spec
+        batches = self._batches(at, y, edits, makings, crowded)
+        first = next(batches, None)
+        if first is None:
             return
-        sieve = Sieve(self.problem, self._rounding, operation, kernels, outputs, points, self._windows)
-        step = max(1, PORTION // (max(len(kernels), operation.kernel[0].size) * len(geometry)))
-        for start in range(0, len(inputs), step):
-            forms = inputs[start : start + step]
-            for form, chosen, kernel, output in sieve.survivors(forms, geometry):
-                yield Candidate(operation, forms[form], kernels[kernel], geometry[chosen], outputs[output])
+        points = self.points(y)
+        key = id(y), id(makings[0])
+        if key not in self._targets:
+            self._targets[key] = Targets(y.forms, y.bundle, points, self.problem.channel_bias, makings[0])
+        cheap = math.prod(shape) * math.prod(spec.kernel_size) * spec.in_channels // spec.groups <= CHEAP
+        sieve = Sieve(points, _channels(points, spec), self._targets[key], makings[0].rounding, cheap)
+        for batch in itertools.chain([first], batches):
+            yield from _candidates(batch, y, *sieve.survivors(batch))
 
-    def points(self, form: OutputForm) -> list[Point]:
-        """The elements to look at in an output of this form's shape."""
-        key = form.array.shape
-        if key not in self._points:
-            self._points[key] = choose_points(form.array)
-        return self._points[key]
+    def _batches(self, at: int, y: Group[OutputForm], edits: int, makings: Sequence[Making], crowded: bool) -> Iterator[Batch]:
+        """Everything but the output with so many edits, for outputs of this shape, multiplied; kept for other outputs if it is little."""
+        key = at, y.shape, edits, id(makings[0]), crowded
+        if key in self._kept:
+            yield from self._kept[key]
+            return
+        blocks: list[Block] = []
+        small = True
+        for block in self._blocks(at, y, edits, makings, crowded):
+            blocks.append(block)
+            if sum(each.size for each in blocks) > PORTION:
+                small = False
+                yield from batched(blocks, PORTION)
+                blocks = []
+        left = batched(blocks, PORTION)
+        if small:
+            self._kept[key] = left
+        yield from left
+
+    def _blocks(self, at: int, y: Group[OutputForm], edits: int, makings: Sequence[Making], crowded: bool) -> Iterator[Block]:
+        spec = self.operations[at][0].spec
+        for inputs, kernels, changed in _counts(edits, crowded, min(len(operation.edits) for operation in self.operations[at])):
+            for x, w in itertools.product(self.groups("inputs", at, inputs), self.groups("kernels", at, kernels)):
+                n, k = x.shape, w.shape
+                if n[0] != y.shape[0]:
+                    continue
+                for geometry in self.geometries(at, n[2:], k[2:], y.shape[2:], changed, max(1, PORTION // len(w.forms))):
+                    points = self.points(y)[:2]
+                    if not points:
+                        return
+                    tables = [self._table(geometry, k[2:], n[2:], point) for point in points]
+                    seen = [*zip(points, _channels(points, spec), tables, strict=True)]
+                    for part in _portions(x, max(1, PORTION // (len(geometry) * len(w.forms)))):
+                        yield Block(part, geometry, w, makings, tuple(
+                            multiply(part.bundle, channels, point, table, w.rows(makings, point.channel), makings)
+                            for point, channels, table in seen
+                        ))
+
+    def geometries(
+        self, at: int, n: tuple[int, ...], k: tuple[int, ...], m: tuple[int, ...], edits: int, portion: int
+    ) -> list[Geometries]:
+        """All with this many edits that make m outputs of n inputs and k taps, in portions."""
+        asked, spec = self.problem.spec, self.operations[at][0].spec
+        key = spec.transposed, n, k, m, edits, portion
+        if key not in self._geometries:
+            numbers = Asked(spec.transposed, asked.stride, asked.dilation, asked.padding, asked.output_padding, asked.pad_mode)
+            made = geometries(numbers, n, k, m, asked.input_dilation, edits)
+            self._geometries[key] = made.portions(portion) if len(made) else []
+        return self._geometries[key]
+
+    def _table(self, geometry: Geometries, taps: tuple[int, ...], n: tuple[int, ...], point: Point) -> Table:
+        key = id(geometry), point.place, taps, n
+        if key not in self._tables:
+            self._tables[key] = geometry.table(point.place, taps, n)
+        return self._tables[key]
+
+    def points(self, outputs: Group[OutputForm]) -> list[Point]:
+        """The elements to look at in outputs of this shape."""
+        shape = outputs.shape
+        if shape not in self._points:
+            self._points[shape] = choose_points(outputs.bundle)
+        return self._points[shape]
 
 
-def _regrouped(kernel: Array, operation: OperationForm, problem: Problem) -> Array:
-    made = regrouped(kernel, operation.regroup or "", problem.spec.groups, operation.spec.groups)
-    assert made is not None
-    return made
+def _counts(edits: int, crowded: bool, operation: int) -> Iterator[tuple[int, int, int]]:
+    """How many edits the input, the kernel and the geometry may share so many as: see `Search.level`.
+
+    The kernel's include its operation's.  Of three edits in all, two are never the input's.
+    """
+    for inputs, changed in itertools.product(range(min(edits, 2) + 1), repeat=2):
+        kernels = edits - inputs - changed
+        if kernels >= 0 and (inputs <= 1 or edits == 2) and (inputs > 1 or kernels - operation > 1) == crowded:
+            yield inputs, kernels, changed
+
+
+def _channels(points: Sequence[Point], spec: ConvSpec) -> list[slice]:
+    """The input's channels that each point's output channel sees."""
+    per_group, inner = spec.out_channels // spec.groups, spec.in_channels // spec.groups
+    return [slice(p.channel // per_group * inner, p.channel // per_group * inner + inner) for p in points]
+
+
+def _portions(x: Group[InputForm], step: int) -> Iterator[Group[InputForm]]:
+    if len(x.forms) <= step:
+        yield x
+        return
+    for start in range(0, len(x.forms), step):
+        yield Group(x.forms[start : start + step])
+
+
+def _candidates(batch: Batch, y: Group[OutputForm], flat: np.ndarray, outputs: np.ndarray) -> Iterator[Candidate]:
+    """The cheapest of the survivors, complete."""
+    for block, of, chosen in batch.split(flat):
+        costs = block.costs(chosen) + y.costs[outputs[of]]
+        for i in np.argsort(costs, kind="stable")[:MOST_CANDIDATES].tolist():
+            making = block.makings[chosen.making[i]]
+            yield Candidate(
+                block.inputs.forms[chosen.input[i]], block.kernels.forms[chosen.kernel[i]], block.geometry.form(int(chosen.geometry[i])),
+                y.forms[outputs[of[i]]], making, float(costs[i]) + making.cost,
+            )
 
 
 def _later(hypotheses: tuple[H, ...], bases: list[F]) -> Iterator[tuple[H, F]]:
     """Each base with the hypotheses that come no earlier than its own last edit, so that no set of edits comes twice."""
     order = [hypothesis.code for hypothesis in hypotheses]
     for base in bases:
-        begin = order.index(base.edits[-1]["code"]) if base.edits else 0
+        own = base.own_edits if isinstance(base, KernelForm) else base.edits
+        begin = order.index(own[-1]["code"]) if own else 0
         yield from ((hypothesis, base) for hypothesis in hypotheses[begin:])
-
-
-def _by_size(forms: list[F]) -> list[tuple[tuple[int, ...], list[F]]]:
-    """Forms by spatial size; inputs and outputs by batch size and spatial size."""
-    groups: dict[tuple[int, ...], list[F]] = {}
-    for form in forms:
-        shape: tuple[int, ...] = form.array.shape
-        groups.setdefault(shape[2:] if isinstance(form, KernelForm) else (shape[0], *shape[2:]), []).append(form)
-    return list(groups.items())

@@ -1,184 +1,182 @@
 """The sieve: combinations of forms held against the obtained values at a few output elements, two at a time.
 
-At the first two elements everything meets everything, in one matrix product each; after that single combinations are left.
-Elements come in pairs of one channel, so that unknown constants, factors and channel orders can be compared away.
+At the first two elements everything meets everything; after that single combinations are left.  Elements come in pairs of
+one channel, so that unknown constants, factors and channel orders can be compared away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from convdiff.compare import Rounding
-from convdiff.diagnose.activations import ACTIVATIONS
-from convdiff.diagnose.forms import GeometryForm, InputForm, KernelForm, OperationForm, OutputForm
-from convdiff.diagnose.problem import Problem
-from convdiff.diagnose.windows import Point, WindowStore, norms, table, windows
+from convdiff.diagnose.blocks import Batch, Block, Combined
+from convdiff.diagnose.targets import MOST_COUNTED, Intervals, Targets
+from convdiff.diagnose.windows import Point, Table, norms, single_windows
 from convdiff.layout import Array
-from convdiff.precision import half_ulp, width
 
 # Numbers multiplied at once when single combinations are left.
-PORTION = 1 << 20
+PORTION = 1 << 19
 # Where a proof costs no more than looking on, a few combinations that have come so far are left to it.
-ENOUGH = 6
 FEW = 3
-CHEAP = 1 << 18
-# Windows that overlap at one position, at most.
-MOST_COUNTED = 64
 
 
+class Values(NamedTuple):
+    """The convolution's values for some combinations, and what rounding may change in each."""
+
+    value: Array
+    slack: Array
+
+    def only(self, which: Array) -> Values:
+        """Some of them."""
+        return Values(self.value[which], self.slack[which])
+
+
+@dataclass
 class Sieve:
-    """Kernels and outputs at the chosen points, ready to meet the windows of inputs and geometries."""
+    """Outputs of one shape at the chosen points, ready to meet the products of inputs, geometries and kernels.
 
-    def __init__(
-        self, problem: Problem, rounding: Rounding, operation: OperationForm, kernels: list[KernelForm], outputs: list[OutputForm],
-        points: list[Point], store: WindowStore,
-    ) -> None:
-        self.problem = problem
-        self.rounding = rounding
-        self.store = store
-        self.points = points
-        self.outputs = outputs
-        self.taps = kernels[0].size
-        outer, inner = operation.kernel.shape[:2]
-        per_group = outer // operation.spec.groups
-        self.channels = [slice(p.channel // per_group * inner, p.channel // per_group * inner + inner) for p in points]
-        self.kernels = kernels
-        self.cheap = outputs[0].array.size * operation.kernel[0].size <= CHEAP
-        self._rows: dict[int, tuple[Array, Array]] = {}
+    `channels` are the input's that each point's output channel sees; `cheap` says that a proof costs next to nothing.
+    """
 
-    def kernel_rows(self, at: int) -> tuple[Array, Array]:
-        """(kernels, terms) at the channel of point `at`, and the length of each."""
-        channel = self.points[at].channel
-        if channel not in self._rows:
-            rows = np.stack([form.array[channel].reshape(-1) for form in self.kernels]).astype(np.float64)
-            self._rows[channel] = rows, norms(rows)
-        return self._rows[channel]
+    points: list[Point]
+    channels: list[slice]
+    targets: Targets
+    rounding: Rounding
+    cheap: bool
 
-    def survivors(self, inputs: list[InputForm], geometry: list[GeometryForm]) -> Iterator[tuple[int, int, int, int]]:
-        """(input, geometry, kernel, output) numbers that agree with what was obtained at every point."""
-        first = [self._products(inputs, geometry, at) for at in (0, 1)]
-        for number, output in enumerate(self.outputs):
-            good = self._agree(output, (0, 1), [p for p, _ in first], [t for _, t in first], first[0])
-            rows, cols = np.nonzero(good)
-            base = first[0][0][rows, cols], first[0][1][rows, cols]
-            for at in range(2, len(self.points), 2):
-                if not rows.size or (at >= ENOUGH and rows.size <= FEW and self.cheap):
-                    break
-                pair = [self._dots(inputs, geometry, rows, cols, at + half) for half in (0, 1)]
-                good = self._agree(output, (at, at + 1), [p for p, _ in pair], [t for _, t in pair], base)
-                rows, cols, base = rows[good], cols[good], (base[0][good], base[1][good])
-            for row, col in zip(rows.tolist(), cols.tolist(), strict=True):
-                yield *divmod(row, len(geometry)), col, number
+    def survivors(self, batch: Batch) -> tuple[Array, Array]:
+        """Combinations (numbers in the batch) and outputs that agree with what was obtained at every point."""
+        flat, outputs = self._first_hits(batch)
+        if not flat.size:
+            return flat, outputs
+        values = self._first_values(batch, flat)
+        good = self._agree(outputs, 0, values, values[0])
+        flat, outputs, base = flat[good], outputs[good], values[0].only(good)
+        for at in range(2, len(self.points), 2):
+            if not flat.size or (flat.size <= FEW and self.cheap):
+                break
+            values = [self._single_products(batch, flat, at + half) for half in (0, 1)]
+            good = self._agree(outputs, at, values, base)
+            flat, outputs, base = flat[good], outputs[good], base.only(good)
+        return flat, outputs
 
-    def _products(self, inputs: list[InputForm], geometry: list[GeometryForm], at: int) -> tuple[Array, Array]:
-        """The convolution's value at a point for every (input and geometry, kernel), and what rounding may change in it."""
-        rows, row_norms = self.store.windows(inputs, self.channels[at], self.points[at], geometry, self.taps)
-        cols, col_norms = self.kernel_rows(at)
-        with np.errstate(invalid="ignore", over="ignore"):
-            return rows @ cols.T, self._slack(row_norms[:, None] * col_norms[None, :])
+    def _first_hits(self, batch: Batch) -> tuple[Array, Array]:
+        """Everything against everything at the first two points."""
+        targets = self.targets
+        # One slack for all, the largest; each has its own later.
+        first, second = (
+            Values(value, self._slack(max(self._longest(block, at) for block in batch.blocks))) for at, value in enumerate(batch.values)
+        )
+        found = [targets.possible.matched_by(*first)]
+        with np.errstate(all="ignore"):
+            for kind, relate in (("offset", self._differences), ("factor", self._ratios)):
+                forms = np.flatnonzero(targets.kinds == kind)
+                if forms.size:
+                    related, low, high = relate(first, second, forms)
+                    found.append(Intervals(low, high, forms).matched_by(*related))
+        at, forms = (np.concatenate(each) for each in zip(*found, strict=True))
+        return at, forms
 
-    def _dots(self, inputs: list[InputForm], geometry: list[GeometryForm], rows: Array, cols: Array, at: int) -> tuple[Array, Array]:
-        """As `_products`, for single combinations."""
-        used, places = np.unique(rows, return_inverse=True)
+    def _longest(self, block: Block, at: int) -> float:
+        kernels = block.kernels.rows(block.makings, self.points[at].channel)
+        return float(block.products[at].lengths.max(initial=0) * kernels.lengths.max())
+
+    def _differences(self, first: Values, second: Values, forms: Array) -> tuple[Values, Array, Array]:
+        """An unknown constant drops out of the difference of two values of a channel."""
+        y = self.targets.values[:2, forms]
+        slack = (self.targets.written + self.targets.rounded)[:2, forms].sum(axis=0)
+        slack = slack + 2 * self.rounding.unit * np.abs(y).sum(axis=0)
+        difference = y[0] - y[1]
+        return Values(first.value - second.value, first.slack + second.slack), difference - slack, difference + slack
+
+    def _ratios(self, first: Values, second: Values, forms: Array) -> tuple[Values, Array, Array]:
+        """An unknown factor drops out of the ratio of two values."""
+        y, written = self.targets.values[:2, forms], self.targets.written[:2, forms]
+        # Forms that scale have the bias counted once, or one number of times: the same for all here.
+        added, rounded = self.targets.added[:2, forms[0]], self.targets.rounded[:2, forms[0]]
+        over, under = second.value + added[1], first.value + added[0]
+        ratio = over / under
+        ratio[~np.isfinite(ratio)] = 0.0
+        loss = [v.slack + each for v, each in zip((first, second), rounded, strict=True)]
+        slack = (loss[1] + np.abs(ratio) * loss[0]) / np.maximum(np.abs(under) - loss[0], 0)
+        slack[~np.isfinite(slack)] = np.inf
+        wanted = y[1] / y[0]
+        own = np.abs(wanted) * (4 * self.rounding.unit + written[0] / np.abs(y[0])) + written[1] / np.abs(y[0])
+        return Values(ratio, slack), wanted - own, wanted + own
+
+    def _first_values(self, batch: Batch, flat: Array) -> list[Values]:
+        """What is known of single combinations at the first two points, each with its own slack."""
+        sizes = np.empty((2, len(flat)))
+        for block, of, chosen in batch.split(flat):
+            for at, (point, product) in enumerate(zip(self.points, block.products, strict=False)):
+                kernels = block.kernels.rows(block.makings, point.channel)
+                sizes[at, of] = product.length(chosen.making, chosen.input, chosen.geometry) * kernels.lengths[chosen.making, chosen.kernel]
+        return [Values(batch.values[at][flat], self._slack(sizes[at])) for at in (0, 1)]
+
+    def _single_products(self, batch: Batch, flat: Array, at: int) -> Values:
+        """The values at a point for single combinations."""
+        values, sizes = np.empty(len(flat)), np.empty(len(flat))
+        for block, of, chosen in batch.split(flat):
+            values[of], sizes[of] = self._in_block(block, chosen, at)
+        return Values(values, self._slack(sizes))
+
+    def _in_block(self, block: Block, chosen: Combined, at: int) -> tuple[Array, Array]:
+        inputs, geometry, point = block.inputs, block.geometry, self.points[at]
+        used, places = np.unique((chosen.making * len(inputs.forms) + chosen.input) * len(geometry) + chosen.geometry, return_inverse=True)
         which, numbers = np.divmod(used, len(geometry))
-        point = self.points[at]
-        made = []
-        for number in np.unique(which):
-            form = inputs[number]
-            here = table([geometry[i] for i in numbers[which == number]], point.place, self.taps, form.size)
-            made.append(windows([form.array], self.channels[at], point, here))
-        left, (right, right_norm) = np.concatenate(made), self.kernel_rows(at)
-        left_norm = norms(left)
-        values, sizes = np.empty(rows.size), left_norm[places] * right_norm[cols]
+        making, which = np.divmod(which, len(inputs.forms))
+        distinct, numbers = np.unique(numbers, return_inverse=True)
+        table = geometry.only(distinct).table(point.place, block.kernels.bundle.shape[2:], inputs.bundle.shape[2:])
+        here = Table(tuple(index[numbers] for index in table.indices), table.inside[numbers])
+        left = single_windows(inputs.bundle, which, self.channels[at], point, here)
+        for number in np.unique(making).tolist():
+            left[making == number] = block.makings[number].rounds(left[making == number])
+        right = block.kernels.rows(block.makings, point.channel)
+        values = np.empty(len(places))
         step = max(1, PORTION // left.shape[1])
-        with np.errstate(invalid="ignore", over="ignore"):
-            for start in range(0, rows.size, step):
-                part = slice(start, start + step)
-                values[part] = np.einsum("sn,sn->s", left[places[part]], right[cols[part]])
-        return values, self._slack(sizes)
+        for start in range(0, len(values), step):
+            part = slice(start, start + step)
+            values[part] = np.einsum("sn,sn->s", left[places[part]], right.values[chosen.making[part], chosen.kernel[part]])
+        return values, norms(left)[places] * right.lengths[chosen.making, chosen.kernel]
 
-    def _slack(self, sizes: Array) -> Array:
-        """What rounding may change: |row| |column| bounds S (Cauchy and Schwarz)."""
-        rounding = self.rounding
-        return np.asarray(rounding.unit * rounding.bound * sizes + rounding.floor + rounding.extra)
+    def _slack(self, sizes: Array | float) -> Array:
+        """What rounding may change: |window| |kernel| bounds S (Cauchy and Schwarz)."""
+        return np.asarray(sizes * (self.rounding.unit * self.rounding.bound) + (self.rounding.floor + self.rounding.extra))
 
-    def _agree(
-        self, output: OutputForm, ats: tuple[int, int], values: list[Array], slacks: list[Array], base: tuple[Array, Array]
-    ) -> Array:
-        """Which combinations give the obtained values at a pair of points; `base` is the first point's values and slack."""
-        got, added = zip(*(self._obtained(output, at) for at in ats), strict=True)
-        values = [value + bias for value, bias in zip(values, added, strict=True)]
-        rounding = self.rounding
-        slacks = [slack + rounding.unit * rounding.bound * abs(bias) for slack, bias in zip(slacks, added, strict=True)]
-        # What writing the obtained value down may have cost.
-        written = [self._written(target) for target in got]
-        with np.errstate(invalid="ignore", over="ignore"):
-            if output.values == "factor":
-                return self._proportional(output, values, slacks, got, written, base)
-            slacks = [slack + step for slack, step in zip(slacks, written, strict=True)]
-            if output.values == "offset":
-                # The constant itself was rounded into both.
-                rounded = 2 * rounding.unit * (abs(got[0]) + abs(got[1]))
-                return np.asarray(np.abs((values[0] - values[1]) - (got[0] - got[1])) <= slacks[0] + slacks[1] + rounded)
-            if output.values == "counts":
-                return self._counted(values, slacks, got)
-            if output.values == "permuted":
-                return self._permuted(output, ats, values, slacks)
-            if output.values != "plain":
-                values = [ACTIVATIONS[output.values](value) for value in values]
-                slacks = [slack + 8 * rounding.unit for slack in slacks]
-            return np.asarray((np.abs(values[0] - got[0]) <= slacks[0]) & (np.abs(values[1] - got[1]) <= slacks[1]))
-
-    def _written(self, target: float) -> float:
-        rounding = self.rounding
-        if width(rounding.stored) >= width(rounding.dtype):
-            return 0.0
-        return float(half_ulp(np.array(target), rounding.stored)) * 1.01
-
-    def _proportional(
-        self, output: OutputForm, values: list[Array], slacks: list[Array], got: tuple[float, ...], written: list[float],
-        base: tuple[Array, Array],
-    ) -> Array:
-        """Which values are in the proportion to the first point's in which the obtained ones are."""
-        reference, bias = self._obtained(output, 0)
-        first = base[0] + bias
-        good = np.full(values[0].shape, reference != 0)
-        unit = self.rounding.unit
-        step = self._written(reference) + unit * abs(reference)
-        for value, slack, target, own in zip(values, slacks, got, written, strict=True):
-            error = np.abs(reference * value - target * first)
-            allowed = abs(reference) * slack + abs(target) * base[1] + (own + unit * abs(target)) * np.abs(first) + step * np.abs(value)
-            good &= error <= allowed
+    def _agree(self, outputs: Array, at: int, values: list[Values], base: Values) -> Array:
+        """Which combinations give the obtained values at the pair of points; `base` has their values at the first point of all."""
+        targets = self.targets
+        good = np.ones(len(outputs), bool)
+        with np.errstate(all="ignore"):
+            for number, (value, slack) in enumerate(values, at):
+                good &= (value + slack >= targets.low[number, outputs]) & (value - slack <= targets.high[number, outputs])
+            others = np.flatnonzero(~targets.exact[outputs] & good)
+            if others.size:
+                good[others] = self._related(outputs[others], slice(at, at + 2), [v.only(others) for v in values], base.only(others))
         return good
 
-    def _counted(self, values: list[Array], slacks: list[Array], got: tuple[float, ...]) -> Array:
-        """Which values are the obtained ones up to a whole number of at least 1, and not too large to mean anything."""
-        good = np.ones(values[0].shape, bool)
-        for value, slack, target in zip(values, slacks, got, strict=True):
-            count = np.clip(np.rint(np.where(value == 0, 1, target / np.where(value == 0, 1, value))), 1, MOST_COUNTED)
-            good &= np.abs(count * value - target) <= count * slack
-        return good
-
-    def _permuted(self, output: OutputForm, ats: tuple[int, int], values: list[Array], slacks: list[Array]) -> Array:
-        """Which values are the obtained ones of some channel, the same at both points."""
-        first, second = (self._all_channels(output, at) for at in ats)
-        good = np.zeros(values[0].shape, bool)
-        for one, other in zip(first, second, strict=True):
-            good |= (np.abs(values[0] - one) <= slacks[0]) & (np.abs(values[1] - other) <= slacks[1])
-        return good
-
-    def _all_channels(self, output: OutputForm, at: int) -> Array:
-        point = self.points[at]
-        index: tuple[Any, ...] = (point.item, slice(None), *point.place)
-        return np.asarray(output.array[index], np.float64)
-
-    def _obtained(self, output: OutputForm, at: int) -> tuple[float, float]:
-        """The obtained value at a point, and the bias that the form believes in it."""
-        point = self.points[at]
-        value = float(output.array[point.item, point.channel][point.place])
-        bias = self.problem.channel_bias
-        known = output.bias_factor * float(bias[point.channel]) if point.channel < bias.size else 0.0
-        return value, known
+    def _related(self, outputs: Array, at: slice, values: list[Values], base: Values) -> Array:
+        """As `_agree`, for forms that say only how values relate."""
+        targets, unit = self.targets, self.rounding.unit
+        y, written = targets.values[at, outputs], targets.written[at, outputs]
+        kinds = targets.kinds[outputs]
+        slack = np.array([v.slack for v in values]) + targets.rounded[at, outputs]
+        conv = np.array([v.value for v in values]) + targets.added[at, outputs]
+        apart = np.abs((values[0].value - values[1].value) - (y[0] - y[1]))
+        good = (kinds != "offset") | (apart <= slack.sum(axis=0) + written.sum(axis=0) + 2 * unit * np.abs(y).sum(axis=0))
+        reference, first = targets.values[0, outputs], base.value + targets.added[0, outputs]
+        step = targets.written[0, outputs] + unit * np.abs(reference)
+        error = np.abs(reference * conv - y * first)
+        allowed = np.abs(reference) * slack + np.abs(y) * base.slack + (written + unit * np.abs(y)) * np.abs(first) + step * np.abs(conv)
+        good &= (kinds != "factor") | ((error <= allowed).all(axis=0) & (reference != 0))
+        count = np.clip(np.rint(np.where(conv == 0, 1, y / np.where(conv == 0, 1, conv))), 1, MOST_COUNTED)
+        good &= (kinds != "counts") | (np.abs(count * conv - y) <= count * slack + written).all(axis=0)
+        for kind, (several, own, place) in targets.orders.items():
+            of = np.flatnonzero(kinds == kind)
+            near = np.abs(conv[:, of, None] - several[at, place[outputs[of]]]) <= slack[:, of, None] + own[at, place[outputs[of]]]
+            # A channel stands in one channel's place at both points; the points may be of different items.
+            good[of] &= near.all(axis=0).any(axis=1) if kind == "channels" else near.any(axis=2).all(axis=0)
+        return np.asarray(good)

@@ -1,8 +1,7 @@
 """The kernel that would explain the output, where there are more equations than unknowns (least squares).
 
 With the asked geometry every output element is one linear equation in the kernel's weights.  If the solution predicts elements
-that were held back, the other side ran this convolution with other weights; if those are the given ones with the input's channels
-in another order, that is the finding; else how they differ is worth telling.
+that were held back, the other side ran this convolution with other weights, and how they differ is worth telling.
 """
 
 from __future__ import annotations
@@ -11,8 +10,7 @@ import math
 
 import numpy as np
 
-from convdiff.diagnose.candidate import Candidate
-from convdiff.diagnose.forms import AxisGeometry, GeometryForm, InputForm, KernelForm, OperationForm, OutputForm
+from convdiff.diagnose.permuted import dense
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.windows import axis_indices
 from convdiff.layout import Array
@@ -61,9 +59,11 @@ def _equations(problem: Problem, chosen: Array) -> tuple[Array, Array]:
     index: list[Array] = []
     inside = np.ones((len(chosen), *spec.kernel_size), bool)
     for axis in range(spec.rank):
-        numbers = AxisGeometry(g.stride[axis], *g.padding[axis], g.dilation[axis], g.input_dilation[axis], (1, 0, 0, 0))
         shape = (len(chosen), *(spec.kernel_size[axis] if a == axis else 1 for a in range(spec.rank)))
-        found = axis_indices(numbers, place[axis][:, None], spec.kernel_size[axis], spec.input_size[axis], g.pad_mode).reshape(shape)
+        found = axis_indices(
+            g.stride[axis], g.padding[axis][0], g.dilation[axis], g.input_dilation[axis], place[axis][:, None], spec.kernel_size[axis],
+            spec.input_size[axis], g.pad_mode,
+        ).reshape(shape)
         inside &= found >= 0
         index.append(np.maximum(found, 0))
     items = item.reshape(-1, *(1,) * spec.rank)
@@ -74,37 +74,10 @@ def _equations(problem: Problem, chosen: Array) -> tuple[Array, Array]:
     return rows, targets - problem.channel_bias
 
 
-def permuted_input(problem: Problem, solved: Array) -> Candidate | None:
-    """The input's channels in another order, if that makes the given kernel of the solved one."""
-    spec, x, w = problem.spec, problem.x, problem.w
-    channels, inner, outer = spec.in_channels, w.shape[1], spec.out_channels // spec.groups
-    if channels < 3:
-        return None
-    order = []
-    for channel in range(channels):
-        group = channel // inner
-        mine = slice(group * outer, (group + 1) * outer)
-        given = w[mine, channel % inner].astype(np.float64)
-        distance = np.abs(solved[mine] - given[:, None]).reshape(outer, channels, -1).max(axis=(0, 2))
-        order.append(int(distance.argmin()))
-    if sorted(order) != list(range(channels)) or order == list(range(channels)):
-        return None
-    g = spec.correlation()
-    said = zip(spec.stride, *zip(*spec.padding, strict=True), spec.output_padding, strict=True)
-    axes = tuple(
-        AxisGeometry(g.stride[i], *g.padding[i], g.dilation[i], g.input_dilation[i], numbers) for i, numbers in enumerate(said)
-    )
-    edit = {"code": "input-channels-permuted", "permutation": order}
-    return Candidate(
-        OperationForm(spec=spec, kernel=w, raw_kernel=problem.kernel), InputForm((edit,), 1.4, x[:, order]), KernelForm(array=w),
-        GeometryForm(axes=axes, mode=g.pad_mode), OutputForm(array=normal_output(spec, problem.obtained)),
-    )
-
-
 def other_weights(problem: Problem, solved: Array) -> str:
     """How the solved kernel differs from the given one, in one sentence."""
     spec = problem.spec
-    given = _dense(problem.w.astype(np.float64), spec.groups, spec.in_channels)
+    given = dense(problem.w.astype(np.float64), spec.groups, spec.in_channels)
     spread = float(np.std(given)) or 1.0
     wrong = np.abs(solved - given) > 20 * CLOSE * spread
     start = "it is a convolution of this geometry, but with other weights"
@@ -128,13 +101,3 @@ def _named(place: tuple[int, ...], spec: ConvSpec) -> str:
     back = spec.flip != spec.transposed
     space = [k - 1 - i if back else i for i, k in zip(place[2:], spec.kernel_size, strict=True)]
     return f"[{', '.join(map(str, [*place[:2], *space]))}]"
-
-
-def _dense(kernel: Array, groups: int, channels: int) -> Array:
-    """(O, I per group, ...) as (O, C, ...), zero outside each output channel's group."""
-    outer, inner = kernel.shape[:2]
-    dense = np.zeros((outer, channels, *kernel.shape[2:]))
-    for channel in range(outer):
-        start = channel * groups // outer * inner
-        dense[channel, start : start + inner] = kernel[channel]
-    return dense

@@ -42,7 +42,7 @@ def _direct(x: Array, w: Array, g: Geometry) -> Array:
         x = x[tuple(cut)]
     taps = w.shape[2:]
     size = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(x.shape[2:], taps, g.stride, g.dilation, strict=True)]
-    out = np.zeros((x.shape[0], w.shape[0], *size))
+    out = np.zeros((x.shape[0], w.shape[0], *(max(n, 0) for n in size)))
     inner, outer = w.shape[1], w.shape[0] // g.groups
     for place in itertools.product(*map(range, size)):
         where = tuple(slice(p * s, p * s + d * (k - 1) + 1, d) for p, s, d, k in zip(place, g.stride, g.dilation, taps, strict=True))

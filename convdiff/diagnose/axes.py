@@ -1,0 +1,168 @@
+"""The ways one axis may have gone: strides, dilations and start paddings worth trying, and the end paddings that fit the output's size.
+
+All of them are worked out at once, as arrays.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from convdiff.diagnose.forms import AxisGeometry
+from convdiff.layout import Array
+from convdiff.padding import Pair
+
+STRIDES = (1, 2, 3, 4)
+DILATIONS = (1, 2, 3, 4)
+# The span of a kernel up to which every start padding is tried, not only the natural ones.
+SMALL = 9
+
+
+class AskedAxis(NamedTuple):
+    """One axis of a problem: n inputs, k taps, m outputs, and what was asked of it."""
+
+    n: int
+    k: int
+    m: int
+    stride: int
+    dilation: int
+    padding: Pair
+    output_padding: int
+    input_dilation: int
+    transposed: bool
+
+
+class AxisChoices(NamedTuple):
+    """One number of each for every choice: as the user would say it, how odd its padding is, and which of it was not asked."""
+
+    asked: AskedAxis
+    stride: Array
+    dilation: Array
+    lo: Array
+    hi: Array
+    output_padding: Array
+    oddness: Array
+    padded_otherwise: Array
+    extended_otherwise: Array
+    # Of the correlation that is run: stride, start padding, dilation and input dilation, (4, choices, 1); and its end padding.
+    run: Array
+    run_hi: Array
+
+    def changing(self, changed: frozenset[str]) -> Array:
+        """The numbers of the choices that change nothing but what is named."""
+        return _changing(self.asked, changed)
+
+    def geometry(self, number: int) -> AxisGeometry:
+        """One choice as numbers."""
+        stride, lo, dilation, input_dilation = self.run[:, number, 0].tolist()
+        said = tuple(int(each[number]) for each in (self.stride, self.lo, self.hi, self.output_padding))
+        return AxisGeometry(stride, lo, int(self.run_hi[number]), dilation, input_dilation, said)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=4096)
+def axis_choices(asked: AskedAxis) -> AxisChoices:
+    """Every choice for one axis that makes m outputs: each stride and dilation with the paddings worth trying."""
+    strides, dilations = (np.unique([own, *usual]) for own, usual in ((asked.stride, STRIDES), (asked.dilation, DILATIONS)))
+    stride, dilation = strides[:, None, None], dilations[None, :, None]
+    span = (asked.k - 1) * dilation + 1
+    natural = natural_pairs(asked.n, asked.k, dilation, stride, asked.transposed)
+    lo, hi = asked.padding
+    near = [lo, hi, lo - 1, lo + 1]
+    starts = np.unique(np.concatenate([np.arange(-1, min(int(span.max()), SMALL) + 1), near, *(start.reshape(-1) for start, _ in natural)]))
+    worth = ((starts <= span) & (starts >= -1) & (span <= SMALL)) | np.isin(starts, near)
+    for start, _ in natural:
+        worth = worth | (starts == start)
+    # Axes: stride, dilation, start padding, and the alternatives for one of those.
+    stride, dilation, starts, span = (each[..., None] for each in (stride, dilation, starts, span))
+    natural = [(start[..., None], end[..., None]) for start, end in natural]
+    ends = _transposed_ends if asked.transposed else _ends
+    worth = worth[..., None] & (stride > 0)
+    his, extras, fits = ends(asked, stride, starts, span, dilation, natural)
+    shape = np.broadcast_shapes(worth.shape, his.shape)
+    keep = np.flatnonzero(np.broadcast_to(worth & fits, shape))
+    stride, dilation, start, end, extra, span = (
+        np.broadcast_to(each, shape).reshape(-1)[keep] for each in (stride, dilation, starts, his, extras, span)
+    )
+    known = np.zeros(shape, bool)
+    for first, last in natural:
+        known |= (starts == first) & (his == last)
+    known = known.reshape(-1)[keep]
+    same = (start == lo) & (end == hi)
+    if asked.transposed:
+        oddness = np.where(same | (start == end), 0.0, np.where(known, 0.1, 0.5))
+        ones = np.ones_like(start)
+        cut = (asked.n - 1) * stride + span - start - asked.m
+        run, run_hi = np.array([ones, span - 1 - start, dilation, stride]), span - 1 - cut
+    else:
+        oddness = np.where(same, 0.0, np.where(start == end, 0.1, np.where(known, 0.15, 0.5)))
+        run, run_hi = np.array([stride, start, dilation, np.full_like(start, asked.input_dilation)]), end
+    return AxisChoices(asked, stride, dilation, start, end, extra, oddness, ~same, extra != asked.output_padding, run[:, :, None], run_hi)
+
+
+@lru_cache(maxsize=16384)
+def _changing(asked: AskedAxis, changed: frozenset[str]) -> Array:
+    axis = axis_choices(asked)
+    fits = np.ones(len(axis.lo), bool)
+    if "stride" not in changed:
+        fits &= axis.stride == asked.stride
+    if "dilation" not in changed:
+        fits &= axis.dilation == asked.dilation
+    if "padding" not in changed:
+        fits &= ~axis.padded_otherwise
+    if "output_padding" not in changed and asked.transposed:
+        fits &= ~axis.extended_otherwise
+    return np.flatnonzero(fits)
+
+
+def _ends(
+    asked: AskedAxis, stride: Array, starts: Array, span: Array, dilation: Array, natural: list[tuple[Array, Array]]
+) -> tuple[Array, Array, Array]:
+    """The likeliest end padding of those that make m outputs, no output padding, and whether there is one worth trying."""
+    least = end_paddings((asked.n - 1) * asked.input_dilation + 1, span, asked.m, stride, starts)
+    last = least + stride - 1
+    his = np.maximum(least, np.minimum(0, last))
+    # The later of these are the likelier.
+    for wanted in (0, starts - 1, starts + 1, starts):
+        his = np.where((least <= wanted) & (wanted <= last), wanted, his)
+    for start, end in reversed(natural):
+        his = np.where((start == starts) & (least <= end) & (end <= last), end, his)
+    hi = asked.padding[1]
+    his = np.where((least <= hi) & (hi <= last), hi, his)
+    return his, np.zeros_like(his), (least <= span + 1) & (last >= -2)
+
+
+def _transposed_ends(
+    asked: AskedAxis, stride: Array, starts: Array, span: Array, dilation: Array, natural: list[tuple[Array, Array]]
+) -> tuple[Array, Array, Array]:
+    """End paddings with the output paddings that make m outputs of them: for the asked output padding, and for natural ends."""
+    cut = (asked.n - 1) * stride + span - starts - asked.m  # hi - output_padding
+    ends = np.concatenate(np.broadcast_arrays(cut + asked.output_padding, starts, asked.padding[1], 0), axis=-1)
+    extras = ends - cut
+    fits = (extras >= 0) & (ends >= -stride) & (ends <= span + stride)
+    fits[..., 1:] &= (extras <= np.maximum(stride, dilation))[..., 1:]
+    for number in range(1, 4):
+        fits[..., number] &= (ends[..., :number] != ends[..., number : number + 1]).all(axis=-1)
+    return ends, extras, fits
+
+
+def end_paddings(n: int, span: int | Array, m: int, stride: int | Array, lo: int | Array) -> int | Array:
+    """The least end padding that makes m outputs of n inputs; up to stride - 1 more make as many, met partly by no window."""
+    return (m - 1) * stride + span - n - lo
+
+
+def natural_pairs(
+    n: int, k: int, dilation: int | Array, stride: int | Array, transposed: bool
+) -> list[tuple[Array, Array]]:
+    """The paddings that people and frameworks choose for such an axis: none, SAME at both ends, half, full, causal; likeliest first."""
+    span = np.asarray((k - 1) * dilation + 1) + 0 * np.asarray(stride)
+    # SAME: ceil(n / stride) outputs; as many inputs of a transposed convolution.
+    total = np.maximum(span - stride if transposed else (-(-n // np.asarray(stride)) - 1) * stride + span - n, 0)
+    zero, less = np.zeros_like(span), span - 1
+    raw, one = zero + k // 2, zero + 1
+    return [
+        (zero, zero), (total // 2, total - total // 2), (total - total // 2, total // 2), (span // 2, span // 2), (less // 2, less // 2),
+        (raw, raw), (less, less), (less, zero), (zero, less), (less // 2, less - less // 2), (less - less // 2, less // 2),
+        (zero + dilation, zero + dilation), (one, one),
+    ]

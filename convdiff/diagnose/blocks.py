@@ -1,0 +1,116 @@
+"""Products at the first two points, of everything with so many edits, and flat: the values that outputs are matched with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from convdiff.diagnose.forms import InputForm, KernelForm, OutputForm
+from convdiff.diagnose.geometries import Geometries
+from convdiff.diagnose.making import Making
+from convdiff.diagnose.placed import Bundle, grid
+from convdiff.diagnose.products import Product, Rows
+from convdiff.diagnose.windows import norms
+from convdiff.layout import Array
+
+F = TypeVar("F", InputForm, KernelForm, OutputForm)
+
+
+class Group(Generic[F]):
+    """Forms of one stage and one shape, looked up together."""
+
+    def __init__(self, forms: Sequence[F]) -> None:
+        self.forms: Sequence[F] = forms
+        self.shape: tuple[int, ...] = forms[0].array.shape
+        self._rows: dict[object, Rows] = {}
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """Their arrays."""
+        return Bundle([form.array for form in self.forms])
+
+    @cached_property
+    def costs(self) -> Array:
+        """What each costs."""
+        return np.array([form.cost for form in self.forms])
+
+    def rows(self, makings: Sequence[Making], channel: int) -> Rows:
+        """Of kernels: (makings, kernels, terms) at one output channel."""
+        key = makings[0].operands, channel
+        if key not in self._rows:
+            axes = grid([np.array([channel]), *map(np.arange, self.bundle.shape[1:])])
+            rows = self.bundle.look_up(*axes).reshape(self.bundle.count, -1)
+            made = np.stack([making.rounds(rows) for making in makings])
+            self._rows[key] = Rows(made, norms(made))
+        return self._rows[key]
+
+
+class Combined(NamedTuple):
+    """Single combinations of a block: numbers of a making, an input, a geometry and a kernel for each."""
+
+    making: Array
+    input: Array
+    geometry: Array
+    kernel: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Inputs of one shape under some geometries with kernels of one shape: their products at the first two points."""
+
+    inputs: Group[InputForm]
+    geometry: Geometries
+    kernels: Group[KernelForm]
+    makings: Sequence[Making]
+    products: tuple[Product, ...]
+
+    @property
+    def size(self) -> int:
+        """The number of combinations."""
+        return self.products[0].values.size
+
+    def costs(self, of: Combined) -> Array:
+        """What combinations cost, without an output."""
+        return np.asarray(self.inputs.costs[of.input] + self.kernels.costs[of.kernel] + self.geometry.costs[of.geometry])
+
+
+class Batch:
+    """Blocks that are matched in one go."""
+
+    def __init__(self, blocks: list[Block]) -> None:
+        self.blocks = blocks
+        self.starts = np.cumsum([0, *(block.size for block in blocks)])
+
+    @cached_property
+    def values(self) -> tuple[Array, Array]:
+        """All values at the first point, and at the second."""
+        first, second = (np.concatenate([block.products[at].values.reshape(-1) for block in self.blocks]) for at in (0, 1))
+        return first, second
+
+    def split(self, flat: Array) -> list[tuple[Block, Array, Combined]]:
+        """The blocks that have any of these combinations, the places of theirs in `flat`, and which they are."""
+        owner = np.searchsorted(self.starts, flat, "right") - 1
+        found = []
+        for number in np.unique(owner).tolist():
+            at = np.flatnonzero(owner == number)
+            block = self.blocks[number]
+            found.append((block, at, Combined(*block.products[0].numbers(flat[at] - self.starts[number]))))
+        return found
+
+
+def batched(blocks: Sequence[Block], size: int) -> list[Batch]:
+    """The blocks in batches of about `size` combinations."""
+    batches: list[list[Block]] = [[]]
+    room = size
+    for block in blocks:
+        if batches[-1] and block.size > room:
+            batches.append([])
+            room = size
+        batches[-1].append(block)
+        room -= block.size
+    return [Batch(batch) for batch in batches if batch]
+

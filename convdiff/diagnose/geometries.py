@@ -1,0 +1,176 @@
+"""All geometries with a number of edits, as tables: a `GeometryForm` is made only for one that survives.
+
+The choices of each axis (`axes.py`) are combined into rows of numbers; where the windows of all of them lie at one output
+position is worked out at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from convdiff.case import Edit
+from convdiff.diagnose.axes import AskedAxis, AxisChoices, axis_choices
+from convdiff.diagnose.forms import AxisGeometry, GeometryForm
+from convdiff.diagnose.placed import grid
+from convdiff.diagnose.windows import Table, axis_indices
+from convdiff.layout import Array
+from convdiff.padding import Pair
+
+MODES = ("constant", "reflect", "edge", "wrap", "symmetric")
+
+
+class Asked(NamedTuple):
+    """The numbers that were wanted, those of the operation whose geometry is sought: `transposed` is that operation's."""
+
+    transposed: bool
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: tuple[Pair, ...]
+    output_padding: tuple[int, ...]
+    pad_mode: str
+
+
+@dataclass(frozen=True, eq=False)
+class Geometries:
+    """Geometry g goes along axis a as choice combined[g, a] of axes[a], its padding filled by MODES[modes[g]], and costs costs[g]."""
+
+    asked: Asked
+    axes: tuple[AxisChoices, ...]
+    combined: Array
+    modes: Array
+    costs: Array
+
+    def __len__(self) -> int:
+        return len(self.modes)
+
+    def only(self, which: slice | Array) -> Geometries:
+        """Some of them."""
+        return replace(self, combined=self.combined[which], modes=self.modes[which], costs=self.costs[which])
+
+    def portions(self, size: int) -> list[Geometries]:
+        """The same in pieces of at most `size`."""
+        return [self] if len(self) <= size else [self.only(slice(start, start + size)) for start in range(0, len(self), size)]
+
+    def table(self, place: tuple[int, ...], taps: tuple[int, ...], n: tuple[int, ...]) -> Table:
+        """Where each geometry's windows lie at output position `place`, for inputs of n positions."""
+        count, rank = len(self), len(taps)
+        inside: Array | None = None
+        indices = []
+        used = [*dict.fromkeys(self.modes.tolist())]
+        for axis in range(rank):
+            numbers = self.axes[axis].run
+            if count < numbers.shape[1]:
+                numbers, which = numbers[:, self.combined[:, axis]], np.arange(count)
+            else:
+                which = self.combined[:, axis]
+            stride, lo, dilation, input_dilation = numbers
+            for mode in used:
+                made = axis_indices(stride, lo, dilation, input_dilation, place[axis], taps[axis], n[axis], MODES[mode])
+                if mode == used[0]:
+                    rows = made[which]
+                else:
+                    at = self.modes == mode
+                    rows[at] = made[which[at]]
+            rows = rows.reshape(count, *(taps[axis] if a == axis else 1 for a in range(rank)))
+            inside = rows >= 0 if inside is None else inside & (rows >= 0)
+            indices.append(np.maximum(rows, 0))
+        assert inside is not None
+        return Table(tuple(indices), inside)
+
+    def form(self, number: int) -> GeometryForm:
+        """One of them, with its edits."""
+        axes = tuple(choices.geometry(at) for choices, at in zip(self.axes, self.combined[number].tolist(), strict=True))
+        return described(axes, self.asked, MODES[self.modes[number]])
+
+
+def described(axes: tuple[AxisGeometry, ...], asked: Asked, mode: str) -> GeometryForm:
+    """The form with the edits that lead to these axes from what was asked."""
+    edits: list[Edit] = []
+    strides, dilations = tuple(axis.said[0] for axis in axes), tuple(axis.dilation for axis in axes)
+    pads, extras = tuple(axis.said[1:3] for axis in axes), tuple(axis.said[3] for axis in axes)
+    if strides != asked.stride:
+        edits.append({"code": "wrong-stride", "asked": list(asked.stride), "obtained": list(strides)})
+    if dilations != asked.dilation:
+        edits.append({"code": "wrong-dilation", "asked": list(asked.dilation), "obtained": list(dilations)})
+    if pads != asked.padding:
+        edits.append({"code": "wrong-padding", "asked": [list(p) for p in asked.padding], "obtained": [list(p) for p in pads]})
+    if extras != asked.output_padding and asked.transposed:
+        edits.append({"code": "wrong-output-padding", "asked": list(asked.output_padding), "obtained": list(extras)})
+    if mode != asked.pad_mode and not asked.transposed:
+        edits.append({"code": "wrong-pad-mode", "asked": asked.pad_mode, "obtained": mode})
+    return GeometryForm(tuple(edits), float(len(edits)), axes, mode)
+
+
+@lru_cache(maxsize=512)
+def geometries(
+    asked: Asked, n: tuple[int, ...], k: tuple[int, ...], m: tuple[int, ...], input_dilation: tuple[int, ...], edits: int
+) -> Geometries:
+    """Every geometry with exactly this many edits from what was asked that makes m outputs of n inputs and k taps."""
+    axes = tuple(
+        axis_choices(AskedAxis(
+            n[i], k[i], m[i], asked.stride[i], asked.dilation[i], asked.padding[i], asked.output_padding[i], input_dilation[i],
+            asked.transposed,
+        ))
+        for i in range(len(n))
+    )
+    kinds = ("padding", "output_padding", "stride", "dilation") if asked.transposed else ("padding", "stride", "dilation", "pad_mode")
+    parts = [part for changed in itertools.combinations(kinds, edits) for part in _changing(frozenset(changed), asked, axes)]
+    if not parts:
+        none = np.zeros(0, int)
+        return Geometries(asked, axes, none.reshape(0, len(axes)), none, none.astype(float))
+    combined, filled, odd = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return Geometries(asked, axes, combined, filled, edits + np.minimum(odd, 0.9))
+
+
+def _changing(changed: frozenset[str], asked: Asked, axes: tuple[AxisChoices, ...]) -> Iterator[tuple[Array, Array, Array]]:
+    """(choices, mode, oddness) of the geometries that change all of these kinds and nothing else.
+
+    In large spaces only those alike on all axes but one.
+    """
+    numbers = [axis.changing(changed) for axis in axes]
+    if not all(map(len, numbers)):
+        return
+    combined = np.stack(np.broadcast_arrays(*grid(numbers)), axis=-1).reshape(-1, len(axes))
+    oddness = np.zeros(len(combined))
+    for kind, wanted in (("stride", asked.stride), ("dilation", asked.dilation)):
+        if kind in changed:
+            values = np.stack([getattr(axis, kind)[combined[:, at]] for at, axis in enumerate(axes)], axis=-1)
+            usual = _usual(values, np.array(wanted))
+            combined, oddness, values = combined[usual], oddness[usual], values[usual]
+            oddness = oddness + np.where((values == values[:, :1]).all(axis=1), 0.05, 0.15)
+    said = np.stack([np.stack((axis.lo, axis.hi, axis.output_padding), axis=-1)[combined[:, at]] for at, axis in enumerate(axes)])
+    different = np.stack([axis.padded_otherwise[combined[:, at]] for at, axis in enumerate(axes)])
+    keep = np.ones(len(combined), bool)
+    if "padding" in changed:
+        keep &= different.any(axis=0)
+    if "output_padding" in changed:
+        keep &= np.any([axis.extended_otherwise[combined[:, at]] for at, axis in enumerate(axes)], axis=0)
+    alike = np.array([(said[one] == said[other]).all(axis=1) for one, other in itertools.combinations(range(len(axes)), 2)])
+    if len(axes) > 2 and len(changed) > 1:
+        keep &= alike.any(axis=0) | (different.sum(axis=0) <= 1)
+    if "padding" in changed:
+        worst = np.max([axis.oddness[combined[:, at]] for at, axis in enumerate(axes)], axis=0)
+        oddness = oddness + np.where(different.any(axis=0), worst + (0.05 * ~alike.all(axis=0) if len(axes) > 1 else 0.0), 0.0)
+    modes = ["constant" if asked.transposed else asked.pad_mode]
+    if "pad_mode" in changed:
+        keep &= (said[:, :, :2] > 0).any(axis=(0, 2))
+        modes = [mode for mode in MODES if mode != asked.pad_mode]
+        oddness = oddness + 0.05
+    if keep.any():
+        yield from ((combined[keep], np.full(int(keep.sum()), MODES.index(mode)), oddness[keep]) for mode in modes)
+
+
+def _usual(values: Array, asked: Array) -> Array:
+    """Which rows of numbers, one for each axis, are others than asked and such as people take.
+
+    One for all axes, one axis changed, or the asked ones exchanged.
+    """
+    changed = (values != asked).sum(axis=1)
+    exchanged = (np.sort(values, axis=1) == np.sort(asked)).all(axis=1)
+    return np.asarray((changed > 0) & ((values == values[:, :1]).all(axis=1) | (changed == 1) | exchanged))

@@ -1,0 +1,208 @@
+"""The input's channels in an unknown order, alone or beside other edits.
+
+There are too many orders to try.  But with a geometry and an output order given, every output element is one linear equation in
+the kernel's weights; where the solution predicts elements held back, it is the kernel that was used, and only its channels' order
+is left to be read off: it is the given kernel's, or an edited one's, up to the order of its channels, a factor and a constant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from convdiff.diagnose.candidate import Candidate
+from convdiff.diagnose.forms import OutputForm
+from convdiff.diagnose.geometries import MODES, Geometries
+from convdiff.diagnose.inputs import ENUMERATED
+from convdiff.diagnose.making import Making
+from convdiff.diagnose.placed import Bundle, Placed
+from convdiff.diagnose.search import Search
+from convdiff.diagnose.windows import axis_indices
+from convdiff.layout import Array
+from convdiff.precision import UNIT
+
+# Elements held back from the fit, and how near the solution must come to them, as a share of the outputs' spread.
+HELD = 24
+# Equations for each unknown, where there are so many: of a strided transposed convolution each element has only some of the taps.
+OVER = 3
+CLOSE = 1e-3
+# The same for a narrow type, in its unit roundoff.
+NARROW = 24
+# Multiplications that solving for every geometry may cost.
+MOST_WORK = 3e8
+# Two kernels are the same if they are so near, as a share of the kernel's spread.
+SAME = 0.02
+
+
+@dataclass
+class PermutedInput:
+    """Explanations with the input's channels permuted, of the asked operation."""
+
+    search: Search
+    making: Making
+    _solvable: dict[tuple[int, int], list[tuple[Geometries, int, OutputForm]]] = field(default_factory=dict)
+
+    def level(self, edits: int) -> Iterator[Candidate]:
+        """Candidates with so many edits, the permutation among them; at most one in each other stage."""
+        problem = self.search.problem
+        if problem.spec.in_channels <= ENUMERATED or not np.isfinite(problem.obtained).all():
+            return
+        for geometry in (0, 1):
+            for output in (0, 1):
+                kernel = edits - 1 - geometry - output
+                if kernel in (0, 1):
+                    for geometries, number, form in self.solvable(geometry, output):
+                        yield from self._orders(geometries, number, form, kernel)
+
+    def solvable(self, geometry_edits: int, output_edits: int) -> list[tuple[Geometries, int, OutputForm]]:
+        """The geometries and output orders, with so many edits each, under which some kernel explains the output."""
+        key = geometry_edits, output_edits
+        if key in self._solvable:
+            return self._solvable[key]
+        found = self._solvable[key] = []
+        spec = self.search.problem.spec
+        for y in self.search.output_groups(0, output_edits):
+            linear = [form for form in y.forms if form.values == "plain"]
+            (x,) = self.search.groups("inputs", 0, 0)
+            if not linear or y.shape[0] != x.shape[0]:
+                continue
+            # Bias and factor are read off the solution: forms that differ in nothing else are one.
+            distinct = list({id(form.array): form for form in reversed(linear)}.values())
+            for geometry in self.search.geometries(0, x.shape[2:], spec.kernel_size, y.shape[2:], geometry_edits, 1 << 20):
+                for number, form in self._consistent(geometry, y.shape, distinct):
+                    found.append((geometry, number, distinct[form]))
+        return found
+
+    def _consistent(self, geometry: Geometries, shape: tuple[int, ...], forms: list[OutputForm]) -> Iterator[tuple[int, int]]:
+        """Numbers of the geometries and forms whose equations have a solution that predicts what was held back."""
+        spec = self.search.problem.spec
+        unknowns = spec.in_channels * math.prod(spec.kernel_size) + 1
+        places = shape[0] * math.prod(shape[2:])
+        if len(geometry) * unknowns**3 > MOST_WORK or places < unknowns + HELD // 2:
+            return
+        chosen = np.random.default_rng(11).permutation(places)[: OVER * unknowns + HELD]
+        targets = Bundle([form.array for form in forms]).look_up(*_elements(chosen, shape, channel=0)).T
+        rows = self._windows(geometry, chosen, shape)
+        held = min(HELD, len(chosen) - unknowns)
+        fit = rows[:, held:]
+        crossed = fit.swapaxes(1, 2) @ fit
+        # A tap that meets nothing but padding has any weight: the smallest will do.
+        crossed += 1e-12 * np.trace(crossed, axis1=1, axis2=2)[:, None, None] * np.eye(unknowns)
+        weights = np.linalg.solve(crossed, fit.swapaxes(1, 2) @ targets[held:])
+        error = np.abs(rows[:, :held] @ weights - targets[:held]).max(axis=1)
+        good = error <= max(CLOSE, NARROW * UNIT[self.making.rounding.stored]) * targets.std(axis=0)
+        yield from zip(*(each.tolist() for each in np.nonzero(good)), strict=True)
+
+    def _windows(self, geometry: Geometries, chosen: Array, shape: tuple[int, ...]) -> Array:
+        """(geometries, places, channels x taps + 1): what the kernel meets at each place, and a one for the constant."""
+        problem = self.search.problem
+        spec, rank = problem.spec, problem.spec.rank
+        item, _, *place = _elements(chosen, shape, channel=0)
+        inside = np.ones((len(geometry), len(chosen), 1, *spec.kernel_size), bool)
+        indices = []
+        for axis in range(rank):
+            stride, lo, dilation, input_dilation = geometry.axes[axis].run[:, geometry.combined[:, axis], :, None]
+            made = np.empty((len(geometry), len(chosen), spec.kernel_size[axis]), int)
+            for mode in np.unique(geometry.modes).tolist():
+                at = geometry.modes == mode
+                made[at] = axis_indices(
+                    stride[at], lo[at], dilation[at], input_dilation[at], place[axis][:, None], spec.kernel_size[axis],
+                    spec.input_size[axis], MODES[mode],
+                )
+            made = made.reshape(*made.shape[:2], 1, *(spec.kernel_size[axis] if a == axis else 1 for a in range(rank)))
+            inside &= made >= 0
+            indices.append(np.maximum(made, 0))
+        ones = (1,) * rank
+        values = Bundle([Placed.of(problem.x)]).look_up(
+            item.reshape(1, -1, 1, *ones), np.arange(spec.in_channels).reshape(1, 1, -1, *ones), *indices
+        )[0]
+        rows = np.where(inside, values, 0.0).reshape(len(geometry), len(chosen), -1)
+        return np.concatenate([rows, np.ones((*rows.shape[:2], 1))], axis=-1)
+
+    def _orders(self, geometry: Geometries, number: int, form: OutputForm, kernel_edits: int) -> Iterator[Candidate]:
+        """Kernels with so many edits that are the solved one up to the order of its channels, and a factor or a constant."""
+        problem = self.search.problem
+        spec = problem.spec
+        solved = self._solved(geometry.only(np.array([number])), form)
+        if solved is None:
+            return
+        weights, constants = solved
+        (x,) = self.search.forms("inputs", 0, 0)
+        for kernel in self.search.forms("kernels", 0, kernel_edits):
+            given = dense(kernel.array.whole().astype(np.float64), spec.groups, spec.in_channels)
+            if given.shape[2:] != weights.shape[2:]:
+                continue
+            order, factor = _order(weights, given)
+            if order is None or order == sorted(order):
+                continue
+            output = self._output(form, constants, factor, spread=float(np.abs(given).sum(axis=(1, 2)).max()))
+            if output is not None:
+                edit = {"code": "input-channels-permuted", "permutation": order}
+                edit = {"code": "input-channels-reversed"} if order == sorted(order)[::-1] else edit
+                made = x.plus(edit, 0.4, array=x.array.along(1, order))
+                shape = geometry.form(number)
+                yield Candidate(made, kernel, shape, output, self.making, made.cost + kernel.cost + shape.cost + output.cost)
+
+    def _solved(self, geometry: Geometries, form: OutputForm) -> tuple[Array, Array] | None:
+        """(O, C, *taps) and (O,): the weights and constants that explain the output under this one geometry."""
+        spec, shape = self.search.problem.spec, form.array.shape
+        unknowns = spec.in_channels * math.prod(spec.kernel_size) + 1
+        places = shape[0] * math.prod(shape[2:])
+        chosen = np.random.default_rng(12).permutation(places)[: OVER * unknowns]
+        rows = self._windows(geometry, chosen, shape)[0]
+        item, _, *place = _elements(chosen, shape, channel=0)
+        channel = np.arange(shape[1])[None]
+        targets = Bundle([form.array]).look_up(item[:, None], channel, *(p[:, None] for p in place))[0]
+        found = np.linalg.lstsq(rows, targets, rcond=1e-9)[0]
+        if not np.isfinite(found).all():
+            return None
+        return np.ascontiguousarray(found[:-1].T).reshape(shape[1], spec.in_channels, *spec.kernel_size), found[-1]
+
+    def _output(self, form: OutputForm, constants: Array, factor: float, spread: float) -> OutputForm | None:
+        """The output form that adds these constants and this factor to the order of `form`, with an edit for them at most."""
+        bias = self.search.problem.channel_bias
+        near = SAME * max(spread, float(np.abs(bias).max(initial=0)))
+        # All forms that lie as `form` does: the plain one, those with the bias otherwise, up to a constant, up to a factor.
+        forms: list[OutputForm] = [each for edits in (0, 1) for each in self.search.forms("outputs", 0, len(form.edits) + edits)]
+        alike = [other for other in forms if other.array is form.array and other.values in ("plain", "offset", "factor")]
+        scaled = abs(factor - 1) > SAME
+        for other in alike:
+            if other.values == "factor":
+                fits = scaled and bool((np.abs(constants - factor * bias) <= near).all())
+            else:
+                fits = not scaled and (other.values == "offset" or bool((np.abs(constants - other.bias_factor * bias) <= near).all()))
+            if fits:
+                return other
+        return None
+
+
+def _elements(chosen: Array, shape: tuple[int, ...], channel: int) -> list[Array]:
+    """Indices along every axis of (N, O, *space) of the places numbered `chosen`, in one channel."""
+    item, *place = np.unravel_index(chosen, (shape[0], *shape[2:]))
+    return [item, np.full(len(chosen), channel), *place]
+
+
+def _order(solved: Array, given: Array) -> tuple[list[int] | None, float]:
+    """For each channel of the given kernel the one of the solved in its place, and the factor between them; None if there is none."""
+    scale = float(np.linalg.norm(solved) / max(float(np.linalg.norm(given)), 1e-300))
+    one, other = (np.moveaxis(kernel, 1, 0).reshape(kernel.shape[1], -1) for kernel in (given * scale, solved))
+    for sign in (1.0, -1.0):
+        distance = np.square(one).sum(axis=1)[:, None] + np.square(other).sum(axis=1) - 2 * sign * (one @ other.T)
+        order = distance.argmin(axis=1)
+        apart = float(np.sqrt(max(distance.min(axis=1).max(), 0)))
+        if len(set(order.tolist())) == len(order) and apart <= SAME * float(np.sqrt(np.square(one).sum(axis=1).mean())):
+            return order.tolist(), sign * scale
+    return None, 1.0
+
+
+def dense(kernel: Array, groups: int, channels: int) -> Array:
+    """(O, I per group, ...) as (O, C, ...), zero outside each output channel's group."""
+    outer, inner = kernel.shape[:2]
+    made = np.zeros((outer, channels, *kernel.shape[2:]))
+    for channel in range(outer):
+        start = channel * groups // outer * inner
+        made[channel, start : start + inner] = kernel[channel]
+    return made

@@ -1,0 +1,163 @@
+"""What the obtained values say of the convolution's values, for several output forms at once.
+
+At a point each form says where the convolution's value must lie: in an interval (plain values, activations undone), in one of several
+(counts, channels or items in any order), or only how two values relate (an unknown constant, an unknown factor).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from convdiff.diagnose.forms import OutputForm
+from convdiff.diagnose.making import Making
+from convdiff.diagnose.placed import Bundle
+from convdiff.diagnose.windows import Point
+from convdiff.layout import Array
+from convdiff.precision import half_ulp, width
+
+# Windows that overlap at one position, at most.
+MOST_COUNTED = 64
+COUNTS = np.arange(1.0, MOST_COUNTED + 1)
+# What any making does to a bias, at most.
+ANY_ROUNDING = 2.0**-8
+ANY_ORDER = {"channels": 1, "items": 0}
+
+
+class Targets:
+    """The obtained values under some output forms of one shape, at some points; `bias` is one value per channel.
+
+    `values`, `added` (the bias that each form believes in them), `written` (what writing them down may have cost), `rounded` (what
+    adding the bias may have cost), `low` and `high` are (points, forms).  The convolution's value lies between the last two, give or
+    take its own rounding; anywhere, where a form says only how values relate, or the value is not finite.
+    """
+
+    def __init__(self, forms: Sequence[OutputForm], bundle: Bundle, points: Sequence[Point], bias: Array, making: Making) -> None:
+        self.kinds = np.array([form.values for form in forms])
+        self.exact = ~np.isin(self.kinds, ["offset", "factor", "counts", *ANY_ORDER])
+        self._index = [np.array(each) for each in zip(*((p.item, p.channel, *p.place) for p in points), strict=True)]
+        self.values = bundle.look_up(*self._index).T
+        known = np.append(bias, np.zeros(max(bundle.shape[1] - bias.size, 0)))[self._index[1]]
+        self.added = known[:, None] * np.array([form.bias_factor for form in forms], float)
+        self.rounding = rounding = making.rounding
+        self.written = self._written(self.values)
+        self.rounded = (rounding.unit * rounding.bound + (ANY_ROUNDING if making.operands else 0)) * np.abs(self.added)
+        self.low, self.high = self._intervals()
+        self.orders = {kind: self._any_order(kind, forms) for kind in ANY_ORDER if (self.kinds == kind).any()}
+        self.possible = self._possible()
+
+    def _written(self, values: Array) -> Array:
+        rounding = self.rounding
+        if width(rounding.stored) >= width(rounding.dtype):
+            return np.zeros(values.shape)
+        return half_ulp(values, rounding.stored) * 1.01
+
+    def _intervals(self) -> tuple[Array, Array]:
+        slack = self.written + 8 * self.rounding.unit * (self.kinds != "plain")
+        low, high = self.values - slack, self.values + slack
+        with np.errstate(all="ignore"):
+            for kind in UNDONE.keys() & set(self.kinds.tolist()):
+                at = self.kinds == kind
+                low[:, at], high[:, at] = UNDONE[kind](self.values[:, at], low[:, at], high[:, at])
+        silent = ~self.exact | ~np.isfinite(self.values)
+        low, high = low - self.added - self.rounded, high - self.added + self.rounded
+        return np.where(silent, -np.inf, low), np.where(silent, np.inf, high)
+
+    def _any_order(self, kind: str, forms: Sequence[OutputForm]) -> tuple[Array, Array, Array]:
+        """(points, forms, channels or items): the values that may be the point's if their order along that axis is unknown.
+
+        With what writing them may have cost; forms of that kind only, and the place of each form among them.
+        """
+        chosen = [form for form in forms if form.values == kind]
+        bundle = Bundle([form.array for form in chosen])
+        index = [each[:, None] for each in self._index]
+        index[ANY_ORDER[kind]] = np.arange(bundle.shape[ANY_ORDER[kind]])[None]
+        values = bundle.look_up(*index).swapaxes(0, 1)
+        return values, self._written(values), np.cumsum(self.kinds == kind) - 1
+
+    def _possible(self) -> Intervals:
+        """The intervals that the convolution's value at the first point may lie in, with the form each is of."""
+        found = [(self.low[0, self.exact], self.high[0, self.exact], np.flatnonzero(self.exact))]
+        for kind in ("counts", *self.orders):
+            forms = np.flatnonzero(self.kinds == kind)
+            if kind == "counts":
+                several = self.values[0, forms, None] / COUNTS
+                written = self._written(several)
+            else:
+                several, written = (each[0] for each in self.orders[kind][:2])
+            slack = written + self.rounded[0, forms, None]
+            shifted = several - self.added[0, forms, None]
+            found.append(((shifted - slack).reshape(-1), (shifted + slack).reshape(-1), np.repeat(forms, several.shape[1])))
+        return Intervals(*(np.concatenate(each) for each in zip(*found, strict=True)))
+
+
+def _relu(value: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    return np.where(value > 0, low, np.where(value == 0, -np.inf, np.inf)), np.where(value > 0, high, np.where(value == 0, 0, -np.inf))
+
+
+def _relu6(value: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    below, above = _relu(value, low, high)
+    return np.where(value >= 6, 6, below), np.where(value >= 6, np.inf, above)
+
+
+def _sigmoid(value: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
+    return np.log(low) - np.log1p(-low), np.log(high) - np.log1p(-high)
+
+
+def _tanh(value: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    return np.arctanh(np.clip(low, -1, 1)), np.arctanh(np.clip(high, -1, 1))
+
+
+# The interval that an activation was applied to, from the value and the interval it may have been in.
+UNDONE = {"relu": _relu, "relu6": _relu6, "sigmoid": _sigmoid, "tanh": _tanh}
+
+
+# From so many values on the table is worth its making.
+MANY = 512
+BUCKETS = 1 << 14
+
+
+class Intervals:
+    """A few intervals, each of some form, that many values are looked for in."""
+
+    def __init__(self, low: Array, high: Array, forms: Array) -> None:
+        proper = low <= high
+        bounded = np.isfinite(low) & np.isfinite(high)
+        self._open = [(float(low[i]), float(high[i]), int(forms[i])) for i in np.flatnonzero(proper & ~bounded).tolist()]
+        self._half = float((high - low)[proper & bounded].max(initial=0)) / 2
+        narrow = np.flatnonzero(proper & bounded)
+        middle = (low[narrow] + high[narrow]) / 2
+        order = np.argsort(middle)
+        self._middle, self._forms = middle[order], forms[narrow[order]]
+
+    def matched_by(self, values: Array, slack: Array) -> tuple[Array, Array]:
+        """Which values (flat; each give or take its slack, or one slack for all) lie in which intervals: their numbers, and the forms."""
+        found = [(np.zeros(0, int), np.zeros(0, int))]
+        for low, high, form in self._open:
+            at = np.flatnonzero((values + slack >= low) & (values - slack <= high))
+            found.append((at, np.full(len(at), form)))
+        if self._middle.size:
+            at = self._near(values, float(np.max(slack, initial=0)) + self._half) if len(values) > MANY else np.arange(len(values))
+            reach = (slack[at] if np.ndim(slack) else slack) + self._half
+            first = np.searchsorted(self._middle, values[at] - reach)
+            count = np.maximum(np.searchsorted(self._middle, values[at] + reach, "right") - first, 0)
+            hit = np.flatnonzero(count)
+            repeats = count[hit]
+            within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+            found.append((np.repeat(at[hit], repeats), self._forms[np.repeat(first[hit], repeats) + within]))
+        rows, forms = (np.concatenate(each) for each in zip(*found, strict=True))
+        return rows, forms
+
+    def _near(self, values: Array, reach: float) -> Array:
+        """The numbers of the values that may lie within `reach` of a middle, and a few others: a table says where any is."""
+        if not np.isfinite(reach):
+            return np.arange(len(values))
+        step = max(2 * reach, float(np.abs(self._middle).max()) * 2.0**-40, 1e-300)
+        table = np.zeros(BUCKETS, bool)
+        places = np.floor(self._middle / step).astype(np.int64)
+        for neighbour in (-1, 0, 1):
+            table[(places + neighbour) & (BUCKETS - 1)] = True
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.flatnonzero(table[np.floor(values * (1 / step)).astype(np.int64) & (BUCKETS - 1)])

@@ -1,0 +1,76 @@
+"""Edits that are the same by algebra, whatever the arrays: none is found without its twin as a rival.
+
+The input's channels reversed and the kernel's, of a convolution without groups; the output's channels reversed and the kernel's
+output channels, where no bias tells them apart; a batch permuted before and after; end paddings that no window tells apart.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from convdiff.case import Edit
+from convdiff.diagnose.problem import Problem
+from convdiff.padding import reach
+
+Edits = tuple[Edit, ...]
+
+
+def with_twins(found: Sequence[Edits], problem: Problem) -> tuple[Edits, ...]:
+    """The explanations, each followed by those that its edits' twins make; none twice."""
+    told: list[Edits] = []
+    for edits in found:
+        for same in (edits, *_twins(edits, problem)):
+            if same not in told:
+                told.append(same)
+    first = found[:1]
+    # What was found by searching comes first; of what follows by algebra only what is told of the first is told before other findings.
+    return tuple(sorted(told, key=lambda each: (each not in first, each not in found)))
+
+
+def _twins(edits: Edits, problem: Problem) -> Iterator[Edits]:
+    for at, edit in enumerate(edits):
+        for twin in _of(edit, edits, problem):
+            yield (*edits[:at], twin, *edits[at + 1 :])
+
+
+def _of(edit: Edit, beside: Edits, problem: Problem) -> Iterator[Edit]:
+    codes = {other["code"] for other in beside}
+    alone = problem.spec.groups == 1 and "wrong-groups" not in codes
+    if alone and edit["code"] == "input-channels-reversed" and "kernel-channels-reversed" not in codes:
+        yield {"code": "kernel-channels-reversed", "axis": "I"}
+    if alone and edit == {"code": "kernel-channels-reversed", "axis": "I"} and "input-channels-reversed" not in codes:
+        yield {"code": "input-channels-reversed"}
+    if alone and problem.bias is None and not codes & {"bias-added", "output-axes-permuted", "output-reshaped"}:
+        if edit["code"] == "output-channels-reversed" and "kernel-channels-reversed" not in codes:
+            yield {"code": "kernel-channels-reversed", "axis": "O"}
+        if edit == {"code": "kernel-channels-reversed", "axis": "O"} and "output-channels-reversed" not in codes:
+            yield {"code": "output-channels-reversed"}
+    # Neither side's other edits may move the batch.
+    if not codes & {"output-axes-permuted", "output-reshaped", "input-axes-permuted", "input-reshaped"}:
+        if edit["code"] == "output-batch-permuted" and "input-batch-permuted" not in codes:
+            yield {"code": "input-batch-permuted", "permutation": edit["permutation"]}
+        if edit["code"] == "input-batch-permuted" and "output-batch-permuted" not in codes:
+            yield {"code": "output-batch-permuted", "permutation": edit["permutation"]}
+    if edit["code"] == "wrong-padding" and not problem.spec.transposed and "wrong-transposed" not in codes:
+        yield from _other_ends(edit, beside, problem)
+
+
+def _other_ends(edit: Edit, beside: Edits, problem: Problem) -> Iterator[Edit]:
+    """The same start paddings with end paddings that make as many outputs; a fill that no window reaches cannot be told."""
+    spec = problem.spec
+    strides, dilations = (
+        next((tuple(other["obtained"]) for other in beside if other["code"] == code), asked)
+        for code, asked in (("wrong-stride", spec.stride), ("wrong-dilation", spec.dilation))
+    )
+    if any(other["code"] in ("input-axes-permuted", "kernel-axes-permuted", "input-reshaped", "kernel-reshaped") for other in beside):
+        return
+    choices = []
+    for i, (lo, hi) in enumerate(edit["obtained"]):
+        dilated = (spec.input_size[i] - 1) * spec.input_dilation[i] + 1
+        spare = (dilated + lo + hi - reach(spec.kernel_size[i], dilations[i])) % strides[i]
+        ends = range(max(hi - spare, 0), hi - spare + strides[i])
+        choices.append(sorted(([lo, end] for end in ends), key=lambda pair: abs(pair[1] - hi)) or [[lo, hi]])
+    for pads in itertools.islice(itertools.product(*choices), 6):
+        if list(pads) not in (edit["obtained"], edit["asked"]):
+            yield {**edit, "obtained": [list(pair) for pair in pads]}
