@@ -9,7 +9,7 @@ import numpy as np
 
 from convdiff.case import Answer, Case, ErrorStats, Finding, Row
 from convdiff.compare import Comparison, Rounding, compare
-from convdiff.diagnose import MOST_EDITS, Making, Problem, best_making, explain, unexplained
+from convdiff.diagnose import MOST_EDITS, Diagnosis, Making, Problem, best_making
 from convdiff.diagnose.catalogue import sentence
 from convdiff.diagnose.reduced import USUAL
 from convdiff.layout import Array
@@ -140,7 +140,7 @@ class Judge:
         if width(rounding.dtype) < 24 and not _plainly_rounding(comparison, rounding):
             # Within the bound of sums kept in 16 bits, which is wide: see whether a fault explains it tightly.
             tight = replace(rounding, dtype="float32")
-            found = explain(self._problem(output, operands, tight), most=2)
+            found = Diagnosis(self._problem(output, operands, tight)).explanation(most=2)
             if found is not None:
                 return Row(answer, "different", comparison.stats, (found.finding(self.case.spec),))
         return Row(answer, "rounding", comparison.stats)
@@ -154,10 +154,12 @@ class Judge:
             return Row(answer, "reduced-precision", comparison.stats, (_precision_finding(making),))
         # Where most elements are right, a few things are wrong: no tale of three edits that cancel out everywhere else.
         mostly = comparison.stats.differing < MOSTLY * comparison.stats.elements
-        found = explain(problem, most=2 if mostly else MOST_EDITS)
+        diagnosis = Diagnosis(problem)
+        found = diagnosis.explanation(2 if mostly else MOST_EDITS)
         place = where(self.case.spec, normal_output(self.case.spec, output), expected, rounding)
         if found is None:
-            return Row(answer, "different", comparison.stats, (), _unexplained(place, unexplained(problem)), place)
+            known = diagnosis.unexplained(1 - comparison.stats.differing / comparison.stats.elements)
+            return Row(answer, "different", comparison.stats, (), f"it differs {place}; {known}", place)
         return Row(answer, "different", comparison.stats, (found.finding(self.case.spec),), None, place)
 
     def _of_another_shape(self, answer: Answer, output: Array) -> Row:
@@ -166,7 +168,7 @@ class Judge:
         if output.ndim != len(spec.output_layout) or 0 in output.shape:
             return Row(answer, "different", message=f"{shapes}; no single mistake known here makes another number of axes")
         operands, rounding = self._diagnosed_under(answer, output)
-        found = explain(self._problem(output, operands, rounding))
+        found = Diagnosis(self._problem(output, operands, rounding)).explanation()
         if found is None:
             return Row(answer, "different", message=f"{shapes}; no explanation found")
         return Row(answer, "different", findings=(found.finding(spec),), where=shapes)
@@ -203,7 +205,3 @@ def _plainly_rounding(comparison: Comparison, rounding: Rounding) -> bool:
 
 def _precision_finding(making: Making) -> Finding:
     return Finding(making.edits, "; ".join(sentence(edit) for edit in making.edits), rivals=making.rivals)
-
-
-def _unexplained(place: str, known: str | None) -> str:
-    return f"it differs {place}; {known or 'no combination of known mistakes gives these numbers'}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+import textwrap
 
 from convdiff.case import Edit
 from convdiff.diagnose.geometry import GEOMETRY
@@ -14,6 +16,9 @@ from convdiff.diagnose.outputs import OUTPUT
 from convdiff.diagnose.reduced import ReducedPrecision
 from convdiff.diagnose.repeats import NotDeterministic
 from convdiff.errors import one_of
+
+HEADINGS = ("How it shows", "Typical causes", "What tells it apart", "Fix")
+WIDTH = 100
 
 
 def _by_code() -> dict[str, Explained]:
@@ -40,8 +45,18 @@ def text(code: str | None) -> str:
         return "\n".join(f"{name:<{width}}  {_doc(name).splitlines()[0]}" for name in CODES)
     if code not in CODES:
         raise one_of("code", code, CODES)
-    return f"{code}\n\n{_doc(code)}"
+    return f"{code}\n\n{_laid_out(_doc(code))}"
 
 
 def _doc(code: str) -> str:
     return inspect.getdoc(type(CODES[code])) or ""
+
+
+def _laid_out(doc: str) -> str:
+    """`doc` with its parts as paragraphs of WIDTH columns, a blank line before each; indented lists stay as they are."""
+    made: list[str] = []
+    for part in re.split(rf"^(?=(?:{'|'.join(HEADINGS)}):)", doc, flags=re.MULTILINE):
+        prose = [line for line in part.splitlines() if line and not line.startswith(" ")]
+        items = [line for line in part.splitlines() if line.startswith(" ")]
+        made.append("\n".join([textwrap.fill(" ".join(prose), WIDTH, break_long_words=False, break_on_hyphens=False), *items]))
+    return "\n\n".join(made)

@@ -6,7 +6,7 @@ The search compares up to those numbers; the proof fits them, on some elements, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -18,12 +18,28 @@ from convdiff.layout import Array
 from convdiff.reference import Truth
 
 
+class Fit(Protocol):
+    """A hypothesis about the output whose numbers are read off it."""
+
+    def fit(self, rounding: Rounding, obtained: Array, truth: Truth) -> Edit | None:
+        """The edit with its numbers, if with them every element is explained."""
+        ...
+
+
 class OverlapAccumulated:
     """Overlapping windows were added up: positions covered by several windows were counted several times.
 
-    How it shows: obtained / reference is a small whole number that depends on the position only, 1 at the ends.
-    Typical causes: += in a hand-written loop whose windows overlap, col2im used as the inverse of im2col.
-    Fix: assign (=) instead of adding (+=), or let the windows not overlap.
+    How it shows: obtained / reference is a small whole number that depends on the position only, 1 at the ends. Windows that do not
+    overlap (stride at least the kernel's size) show nothing.
+    Typical causes: += in a loop by hand whose windows overlap; col2im or torch's F.fold used as the inverse of im2col or F.unfold,
+    where it is its adjoint; tiles of a large picture added up without their overlap; a buffer not cleared between two passes.
+    What tells it apart: an input long enough for positions with different counts; at a constant count it is a factor.
+    Fix: assign (=) instead of adding (+=), or divide by how often each position was counted:
+        numpy: `output[:, :, i:i + h, j:j + w] = tile`, not +=
+        torch: `F.fold(F.unfold(x, k), size, k) / F.fold(F.unfold(torch.ones_like(x), k), size, k)` gives x back
+        tensorflow: `tf.tensor_scatter_nd_update` assigns, `tf.tensor_scatter_nd_add` adds
+        jax: `output.at[:, :, i:i + h, j:j + w].set(tile)`, not .add(tile)
+        theano: `theano.tensor.set_subtensor(output[i], tile)`, not inc_subtensor
     """
 
     code: ClassVar[str] = "overlap-accumulated"
@@ -80,9 +96,16 @@ def _peak(counts: Array, axis: int) -> float:
 class OutputChannelsPermuted:
     """The output's channels come in another order.
 
-    How it shows: each channel is another channel of the reference.
-    Typical causes: filters sorted or pruned on one side, weights matched by name in another order.
-    Fix: bring the kernel's output channels into one order on both sides.
+    How it shows: each channel is another channel of the reference, and right there. One channel shows
+    nothing, nor do filters that are alike.
+    Typical causes: filters sorted or pruned on one side; weights matched by name in another order; branches concatenated in another
+    order (torch.cat, tf.concat); a channel shuffle; shards of a layer gathered in another order.
+    What tells it apart: filters that differ and a bias with distinct values, which a kernel in another order would leave in place.
+    Fix: bring the kernel's output channels, and the bias with them, into one order on both sides:
+        numpy: `kernel[permutation]` for OIHW makes the reference's channels come as obtained
+        torch: `output[:, torch.argsort(torch.tensor(permutation))]` undoes it
+        tensorflow: `tf.gather(output, tf.argsort(permutation), axis=-1)` undoes it in NHWC
+        jax: `jnp.take(output, jnp.argsort(jnp.array(permutation)), axis=1)` undoes it in NCHW
     """
 
     code: ClassVar[str] = "output-channels-permuted"
@@ -105,9 +128,15 @@ class OutputChannelsPermuted:
 class OutputBatchPermuted:
     """The output's batch items come in another order.
 
-    How it shows: each item of the output is another item's.
-    Typical causes: a shuffled data loader, files listed in another order.
-    Fix: save both sides' arrays from one batch.
+    How it shows: each item of the output is another item's, and right there. A batch of one shows nothing, nor do items that are alike.
+    Typical causes: a data loader that shuffles, files listed in another order (glob does not sort), outputs gathered from
+    several workers or devices as they came.
+    What tells it apart: nothing, for the input's items in the same order give the same array; items that differ tell it from all else.
+    Fix: save both sides' arrays from one batch, or put them into one order:
+        numpy: `output[np.argsort(permutation)]`
+        torch: `torch.utils.data.DataLoader(dataset, shuffle=False)`
+        tensorflow: `tf.data.Dataset.list_files(pattern, shuffle=False)`; without shuffle=False its order is random
+        jax: `jnp.take(output, jnp.argsort(jnp.array(permutation)), axis=0)`
     """
 
     code: ClassVar[str] = "output-batch-permuted"

@@ -22,12 +22,21 @@ from convdiff.spec import ConvSpec
 class KernelFlipped:
     """The kernel was slid reversed: a convolution where a cross-correlation was asked.
 
-    How it shows: interior and border both differ; a kernel that is symmetric along the axis shows nothing.
-    Typical causes: np.convolve, scipy.signal.convolve2d, Theano's conv2d and Flux flip; torch, TensorFlow, JAX, ONNX and
-    np.correlate do not.  Weights carried from one to the other must be reversed along every spatial axis.  jax.lax.conv_transpose
-    flips relative to torch and TensorFlow unless transpose_kernel=True.
-    Fix: reverse the kernel along the axes named, on one side only (kernel[..., ::-1, ::-1] for OIHW), or call the
-    other function.
+    How it shows: interior and border both differ. A kernel that is symmetric along an axis shows no flip there, one of size 1
+    none at all; an input that is constant shows it at the border only.
+    Typical causes: np.convolve, scipy.signal.convolve2d, scipy.ndimage.convolve, MATLAB's conv2, Flux and Theano's conv2d reverse
+    the kernel; torch, TensorFlow, JAX, ONNX, OpenCV's filter2D and np.correlate do not. Weights carried from one kind to
+    the other without reversing every spatial axis; jax.lax.conv_transpose without transpose_kernel=True; a backward pass
+    by hand that reverses the kernel in the forward pass too.
+    What tells it apart: a kernel without symmetry along any axis, with distinct channel counts (a transposed convolution exchanges
+    the channels besides) and more than one output position (a reversed input reverses the positions besides).
+    Fix: reverse the kernel along the axes named, on one side only, or call the other function:
+        numpy: `kernel[..., ::-1, ::-1]` before the call; in 1-D `np.correlate` for `np.convolve`
+        scipy: `scipy.signal.correlate2d` for `convolve2d`, `scipy.ndimage.correlate` for `convolve`
+        torch: `kernel.flip(-2, -1)`
+        tensorflow: `tf.reverse(kernel, [0, 1])` (HWIO)
+        jax: `jnp.flip(kernel, (-2, -1))` (OIHW); in jax.lax.conv_transpose `transpose_kernel=True`, with the kernel as HWOI
+        theano: `filter_flip=False`
     """
 
     code: ClassVar[str] = "kernel-flipped"
@@ -53,10 +62,19 @@ class KernelFlipped:
 class KernelNotFlipped(KernelFlipped):
     """The kernel was slid as it is: a cross-correlation where a convolution was asked.
 
-    How it shows: interior and border both differ; a kernel that is symmetric along the axis shows nothing.
-    Typical causes: torch, TensorFlow, JAX, ONNX and np.correlate slide the kernel as it lies; a mathematical convolution
-    (np.convolve, scipy.signal.convolve, Theano with filter_flip=True) reverses it first.
-    Fix: reverse the kernel along the axes named before the call, or ask for the cross-correlation (--no-flip).
+    How it shows: interior and border both differ. A kernel that is symmetric along an axis shows nothing there, one of size 1
+    nothing at all; an input that is constant shows it at the border only.
+    Typical causes: torch, TensorFlow, Keras, JAX, ONNX, OpenCV's filter2D and np.correlate slide the kernel as it lies, whatever
+    their name says; a mathematical convolution (np.convolve, scipy.signal.convolve, Theano with filter_flip=True) reverses it
+    first. A formula from signal processing ported by the name of the function; weights of Theano or Flux loaded as they are.
+    What tells it apart: a kernel without symmetry along any axis, with distinct channel counts, and more than one output position.
+    Fix: reverse the kernel along the axes named before the call, or ask for the cross-correlation (leave out --flip):
+        numpy: `np.convolve` for `np.correlate`, or `kernel[..., ::-1, ::-1]`
+        scipy: `scipy.signal.convolve2d` for `correlate2d`, `scipy.ndimage.convolve` for `correlate`
+        torch: `kernel.flip(-2, -1)`
+        tensorflow: `tf.reverse(kernel, [0, 1])` (HWIO)
+        jax: `jnp.flip(kernel, (-2, -1))` (OIHW)
+        theano: `filter_flip=True`, the default of conv2d
     """
 
     code: ClassVar[str] = "kernel-not-flipped"
@@ -72,11 +90,19 @@ class KernelNotFlipped(KernelFlipped):
 class KernelAxesPermuted:
     """The kernel array was read with its axes in another order than the one it has.
 
-    How it shows: everything differs where the sizes of the exchanged axes are equal (else the call fails): in = out channels,
-    square kernels.
-    Typical causes: OIHW weights handed over as IOHW (transposed convolutions), H and W exchanged by a transpose(0, 3, 2, 1),
-    a forgotten permute between HWIO and OIHW.
-    Fix: transpose the kernel to the layout that the function documents: kernel.transpose(3, 2, 0, 1) brings HWIO to OIHW.
+    How it shows: everything differs. It can show only where the exchanged axes have equal sizes (in = out channels, square
+    kernels): elsewhere the call fails or the output's shape does.
+    Typical causes: torch's and ONNX's transposed convolutions take IOHW and conv2d OIHW; tf.nn.conv2d_transpose takes HWOI and
+    tf.nn.conv2d HWIO; transpose(0, 3, 2, 1) or np.transpose without axes, which exchange H and W too; MatConvNet's and
+    MATLAB's column order; a BatchNorm folded along the wrong axis of the weights.
+    What tells it apart: distinct sizes on every axis of the kernel, when a wrong order no longer fits; a reshape, its usual rival,
+    shuffles the values within an axis also.
+    Fix: transpose the kernel to the layout that the function documents, here from HWIO to OIHW or back:
+        numpy: `kernel.transpose(3, 2, 0, 1)`
+        torch: `kernel.permute(3, 2, 0, 1)`; `kernel.transpose(0, 1)` between OIHW and IOHW
+        tensorflow: `tf.transpose(kernel, [2, 3, 1, 0])` from OIHW
+        jax: no copy needed: `dimension_numbers=("NCHW", "HWIO", "NCHW")` names the axes
+        theano: `kernel.dimshuffle(3, 2, 0, 1)`
     """
 
     code: ClassVar[str] = "kernel-axes-permuted"
@@ -100,9 +126,18 @@ class KernelAxesPermuted:
 class KernelReshaped:
     """The kernel's buffer was reshaped to another layout's shape, not transposed: its values were shuffled.
 
-    How it shows: everything differs, shapes are right.
-    Typical causes: np.reshape, view or tf.reshape used to bring HWIO weights to OIHW.
-    Fix: transpose instead of reshape: kernel.transpose(3, 2, 0, 1) brings HWIO to OIHW.
+    How it shows: everything differs and every shape is right. Nothing shows where all but one axis have size 1, or where the
+    kernel is constant.
+    Typical causes: np.reshape, view or tf.reshape used to bring HWIO weights to OIHW; weights read from a file of raw numbers
+    with the shape of another framework.
+    What tells it apart: a kernel whose values all differ, with more than one channel in and out; an exchange of axes leaves each
+    filter whole, a reshape does not.
+    Fix: transpose where the axes change their order; reshape only joins or splits neighbours. From HWIO to OIHW, or back:
+        numpy: `kernel.transpose(3, 2, 0, 1)`, and never `kernel.reshape(O, I, H, W)`
+        torch: `kernel.permute(3, 2, 0, 1)`, and never `kernel.view(O, I, H, W)`
+        tensorflow: `tf.transpose(kernel, [2, 3, 1, 0])` from OIHW
+        jax: `jnp.transpose(kernel, (3, 2, 0, 1))`
+        theano: `kernel.dimshuffle(3, 2, 0, 1)`
     """
 
     code: ClassVar[str] = "kernel-reshaped"
@@ -131,10 +166,18 @@ class KernelReshaped:
 class KernelChannelsReversed:
     """The kernel's channels were taken in reverse order along O or I.
 
-    How it shows: along I, as if the input were BGR for RGB; along O, the output's channels come in reverse.
-    Typical causes: np.rot90 without axes= on a kernel with channel axes (it turns axes 0 and 1), [::-1] on the wrong
-    axis, np.flip without axis=.
-    Fix: name the spatial axes: np.flip(kernel, axis=(2, 3)) for OIHW.
+    How it shows: along I as if the input were BGR for RGB; along O the output's channels come in reverse. One channel, or
+    channels that are all alike, show nothing.
+    Typical causes: np.flip without axis=, np.rot90 without axes= on a kernel with channel axes (it turns axes 0 and 1), np.flipud
+    and np.fliplr on a 4-D array, kernel[::-1, ::-1] where the spatial axes come last; the first layer of a BGR model converted to RGB.
+    What tells it apart: along I nothing, without groups: the same channels reversed in the input give the same sums; along O a
+    bias with distinct values, which the output's channels reversed would move and the kernel's do not.
+    Fix: name the spatial axes when flipping; to bring the first layer from BGR to RGB reverse I once:
+        numpy: `np.flip(kernel, axis=(2, 3))` for OIHW, `np.flip(kernel, axis=(0, 1))` for HWIO
+        torch: `kernel.flip(2, 3)`; BGR to RGB `kernel.flip(1)`
+        tensorflow: `tf.reverse(kernel, [0, 1])`; BGR to RGB `tf.reverse(kernel, [2])`
+        jax: `jnp.flip(kernel, axis=(2, 3))` for OIHW
+        theano: `kernel[:, :, ::-1, ::-1]`
     """
 
     code: ClassVar[str] = "kernel-channels-reversed"

@@ -22,9 +22,17 @@ from convdiff.spec import ConvSpec
 class WrongTransposed:
     """A transposed convolution was run where a direct one was asked, or the reverse.
 
-    How it shows: the output's size, unless stride 1 and padding hide it; then it looks flipped with in and out channels exchanged.
-    Typical causes: conv_transpose2d called for conv2d, a gradient's formula used for the forward pass.
-    Fix: call the other function; the kernel's channel axes are exchanged between the two (OIHW and IOHW).
+    How it shows: by the output's size. Stride 1 and padding can hide it; then it looks like a flipped kernel with in and out
+    channels exchanged, and with one channel each it is that.
+    Typical causes: conv_transpose2d called for conv2d, which equal channel counts let pass; a gradient's formula used for the
+    forward pass; a decoder's layer ported with the encoder's function; cuDNN's backward-data called for forward.
+    What tells it apart: stride 2, or distinct channel counts with a kernel without symmetry.
+    Fix: call the other function; the kernel's channel axes are exchanged between the two:
+        numpy: `kernel.swapaxes(0, 1)[..., ::-1, ::-1]` makes one of the other at stride 1
+        torch: `F.conv2d(input, kernel)` takes OIHW, `F.conv_transpose2d(input, kernel.transpose(0, 1))` IOHW
+        tensorflow: `tf.nn.conv2d` takes HWIO, `tf.nn.conv2d_transpose` HWOI
+        jax: `jax.lax.conv_general_dilated` for `jax.lax.conv_transpose`; the latter needs `transpose_kernel=True` to be the adjoint
+        theano: `theano.tensor.nnet.abstract_conv.conv2d_grad_wrt_inputs` is the transposed one
     """
 
     code: ClassVar[str] = "wrong-transposed"
@@ -75,9 +83,18 @@ def _other_operation(spec: ConvSpec, layout: str, kernel: Placed) -> ConvSpec | 
 class WrongGroups:
     """The channels were split into another number of groups than asked.
 
-    How it shows: the interior differs; data that are alike in every channel (all ones) show a plain factor.
-    Typical causes: torch's groups= taken for TensorFlow's channels, a depthwise layer ported as a dense one, groups left at 1.
-    Fix: pass the same number of groups on both sides; its kernel has C / groups input channels.
+    How it shows: everything differs; data that are alike in every channel (all ones) show a plain factor. With one input channel
+    there is nothing to split.
+    Typical causes: a depthwise layer ported as a dense one or the reverse; groups left at 1 where the weights were tiled to fit;
+    TensorFlow and ONNX read the groups off the weights' shape, so that a wrong shape is a wrong count; a converter that takes every
+    grouped layer for a depthwise one.
+    What tells it apart: channels and weights that differ, and counts above 2 that have several divisors (4 in, 8 out).
+    Fix: pass the same number of groups on both sides; the kernel then has C / G input channels:
+        numpy: `np.split(input, G, axis=1)`, one convolution each with `np.split(kernel, G, axis=0)`, and concatenate
+        torch: `groups=G`; depthwise is groups=C
+        tensorflow: implied by the kernel's I in tf.nn.conv2d; `groups=G` in Keras; depthwise has `tf.nn.depthwise_conv2d` (HWCM)
+        jax: `feature_group_count=G`
+        theano: `num_groups=G`
     """
 
     code: ClassVar[str] = "wrong-groups"

@@ -8,20 +8,32 @@ from typing import ClassVar
 import numpy as np
 
 from convdiff.case import Edit
+from convdiff.compare import Rounding
 from convdiff.diagnose.fitted import OutputBatchPermuted, OutputChannelsPermuted, OverlapAccumulated
 from convdiff.diagnose.forms import OperationForm, OutputForm
 from convdiff.diagnose.hypothesis import OutputHypothesis
 from convdiff.diagnose.inputs import GroupsInterleaved, interleaved
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.reshaping import read_otherwise
+from convdiff.diagnose.targets import MODULI
+from convdiff.layout import Array
+from convdiff.reference import Truth
 
 
 class OutputAxesPermuted:
     """The output's axes are in another order than the one asked.
 
-    How it shows: the shape, unless the exchanged axes have equal sizes; then everything but a diagonal.
-    Typical causes: an NHWC output compared with an NCHW one, H and W exchanged on the way.
-    Fix: transpose the output: output.transpose(0, 3, 1, 2) brings NHWC to NCHW; or say it with --output-layout.
+    How it shows: by the shape, unless the exchanged axes have equal sizes; then everything but a diagonal differs.
+    Typical causes: an NHWC output compared with an NCHW one; H and W exchanged on the way; an output flattened for a dense layer
+    in the other order; a framework that answers in its own layout whatever the input's.
+    What tells it apart: distinct sizes of batch, channels, height and width; an input read in another order gives another output
+    unless the kernel is exchanged with it.
+    Fix: transpose the output, or say its layout with --output-layout:
+        numpy: `output.transpose(0, 3, 1, 2)` brings NHWC to NCHW
+        torch: `output.permute(0, 2, 3, 1)` brings NCHW to NHWC, as before a Flatten ported from TensorFlow
+        tensorflow: `tf.transpose(output, [0, 3, 1, 2])` brings NHWC to NCHW
+        jax: `dimension_numbers=("NCHW", "OIHW", "NHWC")` names the output's axes too
+        theano: `output.dimshuffle(0, 2, 3, 1)`
     """
 
     code: ClassVar[str] = "output-axes-permuted"
@@ -41,9 +53,17 @@ class OutputAxesPermuted:
 class OutputReshaped:
     """The output's buffer was reshaped to another layout's shape, not transposed: its values were shuffled.
 
-    How it shows: everything differs, shapes are right.
-    Typical causes: reshape or view used to bring NHWC to NCHW, or to flatten before a dense layer in the other order.
-    Fix: transpose instead of reshape: output.transpose(0, 3, 1, 2) brings NHWC to NCHW.
+    How it shows: everything differs and every shape is right; the sorted values are the same. One output channel shows nothing.
+    Typical causes: reshape or view used to bring NHWC to NCHW; a flattened output given its shape back in the other framework's
+    order; a raw buffer read with the wrong shape.
+    What tells it apart: more than one output channel and more than one position; an exchange of axes has each channel's values
+    together, a reshape mixes them.
+    Fix: transpose where the axes change their order; reshape only joins or splits neighbours:
+        numpy: `output.transpose(0, 3, 1, 2)` brings NHWC to NCHW
+        torch: `output.permute(0, 3, 1, 2)`, and never `output.view(N, C, H, W)`
+        tensorflow: `tf.transpose(output, [0, 3, 1, 2])`
+        jax: `jnp.transpose(output, (0, 3, 1, 2))`
+        theano: `output.dimshuffle(0, 3, 1, 2)`
     """
 
     code: ClassVar[str] = "output-reshaped"
@@ -65,9 +85,17 @@ class OutputReshaped:
 class OutputChannelsReversed:
     """The output's channels come in reverse order.
 
-    How it shows: channel c holds what channel C-1-c should.
-    Typical causes: a kernel reversed along O, [::-1] on the wrong axis of the output.
-    Fix: reverse the channel axis on one side only.
+    How it shows: channel c holds what channel C-1-c should. One channel shows nothing.
+    Typical causes: a kernel reversed along O as well (np.flip without axis=, kernel[::-1] where spatial axes were meant), [::-1] on the
+    wrong axis of the output, a picture written in BGR.
+    What tells it apart: a bias with distinct values tells it from the kernel's output channels reversed, which it leaves in place;
+    three channels or more tell it from other orders.
+    Fix: reverse the channel axis on one side only:
+        numpy: `output[:, ::-1]` for NCHW, `output[..., ::-1]` for NHWC
+        torch: `output.flip(1)`
+        tensorflow: `tf.reverse(output, [-1])`
+        jax: `jnp.flip(output, axis=1)` for NCHW
+        theano: `output[:, ::-1]`
     """
 
     code: ClassVar[str] = "output-channels-reversed"
@@ -95,9 +123,16 @@ class OutputGroupsInterleaved(GroupsInterleaved):
 class BiasMissing:
     """The bias was not added.
 
-    How it shows: each channel is off by a constant.
-    Typical causes: use_bias=False on one side, the bias loaded into another layer, an in-place variant that returns the convolution only.
-    Fix: add the bias once, one value per output channel.
+    How it shows: each channel is off by a constant, which is its bias. A bias of zeros, as layers start with, shows nothing.
+    Typical causes: bias=False or use_bias=False on one side; tf.nn.conv2d and jax.lax take no bias at all; the bias loaded into
+    another layer; a converter that drops a depthwise layer's bias; an in-place variant that returns the convolution only.
+    What tells it apart: a bias with distinct values, none of them zero.
+    Fix: add the bias once, one value for each output channel:
+        numpy: `output + bias[:, None, None]` for NCHW
+        torch: `F.conv2d(input, kernel, bias)`
+        tensorflow: `tf.nn.bias_add(output, bias)`
+        jax: `output + bias[None, :, None, None]` for NCHW
+        theano: `output + bias.dimshuffle("x", 0, "x", "x")`
     """
 
     code: ClassVar[str] = "bias-missing"
@@ -116,9 +151,15 @@ class BiasMissing:
 class BiasDoubled(BiasMissing):
     """The bias was added twice.
 
-    How it shows: each channel is off by its bias.
-    Typical causes: the convolution adds it and the code around it adds it again.
-    Fix: add the bias once.
+    How it shows: each channel is off by its bias. A bias of zeros shows nothing.
+    Typical causes: the layer adds it and the code around it adds it again (tf.nn.bias_add after a Keras layer); a BatchNorm's shift
+    folded into the bias and kept besides; a loop over input channels or groups that adds it each time, where there are two.
+    What tells it apart: a bias with distinct values, none of them zero.
+    Fix: add the bias once, in the layer or after it:
+        numpy: `output - bias[:, None, None]` for NCHW undoes the second
+        torch: `nn.Conv2d(C, O, 3, bias=False)`, or leave out the addition after it
+        tensorflow: `keras.layers.Conv2D(O, 3, use_bias=False)`, or leave out tf.nn.bias_add
+        jax: `flax.linen.Conv(O, (3, 3), use_bias=False)`, or leave out the addition: jax.lax adds none
     """
 
     code: ClassVar[str] = "bias-doubled"
@@ -131,9 +172,15 @@ class BiasDoubled(BiasMissing):
 class BiasAdded:
     """A constant per output channel was added that was not asked for.
 
-    How it shows: each channel is off by a constant, everywhere.
-    Typical causes: a layer's bias left out of the comparison, a folded BatchNorm's shift, another bias loaded.
-    Fix: give the bias with --bias, or save the output before it is added.
+    How it shows: each channel is off by a constant of its own, at every position.
+    Typical causes: a layer's bias left out of the comparison (nn.Conv2d and keras.layers.Conv2D have one unless told otherwise); the
+    shift of a BatchNorm folded into the layer; another layer's bias loaded; a zero point left in by quantisation.
+    What tells it apart: more than one position in each channel; an input of zeros gives the added constants themselves.
+    Fix: give the bias with --bias, or compare without it:
+        numpy: `output - bias[:, None, None]` for NCHW
+        torch: `nn.Conv2d(C, O, 3, bias=False)`; the constants are in `layer.bias`
+        tensorflow: `keras.layers.Conv2D(O, 3, use_bias=False)`; they are the last of `layer.get_weights()`
+        jax: `flax.linen.Conv(O, (3, 3), use_bias=False)`; jax.lax adds none
     """
 
     code: ClassVar[str] = "bias-added"
@@ -153,8 +200,15 @@ class Scaled:
     """Every element was multiplied by one factor.
 
     How it shows: obtained / reference is the same everywhere.
-    Typical causes: inputs divided by 255 on one side only, an average in place of a sum, a gradient summed over the batch.
-    Fix: apply the factor on both sides or on neither.
+    Typical causes: inputs divided by 255 on one side only (torchvision's ToTensor divides, Pillow and cv2 do not); an average in
+    place of a sum (a box filter that is normalised, the number of taps or the batch size as factor); a gradient summed over the batch;
+    a quantised layer's scale left out; equal data in wrong groups.
+    What tells it apart: channels that differ and a bias: a factor on the input leaves the bias alone, one on the output does not.
+    Fix: apply the factor on both sides or on neither:
+        numpy: `input.astype(np.float32) / 255` on the side that lacks it
+        torch: `input.float() / 255`; `torchvision.transforms.ToTensor` does it too
+        tensorflow: `tf.cast(input, tf.float32) / 255`; `keras.layers.Rescaling(1 / 255)` does it in the model
+        jax: `input.astype(jnp.float32) / 255`
     """
 
     code: ClassVar[str] = "scaled"
@@ -171,9 +225,16 @@ class Scaled:
 class ActivationApplied:
     """An activation was applied to the output.
 
-    How it shows: ReLU: no element is negative, and the zeros stand where the reference is.
-    Typical causes: activation="relu" in the layer, an output saved after the fused activation.
-    Fix: save the output before the activation, or apply it on both sides.
+    How it shows: with ReLU no element is negative, and zeros stand where the reference is negative; sigmoid and tanh keep within
+    (0, 1) and (-1, 1). ReLU on an output without negative elements shows nothing.
+    Typical causes: activation="relu" in a Keras layer; an output saved by a hook after a fused activation; inference libraries that
+    fuse Conv and ReLU; an in-place nn.ReLU(inplace=True) that overwrites the saved array.
+    What tells it apart: an output with many negative elements, and some beyond 6.
+    Fix: save the output before the activation, or apply it on both sides:
+        numpy: `np.maximum(output, 0)` on the side that lacks it
+        torch: `nn.ReLU(inplace=False)`, or `output.clone()` in the hook
+        tensorflow: `keras.layers.Conv2D(O, 3, activation=None)`
+        jax: `jax.nn.relu(output)` on the side that lacks it: jax.lax and flax apply none
     """
 
     code: ClassVar[str] = "activation-applied"
@@ -183,8 +244,8 @@ class ActivationApplied:
         if base.values != "plain" or not base.array.size:
             return
         low, high = problem.obtained_range
-        if low == 0 and high > 0:
-            if high <= 6:
+        if low == 0:
+            if 0 < high <= 6:
                 yield base.plus({"code": self.code, "obtained": "relu6"}, 0.3, values="relu6")
             yield base.plus({"code": self.code, "obtained": "relu"}, 0.1, values="relu")
         if low >= 0 and high <= 1:
@@ -196,8 +257,131 @@ class ActivationApplied:
         return f"{edit['obtained']} was applied to the output"
 
 
+class Clipped:
+    """Values beyond two limits were cut off there.
+
+    How it shows: the least or the largest value is a round number (0, 255, 1) and occurs many times. Where every sum lies within
+    the limits nothing shows.
+    Typical causes: OpenCV's filter2D saturates to the type of its input; np.clip before an image is saved; a quantised layer; a
+    hard sigmoid or ReLU6 after the convolution.
+    What tells it apart: values well inside the limits and some beyond both; ReLU, its rival, has one limit only.
+    Fix: convert the input before the call, and clip only what is shown:
+        numpy: `input.astype(np.float32)`
+        opencv: `cv2.filter2D(image, cv2.CV_32F, kernel)`
+        torch: `input.float()`
+        tensorflow: `tf.cast(input, tf.float32)`
+        jax: `input.astype(jnp.float32)`
+    """
+
+    code: ClassVar[str] = "clipped"
+    limits: ClassVar[tuple[tuple[float, float], ...]] = ((0, 255), (0, 1), (-1, 1), (-128, 127), (0, 65535), (-32768, 32767))
+
+    def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
+        """The limits that types and pictures have, where an output stands at one of them and at none beyond."""
+        if base.values == "plain":
+            low, high = problem.obtained_range
+            for least, most in self.limits:
+                if least <= low < high <= most and (high == most or low == least != 0):
+                    edit = {"code": self.code, "limits": [least, most]}
+                    yield base.plus(edit, 0.3, values=f"clip {least} {most}")
+
+    def sentence(self, edit: Edit) -> str:
+        return f"values were cut off at {edit['limits'][0]:g} and {edit['limits'][1]:g}"
+
+
+class IntegerWrapped:
+    """Sums too large for an integer type wrapped around.
+
+    How it shows: whole numbers, wrong by multiples of 256 (or 65536), and only where the sums are large or negative. Small sums
+    show nothing.
+    Typical causes: np.convolve, scipy.signal and scipy.ndimage answer in the type of the input, uint8 for a picture; JAX convolves
+    int8 in int8; an accumulator of 8 or 16 bits in a quantised kernel.
+    What tells it apart: sums well beyond the type's limits, which saturation would cut off; an input of small whole numbers, which
+    then comes out right.
+    Fix: convert the input before the call:
+        numpy: `input.astype(np.float32)` or `input.astype(np.int32)`
+        torch: `input.float()`
+        tensorflow: `tf.cast(input, tf.float32)`
+        jax: `input.astype(jnp.float32)`, or `preferred_element_type=jnp.int32` in jax.lax.conv_general_dilated
+    """
+
+    code: ClassVar[str] = "integer-wrapped"
+
+    def __init__(self, name: str = "uint8") -> None:
+        self.name = name
+
+    def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
+        """The types that hold all obtained values, if those are whole."""
+        if base.values != "plain" or not problem.obtained_whole:
+            return
+        low, high = problem.obtained_range
+        for name, modulus in MODULI.items():
+            least = 0 if name.startswith("u") else -modulus / 2
+            if least <= low and high < least + modulus and high - low > modulus / 16:
+                yield base.plus({"code": self.code, "obtained": name}, 0.3, values=name)
+
+    def fit(self, rounding: Rounding, obtained: Array, truth: Truth) -> Edit | None:
+        """The edit if every element is right but for whole turns, and some have lost one."""
+        modulus = MODULI[self.name]
+        turns = np.rint((truth.output - obtained) / modulus)
+        if not turns.any() or not rounding.explains(obtained + modulus * turns, truth.output, truth.scale):
+            return None
+        return {"code": self.code, "obtained": self.name}
+
+    def sentence(self, edit: Edit) -> str:
+        return f"sums wrapped around in {edit['obtained']}"
+
+
+class ChannelsScaled:
+    """Each output channel was multiplied by a factor and shifted by a constant of its own.
+
+    How it shows: each channel lies on a straight line over the reference's. With two positions in a channel any two numbers do.
+    Typical causes: a BatchNorm folded into the layer on one side only, or with another epsilon (1e-3 in Keras, 1e-5 in torch), or
+    along the wrong axis of the weights; per-channel quantisation scales; a normalisation of the input moved into the weights.
+    What tells it apart: the layer without its BatchNorm; many positions in each channel, and factors that differ between them.
+    Fix: compare the convolution alone, or fold on both sides with the same epsilon:
+        numpy: `kernel * (gamma / np.sqrt(variance + epsilon))[:, None, None, None]` is the folded OIHW kernel
+        torch: `torch.nn.utils.fusion.fuse_conv_bn_eval(conv, bn)`; `nn.BatchNorm2d(O, eps=1e-3)` has Keras' epsilon
+        tensorflow: `keras.layers.BatchNormalization(epsilon=1e-5)` has torch's epsilon
+        jax: `flax.linen.BatchNorm(use_running_average=True, epsilon=1e-5)`
+    """
+
+    code: ClassVar[str] = "channels-scaled"
+
+    def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
+        """None to enumerate: see `scaled.py`."""
+        return iter(())
+
+    def fit(self, rounding: Rounding, obtained: Array, truth: Truth) -> Edit | None:
+        """A factor and a constant for each channel, from its outermost values, if they explain the others; two are used up."""
+        got, made, scale = (np.moveaxis(a, 1, 0).reshape(a.shape[1], -1).astype(np.float64) for a in (obtained, *truth))
+        if got.shape[1] < 6:
+            return None
+        rows = np.arange(len(made))
+        low, high = made.argmin(axis=1), made.argmax(axis=1)
+        span = made[rows, high] - made[rows, low]
+        with np.errstate(all="ignore"):
+            factors = np.where(span > 0, (got[rows, high] - got[rows, low]) / np.where(span > 0, span, 1), 0)
+        values = got[rows, low] - factors * made[rows, low]
+        if not np.isfinite(factors).all() or not np.isfinite(values).all() or (factors == 0).any():
+            return None
+        # A channel or two are other weights, not a normalisation.
+        if (np.abs(factors - 1) > 1e-4).mean() < 0.75 or np.ptp(factors) < 1e-4 * np.abs(factors).max():
+            return None
+        # Both ends are off by their own rounding, which a line carries to every element.
+        slack = np.broadcast_to(3 * np.abs(factors)[:, None] * scale.max(axis=1, keepdims=True) + np.abs(values)[:, None], got.shape)
+        if not rounding.explains(got, factors[:, None] * made + values[:, None], slack):
+            return None
+        return {"code": self.code, "factors": factors.tolist(), "values": values.tolist()}
+
+    def sentence(self, edit: Edit) -> str:
+        shown = ", ".join(f"{f:.4g}" for f in edit["factors"][:4]) + (", ..." if len(edit["factors"]) > 4 else "")
+        shifted = " and shifted" if any(edit["values"]) else ""
+        return f"each output channel was scaled{shifted} by itself (factors {shown})"
+
+
 OUTPUT: tuple[OutputHypothesis, ...] = (
     OutputAxesPermuted(), OutputReshaped(), OutputChannelsReversed(), OutputGroupsInterleaved(), OutputBatchPermuted(),
     BiasMissing(), BiasDoubled(), BiasAdded(), Scaled(), ActivationApplied(), OverlapAccumulated(),
-    OutputChannelsPermuted(),
+    OutputChannelsPermuted(), Clipped(), IntegerWrapped(), ChannelsScaled(),
 )

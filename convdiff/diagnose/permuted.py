@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from convdiff.diagnose.candidate import Candidate
+from convdiff.diagnose.equations import dense, elements, equations
 from convdiff.diagnose.forms import OutputForm
-from convdiff.diagnose.geometries import MODES, Geometries
+from convdiff.diagnose.geometries import Geometries
 from convdiff.diagnose.inputs import ENUMERATED
 from convdiff.diagnose.making import Making
-from convdiff.diagnose.placed import Bundle, Placed
+from convdiff.diagnose.placed import Bundle
 from convdiff.diagnose.search import Search
-from convdiff.diagnose.windows import axis_indices
 from convdiff.layout import Array
 from convdiff.precision import UNIT
 
@@ -84,8 +84,8 @@ class PermutedInput:
         if len(geometry) * unknowns**3 > MOST_WORK or places < unknowns + HELD // 2:
             return
         chosen = np.random.default_rng(11).permutation(places)[: OVER * unknowns + HELD]
-        targets = Bundle([form.array for form in forms]).look_up(*_elements(chosen, shape, channel=0)).T
-        rows = self._windows(geometry, chosen, shape)
+        targets = Bundle([form.array for form in forms]).look_up(*elements(chosen, shape, channel=0)).T
+        rows = equations(self.search.problem, geometry, chosen, shape)
         held = min(HELD, len(chosen) - unknowns)
         fit = rows[:, held:]
         crossed = fit.swapaxes(1, 2) @ fit
@@ -95,32 +95,6 @@ class PermutedInput:
         error = np.abs(rows[:, :held] @ weights - targets[:held]).max(axis=1)
         good = error <= max(CLOSE, NARROW * UNIT[self.making.rounding.stored]) * targets.std(axis=0)
         yield from zip(*(each.tolist() for each in np.nonzero(good)), strict=True)
-
-    def _windows(self, geometry: Geometries, chosen: Array, shape: tuple[int, ...]) -> Array:
-        """(geometries, places, channels x taps + 1): what the kernel meets at each place, and a one for the constant."""
-        problem = self.search.problem
-        spec, rank = problem.spec, problem.spec.rank
-        item, _, *place = _elements(chosen, shape, channel=0)
-        inside = np.ones((len(geometry), len(chosen), 1, *spec.kernel_size), bool)
-        indices = []
-        for axis in range(rank):
-            stride, lo, dilation, input_dilation = geometry.axes[axis].run[:, geometry.combined[:, axis], :, None]
-            made = np.empty((len(geometry), len(chosen), spec.kernel_size[axis]), int)
-            for mode in np.unique(geometry.modes).tolist():
-                at = geometry.modes == mode
-                made[at] = axis_indices(
-                    stride[at], lo[at], dilation[at], input_dilation[at], place[axis][:, None], spec.kernel_size[axis],
-                    spec.input_size[axis], MODES[mode],
-                )
-            made = made.reshape(*made.shape[:2], 1, *(spec.kernel_size[axis] if a == axis else 1 for a in range(rank)))
-            inside &= made >= 0
-            indices.append(np.maximum(made, 0))
-        ones = (1,) * rank
-        values = Bundle([Placed.of(problem.x)]).look_up(
-            item.reshape(1, -1, 1, *ones), np.arange(spec.in_channels).reshape(1, 1, -1, *ones), *indices
-        )[0]
-        rows = np.where(inside, values, 0.0).reshape(len(geometry), len(chosen), -1)
-        return np.concatenate([rows, np.ones((*rows.shape[:2], 1))], axis=-1)
 
     def _orders(self, geometry: Geometries, number: int, form: OutputForm, kernel_edits: int) -> Iterator[Candidate]:
         """Kernels with so many edits that are the solved one up to the order of its channels, and a factor or a constant."""
@@ -152,8 +126,8 @@ class PermutedInput:
         unknowns = spec.in_channels * math.prod(spec.kernel_size) + 1
         places = shape[0] * math.prod(shape[2:])
         chosen = np.random.default_rng(12).permutation(places)[: OVER * unknowns]
-        rows = self._windows(geometry, chosen, shape)[0]
-        item, _, *place = _elements(chosen, shape, channel=0)
+        rows = equations(self.search.problem, geometry, chosen, shape)[0]
+        item, _, *place = elements(chosen, shape, channel=0)
         channel = np.arange(shape[1])[None]
         targets = Bundle([form.array]).look_up(item[:, None], channel, *(p[:, None] for p in place))[0]
         found = np.linalg.lstsq(rows, targets, rcond=1e-9)[0]
@@ -179,12 +153,6 @@ class PermutedInput:
         return None
 
 
-def _elements(chosen: Array, shape: tuple[int, ...], channel: int) -> list[Array]:
-    """Indices along every axis of (N, O, *space) of the places numbered `chosen`, in one channel."""
-    item, *place = np.unravel_index(chosen, (shape[0], *shape[2:]))
-    return [item, np.full(len(chosen), channel), *place]
-
-
 def _order(solved: Array, given: Array) -> tuple[list[int] | None, float]:
     """For each channel of the given kernel the one of the solved in its place, and the factor between them; None if there is none."""
     scale = float(np.linalg.norm(solved) / max(float(np.linalg.norm(given)), 1e-300))
@@ -196,13 +164,3 @@ def _order(solved: Array, given: Array) -> tuple[list[int] | None, float]:
         if len(set(order.tolist())) == len(order) and apart <= SAME * float(np.sqrt(np.square(one).sum(axis=1).mean())):
             return order.tolist(), sign * scale
     return None, 1.0
-
-
-def dense(kernel: Array, groups: int, channels: int) -> Array:
-    """(O, I per group, ...) as (O, C, ...), zero outside each output channel's group."""
-    outer, inner = kernel.shape[:2]
-    made = np.zeros((outer, channels, *kernel.shape[2:]))
-    for channel in range(outer):
-        start = channel * groups // outer * inner
-        made[channel, start : start + inner] = kernel[channel]
-    return made

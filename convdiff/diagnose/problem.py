@@ -9,7 +9,7 @@ import numpy as np
 
 from convdiff.compare import Rounding
 from convdiff.diagnose.placed import Placed
-from convdiff.diagnose.reshaping import reshapes
+from convdiff.diagnose.reshaping import placed_in_order, reshapes
 from convdiff.layout import Array
 from convdiff.normal import normal_input, normal_kernel
 from convdiff.spec import ConvSpec
@@ -45,6 +45,11 @@ class Problem:
         return Placed.of(self.input)
 
     @cached_property
+    def placed_x(self) -> Placed:
+        """The input, (N, C, *space)."""
+        return placed_in_order(self.placed_input, self.spec.input_layout, "NC" + self.spec.axes)
+
+    @cached_property
     def placed_obtained(self) -> Placed:
         """The obtained output as the user has it."""
         return Placed.of(self.obtained)
@@ -63,6 +68,12 @@ class Problem:
     def obtained_range(self) -> tuple[float, float]:
         """The least and the largest obtained value."""
         return float(np.min(self.obtained)), float(np.max(self.obtained))
+
+    @cached_property
+    def obtained_whole(self) -> bool:
+        """Whether all obtained values are whole numbers."""
+        sample = self.obtained.reshape(-1)[:: max(1, self.obtained.size // 4096)]
+        return bool(np.isfinite(sample).all() and (sample == np.rint(sample)).all())
 
     @cached_property
     def channel_bias(self) -> Array:

@@ -51,30 +51,44 @@ class Product(NamedTuple):
         return self.lengths[making, geometry, form] if self.geometries_first else self.lengths[making, form, geometry]
 
 
-def multiply(inputs: Bundle, channels: slice, point: Point, where: Table, kernels: Rows, makings: Sequence[Making]) -> Product:
-    """The value at `point` of each kernel (makings, kernels, channels x taps) on each input under each geometry of the table."""
-    geometries, *taps = where.inside.shape
-    tap_count, (_, count, terms) = math.prod(taps), kernels.values.shape
+class Look(NamedTuple):
+    """One element to look at: the input's channels that it sees, where windows lie there, and the kernels at its channel."""
+
+    point: Point
+    channels: slice
+    where: Table
+    kernels: Rows
+
+
+def multiply(inputs: Bundle, looks: Sequence[Look], makings: Sequence[Making]) -> tuple[Product, ...]:
+    """The values at each of the elements of every kernel on every input under every geometry of the tables; all in one order."""
+    first = looks[0]
+    geometries, *taps = first.where.inside.shape
+    tap_count, (_, count, terms) = math.prod(taps), first.kernels.values.shape
     if geometries > FEW:
-        used = [np.unique(index, return_inverse=True) for index in where.indices]
-        places, depth = math.prod(len(values) for values, _ in used), terms // tap_count
+        places, depth = math.prod(len(np.unique(index)) for index in first.where.indices), terms // tap_count
         direct = inputs.count * geometries * terms * (GATHER + len(makings) * count)
         by_place = places * (GATHER * depth + len(makings) * count * terms) + geometries * tap_count * (len(makings) * count + 1) * ADD
         if by_place * inputs.count + tap_count * len(makings) * CALL < direct:
-            return _by_place(inputs, channels, point, where, used, kernels, makings)
-    rows = windows(inputs, channels, point, where)
+            return tuple(_by_place(inputs, look, makings) for look in looks)
+    return tuple(_direct(inputs, look, makings) for look in looks)
+
+
+def _direct(inputs: Bundle, look: Look, makings: Sequence[Making]) -> Product:
+    """Windows gathered, and multiplied with the kernels."""
+    rows = windows(inputs, look.channels, look.point, look.where)
     made = np.stack([making.rounds(rows) for making in makings])
-    shape = len(makings), inputs.count, geometries
-    return Product((made @ kernels.values.swapaxes(1, 2)).reshape(*shape, count), norms(made).reshape(shape), False)
+    shape = len(makings), inputs.count, len(look.where.inside)
+    return Product((made @ look.kernels.values.swapaxes(1, 2)).reshape(*shape, -1), norms(made).reshape(shape), False)
 
 
-def _by_place(
-    inputs: Bundle, channels: slice, point: Point, where: Table, used: list[tuple[Array, Array]], kernels: Rows, makings: Sequence[Making]
-) -> Product:
-    """As `multiply`; `used` are the places along each axis that any window meets, and which of them each index of the table is."""
+def _by_place(inputs: Bundle, look: Look, makings: Sequence[Making]) -> Product:
+    """The kernels' taps multiplied with every place that any window meets, and summed for each geometry."""
+    where, kernels, (channels, point) = look.where, look.kernels, (look.channels, look.point)
     geometries, *taps = where.inside.shape
     depth, tap_count = channels.stop - channels.start, math.prod(taps)
     many, count, _ = kernels.values.shape
+    used = [np.unique(index, return_inverse=True) for index in where.indices]
     places = math.prod(len(values) for values, _ in used)
     flat = np.zeros((1,) * (1 + len(taps)), int)
     for index, (values, inverse) in zip(where.indices, used, strict=True):

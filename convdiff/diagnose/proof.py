@@ -9,10 +9,12 @@ import numpy as np
 
 from convdiff.case import Edit
 from convdiff.compare import Rounding
-from convdiff.diagnose.activations import ACTIVATIONS
+from convdiff.diagnose.activations import activation_of
 from convdiff.diagnose.candidate import Candidate
-from convdiff.diagnose.fitted import OutputBatchPermuted, OutputChannelsPermuted, OverlapAccumulated
+from convdiff.diagnose.fitted import Fit, OutputBatchPermuted, OutputChannelsPermuted, OverlapAccumulated
+from convdiff.diagnose.outputs import ChannelsScaled, IntegerWrapped
 from convdiff.diagnose.problem import Problem
+from convdiff.diagnose.targets import MODULI
 from convdiff.layout import Array
 from convdiff.reference import Truth, correlate
 
@@ -20,8 +22,9 @@ from convdiff.reference import Truth, correlate
 LEAST_HELD_BACK = 2
 _USUAL = (*range(2, 11), 16, 100, 127.5, 128, 255, 256)
 USUAL_FACTORS = (-1.0, *map(float, _USUAL), *(1 / factor for factor in _USUAL))
-FITS: dict[str, OverlapAccumulated | OutputChannelsPermuted | OutputBatchPermuted] = {
-    "counts": OverlapAccumulated(), "channels": OutputChannelsPermuted(), "items": OutputBatchPermuted(),
+FITS: dict[str, Fit] = {
+    "counts": OverlapAccumulated(), "channels": OutputChannelsPermuted(), "items": OutputBatchPermuted(), "lines": ChannelsScaled(),
+    **{name: IntegerWrapped(name) for name in MODULI},
 }
 
 
@@ -33,27 +36,32 @@ class Proof:
     edits: tuple[Edit, ...]
 
 
+def predicted(problem: Problem, candidate: Candidate) -> Truth:
+    """What the candidate's convolution gives, with the bias that its output form believes in, float64."""
+    output, scale = _run(candidate, absolute=False), _run(candidate, absolute=True)
+    if problem.bias is not None and problem.channel_bias.size == output.shape[1]:
+        shape = (1, -1) + (1,) * (output.ndim - 2)
+        bias = candidate.output.bias_factor * candidate.making.rounds_bias(problem.channel_bias).reshape(shape)
+        output, scale = output + bias, scale + np.abs(bias)
+    return Truth(output, scale)
+
+
 def prove(problem: Problem, candidate: Candidate) -> Proof:
     """Run the edited convolution in float64 and hold the whole obtained output against it."""
-    form, rounding = candidate.output, candidate.making.rounding
+    form, rounding, edits = candidate.output, candidate.making.rounding, candidate.edits
     obtained = form.array.whole()
-    predicted = _run(candidate, absolute=False)
-    scale = _run(candidate, absolute=True)
-    if predicted.shape != obtained.shape:
-        return Proof(False, candidate.edits)
-    shape = (1, -1) + (1,) * (obtained.ndim - 2)
-    if problem.bias is not None and problem.channel_bias.size == predicted.shape[1]:
-        bias = form.bias_factor * candidate.making.rounds_bias(problem.channel_bias).reshape(shape)
-        predicted, scale = predicted + bias, scale + np.abs(bias)
-    edits = candidate.edits
+    made = predicted(problem, candidate)
+    if made.output.shape != obtained.shape:
+        return Proof(False, edits)
     if form.values in ("offset", "factor"):
-        return _fitted(candidate, obtained, predicted, scale, rounding)
+        return _fitted(candidate, obtained, made.output, made.scale, rounding)
     if form.values in FITS:
-        edit = FITS[form.values].fit(rounding, obtained, Truth(predicted, scale))
+        edit = FITS[form.values].fit(rounding, obtained, made)
         return Proof(False, edits) if edit is None else Proof(True, _filled(edits, edit["code"], edit))
-    if form.values in ACTIVATIONS:
-        return Proof(_activated(ACTIVATIONS[form.values], obtained, predicted, scale, rounding), edits)
-    return Proof(rounding.explains(obtained, predicted, scale), edits)
+    activation = activation_of(form.values)
+    if activation is not None:
+        return Proof(_activated(activation, obtained, made.output, made.scale, rounding), edits)
+    return Proof(rounding.explains(obtained, made.output, made.scale), edits)
 
 
 def _run(candidate: Candidate, absolute: bool) -> Array:
@@ -108,7 +116,10 @@ def _activated(activation: Callable[[Array], Array], obtained: Array, predicted:
     moved = np.maximum(np.abs(activation(predicted + slack) - made), np.abs(activation(predicted - slack) - made))
     own = 8 * rounding.unit * (1 + np.abs(predicted)) * np.abs(made) + rounding.allowed(made, np.zeros_like(made))
     agrees = np.abs(obtained - made) <= moved + own
-    return bool(agrees.all()) and float(np.median(moved + own)) < 0.01 * float(np.std(obtained.astype(np.float64)))
+    if not agrees.all():
+        return False
+    # Where all came out alike, as zeros do, only a sign was there to be told.
+    return not np.ptp(obtained) or float(np.median(moved + own)) < 0.01 * float(np.std(obtained.astype(np.float64)))
 
 
 def _plain(low: float, high: float) -> float:

@@ -32,12 +32,20 @@ _SHORT = {"float16": "fp16", "bfloat16": "bf16"}
 class ReducedPrecision:
     """Operands, accumulator or output were rounded to a narrower type than the arrays have.
 
-    How it shows: errors of a few thousandths (bf16), some ten-thousandths (TF32, fp16) of the size of the sums' terms, everywhere,
-    without structure; integers below the type's limit come out exact.
-    Typical causes: TF32 is on by default in cuDNN's float32 convolutions on Ampere and later; autocast and mixed precision;
-    TPUs multiply in bfloat16 unless precision is "highest"; an output printed with 4 decimals and read back.
-    Fix: torch.backends.cudnn.allow_tf32 = False; tf.config.experimental.enable_tensor_float_32_execution(False);
-    jax.config.update("jax_default_matmul_precision", "highest"); save arrays with np.save, not as text.
+    How it shows: errors of a few thousandths (bf16) or some ten-thousandths (TF32, fp16) of the size of the sums' terms,
+    everywhere, without structure. Whole numbers below the type's limit come out exact, and so show nothing.
+    Typical causes: cuDNN's float32 convolutions use TF32 on Ampere and later, in torch too, where matrix products do not;
+    autocast and mixed precision; TPUs multiply in bfloat16 unless told otherwise; sums kept in float16 by a CPU or GPU kernel;
+    an output printed with 4 decimals and read back.
+    What tells it apart: normal random numbers in long sums; TF32 and float16 inputs are the same rounding within float16's range,
+    and inputs beyond 65504 tell them apart.
+    Fix: ask for full precision, and save arrays as binary:
+        numpy: `np.save("output.npy", output)`, not a printed text
+        torch: `torch.backends.cudnn.allow_tf32 = False`, and no torch.autocast around the call
+        tensorflow: `tf.config.experimental.enable_tensor_float_32_execution(False)`
+        jax: `jax.config.update("jax_default_matmul_precision", "highest")`, or `precision="highest"` in the call
+        theano: `theano.config.floatX = "float64"`, the default
+        environment: NVIDIA_TF32_OVERRIDE=0 turns TF32 off in every framework
     """
 
     code: ClassVar[str] = "reduced-precision"
@@ -100,7 +108,12 @@ def _fixed_by(values: Array, rounds: Callable[[Array], Array], bits: int) -> boo
     sample = np.unique(sample[np.isfinite(sample) & (sample != 0)]).astype(np.float32)
     if not sample.size or not np.array_equal(rounds(sample), sample):
         return False
-    mantissa, _ = np.frexp(sample.astype(np.float64))
+    mantissa, exponent = np.frexp(sample.astype(np.float64))
+    # Whole numbers, or whole multiples of one step, that are few enough for the type: nothing floats there.
+    whole = np.abs(mantissa) * 2.0**24
+    finest = float((np.gcd.reduce(np.stack([whole.astype(np.int64), np.full(len(whole), 1 << 24)])) * 2.0 ** (exponent - 24)).min())
+    if float(np.abs(sample).max()) / finest <= 2.0**bits:
+        return False
     coarse = mantissa * 2.0 ** (bits - 2)
     used = (coarse != np.rint(coarse)).mean() > 0.4 - 0.5 / np.sqrt(sample.size)
     return bool(used) and sample.size * (24 - bits) * np.log10(2) > -EVIDENCE

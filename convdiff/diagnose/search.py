@@ -29,7 +29,7 @@ from convdiff.diagnose.outputs import OUTPUT
 from convdiff.diagnose.placed import Placed
 from convdiff.diagnose.points import choose_points
 from convdiff.diagnose.problem import Problem
-from convdiff.diagnose.products import multiply
+from convdiff.diagnose.products import Look, multiply
 from convdiff.diagnose.reshaping import placed_in_order
 from convdiff.diagnose.sieve import Sieve
 from convdiff.diagnose.targets import Targets
@@ -86,12 +86,25 @@ class Search:
                     found += self._matching(at, y, edits - outputs, makings, crowded and outputs < 2)
         return sorted(found, key=lambda candidate: candidate.cost)[:MOST_CANDIDATES]
 
+    def near(self, making: Making, points: int) -> Iterator[tuple[Candidate, int]]:
+        """For every output with at most one edit in all: the combination that gives most of the first points, and how many."""
+        for outputs in (0, 1):
+            for y in self.output_groups(0, outputs):
+                sieve = self._sieve(0, y, [making])
+                if sieve is None:
+                    continue
+                exact = np.flatnonzero(sieve.targets.exact)
+                for batch in self._batches(0, y, 1 - outputs, [making], crowded=False) if exact.size else ():
+                    right, flat = sieve.agreements(batch, exact, points)
+                    combination, output = np.unravel_index(right.argmax(), right.shape)
+                    chosen = np.array([flat[combination]]), np.array([exact[output]])
+                    yield next(_candidates(batch, y, *chosen)), int(right.max())
+
     def inputs(self, at: int, edits: int) -> list[InputForm]:
         """Inputs with this many edits, for the operations numbered `at`."""
         problem, operation = self.problem, self.operations[at][0]
         if edits == 0:
-            made = placed_in_order(problem.placed_input, problem.spec.input_layout, "NC" + problem.spec.axes)
-            return [InputForm(array=made)] if made.shape[1] == operation.spec.in_channels else []
+            return [InputForm(array=problem.placed_x)] if problem.x.shape[1] == operation.spec.in_channels else []
         return [form for hypothesis, base in _later(INPUT, self.forms("inputs", at, edits - 1))
                 for form in hypothesis.forms(problem, operation, base)]
 
@@ -158,19 +171,25 @@ class Search:
         self, at: int, y: Group[OutputForm], edits: int, makings: Sequence[Making], crowded: bool
     ) -> Iterator[Candidate]:
         """Combinations of these outputs with so many edits elsewhere."""
-        shape, spec = y.shape, self.operations[at][0].spec
         batches = self._batches(at, y, edits, makings, crowded)
         first = next(batches, None)
         if first is None:
             return
-        points = self.points(y)
+        sieve = self._sieve(at, y, makings)
+        assert sieve is not None
+        for batch in itertools.chain([first], batches):
+            yield from _candidates(batch, y, *sieve.survivors(batch))
+
+    def _sieve(self, at: int, y: Group[OutputForm], makings: Sequence[Making]) -> Sieve | None:
+        """These outputs at the chosen points; None if they have no finite value."""
+        points, spec = self.points(y), self.operations[at][0].spec
+        if not points:
+            return None
         key = id(y), id(makings[0])
         if key not in self._targets:
             self._targets[key] = Targets(y.forms, y.bundle, points, self.problem.channel_bias, makings[0])
-        cheap = math.prod(shape) * math.prod(spec.kernel_size) * spec.in_channels // spec.groups <= CHEAP
-        sieve = Sieve(points, _channels(points, spec), self._targets[key], makings[0].rounding, cheap)
-        for batch in itertools.chain([first], batches):
-            yield from _candidates(batch, y, *sieve.survivors(batch))
+        cheap = math.prod(y.shape) * math.prod(spec.kernel_size) * spec.in_channels // spec.groups <= CHEAP
+        return Sieve(points, _channels(points, spec), self._targets[key], makings[0].rounding, cheap)
 
     def _batches(self, at: int, y: Group[OutputForm], edits: int, makings: Sequence[Making], crowded: bool) -> Iterator[Batch]:
         """Everything but the output with so many edits, for outputs of this shape, multiplied; kept for other outputs if it is little."""
@@ -202,13 +221,18 @@ class Search:
                     points = self.points(y)[:2]
                     if not points:
                         return
-                    tables = [self._table(geometry, k[2:], n[2:], point) for point in points]
-                    seen = [*zip(points, _channels(points, spec), tables, strict=True)]
+                    looks = [
+                        Look(point, channels, self._table(geometry, k[2:], n[2:], point), w.rows(makings, point.channel))
+                        for point, channels in zip(points, _channels(points, spec), strict=True)
+                    ]
                     for part in _portions(x, max(1, PORTION // (len(geometry) * len(w.forms)))):
-                        yield Block(part, geometry, w, makings, tuple(
-                            multiply(part.bundle, channels, point, table, w.rows(makings, point.channel), makings)
-                            for point, channels, table in seen
-                        ))
+                        yield Block(part, geometry, w, makings, multiply(part.bundle, looks, makings))
+
+    def asked_geometry(self) -> Geometries | None:
+        """The one that was asked, if it makes outputs of the obtained size."""
+        spec = self.problem.spec
+        made = self.geometries(0, spec.input_size, spec.kernel_size, spec.output_size, 0, PORTION)
+        return made[0] if made and self.problem.obtained.shape == spec.shape("output") else None
 
     def geometries(
         self, at: int, n: tuple[int, ...], k: tuple[int, ...], m: tuple[int, ...], edits: int, portion: int

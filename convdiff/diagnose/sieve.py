@@ -13,7 +13,7 @@ import numpy as np
 
 from convdiff.compare import Rounding
 from convdiff.diagnose.blocks import Batch, Block, Combined
-from convdiff.diagnose.targets import MOST_COUNTED, Intervals, Targets
+from convdiff.diagnose.targets import MODULI, MOST_COUNTED, Intervals, Targets
 from convdiff.diagnose.windows import Point, Table, norms, single_windows
 from convdiff.layout import Array
 
@@ -62,6 +62,19 @@ class Sieve:
             good = self._agree(outputs, at, values, base)
             flat, outputs, base = flat[good], outputs[good], base.only(good)
         return flat, outputs
+
+    def agreements(self, batch: Batch, outputs: Array, points: int) -> tuple[Array, Array]:
+        """Every combination of the batch with each of these outputs (numbers of exact forms): at how many of the first points it agrees.
+
+        (combinations, outputs), and the combinations.
+        """
+        flat = np.arange(int(batch.starts[-1]))
+        right = np.zeros((len(flat), len(outputs)), int)
+        for at in range(min(points, len(self.points))):
+            value, slack = (each[:, None] for each in self._single_products(batch, flat, at))
+            with np.errstate(all="ignore"):
+                right += (value + slack >= self.targets.low[at, outputs]) & (value - slack <= self.targets.high[at, outputs])
+        return right, flat
 
     def _first_hits(self, batch: Batch) -> tuple[Array, Array]:
         """Everything against everything at the first two points."""
@@ -174,6 +187,9 @@ class Sieve:
         good &= (kinds != "factor") | ((error <= allowed).all(axis=0) & (reference != 0))
         count = np.clip(np.rint(np.where(conv == 0, 1, y / np.where(conv == 0, 1, conv))), 1, MOST_COUNTED)
         good &= (kinds != "counts") | (np.abs(count * conv - y) <= count * slack + written).all(axis=0)
+        for kind, modulus in MODULI.items():
+            apart = conv - y
+            good &= (kinds != kind) | (np.abs(apart - modulus * np.rint(apart / modulus)) <= slack + written).all(axis=0)
         for kind, (several, own, place) in targets.orders.items():
             of = np.flatnonzero(kinds == kind)
             near = np.abs(conv[:, of, None] - several[at, place[outputs[of]]]) <= slack[:, of, None] + own[at, place[outputs[of]]]

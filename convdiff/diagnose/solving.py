@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-from convdiff.diagnose.permuted import dense
+from convdiff.diagnose.equations import dense, elements, equations
 from convdiff.diagnose.problem import Problem
-from convdiff.diagnose.windows import axis_indices
+from convdiff.diagnose.search import Search
 from convdiff.layout import Array
 from convdiff.normal import normal_output
 from convdiff.spec import ConvSpec
@@ -23,21 +23,23 @@ MOST_UNKNOWNS = 1200
 CLOSE = 1e-3
 
 
-def solved_kernel(problem: Problem) -> Array | None:
+def solved_kernel(search: Search) -> Array | None:
     """(O, C, *space): the weights over all input channels that give the output under the asked geometry.
 
     None where the output has another shape, too few elements, or is no linear function of the input's windows.
     """
-    spec = problem.spec
-    if problem.obtained.shape != spec.shape("output") or not np.isfinite(problem.obtained).all():
+    problem, spec, geometry = search.problem, search.problem.spec, search.asked_geometry()
+    if geometry is None or not np.isfinite(problem.obtained).all():
         return None
     unknowns = spec.in_channels * math.prod(spec.kernel_size)
     places = spec.batch * math.prod(spec.output_size)
     if unknowns > MOST_UNKNOWNS or places < unknowns + 8:
         return None
-    generator = np.random.default_rng(11)
-    chosen = generator.permutation(places)[: 2 * unknowns + 64]
-    rows, targets = _equations(problem, chosen)
+    chosen = np.random.default_rng(11).permutation(places)[: 2 * unknowns + 64]
+    shape = (spec.batch, spec.out_channels, *spec.output_size)
+    rows = equations(problem, geometry, chosen, shape)[0, :, :-1]
+    item, _, *place = elements(chosen, shape, channel=0)
+    targets = np.moveaxis(normal_output(spec, problem.obtained), 1, -1)[(item, *place)].astype(np.float64) - problem.channel_bias
     held = max(4, len(chosen) // 8)
     try:
         weights = np.linalg.solve(rows[held:].T @ rows[held:], rows[held:].T @ targets[held:])
@@ -49,29 +51,6 @@ def solved_kernel(problem: Problem) -> Array | None:
     if not error <= CLOSE * max(float(np.std(targets)), 1e-300):
         return None
     return np.ascontiguousarray(weights.T).reshape(spec.out_channels, spec.in_channels, *spec.kernel_size)
-
-
-def _equations(problem: Problem, chosen: Array) -> tuple[Array, Array]:
-    """(places, C * taps) windows and (places, O) outputs without bias, float64."""
-    spec = problem.spec
-    item, *place = np.unravel_index(chosen, (spec.batch, *spec.output_size))
-    g = spec.correlation()
-    index: list[Array] = []
-    inside = np.ones((len(chosen), *spec.kernel_size), bool)
-    for axis in range(spec.rank):
-        shape = (len(chosen), *(spec.kernel_size[axis] if a == axis else 1 for a in range(spec.rank)))
-        found = axis_indices(
-            g.stride[axis], g.padding[axis][0], g.dilation[axis], g.input_dilation[axis], place[axis][:, None], spec.kernel_size[axis],
-            spec.input_size[axis], g.pad_mode,
-        ).reshape(shape)
-        inside &= found >= 0
-        index.append(np.maximum(found, 0))
-    items = item.reshape(-1, *(1,) * spec.rank)
-    values = np.moveaxis(problem.x, 1, -1)[(items, *index)]
-    rows = np.where(inside[..., None], values, 0).astype(np.float64)
-    rows = np.moveaxis(rows, -1, 1).reshape(len(chosen), -1)
-    targets = np.moveaxis(normal_output(spec, problem.obtained), 1, -1)[(item, *place)].astype(np.float64)
-    return rows, targets - problem.channel_bias
 
 
 def other_weights(problem: Problem, solved: Array) -> str:

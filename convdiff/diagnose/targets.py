@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from convdiff.diagnose.activations import undone
 from convdiff.diagnose.forms import OutputForm
 from convdiff.diagnose.making import Making
 from convdiff.diagnose.placed import Bundle
@@ -19,6 +20,9 @@ from convdiff.precision import half_ulp, width
 
 # Windows that overlap at one position, at most.
 MOST_COUNTED = 64
+# Integer types, by what is lost when a value does not fit; and how often it may be lost where everything meets everything.
+MODULI = {"uint8": 2.0**8, "int8": 2.0**8, "uint16": 2.0**16, "int16": 2.0**16}
+TURNS = np.arange(-16.0, 17.0)
 COUNTS = np.arange(1.0, MOST_COUNTED + 1)
 # What any making does to a bias, at most.
 ANY_ROUNDING = 2.0**-8
@@ -35,7 +39,7 @@ class Targets:
 
     def __init__(self, forms: Sequence[OutputForm], bundle: Bundle, points: Sequence[Point], bias: Array, making: Making) -> None:
         self.kinds = np.array([form.values for form in forms])
-        self.exact = ~np.isin(self.kinds, ["offset", "factor", "counts", *ANY_ORDER])
+        self.exact = ~np.isin(self.kinds, ["offset", "factor", "counts", *ANY_ORDER, *MODULI])
         self._index = [np.array(each) for each in zip(*((p.item, p.channel, *p.place) for p in points), strict=True)]
         self.values = bundle.look_up(*self._index).T
         known = np.append(bias, np.zeros(max(bundle.shape[1] - bias.size, 0)))[self._index[1]]
@@ -57,9 +61,9 @@ class Targets:
         slack = self.written + 8 * self.rounding.unit * (self.kinds != "plain")
         low, high = self.values - slack, self.values + slack
         with np.errstate(all="ignore"):
-            for kind in UNDONE.keys() & set(self.kinds.tolist()):
+            for kind in set(self.kinds[self.exact].tolist()) - {"plain"}:
                 at = self.kinds == kind
-                low[:, at], high[:, at] = UNDONE[kind](self.values[:, at], low[:, at], high[:, at])
+                low[:, at], high[:, at] = undone(kind, self.values[:, at], low[:, at], high[:, at])
         silent = ~self.exact | ~np.isfinite(self.values)
         low, high = low - self.added - self.rounded, high - self.added + self.rounded
         return np.where(silent, -np.inf, low), np.where(silent, np.inf, high)
@@ -79,10 +83,11 @@ class Targets:
     def _possible(self) -> Intervals:
         """The intervals that the convolution's value at the first point may lie in, with the form each is of."""
         found = [(self.low[0, self.exact], self.high[0, self.exact], np.flatnonzero(self.exact))]
-        for kind in ("counts", *self.orders):
+        for kind in ("counts", *self.orders, *MODULI):
             forms = np.flatnonzero(self.kinds == kind)
-            if kind == "counts":
-                several = self.values[0, forms, None] / COUNTS
+            if kind == "counts" or kind in MODULI:
+                value = self.values[0, forms, None]
+                several = value / COUNTS if kind == "counts" else value + MODULI[kind] * TURNS
                 written = self._written(several)
             else:
                 several, written = (each[0] for each in self.orders[kind][:2])
@@ -90,28 +95,6 @@ class Targets:
             shifted = several - self.added[0, forms, None]
             found.append(((shifted - slack).reshape(-1), (shifted + slack).reshape(-1), np.repeat(forms, several.shape[1])))
         return Intervals(*(np.concatenate(each) for each in zip(*found, strict=True)))
-
-
-def _relu(value: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    return np.where(value > 0, low, np.where(value == 0, -np.inf, np.inf)), np.where(value > 0, high, np.where(value == 0, 0, -np.inf))
-
-
-def _relu6(value: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    below, above = _relu(value, low, high)
-    return np.where(value >= 6, 6, below), np.where(value >= 6, np.inf, above)
-
-
-def _sigmoid(value: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
-    return np.log(low) - np.log1p(-low), np.log(high) - np.log1p(-high)
-
-
-def _tanh(value: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    return np.arctanh(np.clip(low, -1, 1)), np.arctanh(np.clip(high, -1, 1))
-
-
-# The interval that an activation was applied to, from the value and the interval it may have been in.
-UNDONE = {"relu": _relu, "relu6": _relu6, "sigmoid": _sigmoid, "tanh": _tanh}
 
 
 # From so many values on the table is worth its making.

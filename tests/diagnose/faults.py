@@ -357,13 +357,48 @@ def overlap_accumulated(work: Work, rng: np.random.Generator) -> Edit | None:
     return {"code": "overlap-accumulated"}
 
 
+def clipped(work: Work, rng: np.random.Generator) -> Edit | None:
+    low, high = [(-1, 1), (0, 1), (0, 255)][rng.integers(3)]
+    made = np.asarray(work.output())
+    if (made > high).sum() < 2 or ((made > low) & (made < high)).mean() < 0.2:
+        return None
+    work.after.append(lambda y: np.clip(y, low, high))
+    return {"code": "clipped", "limits": [low, high]}
+
+
+def integer_wrapped(work: Work, rng: np.random.Generator) -> Edit | None:
+    if not np.array_equal(work.drawn.x, np.rint(work.drawn.x)) or work.drawn.bias is not None:
+        return None
+    work.x = work.x * 3
+    drawn = work.drawn
+    object.__setattr__(drawn, "x", drawn.x * 3)
+    made = np.asarray(work.output())
+    wrapped = (made + 128) % 256 - 128
+    if made.size < 8 or np.ptp(wrapped) < 32 or (wrapped != made).sum() < 2:
+        return None
+    work.after.append(lambda y: (y + 128) % 256 - 128)
+    return {"code": "integer-wrapped", "obtained": "int8"}
+
+
+def channels_scaled(work: Work, rng: np.random.Generator) -> Edit | None:
+    channels = work.w.shape[1 if work.geometry.transposed else 0] * (work.geometry.groups if work.geometry.transposed else 1)
+    shape = (1, -1, *(1,) * len(work.drawn.axes))
+    if channels < 2 or np.asarray(work.output()).size < 8 * channels:
+        return None
+    factors, values = rng.uniform(0.5, 2, channels).reshape(shape), rng.standard_normal(channels).reshape(shape)
+    work.after.append(lambda y: y * factors + values)
+    return {"code": "channels-scaled"}
+
+
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "input": (input_axes_permuted, input_reshaped, input_channels_reversed, input_reversed, input_batch_permuted,
               groups_interleaved, input_channels_permuted),
     "kernel": (kernel_flipped, kernel_axes_permuted, kernel_reshaped, kernel_channels_reversed),
     "geometry": (wrong_padding, wrong_pad_mode, wrong_stride, wrong_dilation, wrong_groups, wrong_transposed, wrong_output_padding),
     "output": (output_axes_permuted, output_reshaped, output_batch_permuted, output_channels_reversed, output_channels_permuted,
-               bias_missing, bias_doubled, bias_added, scaled, activation_applied, overlap_accumulated),
+               bias_missing, bias_doubled, bias_added, scaled, activation_applied, overlap_accumulated, clipped, integer_wrapped),
+    # Found where it is alone.
+    "output alone": (channels_scaled,),
 }
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import convdiff
-from convdiff.diagnose import MOST_RIVALS
 from convdiff.diagnose.catalogue import CODES
+from convdiff.diagnose.diagnosis import MOST_RIVALS
 from tests.diagnose.faults import FAULTS, Drawn, Work, draw, plant
 from tests.diagnose.naive import Array, Geometry, convolve
 

@@ -1,0 +1,98 @@
+"""The diagnosis of one output: its explanation, or what is known of it without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from convdiff.case import Edit, Finding
+from convdiff.diagnose.candidate import Candidate
+from convdiff.diagnose.catalogue import sentence
+from convdiff.diagnose.customs import notes
+from convdiff.diagnose.nearest import nearest_miss
+from convdiff.diagnose.problem import Problem
+from convdiff.diagnose.proof import prove
+from convdiff.diagnose.search import CHEAP, MOST_CANDIDATES
+from convdiff.diagnose.separating import separating
+from convdiff.diagnose.solving import other_weights, solved_kernel
+from convdiff.diagnose.turns import Turns
+from convdiff.diagnose.twins import with_twins
+from convdiff.spec import ConvSpec
+
+# The most edits an explanation may have; beyond, a story fits anything.
+MOST_EDITS = 3
+# Candidates proved at one level; the sampled elements have dismissed all but true equivalents by then.
+MOST_PROOFS = 12
+MOST_RIVALS = 20
+# Products of a proof from which on it is dear, and how many explanations are then enough.
+DEAR = 1 << 28
+ENOUGH_IF_DEAR = 3
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Proven edit lists, simplest first."""
+
+    edits: tuple[tuple[Edit, ...], ...]
+
+    def finding(self, spec: ConvSpec) -> Finding:
+        """The first list as a finding, the others as its rivals; `spec` is what was asked."""
+        first, *rivals = self.edits
+        customs = notes(first, spec)
+        named = f" ({'; '.join(customs)})" if customs else ""
+        return Finding(first, clauses(first) + named, rivals=tuple(rivals), notes=separating(first, rivals, spec))
+
+
+def clauses(edits: tuple[Edit, ...]) -> str:
+    """The edits in one sentence."""
+    said = [sentence(edit) for edit in edits]
+    return said[0] if len(said) == 1 else ", ".join(said[:-1]) + "; and " + said[-1]
+
+
+class Diagnosis:
+    """What the other side did, for one problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.turns = Turns(problem)
+
+    def explanation(self, most: int = MOST_EDITS) -> Explanation | None:
+        """The simplest proven explanation of at most `most` edits, beside a rounded output that the values show; or None."""
+        for level in range(1, most + len(self.turns.makings[0].edits) + 1):
+            for candidates in self.turns.at(level):
+                proven = sorted(self._proven(sorted(candidates, key=lambda candidate: candidate.cost)), key=lambda pair: pair[0])
+                if proven:
+                    told = with_twins([edits for _, edits in proven], self.problem)
+                    return Explanation(told[: MOST_RIVALS + 1])
+        return None
+
+    def unexplained(self, agreeing: float) -> str:
+        """What is known of an output that no edit explains: the weights that would, or how near the nearest miss came.
+
+        `agreeing` is the share of elements that are right as asked.
+        """
+        solved = solved_kernel(self.turns.search)
+        if solved is not None:
+            return other_weights(self.problem, solved)
+        nearest = nearest_miss(self.turns.search, self.turns.makings[0])
+        start = "no combination of known mistakes gives these numbers"
+        if nearest is None or nearest[1] < agreeing + 0.05:
+            return start
+        edits, share = nearest
+        asked = f" ({agreeing:.0%} as asked)" if agreeing >= 0.01 else ""
+        return f"{start}; the nearest miss, {clauses(edits)}, gives {share:.0%} of them{asked}"
+
+    def _proven(self, candidates: list[Candidate]) -> Iterator[tuple[float, tuple[Edit, ...]]]:
+        cost = self.problem.obtained.size * self.problem.spec.terms
+        dear = cost > DEAR
+        proven = 0
+        for candidate in candidates[: MOST_PROOFS if cost > CHEAP else MOST_CANDIDATES]:
+            # Most that fail do so at once; a single item would only be proved twice.
+            if dear and candidate.output.array.shape[0] > 1 and not prove(self.problem, candidate.first_item()).holds:
+                continue
+            proof = prove(self.problem, candidate)
+            if proof.holds:
+                yield candidate.cost, proof.edits
+                proven += 1
+                if dear and proven == ENOUGH_IF_DEAR:
+                    return

@@ -1,0 +1,49 @@
+"""What is searched in turn: with one edit, with two, with three, and at each number the common before the odd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from convdiff.diagnose.candidate import Candidate
+from convdiff.diagnose.making import Making
+from convdiff.diagnose.permuted import PermutedInput
+from convdiff.diagnose.problem import Problem
+from convdiff.diagnose.reduced import looks, operand_makings
+from convdiff.diagnose.scaled import scaled_channels
+from convdiff.diagnose.search import Search
+
+# The most edits beside rounded operands or a rounded output.
+MOST_EDITS_ROUNDED = 2
+
+
+class Turns:
+    """The turns for one problem; one that explains the output is the last.
+
+    Makings (precisions) are tried too: those that the look of the values speaks for, the plain one, then operands rounded.  An
+    accumulator's rounding is too wide a bound to tell faults under.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.search = Search(problem)
+        seen = [making for making in looks(problem) if making.edits[0]["where"] != "accumulator"]
+        # Values that only a narrow type has were rounded to it: that allows for all that the plain making does.
+        self.makings = [making for making in seen if making.rounding.stored != problem.rounding.stored] or [Making(problem.rounding)]
+        self.printed = [making for making in seen if making.rounding.extra]
+        self.rounded = list(operand_makings(problem))
+        self.permuted = [PermutedInput(self.search, making) for making in self.makings]
+
+    def at(self, level: int) -> Iterator[list[Candidate]]:
+        """Candidates with so many edits, turn by turn."""
+        # A making says something too: beside it there is one edit less.
+        edits = level - len(self.makings[0].edits)
+        found = [candidate for making in self.makings for candidate in self.search.level(edits, [making])]
+        if self.printed and 1 < level <= MOST_EDITS_ROUNDED + 1:
+            found += [candidate for making in self.printed for candidate in self.search.level(level - 1, [making])]
+        yield found
+        yield [candidate for permuted in self.permuted for candidate in permuted.level(edits)]
+        if edits == 1:
+            yield [candidate for making in self.makings for candidate in scaled_channels(self.search, making)]
+        if edits > 1:
+            yield [candidate for making in self.makings for candidate in self.search.level(edits, [making], crowded=True)]
+        if edits == level and 1 < level <= MOST_EDITS_ROUNDED + 1 and self.rounded:
+            yield self.search.level(level - 1, self.rounded)
