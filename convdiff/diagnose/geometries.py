@@ -83,6 +83,24 @@ class Geometries:
         assert inside is not None
         return Table(tuple(indices), inside)
 
+    def table_of(self, numbers: Array, places: Array, taps: tuple[int, ...], n: tuple[int, ...]) -> Table:
+        """Where the window of geometry numbers[r] lies at output position places[r], for each row r."""
+        inside = np.ones((len(numbers), *taps), bool)
+        indices = []
+        modes = self.modes[numbers]
+        for axis in range(len(taps)):
+            stride, lo, dilation, input_dilation = self.axes[axis].run[:, self.combined[numbers, axis]]
+            rows = np.empty((len(numbers), taps[axis]), int)
+            for mode in dict.fromkeys(modes.tolist()):
+                at = modes == mode
+                rows[at] = axis_indices(
+                    stride[at], lo[at], dilation[at], input_dilation[at], places[at, axis, None], taps[axis], n[axis], MODES[mode]
+                )
+            rows = rows.reshape(len(numbers), *(taps[axis] if a == axis else 1 for a in range(len(taps))))
+            inside &= rows >= 0
+            indices.append(np.maximum(rows, 0))
+        return Table(tuple(indices), inside)
+
     def form(self, number: int) -> GeometryForm:
         """One of them, with its edits."""
         axes = tuple(choices.geometry(at) for choices, at in zip(self.axes, self.combined[number].tolist(), strict=True))

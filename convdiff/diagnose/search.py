@@ -86,6 +86,22 @@ class Search:
                     found += self._matching(at, y, edits - outputs, makings, crowded and outputs < 2)
         return sorted(found, key=lambda candidate: candidate.cost)[:MOST_CANDIDATES]
 
+    def size(self, edits: int) -> tuple[int, int]:
+        """How many combinations `level` holds against the output, and how many different convolutions those are."""
+        combinations = convolutions = 0
+        for at, _ in enumerate(self.operations):
+            base = min(len(operation.edits) for operation in self.operations[at])
+            for outputs in range(min(edits, 1) + 1):
+                for y in self.output_groups(at, outputs):
+                    for inputs, kernels, changed in _counts(edits - outputs, False, base):
+                        for x, w in itertools.product(self.groups("inputs", at, inputs), self.groups("kernels", at, kernels)):
+                            if x.shape[0] == y.shape[0]:
+                                made = self.geometries(at, x.shape[2:], w.shape[2:], y.shape[2:], changed, PORTION)
+                                here = len(x.forms) * len(w.forms) * sum(map(len, made))
+                                combinations += here * len(y.forms)
+                                convolutions += here
+        return combinations, convolutions
+
     def near(self, making: Making, points: int) -> Iterator[tuple[Candidate, int]]:
         """For every output with at most one edit in all: the combination that gives most of the first points, and how many."""
         for outputs in (0, 1):
@@ -188,8 +204,8 @@ class Search:
         key = id(y), id(makings[0])
         if key not in self._targets:
             self._targets[key] = Targets(y.forms, y.bundle, points, self.problem.channel_bias, makings[0])
-        cheap = math.prod(y.shape) * math.prod(spec.kernel_size) * spec.in_channels // spec.groups <= CHEAP
-        return Sieve(points, _channels(points, spec), self._targets[key], makings[0].rounding, cheap)
+        terms = math.prod(spec.kernel_size) * spec.in_channels // spec.groups
+        return Sieve(points, _channels(points, spec), self._targets[key], makings[0].rounding, terms, math.prod(y.shape) * terms <= CHEAP)
 
     def _batches(self, at: int, y: Group[OutputForm], edits: int, makings: Sequence[Making], crowded: bool) -> Iterator[Batch]:
         """Everything but the output with so many edits, for outputs of this shape, multiplied; kept for other outputs if it is little."""

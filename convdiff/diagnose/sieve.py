@@ -14,7 +14,7 @@ import numpy as np
 from convdiff.compare import Rounding
 from convdiff.diagnose.blocks import Batch, Block, Combined
 from convdiff.diagnose.targets import MODULI, MOST_COUNTED, Intervals, Targets
-from convdiff.diagnose.windows import Point, Table, norms, single_windows
+from convdiff.diagnose.windows import Point, norms, single_windows
 from convdiff.layout import Array
 
 # Numbers multiplied at once when single combinations are left.
@@ -38,13 +38,15 @@ class Values(NamedTuple):
 class Sieve:
     """Outputs of one shape at the chosen points, ready to meet the products of inputs, geometries and kernels.
 
-    `channels` are the input's that each point's output channel sees; `cheap` says that a proof costs next to nothing.
+    `channels` are the input's that each point's output channel sees; `terms` is the number of
+    products of one element; `cheap` says that a proof costs next to nothing.
     """
 
     points: list[Point]
     channels: list[slice]
     targets: Targets
     rounding: Rounding
+    terms: int
     cheap: bool
 
     def survivors(self, batch: Batch) -> tuple[Array, Array]:
@@ -55,12 +57,16 @@ class Sieve:
         values = self._first_values(batch, flat)
         good = self._agree(outputs, 0, values, values[0])
         flat, outputs, base = flat[good], outputs[good], values[0].only(good)
-        for at in range(2, len(self.points), 2):
-            if not flat.size or (flat.size <= FEW and self.cheap):
-                break
-            values = [self._single_products(batch, flat, at + half) for half in (0, 1)]
-            good = self._agree(outputs, at, values, base)
+        at = 2
+        while flat.size and at < len(self.points) and not (flat.size <= FEW and self.cheap):
+            # One pair where many are left; all at once where few are.
+            pairs = max(1, min((len(self.points) - at) // 2, PORTION // (2 * len(flat) * self.terms)))
+            found = self._single_products(batch, flat, np.arange(at, at + 2 * pairs))
+            good = np.ones(len(flat), bool)
+            for pair in range(pairs):
+                good &= self._agree(outputs, at + 2 * pair, found[2 * pair : 2 * pair + 2], base)
             flat, outputs, base = flat[good], outputs[good], base.only(good)
+            at += 2 * pairs
         return flat, outputs
 
     def agreements(self, batch: Batch, outputs: Array, points: int) -> tuple[Array, Array]:
@@ -71,7 +77,8 @@ class Sieve:
         flat = np.arange(int(batch.starts[-1]))
         right = np.zeros((len(flat), len(outputs)), int)
         for at in range(min(points, len(self.points))):
-            value, slack = (each[:, None] for each in self._single_products(batch, flat, at))
+            (found,) = self._single_products(batch, flat, np.array([at]))
+            value, slack = found.value[:, None], found.slack[:, None]
             with np.errstate(all="ignore"):
                 right += (value + slack >= self.targets.low[at, outputs]) & (value - slack <= self.targets.high[at, outputs])
         return right, flat
@@ -129,31 +136,39 @@ class Sieve:
                 sizes[at, of] = product.length(chosen.making, chosen.input, chosen.geometry) * kernels.lengths[chosen.making, chosen.kernel]
         return [Values(batch.values[at][flat], self._slack(sizes[at])) for at in (0, 1)]
 
-    def _single_products(self, batch: Batch, flat: Array, at: int) -> Values:
-        """The values at a point for single combinations."""
-        values, sizes = np.empty(len(flat)), np.empty(len(flat))
+    def _single_products(self, batch: Batch, flat: Array, ats: Array) -> list[Values]:
+        """The values at some points for single combinations."""
+        values, sizes = np.empty((len(ats), len(flat))), np.empty((len(ats), len(flat)))
         for block, of, chosen in batch.split(flat):
-            values[of], sizes[of] = self._in_block(block, chosen, at)
-        return Values(values, self._slack(sizes))
+            values[:, of], sizes[:, of] = self._in_block(block, chosen, ats)
+        return [Values(*pair) for pair in zip(values, self._slack(sizes), strict=True)]
 
-    def _in_block(self, block: Block, chosen: Combined, at: int) -> tuple[Array, Array]:
-        inputs, geometry, point = block.inputs, block.geometry, self.points[at]
+    def _in_block(self, block: Block, chosen: Combined, ats: Array) -> tuple[Array, Array]:
+        """(points, combinations): the values, and |window| |kernel|."""
+        inputs, geometry, count = block.inputs, block.geometry, len(ats)
         used, places = np.unique((chosen.making * len(inputs.forms) + chosen.input) * len(geometry) + chosen.geometry, return_inverse=True)
         which, numbers = np.divmod(used, len(geometry))
         making, which = np.divmod(which, len(inputs.forms))
-        distinct, numbers = np.unique(numbers, return_inverse=True)
-        table = geometry.only(distinct).table(point.place, block.kernels.bundle.shape[2:], inputs.bundle.shape[2:])
-        here = Table(tuple(index[numbers] for index in table.indices), table.inside[numbers])
-        left = single_windows(inputs.bundle, which, self.channels[at], point, here)
+        # Rows: windows within points.
+        points = [self.points[at] for at in ats.tolist()]
+        which, numbers, making = np.tile(which, count), np.tile(numbers, count), np.tile(making, count)
+        items, positions = (np.repeat(np.array([point[field] for point in points]), len(used), axis=0) for field in (0, 2))
+        channels = np.repeat(np.array([np.arange(c.start, c.stop) for c in (self.channels[at] for at in ats.tolist())]), len(used), axis=0)
+        table = geometry.table_of(numbers, positions, block.kernels.bundle.shape[2:], inputs.bundle.shape[2:])
+        left = single_windows(inputs.bundle, which, items, channels, table)
         for number in np.unique(making).tolist():
             left[making == number] = block.makings[number].rounds(left[making == number])
-        right = block.kernels.rows(block.makings, point.channel)
-        values = np.empty(len(places))
-        step = max(1, PORTION // left.shape[1])
-        for start in range(0, len(values), step):
-            part = slice(start, start + step)
-            values[part] = np.einsum("sn,sn->s", left[places[part]], right.values[chosen.making[part], chosen.kernel[part]])
-        return values, norms(left)[places] * right.lengths[chosen.making, chosen.kernel]
+        lengths = norms(left).reshape(count, -1)
+        left = left.reshape(count, len(used), -1)
+        values, sizes = np.empty((count, len(places))), np.empty((count, len(places)))
+        step = max(1, PORTION // left.shape[2])
+        for row, point in enumerate(points):
+            right = block.kernels.rows(block.makings, point.channel)
+            sizes[row] = lengths[row, places] * right.lengths[chosen.making, chosen.kernel]
+            for start in range(0, len(places), step):
+                part = slice(start, start + step)
+                values[row, part] = np.einsum("sn,sn->s", left[row, places[part]], right.values[chosen.making[part], chosen.kernel[part]])
+        return values, sizes
 
     def _slack(self, sizes: Array | float) -> Array:
         """What rounding may change: |window| |kernel| bounds S (Cauchy and Schwarz)."""

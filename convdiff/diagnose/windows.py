@@ -63,9 +63,11 @@ def windows(inputs: Bundle, channels: slice, point: Point, where: Table) -> Arra
     return values.reshape(inputs.count * count, -1)
 
 
-def single_windows(inputs: Bundle, which: Array, channels: slice, point: Point, where: Table) -> Array:
-    """(rows, terms): as `windows`, for input which[r] under the geometry in row r of the table."""
-    values = inputs.look_up_each(which, *_index(channels, point, where))
+def single_windows(inputs: Bundle, which: Array, items: Array, channels: Array, where: Table) -> Array:
+    """(rows, terms): input which[r], item items[r], channels[r] (rows, channels), in the window in row r of the table; float64."""
+    ones = (1,) * len(where.indices)
+    index = items.reshape(-1, 1, *ones), channels.reshape(*channels.shape, *ones), *(index[:, None] for index in where.indices)
+    values = inputs.look_up_each(which, *index)
     np.copyto(values, 0.0, where=~where.inside[:, None])
     return values.reshape(len(which), -1)
 
