@@ -32,6 +32,8 @@ class AskedAxis(NamedTuple):
     output_padding: int
     input_dilation: int
     transposed: bool
+    # The numbers of all axes' paddings: one axis may have been given another's.
+    paddings: tuple[int, ...]
 
 
 class AxisChoices(NamedTuple):
@@ -69,7 +71,7 @@ def axis_choices(asked: AskedAxis) -> AxisChoices:
     span = (asked.k - 1) * dilation + 1
     natural = natural_pairs(asked.n, asked.k, dilation, stride, asked.transposed)
     lo, hi = asked.padding
-    near = [lo, hi, lo - 1, lo + 1]
+    near = [lo, hi, lo - 1, lo + 1, *asked.paddings]
     starts = np.unique(np.concatenate([np.arange(-1, min(int(span.max()), SMALL) + 1), near, *(start.reshape(-1) for start, _ in natural)]))
     worth = ((starts <= span) & (starts >= -1) & (span <= SMALL)) | np.isin(starts, near)
     for start, _ in natural:
@@ -130,7 +132,7 @@ def _ends(
         his = np.where((start == starts) & (least <= end) & (end <= last), end, his)
     hi = asked.padding[1]
     his = np.where((least <= hi) & (hi <= last), hi, his)
-    return his, np.zeros_like(his), (least <= span + 1) & (last >= -2)
+    return his, np.zeros_like(his), ((least <= span + 1) | np.isin(his, asked.paddings)) & (last >= -2)
 
 
 def _transposed_ends(

@@ -26,7 +26,9 @@ def _by_code() -> dict[str, Explained]:
     families: tuple[tuple[Explained, ...], ...] = (KERNEL, OPERATION, GEOMETRY, INPUT, OUTPUT, (ReducedPrecision(), NotDeterministic()))
     for family in families:
         for hypothesis in family:
-            found.setdefault(hypothesis.code, hypothesis)
+            # One code may be several hypotheses; one of them tells the story.
+            if hypothesis.code not in found or "Fix:" not in (inspect.getdoc(type(found[hypothesis.code])) or ""):
+                found[hypothesis.code] = hypothesis
     return found
 
 

@@ -88,11 +88,13 @@ class OutputForm(Form):
     An obtained element of channel o is `bias_factor` * bias[o] plus the convolution's, which `values` says how to compare:
     "plain" as it is; "offset" up to a constant per channel; "factor" up to one factor; "counts" up to a whole number per position;
     "channels" or "items" up to the order of the channels, or of the batch; or the name of an activation.
+    Where `bias_kept`, the bias was added after all that, and is to be taken off first.
     """
 
     array: Placed = None  # type: ignore[assignment]
     bias_factor: int = 1
     values: str = "plain"
+    bias_kept: bool = False
 
     @property
     def size(self) -> tuple[int, ...]:

@@ -133,7 +133,7 @@ def geometries(
     axes = tuple(
         axis_choices(AskedAxis(
             n[i], k[i], m[i], asked.stride[i], asked.dilation[i], asked.padding[i], asked.output_padding[i], input_dilation[i],
-            asked.transposed,
+            asked.transposed, tuple(sorted({side for pair in asked.padding for side in pair})),
         ))
         for i in range(len(n))
     )
@@ -176,6 +176,9 @@ def _changing(changed: frozenset[str], asked: Asked, axes: tuple[AxisChoices, ..
         worst = np.max([axis.oddness[combined[:, at]] for at, axis in enumerate(axes)], axis=0)
         oddness = oddness + np.where(different.any(axis=0), worst + (0.05 * ~alike.all(axis=0) if len(axes) > 1 else 0.0), 0.0)
     modes = ["constant" if asked.transposed else asked.pad_mode]
+    if "pad_mode" in changed or modes != ["constant"]:
+        # Whether the border is cropped before it is filled, or after, nobody says: not both.
+        keep &= ~((said[:, :, :2] < 0).any(axis=(0, 2)) & different.any(axis=0))
     if "pad_mode" in changed:
         keep &= (said[:, :, :2] > 0).any(axis=(0, 2))
         modes = [mode for mode in MODES if mode != asked.pad_mode]

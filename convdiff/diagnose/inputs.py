@@ -188,20 +188,26 @@ class GroupsInterleaved:
     code: ClassVar[str] = "groups-interleaved"
 
     def forms(self, problem: Problem, operation: OperationForm, base: InputForm) -> Iterator[InputForm]:
-        """The input's channels dealt out."""
-        groups, channels = problem.spec.groups, base.array.shape[1]
-        if 1 < groups < channels and not base.has(self.code):
-            order = interleaved(channels, groups)
-            yield base.plus({"code": self.code, "groups": groups, "which": "input"}, 0.15, array=base.array.along(1, order))
+        """The input's channels dealt out, or gathered."""
+        for edit, oddness, order in dealings(base.array.shape[1], problem.spec.groups, "input"):
+            if not base.has(self.code):
+                yield base.plus(edit, oddness, array=base.array.along(1, order))
 
     def sentence(self, edit: Edit) -> str:
+        if edit.get("gathered"):
+            return f"the {edit['which']}'s channels, taken for dealt out to the {edit['groups']} groups in turn, were gathered into blocks"
         return f"the {edit['which']}'s channels were dealt out to the {edit['groups']} groups in turn, not in blocks"
 
 
-
-def interleaved(channels: int, groups: int) -> list[int]:
-    """Where the channels of group 0, then of group 1, ... lie when dealt out in turn."""
-    return [i for group in range(groups) for i in range(group, channels, groups)]
+def dealings(channels: int, groups: int, which: str) -> Iterator[tuple[Edit, float, list[int]]]:
+    """The edit, its oddness and the order of the channels for dealing them out to the groups in turn, and for undoing that."""
+    if not 1 < groups < channels:
+        return
+    orders = [[i for group in range(parts) for i in range(group, channels, parts)] for parts in (groups, channels // groups)]
+    edit: Edit = {"code": GroupsInterleaved.code, "groups": groups, "which": which}
+    yield edit, 0.15, orders[0]
+    if orders[1] != orders[0]:
+        yield {**edit, "gathered": True}, 0.25, orders[1]
 
 
 class InputChannelsPermuted:

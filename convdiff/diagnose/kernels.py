@@ -12,6 +12,7 @@ import numpy as np
 from convdiff.case import Edit
 from convdiff.diagnose.forms import KernelForm, OperationForm
 from convdiff.diagnose.hypothesis import KernelHypothesis, listed
+from convdiff.diagnose.inputs import GroupsInterleaved, dealings
 from convdiff.diagnose.placed import Placed
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.reshaping import other_readings, placed_in_order
@@ -213,6 +214,16 @@ def _reversed_channels(array: Placed, axis: str, transposed: bool, groups: int) 
     return array.along(0, by_group[::-1].reshape(-1)).flipped([1])
 
 
+class KernelGroupsInterleaved(GroupsInterleaved):
+    """The kernel's output channels were taken in turn from the groups: a depthwise kernel in the order m*C + c; see the input's side."""
+
+    def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:  # type: ignore[override]
+        """The kernel's output channels dealt out, or gathered."""
+        for edit, oddness, order in dealings(base.array.shape[0], problem.spec.groups, "kernel"):
+            if not base.has(self.code):
+                yield base.plus(edit, oddness + 0.05, array=base.array.along(0, order))
+
+
 def common_kernel_orders(layout: str) -> list[str]:
     """The orders kernels come in, for the letters of `layout`."""
     space = "".join(a for a in layout if a in "DHW")
@@ -240,4 +251,5 @@ def _read(spec: ConvSpec, array: Placed, layout: str) -> Placed | None:
 
 KERNEL: tuple[KernelHypothesis, ...] = (
     KernelAxesPermuted(), KernelReshaped(), KernelFlipped(), KernelNotFlipped(), KernelChannelsReversed(),
+    KernelGroupsInterleaved(),
 )

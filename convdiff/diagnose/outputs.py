@@ -12,7 +12,7 @@ from convdiff.compare import Rounding
 from convdiff.diagnose.fitted import OutputBatchPermuted, OutputChannelsPermuted, OverlapAccumulated
 from convdiff.diagnose.forms import OperationForm, OutputForm
 from convdiff.diagnose.hypothesis import OutputHypothesis
-from convdiff.diagnose.inputs import GroupsInterleaved, interleaved
+from convdiff.diagnose.inputs import GroupsInterleaved, dealings
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.reshaping import read_otherwise
 from convdiff.diagnose.targets import MODULI
@@ -113,11 +113,10 @@ class OutputGroupsInterleaved(GroupsInterleaved):
     """The groups' output channels were written in turn, not in blocks: see the input's side."""
 
     def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:  # type: ignore[override]
-        """The output's channels dealt out."""
-        groups, channels = problem.spec.groups, base.array.shape[1]
-        if 1 < groups < channels and not base.has(self.code):
-            order = interleaved(channels, groups)
-            yield base.plus({"code": self.code, "groups": groups, "which": "output"}, 0.15, array=base.array.along(1, order))
+        """The output's channels dealt out, or gathered."""
+        for edit, oddness, order in dealings(base.array.shape[1], problem.spec.groups, "output"):
+            if not base.has(self.code):
+                yield base.plus(edit, oddness, array=base.array.along(1, order))
 
 
 class BiasMissing:
@@ -214,11 +213,15 @@ class Scaled:
     code: ClassVar[str] = "scaled"
 
     def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
-        """The factor unknown: fitted by the proof."""
+        """The factor unknown: fitted by the proof.  Of everything, or of the sums before the bias is added."""
         if base.values == "plain":
             yield base.plus({"code": self.code}, 0.3, values="factor")
+            if base.bias_factor == 1 and np.any(problem.channel_bias):
+                yield base.plus({"code": self.code, "of": "sums"}, 0.35, values="factor", bias_factor=0, bias_kept=True)
 
     def sentence(self, edit: Edit) -> str:
+        if edit.get("of"):
+            return f"the sums were multiplied by {edit['factor']:.6g}, the bias was not"
         return f"everything was multiplied by {edit['factor']:.6g}"
 
 

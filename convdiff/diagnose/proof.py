@@ -50,6 +50,8 @@ def prove(problem: Problem, candidate: Candidate) -> Proof:
     """Run the edited convolution in float64 and hold the whole obtained output against it."""
     form, rounding, edits = candidate.output, candidate.making.rounding, candidate.edits
     obtained = form.array.whole()
+    if form.bias_kept:
+        obtained = obtained - candidate.making.rounds_bias(problem.channel_bias).reshape(1, -1, *(1,) * (obtained.ndim - 2))
     made = predicted(problem, candidate)
     if made.output.shape != obtained.shape:
         return Proof(False, edits)

@@ -93,8 +93,10 @@ class Sieve:
         found = [targets.possible.matched_by(*first)]
         with np.errstate(all="ignore"):
             for kind, relate in (("offset", self._differences), ("factor", self._ratios)):
-                forms = np.flatnonzero(targets.kinds == kind)
-                if forms.size:
+                alike = np.flatnonzero(targets.kinds == kind)
+                # Forms that believe in one bias are related to it together.
+                for added in np.unique(targets.added[0, alike]):
+                    forms = alike[targets.added[0, alike] == added]
                     related, low, high = relate(first, second, forms)
                     found.append(Intervals(low, high, forms).matched_by(*related))
         at, forms = (np.concatenate(each) for each in zip(*found, strict=True))
@@ -115,7 +117,7 @@ class Sieve:
     def _ratios(self, first: Values, second: Values, forms: Array) -> tuple[Values, Array, Array]:
         """An unknown factor drops out of the ratio of two values."""
         y, written = self.targets.values[:2, forms], self.targets.written[:2, forms]
-        # Forms that scale have the bias counted once, or one number of times: the same for all here.
+        # The same bias for all here.
         added, rounded = self.targets.added[:2, forms[0]], self.targets.rounded[:2, forms[0]]
         over, under = second.value + added[1], first.value + added[0]
         ratio = over / under

@@ -46,6 +46,7 @@ class Targets:
         self.added = known[:, None] * np.array([form.bias_factor for form in forms], float)
         self.rounding = rounding = making.rounding
         self.written = self._written(self.values)
+        self.values = self.values - known[:, None] * np.array([form.bias_kept for form in forms])
         self.rounded = (rounding.unit * rounding.bound + (ANY_ROUNDING if making.operands else 0)) * np.abs(self.added)
         self.low, self.high = self._intervals()
         self.orders = {kind: self._any_order(kind, forms) for kind in ANY_ORDER if (self.kinds == kind).any()}
