@@ -7,9 +7,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import cold_run, memory, reference, start_up
+from benchmarks import cold_run, diagnosis, memory, reference, start_up
 
-BENCHMARKS = {"start_up": start_up.measure, "cold_run": cold_run.measure, "reference": reference.measure, "memory": memory.measure}
+BENCHMARKS = {
+    "start_up": start_up.measure, "cold_run": cold_run.measure, "reference": reference.measure, "memory": memory.measure,
+    "diagnosis": diagnosis.measure,
+}
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -114,7 +113,7 @@ class KernelAxesPermuted:
         if base.own_edits or "M" in layout:
             return
         for read, _, _ in other_readings(layout, layout):
-            made = _read(spec, operation.raw_kernel, read)
+            made = kernel_placed_as(spec, operation.raw_kernel, read)
             if made is not None:
                 moved = sum(a != b for a, b in zip(layout, read, strict=True))
                 edit = {"code": self.code, "asked": layout, "obtained": read}
@@ -155,7 +154,7 @@ class KernelReshaped:
         for source, target in itertools.permutations(orders, 2):
             if layout not in (source, target):
                 continue
-            made = _read(spec, flat[source].split([known[a] for a in target]), target)
+            made = kernel_placed_as(spec, flat[source].split([known[a] for a in target]), target)
             if made is not None:
                 edit = {"code": self.code, "asked": source, "obtained": target}
                 yield base.plus(edit, 0.2 if source == layout else 0.4, array=made)
@@ -231,10 +230,10 @@ def common_kernel_orders(layout: str) -> list[str]:
     return [order for order in orders if sorted(order) == sorted(layout)]
 
 
-def _read(spec: ConvSpec, array: Placed, layout: str) -> Placed | None:
+def kernel_placed_as(spec: ConvSpec, array: Placed, layout: str) -> Placed | None:
     """`array` read in `layout` as a kernel in normal form, or None if its channels do not fit the spec."""
     known = array.shape
-    if [known[layout.index(a)] if a in layout else 1 for a in "IO"] != [spec.kernel_in, spec.kernel_out]:
+    if ("I" in layout and known[layout.index("I")] != spec.kernel_in) or ("O" in layout and known[layout.index("O")] != spec.kernel_out):
         return None
     space = range(2, 2 + spec.rank)
     if not spec.transposed:
@@ -246,7 +245,7 @@ def _read(spec: ConvSpec, array: Placed, layout: str) -> Placed | None:
     of_input, of_output, *rest = made.tables
     inner = len(of_input) // spec.groups
     outer = (of_input[::inner, None] - of_input[0] + of_output).reshape(-1)
-    return replace(made, tables=(outer, of_input[:inner], *rest))
+    return Placed(made.buffer, (outer, of_input[:inner], *rest), made.shuffled)
 
 
 KERNEL: tuple[KernelHypothesis, ...] = (

@@ -22,17 +22,20 @@ SMALL = 1 << 16
 FEW = 1 << 12
 
 
-@dataclass(frozen=True, eq=False)
 class Placed:
-    """An array as the places of its elements in `buffer` (one axis).
+    """An array as the places of its elements in `buffer` (one axis); never changed once made.
 
     `shuffled`, if not empty, says that the tables count elements of another array in C order, one that was reshaped to this: it
-    holds that one's tables, axis by axis.
+    holds that one's tables, axis by axis.  `shape` is its shape as read.
     """
 
-    buffer: Array
-    tables: tuple[Array, ...]
-    shuffled: tuple[Array, ...] = ()
+    __slots__ = ("buffer", "shape", "shuffled", "tables")
+
+    def __init__(self, buffer: Array, tables: tuple[Array, ...], shuffled: tuple[Array, ...] = ()) -> None:
+        self.buffer = buffer
+        self.tables = tables
+        self.shuffled = shuffled
+        self.shape = tuple(map(len, tables))
 
     @classmethod
     def of(cls, array: Array) -> Placed:
@@ -45,11 +48,6 @@ class Placed:
         buffer = np.lib.stride_tricks.as_strided(lowest, (length,), (array.itemsize,), writeable=False)
         tables = [np.arange(n) * step - min(0, step * (n - 1)) for step, n in zip(steps, array.shape, strict=True)]
         return cls(buffer, tuple(tables))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its shape as read."""
-        return tuple(map(len, self.tables))
 
     @property
     def size(self) -> int:
@@ -162,13 +160,13 @@ class Bundle:
 
 
 def _brought_together(arrays: Sequence[Placed]) -> Sequence[Placed]:
-    """The arrays in one buffer, float64, if they are small."""
+    """The arrays in one buffer, if they are small."""
     buffers = {id(array.buffer): array.buffer for array in arrays}
     if sum(map(len, buffers.values())) > SMALL or any(array.shuffled for array in arrays):
         return arrays
-    together = np.concatenate([*buffers.values()]).astype(np.float64)
     if len(buffers) == 1:
-        return [Placed(together, array.tables) for array in arrays]
+        return arrays
+    together = np.concatenate([*buffers.values()]).astype(np.float64)
     starts = dict(zip(buffers, np.cumsum([0, *map(len, buffers.values())]).tolist(), strict=False))
     return [Placed(together, (array.tables[0] + starts[id(array.buffer)], *array.tables[1:])) for array in arrays]
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from convdiff.compare import Rounding
-from convdiff.diagnose.placed import Placed
+from convdiff.diagnose.placed import SMALL, Placed
 from convdiff.diagnose.reshaping import placed_in_order, reshapes
 from convdiff.layout import Array
 from convdiff.normal import normal_input, normal_kernel
@@ -42,7 +42,12 @@ class Problem:
     @cached_property
     def placed_input(self) -> Placed:
         """The input as the user has it."""
-        return Placed.of(self.input)
+        return _placed(self.input)
+
+    @cached_property
+    def placed_kernel(self) -> Placed:
+        """The kernel as the user has it."""
+        return _placed(self.kernel)
 
     @cached_property
     def placed_x(self) -> Placed:
@@ -52,7 +57,7 @@ class Problem:
     @cached_property
     def placed_obtained(self) -> Placed:
         """The obtained output as the user has it."""
-        return Placed.of(self.obtained)
+        return _placed(self.obtained)
 
     @cached_property
     def reshaped_inputs(self) -> list[tuple[str, str, Placed]]:
@@ -81,3 +86,8 @@ class Problem:
         if self.bias is None:
             return np.zeros(self.spec.out_channels)
         return np.asarray(self.bias, np.float64).reshape(-1)
+
+
+def _placed(array: Array) -> Placed:
+    """`array`; of a small one a copy in float64, which it would become at every look."""
+    return Placed.of(array.astype(np.float64) if array.size <= SMALL else array)

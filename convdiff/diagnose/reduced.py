@@ -64,8 +64,15 @@ def edit(obtained: str, where: str) -> Edit:
     return {"code": ReducedPrecision.code, "obtained": obtained, "where": where}
 
 
-def looks(problem: Problem) -> Iterator[Making]:
-    """Reduced makings that the look of the obtained values speaks for, likeliest first."""
+def looks(problem: Problem) -> tuple[Making, ...]:
+    """Reduced makings that the look of the obtained values speaks for, likeliest first; worked out once for a problem."""
+    known: dict[str, object] = problem.__dict__
+    if "looks" not in known:
+        known["looks"] = tuple(_looks(problem))
+    return known["looks"]  # type: ignore[return-value]
+
+
+def _looks(problem: Problem) -> Iterator[Making]:
     base = problem.rounding
     values = problem.obtained
     if values.dtype.kind == "f":

@@ -22,7 +22,7 @@ from convdiff.diagnose.forms import InputForm, KernelForm, OperationForm, Output
 from convdiff.diagnose.geometries import Asked, Geometries, geometries
 from convdiff.diagnose.hypothesis import Explained
 from convdiff.diagnose.inputs import INPUT
-from convdiff.diagnose.kernels import KERNEL
+from convdiff.diagnose.kernels import KERNEL, kernel_placed_as
 from convdiff.diagnose.making import Making
 from convdiff.diagnose.operations import OPERATION, regrouping
 from convdiff.diagnose.outputs import OUTPUT
@@ -66,7 +66,9 @@ class Search:
     def operations(self) -> list[list[OperationForm]]:
         """What was asked, then every other operation; those that differ only in how their kernel is made are together."""
         problem = self.problem
-        base = OperationForm(spec=problem.spec, kernel=Placed.of(problem.w), raw_kernel=Placed.of(problem.kernel))
+        raw, layout = problem.placed_kernel, problem.spec.kernel_layout
+        kernel = None if "M" in layout else kernel_placed_as(problem.spec, raw, layout)
+        base = OperationForm(spec=problem.spec, kernel=kernel or Placed.of(problem.w), raw_kernel=raw)
         alike: dict[object, list[OperationForm]] = {}
         for form in [base, *(form for hypothesis in OPERATION for form in hypothesis.forms(problem, base))]:
             spec = form.spec
@@ -86,21 +88,20 @@ class Search:
                     found += self._matching(at, y, edits - outputs, makings, crowded and outputs < 2)
         return sorted(found, key=lambda candidate: candidate.cost)[:MOST_CANDIDATES]
 
-    def size(self, edits: int) -> tuple[int, int]:
-        """How many combinations `level` holds against the output, and how many different convolutions those are."""
-        combinations = convolutions = 0
-        for at, _ in enumerate(self.operations):
-            base = min(len(operation.edits) for operation in self.operations[at])
-            for outputs in range(min(edits, 1) + 1):
-                for y in self.output_groups(at, outputs):
-                    for inputs, kernels, changed in _counts(edits - outputs, False, base):
-                        for x, w in itertools.product(self.groups("inputs", at, inputs), self.groups("kernels", at, kernels)):
-                            if x.shape[0] == y.shape[0]:
-                                made = self.geometries(at, x.shape[2:], w.shape[2:], y.shape[2:], changed, PORTION)
-                                here = len(x.forms) * len(w.forms) * sum(map(len, made))
-                                combinations += here * len(y.forms)
-                                convolutions += here
-        return combinations, convolutions
+    def size(self, most: int) -> tuple[int, int]:
+        """How many combinations with 1 to `most` edits `level` holds against the output, and how many convolutions those are."""
+        combinations, convolutions = 0, {}
+        for level, (at, operations) in itertools.product(range(1, most + 1), enumerate(self.operations)):
+            base = min(len(operation.edits) for operation in operations)
+            for outputs in range(min(level, 1) + 1):
+                for y, counts in itertools.product(self.output_groups(at, outputs), _counts(level - outputs, False, base)):
+                    for x, w in itertools.product(self.groups("inputs", at, counts[0]), self.groups("kernels", at, counts[1])):
+                        if x.shape[0] == y.shape[0]:
+                            made = self.geometries(at, x.shape[2:], w.shape[2:], y.shape[2:], counts[2], PORTION)
+                            count = len(x.forms) * len(w.forms) * sum(map(len, made))
+                            combinations += count * len(y.forms)
+                            convolutions[at, id(x), id(w), y.shape[2:], counts[2]] = count
+        return combinations, sum(convolutions.values())
 
     def near(self, making: Making, points: int) -> Iterator[tuple[Candidate, int]]:
         """For every output with at most one edit in all: the combination that gives most of the first points, and how many."""

@@ -58,7 +58,9 @@ def separating(first: Sequence[Edit], rivals: Sequence[Sequence[Edit]], spec: Co
         if codes in SAME:
             same = True
             continue
-        wanted += [SHOWS[code] for code in (edit["code"] for edit in apart) if code in SHOWS]
+        # What would show the rival's own edits, were they there.
+        own = [edit["code"] for edit in rival if edit not in first]
+        wanted += [SHOWS[code] for code in own or [edit["code"] for edit in apart] if code in SHOWS]
     told = list(dict.fromkeys(wanted))[:3]
     said = []
     if told:

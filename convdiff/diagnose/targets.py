@@ -86,6 +86,8 @@ class Targets:
         found = [(self.low[0, self.exact], self.high[0, self.exact], np.flatnonzero(self.exact))]
         for kind in ("counts", *self.orders, *MODULI):
             forms = np.flatnonzero(self.kinds == kind)
+            if not forms.size:
+                continue
             if kind == "counts" or kind in MODULI:
                 value = self.values[0, forms, None]
                 several = value / COUNTS if kind == "counts" else value + MODULI[kind] * TURNS
