@@ -1,9 +1,9 @@
 """What a hypothesis is: one way that one stage of a convolution goes wrong, a small class in its family's file.
 
-Its docstring is its documentation: the first line says what happened; then come, each under its own heading, how it
-shows, typical causes and the fix.  `convdiff explain`, the README and the reports read it.  To add one, write the class in the
-family's file and name it in that file's tuple; the search and `explain` pick it up.
-Plant it in tests/diagnose/faults.py too: a test holds that.
+Its docstring is its documentation, which `convdiff explain` prints: the first line says what happened; then come, each under its
+own heading, how it shows, typical causes, what tells it apart, and the fix, a line for each framework with code in backticks.  To add
+one, write the class in the family's file and name it in that file's tuple; the search and `explain` pick it up.  Plant it in
+tests/diagnose/faults.py: a test holds that, and finds it alone and in pairs.
 """
 
 from __future__ import annotations

@@ -157,9 +157,9 @@ def _channels(outer: int, channels: int, asked: int, groups: int, how: str) -> t
     None where `how` does not apply.
     """
     inner, wanted = channels // asked, channels // groups
+    if wanted < inner and how == "first":
+        return None, np.arange(wanted)
     if wanted < inner and inner % wanted == 0:
-        if how == "first":
-            return None, np.arange(wanted)
         # Output channel o belongs to group o // (O / groups); its own channels, counted within those its kernel has.
         channel = np.arange(outer)
         start = channel * groups // outer * wanted - channel * asked // outer * inner

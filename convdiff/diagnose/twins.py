@@ -14,6 +14,7 @@ from convdiff.diagnose.problem import Problem
 from convdiff.padding import reach
 
 Edits = tuple[Edit, ...]
+_EXCHANGED = str.maketrans("IO", "OI")
 
 
 def with_twins(found: Sequence[Edits], problem: Problem) -> tuple[Edits, ...]:
@@ -52,6 +53,9 @@ def _of(edit: Edit, beside: Edits, problem: Problem) -> Iterator[Edit]:
             yield {"code": "input-batch-permuted", "permutation": edit["permutation"]}
         if edit["code"] == "input-batch-permuted" and "output-batch-permuted" not in codes:
             yield {"code": "output-batch-permuted", "permutation": edit["permutation"]}
+    if "wrong-transposed" in codes and edit["code"] in ("kernel-axes-permuted", "kernel-reshaped", "kernel-channels-reversed"):
+        # The other operation takes the kernel's first channel axis for the other kind: either's letters may be meant.
+        yield {name: value if name == "code" else value.translate(_EXCHANGED) for name, value in edit.items()}
     if edit["code"] == "wrong-padding" and not problem.spec.transposed and "wrong-transposed" not in codes:
         yield from _other_ends(edit, beside, problem)
 

@@ -89,3 +89,24 @@ def test_non_finite_values_compare_by_place_and_kind() -> None:
     other = clean.copy()
     other[~np.isfinite(other)] *= -1
     assert convdiff.diff(x, w, other).verdict == "different"
+
+
+@pytest.mark.parametrize(("twin", "other"), [
+    (lambda x, w: conv(x[:, ::-1], w), {"input-channels-reversed", "kernel-channels-reversed"}),
+    (lambda x, w: conv(x, w)[:, ::-1], {"output-channels-reversed", "kernel-channels-reversed"}),
+    (lambda x, w: conv(x[[2, 0, 1]], w), {"input-batch-permuted", "output-batch-permuted"}),
+])
+def test_what_is_the_same_by_algebra_is_always_a_rival(twin, other: set[str]) -> None:
+    x, w = normal(3, 3, 6, 6), normal(4, 3, 3, 3)
+    result = convdiff.diff(x, w, twin(x, w), padding=1)
+    assert other <= all_codes(result)
+    assert any("either name is right" in note for note in result.findings[0].notes)
+
+
+def test_an_end_padding_that_no_window_reaches_is_a_rival() -> None:
+    x, w = normal(1, 2, 8, 8), normal(2, 2, 3, 3)
+    obtained = convolve(x, w, Geometry((2, 2), ((0, 1), (0, 1)), (1, 1))).astype(np.float32)
+    first = convdiff.diff(x, w, obtained, padding=1, stride=2).findings[0]
+    told = [edits[0]["obtained"] for edits in (first.edits, *first.rivals)]
+    assert [[0, 1], [0, 1]] in told
+    assert [[0, 2], [0, 2]] in told

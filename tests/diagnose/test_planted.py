@@ -58,6 +58,10 @@ def check(drawn: Drawn, obtained: Array, edits: list[dict[str, Any]]) -> None:
         assert any(same(each, edits) for each in told) or len(told) > MOST_RIVALS, f"{edits} found as {told}"
 
 
+def conv(x: Array, w: Array) -> Array:
+    return convolve(x, w, Geometry((1, 1), ((1, 1), (1, 1)), (1, 1))).astype(np.float32)
+
+
 @pytest.mark.parametrize("fault", SINGLES, ids=lambda fault: fault.__name__)
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_a_single_fault_is_found(fault: Any, rank: int) -> None:
@@ -82,13 +86,41 @@ def test_a_single_fault_is_found(fault: Any, rank: int) -> None:
     assert tried, "the fault never applied"
 
 
-@pytest.mark.parametrize("seed", range(25))
-def test_a_pair_of_faults_is_found(seed: int) -> None:
-    rng = np.random.default_rng(1000 + seed)
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("faults", [2, 3])
+def test_faults_of_several_stages_are_found_together(faults: int, seed: int) -> None:
+    rng = np.random.default_rng(1000 * faults + seed)
     planted = None
     while planted is None:
-        planted = plant(rng, 2)
+        planted = plant(rng, faults)
     check(*planted)
+
+
+@pytest.mark.parametrize("beside", ["nothing", "kernel-flipped", "wrong-padding", "output-axes-permuted"])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_channels_too_many_to_try_are_read_off(beside: str, groups: int) -> None:
+    rng = np.random.default_rng(5)
+    order = [3, 0, 5, 1, 4, 2]
+    x, w = rng.standard_normal((3, 6, 9, 9)).astype(np.float32), rng.standard_normal((4, 6 // groups, 3, 3)).astype(np.float32)
+    pads = ((2, 0), (2, 0)) if beside == "wrong-padding" else ((1, 1), (1, 1))
+    used = w[:, :, ::-1, ::-1] if beside == "kernel-flipped" else w
+    obtained = convolve(x[:, order], used, Geometry((1, 1), pads, (1, 1), groups)).astype(np.float32)
+    if beside == "output-axes-permuted":
+        obtained = np.moveaxis(obtained, 1, -1)
+    found = convdiff.diff(x, w, obtained, padding=1, groups=groups, input_layout="NCHW", kernel_layout="OIHW")
+    edits = {edit["code"]: edit for edit in found.findings[0].edits}
+    assert edits.pop("input-channels-permuted") == {"code": "input-channels-permuted", "permutation": order}
+    assert list(edits) == ([] if beside == "nothing" else [beside])
+
+
+def test_the_nearest_miss_is_told() -> None:
+    rng = np.random.default_rng(6)
+    x, w = rng.standard_normal((2, 3, 10, 10)).astype(np.float32), rng.standard_normal((4, 3, 3, 3)).astype(np.float32)
+    obtained = conv(x, w[:, :, ::-1, ::-1])
+    obtained[..., 7:] += rng.standard_normal(obtained[..., 7:].shape).astype(np.float32)
+    found = convdiff.diff(x, w, obtained, padding=1)
+    assert not found.findings
+    assert "the nearest miss, the kernel was flipped along H and W, gives 70% of them" in (found.row.message or "")
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -122,10 +154,6 @@ def test_what_no_edit_explains_gets_no_story(kind: str, seed: int) -> None:
     assert found.row.message
     if kind == "one element":
         assert "one element" in found.row.message
-
-
-def conv(x: Array, w: Array) -> Array:
-    return convolve(x, w, Geometry((1, 1), ((1, 1), (1, 1)), (1, 1))).astype(np.float32)
 
 
 def test_other_weights_are_told() -> None:
