@@ -6,12 +6,13 @@ one channel, so that unknown constants, factors and channel orders can be compar
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from convdiff.compare import Rounding
+from convdiff.compare import Rounding, fast_units
 from convdiff.diagnose.blocks import Batch, Block, Combined
 from convdiff.diagnose.targets import MODULI, MOST_COUNTED, Intervals, Targets
 from convdiff.diagnose.windows import Point, norms, single_windows
@@ -48,6 +49,8 @@ class Sieve:
     rounding: Rounding
     terms: int
     cheap: bool
+    # |window| |kernel| at its largest at the first two points: a fast algorithm's errors go with it, everywhere.
+    _longest: float = 0.0
 
     def survivors(self, batch: Batch) -> tuple[Array, Array]:
         """Combinations (numbers in the batch) and outputs that agree with what was obtained at every point."""
@@ -87,9 +90,8 @@ class Sieve:
         """Everything against everything at the first two points."""
         targets = self.targets
         # One slack for all, the largest; each has its own later.
-        first, second = (
-            Values(value, self._slack(max(self._longest(block, at) for block in batch.blocks))) for at, value in enumerate(batch.values)
-        )
+        self._longest = max(self._largest(block, at) for block in batch.blocks for at in (0, 1))
+        first, second = (Values(value, self._slack(self._longest)) for value in batch.values)
         found = [targets.possible.matched_by(*first)]
         with np.errstate(all="ignore"):
             for kind, relate in (("offset", self._differences), ("factor", self._ratios)):
@@ -102,7 +104,7 @@ class Sieve:
         at, forms = (np.concatenate(each) for each in zip(*found, strict=True))
         return at, forms
 
-    def _longest(self, block: Block, at: int) -> float:
+    def _largest(self, block: Block, at: int) -> float:
         kernels = block.kernels.rows(block.makings, self.points[at].channel)
         return float(block.products[at].lengths.max(initial=0) * kernels.lengths.max())
 
@@ -174,7 +176,8 @@ class Sieve:
 
     def _slack(self, sizes: Array | float) -> Array:
         """What rounding may change: |window| |kernel| bounds S (Cauchy and Schwarz)."""
-        return np.asarray(sizes * (self.rounding.unit * self.rounding.bound) + (self.rounding.floor + self.rounding.extra))
+        fast = fast_units(math.prod(self.targets.space)) * self._longest
+        return np.asarray(np.maximum(sizes * self.rounding.bound, fast) * self.rounding.unit + (self.rounding.floor + self.rounding.extra))
 
     def _agree(self, outputs: Array, at: int, values: list[Values], base: Values) -> Array:
         """Which combinations give the obtained values at the pair of points; `base` has their values at the first point of all."""

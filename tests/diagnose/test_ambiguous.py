@@ -110,3 +110,16 @@ def test_an_end_padding_that_no_window_reaches_is_a_rival() -> None:
     told = [edits[0]["obtained"] for edits in (first.edits, *first.rivals)]
     assert [[0, 1], [0, 1]] in told
     assert [[0, 2], [0, 2]] in told
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_float32_fft_is_rounding_and_shows_its_flip(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, w = (rng.standard_normal(n).astype(np.float32) for n in (int(rng.integers(8, 40)), 3))
+    size = len(x) + len(w) - 1
+    obtained = np.fft.irfft(np.fft.rfft(x, size).astype(np.complex64) * np.fft.rfft(w, size).astype(np.complex64), size).astype(np.float32)
+    assert convdiff.diff(x, w, obtained, padding="full", flip=True).agrees
+    assert convdiff.diff(x, w, obtained, padding="full").findings[0].codes == ("kernel-flipped",)
+    # The same small error in one element where nothing is that large is no rounding.
+    obtained[3] += 1e-4
+    assert convdiff.diff(x, w, obtained, padding="full", flip=True).verdict == "different"
