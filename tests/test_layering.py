@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "convdiff"
 
 # From the top; a row may import from those below it, and modules of one row do not import each other.
 ROWS: list[list[str]] = [
-    ["__main__"], ["cli"], ["pipeline", "api"], ["report", "advice"], ["judge"], ["diagnose", "where"],
+    ["__main__"], ["cli"], ["pipeline", "api", "probe"], ["report", "advice"], ["judge"], ["diagnose", "where"],
     ["blind", "compare", "dialects", "backends"],
     ["reference", "arrays"], ["normal", "precision"], ["case"], ["reading"], ["spec", "settings"], ["layout", "padding"], ["errors"],
 ]

@@ -40,7 +40,8 @@ class Job:
     """Code to run in a backend's environment (its name): a dialect's text ("body") or a user's call.
 
     `repeat` runs it that many times; `display_code` is what reports show instead of `code`, and `path` how it computes
-    ("cpu/onednn"; None: the device that its worker names).
+    ("cpu/onednn"; None: the device that its worker names).  `wrap` is an expression for a function that each array goes
+    through first ("torch.from_numpy").
     """
 
     name: str
@@ -52,6 +53,7 @@ class Job:
     repeat: int = 1
     display_code: str | None = None
     path: str | None = None
+    wrap: str | None = None
 
 
 def call_job(call: Call, repeat: int = 1) -> Job:
@@ -110,7 +112,7 @@ class Fleet:
             self._start(station)
             station.hand_over({
                 "id": self._count, "name": job.name, "mode": job.mode, "code": job.code, "repeat": job.repeat,
-                "out": str(folder / f"{self._count}.npy"), "arrays": paths,
+                "wrap": job.wrap, "out": str(folder / f"{self._count}.npy"), "arrays": paths,
             })
         return self._answers(mine, paths)
 

@@ -25,6 +25,8 @@ them is part of the protocol, so code may print what it likes.  Messages are JSO
    "expression"   an expression, its value is the result
    "function"     "path.py:function", called with (input, kernel[, bias]); the file's folder is put on sys.path
 
+   "wrap", if there, is an expression among the adapter's names; each array is passed through the function that it gives.
+
    Texts find the names input, kernel, bias (None without one), np and the adapter's (torch and F, say).  Every run gets
    arrays of its own: writable, mapped copy-on-write, so that writing to them changes no file and no later run.
    A job finds nothing that an earlier one left: settings of the framework, warning filters, standard streams, the working
@@ -230,7 +232,7 @@ class Worker:
             function = load_function(code, own_files)
 
             def call() -> Any:
-                arrays = self.load(job["arrays"])
+                arrays = self.load(job["arrays"], job.get("wrap"))
                 return function(*[arrays[name] for name in ("input", "kernel", "bias") if arrays[name] is not None])
 
             return call
@@ -238,7 +240,7 @@ class Worker:
         compiled = compile(code.strip() if mode == "expression" else code, file, "eval" if mode == "expression" else "exec")
 
         def execute() -> Any:
-            space = dict(self.names, __name__="__convdiff__", **self.load(job["arrays"]))
+            space = dict(self.names, __name__="__convdiff__", **self.load(job["arrays"], job.get("wrap")))
             if mode == "expression":
                 return eval(compiled, space)
             exec(compiled, space)
@@ -248,11 +250,13 @@ class Worker:
 
         return execute
 
-    def load(self, paths: dict[str, str]) -> dict[str, Any]:
-        """The arrays of a job, by name; an absent bias is None."""
+    def load(self, paths: dict[str, str], wrap: str | None) -> dict[str, Any]:
+        """The arrays of a job, by name, each passed through what `wrap` names; an absent bias is None."""
         arrays: dict[str, Any] = {"bias": None}
+        through = eval(wrap, dict(self.names)) if wrap else None
         for name, path in paths.items():
-            arrays[name] = self.numpy.asarray(self.numpy.load(path, mmap_mode="c"))
+            array = self.numpy.asarray(self.numpy.load(path, mmap_mode="c"))
+            arrays[name] = through(array) if through else array
         return arrays
 
     def measure(self, run: Callable[[], Any], job: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ import click
 from convdiff.errors import ConvdiffError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from convdiff.case import Case, Report, Row
     from convdiff.pipeline import OpenView, View
 
@@ -34,22 +36,27 @@ def view(format: str, *, to_stderr: bool, color: bool | None) -> OpenView:
     def open_view(case: Case, expected: Sequence[str]) -> AbstractContextManager[View]:
         if format == "json":
             return _watched(nullcontext(_Json()), expected)
-        from rich.console import Console
-
         from convdiff.report.table import open_view as open_table
 
-        class Pipe(Console):
-            """A console that leaves a broken pipe to `main`."""
-
-            def on_broken_pipe(self) -> None:
-                raise BrokenPipeError(errno.EPIPE, "stdout is closed")
-
-        no_color = None if color is None else not color
-        console = Pipe(stderr=to_stderr, highlight=False, legacy_windows=False, force_terminal=color or None, no_color=no_color)
-        table = open_table(case, console, expected)
-        return table if console.file.isatty() else _watched(table, expected)
+        screen = console(to_stderr=to_stderr, color=color)
+        table = open_table(case, screen, expected)
+        return table if screen.file.isatty() else _watched(table, expected)
 
     return open_view
+
+
+def console(*, to_stderr: bool = False, color: bool | None) -> Console:
+    """Where tables are printed."""
+    from rich.console import Console
+
+    class Pipe(Console):
+        """A console that leaves a broken pipe to `main`."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, "stdout is closed")
+
+    no_color = None if color is None else not color
+    return Pipe(stderr=to_stderr, highlight=False, legacy_windows=False, force_terminal=color or None, no_color=no_color)
 
 
 def _watched(inner: AbstractContextManager[View], expected: Sequence[str]) -> AbstractContextManager[View]:
