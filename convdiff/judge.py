@@ -43,9 +43,11 @@ class Operands:
 
 
 def _largest(array: Array) -> float:
-    with np.errstate(invalid="ignore"):
-        top = max(abs(float(np.nanmax(array))), abs(float(np.nanmin(array)))) if array.size else 0.0
-    return top if np.isfinite(top) else 1.0
+    """The largest finite magnitude; 0 if there is none."""
+    if not array.size:
+        return 0.0
+    top = max(abs(float(array.max())), abs(float(array.min())))
+    return top if np.isfinite(top) else float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
 
 
 class Judge:

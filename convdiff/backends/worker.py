@@ -175,6 +175,10 @@ def as_before() -> Iterator[None]:
             del sys.modules[name]
 
 
+# Tries again after a transient failure.
+PATIENCE = 6
+
+
 class Worker:
     """The framework, its adapter, and how to run a job with them."""
 
@@ -266,7 +270,7 @@ class Worker:
         changed, apart = 0, 0.0
         for _ in range(job["repeat"]):
             begin = time.perf_counter()
-            array, stored = self.to_array(run())
+            array, stored = self.to_array(self.patiently(run))
             self.leave_to_parent()
             seconds.append(time.perf_counter() - begin)
             if first is None:
@@ -280,6 +284,18 @@ class Worker:
             "status": "ok", "seconds": min(seconds), "stored": first_stored, "runs": len(seconds), "changed": changed,
             "apart": apart,
         }
+
+    def patiently(self, run: Callable[[], Any]) -> Any:
+        """Run; again a little later where the framework itself stumbled over another process (`transient` of the adapter)."""
+        transient = getattr(self.adapter, "transient", None)
+        for left in range(PATIENCE, -1, -1):
+            try:
+                return run()
+            except Exception as error:
+                if not (left and transient and transient(error)):
+                    raise
+            time.sleep(0.5)
+        raise AssertionError("the last try returns or raises")
 
     def leave_to_parent(self) -> None:
         """End here where a job forked and this is its child, come back from the job: the parent answers."""

@@ -24,6 +24,8 @@ MOST_EDITS = 3
 # Candidates proved at one level; the sampled elements have dismissed all but true equivalents by then.
 MOST_PROOFS = 12
 MOST_RIVALS = 20
+# Bits that an output must hold for one edit, two and three: a little more than it takes to number the combinations tried.
+EVIDENCE = (0, 20, 27)
 # Products of a proof from which on it is dear, and how many explanations are then enough.
 DEAR = 1 << 28
 ENOUGH_IF_DEAR = 3
@@ -58,6 +60,8 @@ class Diagnosis:
 
     def explanation(self, most: int = MOST_EDITS) -> Explanation | None:
         """The simplest proven explanation of at most `most` edits, beside a rounded output that the values show; or None."""
+        evidence = self.problem.bits
+        most = min(most, sum(evidence >= needed for needed in EVIDENCE))
         for level in range(1, most + len(self.turns.makings[0].edits) + 1):
             for candidates in self.turns.at(level):
                 proven = sorted(self._proven(sorted(candidates, key=lambda candidate: candidate.cost)), key=lambda pair: pair[0])

@@ -327,6 +327,8 @@ class IntegerWrapped:
         """The edit if every element is right but for whole turns, and some have lost one."""
         modulus = MODULI[self.name]
         turns = np.rint((truth.output - obtained) / modulus)
+        if float(rounding.allowed(truth.output, truth.scale).max()) > modulus / 8:
+            return None
         if not turns.any() or not rounding.explains(obtained + modulus * turns, truth.output, truth.scale):
             return None
         return {"code": self.code, "obtained": self.name}

@@ -81,6 +81,15 @@ class Problem:
         return bool(np.isfinite(sample).all() and (sample == np.rint(sample)).all())
 
     @cached_property
+    def bits(self) -> float:
+        """About how many bits of evidence the obtained values hold: 24 for each float, few for small whole numbers."""
+        low, high = self.obtained_range
+        if not low < high:
+            return 24.0
+        each = np.log2(high - low + 1) if self.obtained_whole else 24.0
+        return float(each * self.obtained.size)
+
+    @cached_property
     def channel_bias(self) -> Array:
         """One value per output channel, float64; zeros where none was asked."""
         if self.bias is None:

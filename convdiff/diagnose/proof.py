@@ -53,7 +53,8 @@ def prove(problem: Problem, candidate: Candidate) -> Proof:
     if form.bias_kept:
         obtained = obtained - candidate.making.rounds_bias(problem.channel_bias).reshape(1, -1, *(1,) * (obtained.ndim - 2))
     made = predicted(problem, candidate)
-    if made.output.shape != obtained.shape:
+    if made.output.shape != obtained.shape or not made.scale.any():
+        # Windows that meet nothing but padding give zeros, which is no convolution of this input.
         return Proof(False, edits)
     if form.values in ("offset", "factor"):
         return _fitted(candidate, obtained, made.output, made.scale, rounding)
@@ -62,7 +63,7 @@ def prove(problem: Problem, candidate: Candidate) -> Proof:
         return Proof(False, edits) if edit is None else Proof(True, _filled(edits, edit["code"], edit))
     activation = activation_of(form.values)
     if activation is not None:
-        return Proof(_activated(activation, obtained, made.output, made.scale, rounding), edits)
+        return Proof(_activated(activation, obtained, made.output, made.scale, rounding, alone=len(edits) == 1), edits)
     return Proof(rounding.explains(obtained, made.output, made.scale), edits)
 
 
@@ -108,7 +109,9 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
     return Proof(True, _filled(candidate.edits, "bias-added", {"values": values}))
 
 
-def _activated(activation: Callable[[Array], Array], obtained: Array, predicted: Array, scale: Array, rounding: Rounding) -> bool:
+def _activated(
+    activation: Callable[[Array], Array], obtained: Array, predicted: Array, scale: Array, rounding: Rounding, alone: bool
+) -> bool:
     """Whether the activation of every predicted value, give or take its rounding, is the obtained one.
 
     Where rounding could move a value across most of the range, or all values are alike, agreement says nothing.
@@ -120,8 +123,10 @@ def _activated(activation: Callable[[Array], Array], obtained: Array, predicted:
     agrees = np.abs(obtained - made) <= moved + own
     if not agrees.all():
         return False
-    # Where all came out alike, as zeros do, only a sign was there to be told.
-    return not np.ptp(obtained) or float(np.median(moved + own)) < 0.01 * float(np.std(obtained.astype(np.float64)))
+    if not np.ptp(obtained):
+        # All came out alike, as zeros do: a sign each is enough for an activation, but for nothing beside it.
+        return alone
+    return float(np.median(moved + own)) < 0.01 * float(np.std(obtained.astype(np.float64)))
 
 
 def _plain(low: float, high: float) -> float:

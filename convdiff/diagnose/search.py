@@ -88,6 +88,14 @@ class Search:
                     found += self._matching(at, y, edits - outputs, makings, crowded and outputs < 2)
         return sorted(found, key=lambda candidate: candidate.cost)[:MOST_CANDIDATES]
 
+    @cached_property
+    def _usual(self) -> float:
+        """The length of the input's windows times that of the kernel at one output channel, if both are as most of them are."""
+        x, w = (np.abs(array[:1, :, ...].astype(np.float64)) for array in (self.problem.x, self.problem.w))
+        terms = math.prod(self.problem.w.shape[1:])
+        finite = x[np.isfinite(x) & (x > 0)]
+        return float(np.median(finite) if finite.size else 0.0) * 2 * math.sqrt(terms) * float(np.sqrt(np.square(np.nan_to_num(w)).sum()))
+
     def size(self, most: int) -> tuple[int, int]:
         """How many combinations with 1 to `most` edits `level` holds against the output, and how many convolutions those are."""
         combinations, convolutions = 0, {}
@@ -206,7 +214,8 @@ class Search:
         if key not in self._targets:
             self._targets[key] = Targets(y.forms, y.bundle, points, self.problem.channel_bias, makings[0])
         terms = math.prod(spec.kernel_size) * spec.in_channels // spec.groups
-        return Sieve(points, _channels(points, spec), self._targets[key], makings[0].rounding, terms, math.prod(y.shape) * terms <= CHEAP)
+        cheap = math.prod(y.shape) * terms <= CHEAP
+        return Sieve(points, _channels(points, spec), self._targets[key], makings[0].rounding, terms, cheap, self._usual)
 
     def _batches(self, at: int, y: Group[OutputForm], edits: int, makings: Sequence[Making], crowded: bool) -> Iterator[Batch]:
         """Everything but the output with so many edits, for outputs of this shape, multiplied; kept for other outputs if it is little."""

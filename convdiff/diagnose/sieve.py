@@ -49,8 +49,8 @@ class Sieve:
     rounding: Rounding
     terms: int
     cheap: bool
-    # |window| |kernel| at its largest at the first two points: a fast algorithm's errors go with it, everywhere.
-    _longest: float = 0.0
+    # The usual |window| |kernel| of what is asked: a fast algorithm's errors go with it, everywhere.
+    usual: float
 
     def survivors(self, batch: Batch) -> tuple[Array, Array]:
         """Combinations (numbers in the batch) and outputs that agree with what was obtained at every point."""
@@ -90,8 +90,9 @@ class Sieve:
         """Everything against everything at the first two points."""
         targets = self.targets
         # One slack for all, the largest; each has its own later.
-        self._longest = max(self._largest(block, at) for block in batch.blocks for at in (0, 1))
-        first, second = (Values(value, self._slack(self._longest)) for value in batch.values)
+        first, second = (
+            Values(value, self._slack(max(self._largest(block, at) for block in batch.blocks))) for at, value in enumerate(batch.values)
+        )
         found = [targets.possible.matched_by(*first)]
         with np.errstate(all="ignore"):
             for kind, relate in (("offset", self._differences), ("factor", self._ratios)):
@@ -176,7 +177,7 @@ class Sieve:
 
     def _slack(self, sizes: Array | float) -> Array:
         """What rounding may change: |window| |kernel| bounds S (Cauchy and Schwarz)."""
-        fast = fast_units(math.prod(self.targets.space)) * self._longest
+        fast = fast_units(math.prod(self.targets.space)) * self.usual
         return np.asarray(np.maximum(sizes * self.rounding.bound, fast) * self.rounding.unit + (self.rounding.floor + self.rounding.extra))
 
     def _agree(self, outputs: Array, at: int, values: list[Values], base: Values) -> Array:
@@ -209,7 +210,9 @@ class Sieve:
         good &= (kinds != "counts") | (np.abs(count * conv - y) <= count * slack + written).all(axis=0)
         for kind, modulus in MODULI.items():
             apart = conv - y
-            good &= (kinds != kind) | (np.abs(apart - modulus * np.rint(apart / modulus)) <= slack + written).all(axis=0)
+            near = np.abs(apart - modulus * np.rint(apart / modulus)) <= slack + written
+            # Where rounding is no small part of a turn, any number is some turns off.
+            good &= (kinds != kind) | (near & (slack < modulus / 8)).all(axis=0)
         for kind, (several, own, place) in targets.orders.items():
             of = np.flatnonzero(kinds == kind)
             near = np.abs(conv[:, of, None] - several[at, place[outputs[of]]]) <= slack[:, of, None] + own[at, place[outputs[of]]]

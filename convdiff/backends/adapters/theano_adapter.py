@@ -36,3 +36,8 @@ def settings(theano: Any) -> Callable[[], object]:
         theano.config.floatX = kept
 
     return restore
+
+
+def transient(error: Exception) -> bool:
+    """Whether another process cleared a compiled module away while Theano looked through its cache, which they share."""
+    return isinstance(error, FileNotFoundError) and "compiledir" in str(error)

@@ -8,6 +8,7 @@ names(f)          the names, besides np, that code finds: those that the framewo
 devices(f)        where it computes: the default first ("cpu", "cuda:0 NVIDIA H200")
 to_numpy(f, v)    a numpy array, or one with the name of the type it was widened from; None where v is not the framework's
 settings(f)       a function that puts back what a job may have set
+transient(e)      whether an error is another process's doing, and worth another try (may be absent)
 
 Syntax of Python 3.7, any version of the framework that its users still have.
 """
