@@ -22,7 +22,7 @@ from convdiff.precision import half_ulp, width
 MOST_COUNTED = 64
 # Integer types, by what is lost when a value does not fit; and how often it may be lost where everything meets everything.
 MODULI = {"uint8": 2.0**8, "int8": 2.0**8, "uint16": 2.0**16, "int16": 2.0**16}
-TURNS = np.arange(-64.0, 65.0)
+TURNS = np.arange(-128.0, 129.0)
 COUNTS = np.arange(1.0, MOST_COUNTED + 1)
 # What any making does to a bias, at most.
 ANY_ROUNDING = 2.0**-8
