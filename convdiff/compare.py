@@ -138,13 +138,19 @@ def normwise(obtained: Array, truth: Truth, rounding: Rounding) -> bool:
     if not np.isfinite(obtained).all() or not np.isfinite(truth.output).all() or not truth.scale.any(axis=space).all():
         return False
     size = float(np.prod(obtained.shape[2:]))
-    usual = np.nan_to_num(np.nanmedian(np.where(truth.scale > 0, truth.scale, np.nan), axis=space, keepdims=True)).astype(np.float64)
-    largest = np.minimum(truth.scale.max(axis=space, keepdims=True), LARGER * usual)
-    allowed = fast_units(size) * rounding.unit * largest + rounding.floor + rounding.extra
+    largest = truth.scale.max(axis=space, keepdims=True).astype(np.float64)
     error = np.abs(obtained - truth.output).max(axis=space, keepdims=True)
-    if width(rounding.stored) < width(rounding.dtype):
-        allowed = allowed + half_ulp(np.abs(truth.output).max(axis=space, keepdims=True), rounding.stored)
-    return bool((error <= allowed).all())
+    units = fast_units(size) * rounding.unit
+    written = half_ulp(np.abs(truth.output).max(axis=space, keepdims=True), rounding.stored) if _narrow(rounding) else 0.0
+    spared = rounding.floor + rounding.extra + written
+    if (error > units * largest + spared).any():
+        return False
+    usual = np.nanmedian(np.where(truth.scale > 0, truth.scale, np.nan), axis=space, keepdims=True).astype(np.float64)
+    return bool((error <= units * np.minimum(largest, LARGER * np.nan_to_num(usual)) + spared).all())
+
+
+def _narrow(rounding: Rounding) -> bool:
+    return width(rounding.stored) < width(rounding.dtype)
 
 
 def compare(obtained: Array, truth: Truth, rounding: Rounding) -> Comparison:
