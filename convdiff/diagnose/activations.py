@@ -34,13 +34,17 @@ def activation_of(name: str) -> Callable[[Array], Array] | None:
 
 
 def undone(name: str, value: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    """Between what a value must have been before the activation, if it is between `low` and `high` now."""
+    """Between what a value must have been before the activation, or "times FACTOR", if it is between `low` and `high` now."""
     limits = limits_of(name)
     if limits is not None:
         below, above = limits
         nowhere = (high < below) | (low > above)
         low, high = np.where(value <= below, -np.inf, low), np.where(value >= above, np.inf, high)
         return np.where(nowhere, np.inf, low), np.where(nowhere, -np.inf, high)
+    if name.startswith("times "):
+        factor = float(name.split()[1])
+        ends = np.sort(np.stack([low, high]) / factor, axis=0)
+        return ends[0], ends[1]
     if name == "sigmoid":
         low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
         return np.log(low) - np.log1p(-low), np.log(high) - np.log1p(-high)

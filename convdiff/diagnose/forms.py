@@ -88,7 +88,8 @@ class OutputForm(Form):
     An obtained element of channel o is `bias_factor` * bias[o] plus the convolution's, which `values` says how to compare:
     "plain" as it is; "offset" up to a constant per channel; "factor" up to one factor; "counts" up to a whole number per position;
     "channels" or "items" up to the order of the channels, or of the batch; "lines" up to a factor and a constant
-    per channel; "uint8" and others up to whole turns of that type; or the name of an activation ("relu", "clip 0 255").
+    per channel; "uint8" and others up to whole turns of that type; "times 0.5" by that factor; or the name of an activation
+    ("relu", "clip 0 255").
     Where `bias_kept`, the bias was added after all that, and is to be taken off first.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,17 +32,24 @@ class Making:
         """Float64 copies of operands as this making rounds them."""
         return values if self.operands is None else np.asarray(ROUNDINGS[self.operands](values), np.float64)
 
-    def rounds_bias(self, values: Array) -> Array:
-        """A tensor core multiplies in TF32 and adds the bias in float32; 16-bit layers have a 16-bit bias."""
-        return values if self.operands is None or "tf32" in self.operands else self.rounds(values)
+    def biases(self, values: Array) -> tuple[Array, ...]:
+        """A bias as this making may have added it, likeliest first.
 
-    def problem(self, problem: Problem) -> Problem:
-        """`problem` with its operands rounded as this making says."""
+        A tensor core multiplies in TF32 and adds the bias in float32; 16-bit layers have a 16-bit bias, unless only the
+        operands are narrow.
+        """
+        if self.operands is None or "tf32" in self.operands:
+            return (values,)
+        narrow = self.rounds(values)
+        return (values,) if np.array_equal(narrow, values) else (narrow, values)
+
+    def problems(self, problem: Problem) -> Iterator[Problem]:
+        """`problem` with its operands rounded as this making says, for each way it may have added the bias."""
         if self.operands is None:
-            return replace(problem, rounding=self.rounding)
+            yield replace(problem, rounding=self.rounding)
+            return
         rounded = ROUNDINGS[self.operands]
-        bias = None if problem.bias is None else self.rounds_bias(np.asarray(problem.bias))
-        return replace(
-            problem, input=rounded(np.asarray(problem.input)), kernel=rounded(np.asarray(problem.kernel)), bias=bias,
-            rounding=self.rounding,
-        )
+        x, w = (rounded(np.asarray(array)) for array in (problem.input, problem.kernel))
+        made = replace(problem, input=x, kernel=w, rounding=self.rounding)
+        for bias in (None,) if problem.bias is None else self.biases(np.asarray(problem.bias)):
+            yield replace(made, bias=bias)

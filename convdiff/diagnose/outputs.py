@@ -14,10 +14,15 @@ from convdiff.diagnose.forms import OperationForm, OutputForm
 from convdiff.diagnose.hypothesis import OutputHypothesis
 from convdiff.diagnose.inputs import GroupsInterleaved, dealings
 from convdiff.diagnose.problem import Problem
+from convdiff.diagnose.relations import MODULI
 from convdiff.diagnose.reshaping import read_otherwise
-from convdiff.diagnose.targets import MODULI
 from convdiff.layout import Array
 from convdiff.reference import Truth
+
+# Elements from which on an unknown factor can be told: one is used up by it, and two must be left to test it on.
+LEAST_SCALED = 3
+_USUAL = (*range(2, 11), 16, 100, 127.5, 128, 255, 256)
+USUAL_FACTORS = (-1.0, *map(float, _USUAL), *(1 / factor for factor in _USUAL))
 
 
 class OutputAxesPermuted:
@@ -185,8 +190,8 @@ class BiasAdded:
     code: ClassVar[str] = "bias-added"
 
     def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
-        """Values unknown: compared up to a constant per channel, fitted by the proof."""
-        if base.values == "plain" and base.bias_factor == 1:
+        """Values unknown: compared up to a constant per channel, fitted by the proof.  One element is some constant off from anything."""
+        if base.values == "plain" and base.bias_factor == 1 and base.array.size >= 2 * base.array.shape[1]:
             yield base.plus({"code": self.code}, 0.3, values="offset")
 
     def sentence(self, edit: Edit) -> str:
@@ -213,11 +218,19 @@ class Scaled:
     code: ClassVar[str] = "scaled"
 
     def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
-        """The factor unknown: fitted by the proof.  Of everything, or of the sums before the bias is added."""
-        if base.values == "plain":
-            yield base.plus({"code": self.code}, 0.3, values="factor")
+        """The factor unknown: fitted by the proof.  Of everything, or of the sums before the bias is added.
+
+        Of one or two elements any is some factor off: only those that people multiply by are worth telling.
+        """
+        if base.values != "plain":
+            return
+        kinds: tuple[tuple[str, Edit], ...] = (("factor", {"code": self.code}),)
+        if base.array.size < LEAST_SCALED:
+            kinds = tuple((f"times {factor!r}", {"code": self.code, "factor": factor}) for factor in USUAL_FACTORS)
+        for values, edit in kinds:
+            yield base.plus(edit, 0.3, values=values)
             if base.bias_factor == 1 and np.any(problem.channel_bias):
-                yield base.plus({"code": self.code, "of": "sums"}, 0.35, values="factor", bias_factor=0, bias_kept=True)
+                yield base.plus({**edit, "of": "sums"}, 0.35, values=values, bias_factor=0, bias_kept=True)
 
     def sentence(self, edit: Edit) -> str:
         if edit.get("of"):

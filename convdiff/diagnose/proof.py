@@ -12,16 +12,13 @@ from convdiff.compare import Rounding
 from convdiff.diagnose.activations import activation_of
 from convdiff.diagnose.candidate import Candidate
 from convdiff.diagnose.fitted import Fit, OutputBatchPermuted, OutputChannelsPermuted, OverlapAccumulated
+from convdiff.diagnose.forms import OutputForm
 from convdiff.diagnose.outputs import ChannelsScaled, IntegerWrapped
 from convdiff.diagnose.problem import Problem
-from convdiff.diagnose.targets import MODULI
+from convdiff.diagnose.relations import MODULI
 from convdiff.layout import Array
 from convdiff.reference import Truth, correlate
 
-# What is fitted uses up elements; at least so many must be left to test the fit on.
-LEAST_HELD_BACK = 2
-_USUAL = (*range(2, 11), 16, 100, 127.5, 128, 255, 256)
-USUAL_FACTORS = (-1.0, *map(float, _USUAL), *(1 / factor for factor in _USUAL))
 FITS: dict[str, Fit] = {
     "counts": OverlapAccumulated(), "channels": OutputChannelsPermuted(), "items": OutputBatchPermuted(), "lines": ChannelsScaled(),
     **{name: IntegerWrapped(name) for name in MODULI},
@@ -38,26 +35,47 @@ class Proof:
 
 def predicted(problem: Problem, candidate: Candidate) -> Truth:
     """What the candidate's convolution gives, with the bias that its output form believes in, float64."""
-    output, scale = _run(candidate, absolute=False), _run(candidate, absolute=True)
-    if problem.bias is not None and problem.channel_bias.size == output.shape[1]:
-        shape = (1, -1) + (1,) * (output.ndim - 2)
-        bias = candidate.output.bias_factor * candidate.making.rounds_bias(problem.channel_bias).reshape(shape)
-        output, scale = output + bias, scale + np.abs(bias)
-    return Truth(output, scale)
+    return _biased(Truth(_run(candidate, absolute=False), _run(candidate, absolute=True)), candidate.output, _biases(problem, candidate)[0])
 
 
 def prove(problem: Problem, candidate: Candidate) -> Proof:
     """Run the edited convolution in float64 and hold the whole obtained output against it."""
+    sums = Truth(_run(candidate, absolute=False), _run(candidate, absolute=True))
+    proof = Proof(False, candidate.edits)
+    for bias in _biases(problem, candidate):
+        proof = _proof(candidate, sums, bias)
+        if proof.holds:
+            break
+    return proof
+
+
+def _biases(problem: Problem, candidate: Candidate) -> tuple[Array, ...]:
+    return candidate.making.biases(problem.channel_bias)
+
+
+def _biased(sums: Truth, form: OutputForm, values: Array) -> Truth:
+    """The sums with `values`, one per channel, added as often as the form believes."""
+    if form.bias_factor == 0 or values.size != sums.output.shape[1] or not values.any():
+        return sums
+    bias = form.bias_factor * values.reshape(1, -1, *(1,) * (sums.output.ndim - 2))
+    return Truth(sums.output + bias, sums.scale + np.abs(bias))
+
+
+def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
+    """Whether these sums, with this bias, are what was obtained."""
     form, rounding, edits = candidate.output, candidate.making.rounding, candidate.edits
     obtained = form.array.whole()
     if form.bias_kept:
-        obtained = obtained - candidate.making.rounds_bias(problem.channel_bias).reshape(1, -1, *(1,) * (obtained.ndim - 2))
-    made = predicted(problem, candidate)
+        obtained = obtained - bias.reshape(1, -1, *(1,) * (obtained.ndim - 2))
+    made = _biased(sums, form, bias)
     if made.output.shape != obtained.shape or not made.scale.any():
         # Windows that meet nothing but padding give zeros, which is no convolution of this input.
         return Proof(False, edits)
     if form.values in ("offset", "factor"):
         return _fitted(candidate, obtained, made.output, made.scale, rounding)
+    if form.values.startswith("times "):
+        factor = float(form.values.split()[1])
+        return Proof(rounding.explains(obtained, made.output * factor, made.scale * abs(factor)), edits)
     if form.values in FITS:
         edit = FITS[form.values].fit(rounding, obtained, made)
         return Proof(False, edits) if edit is None else Proof(True, _filled(edits, edit["code"], edit))
@@ -81,12 +99,8 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
     Every element confines it to an interval; it exists where all of them meet.
     """
     failed = Proof(False, candidate.edits)
-    scaled = candidate.output.values == "factor"
-    few = obtained.size - (1 if scaled else obtained.shape[1]) < LEAST_HELD_BACK
-    if few and not scaled:
-        return failed
     got = obtained.astype(np.float64)
-    if scaled:
+    if candidate.output.values == "factor":
         norm = float(np.vdot(predicted, predicted))
         rough = float(np.vdot(got, predicted)) / norm if norm else 0.0
         if rough == 0 or not np.isfinite(rough):
@@ -96,9 +110,7 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
         ends = np.stack([(got - slack)[used], (got + slack)[used]]) / predicted[used]
         low, high = float(ends.min(axis=0).max()), float(ends.max(axis=0).min())
         holds = low <= high and bool((np.abs(got[~used]) <= slack[~used]).all())
-        # Of one or two elements any is some factor off; only a factor that people multiply by is worth telling.
-        usual = [factor for factor in USUAL_FACTORS if low <= factor <= high] if few else [_plain(low, high)]
-        return Proof(True, _filled(candidate.edits, "scaled", {"factor": usual[0]})) if holds and usual else failed
+        return Proof(True, _filled(candidate.edits, "scaled", {"factor": _plain(low, high)})) if holds else failed
     channels = obtained.shape[1]
     difference, size, exact = (np.moveaxis(a, 1, 0).reshape(channels, -1) for a in (got - predicted, scale, got))
     slack = rounding.allowed(exact, size) + 2 * rounding.unit * (np.abs(exact) + np.abs(difference))

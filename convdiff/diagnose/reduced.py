@@ -164,8 +164,8 @@ def best_making(problem: Problem, truth_as_asked: Truth, worst: float, mean_squa
     """
     obtained = normal_output(problem.spec, problem.obtained)
     possible: Iterable[Making] = operand_makings(problem) if worst * problem.rounding.unit <= MOST_MOVED else ()
-    for making in (*looks(problem), *possible):
-        made = making.problem(problem)
+    tried = ((making, made) for making in (*looks(problem), *possible) for made in making.problems(problem))
+    for making, made in tried:
         if making.operands is not None:
             sampled = _sampled_units(made, obtained)
             if sampled.size and float(np.sqrt(np.square(sampled).mean())) * FAR_SMALLER > np.sqrt(mean_square):

@@ -14,7 +14,8 @@ import numpy as np
 
 from convdiff.compare import Rounding, fast_units
 from convdiff.diagnose.blocks import Batch, Block, Combined
-from convdiff.diagnose.targets import MODULI, MOST_COUNTED, Intervals, Targets
+from convdiff.diagnose.relations import RELATIONS, Pair, in_any_order
+from convdiff.diagnose.targets import Intervals, Targets
 from convdiff.diagnose.windows import Point, norms, single_windows
 from convdiff.layout import Array
 
@@ -194,28 +195,21 @@ class Sieve:
 
     def _related(self, outputs: Array, at: slice, values: list[Values], base: Values) -> Array:
         """As `_agree`, for forms that say only how values relate."""
-        targets, unit = self.targets, self.rounding.unit
-        y, written = targets.values[at, outputs], targets.written[at, outputs]
-        kinds = targets.kinds[outputs]
+        targets = self.targets
         slack = np.array([v.slack for v in values]) + targets.rounded[at, outputs]
         conv = np.array([v.value for v in values]) + targets.added[at, outputs]
-        apart = np.abs((values[0].value - values[1].value) - (y[0] - y[1]))
-        good = (kinds != "offset") | (apart <= slack.sum(axis=0) + written.sum(axis=0) + 2 * unit * np.abs(y).sum(axis=0))
-        reference, first = targets.values[0, outputs], base.value + targets.added[0, outputs]
-        step = targets.written[0, outputs] + unit * np.abs(reference)
-        error = np.abs(reference * conv - y * first)
-        allowed = np.abs(reference) * slack + np.abs(y) * base.slack + (written + unit * np.abs(y)) * np.abs(first) + step * np.abs(conv)
-        good &= (kinds != "factor") | ((error <= allowed).all(axis=0) & (reference != 0))
-        count = np.clip(np.rint(np.where(conv == 0, 1, y / np.where(conv == 0, 1, conv))), 1, MOST_COUNTED)
-        good &= (kinds != "counts") | (np.abs(count * conv - y) <= count * slack + written).all(axis=0)
-        for kind, modulus in MODULI.items():
-            apart = conv - y
-            near = np.abs(apart - modulus * np.rint(apart / modulus)) <= slack + written
-            # Where rounding is no small part of a turn, any number is some turns off.
-            good &= (kinds != kind) | (near & (slack < modulus / 8)).all(axis=0)
-        for kind, (several, own, place) in targets.orders.items():
-            of = np.flatnonzero(kinds == kind)
-            near = np.abs(conv[:, of, None] - several[at, place[outputs[of]]]) <= slack[:, of, None] + own[at, place[outputs[of]]]
-            # A channel stands in one channel's place at both points; the points may be of different items.
-            good[of] &= near.all(axis=0).any(axis=1) if kind == "channels" else near.any(axis=2).all(axis=0)
-        return np.asarray(good)
+        good = np.zeros(len(outputs), bool)
+        for number, kind in targets.relating:
+            of = np.flatnonzero(targets.numbers[outputs] == number)
+            if not of.size:
+                continue
+            form = outputs[of]
+            if kind in targets.orders:
+                several, written, place = targets.orders[kind]
+                good[of] = in_any_order(conv[:, of], slack[:, of], several[at], written[at], place[form], together=kind == "channels")
+                continue
+            good[of] = RELATIONS[kind](Pair(
+                conv[:, of], slack[:, of], targets.values[at, form], targets.written[at, form], base.value[of] + targets.added[0, form],
+                base.slack[of], targets.values[0, form], targets.written[0, form], self.rounding.unit,
+            ))
+        return good

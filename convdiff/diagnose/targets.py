@@ -14,14 +14,12 @@ from convdiff.diagnose.activations import undone
 from convdiff.diagnose.forms import OutputForm
 from convdiff.diagnose.making import Making
 from convdiff.diagnose.placed import Bundle
+from convdiff.diagnose.relations import MODULI, MOST_COUNTED, RELATIONS
 from convdiff.diagnose.windows import Point
 from convdiff.layout import Array
 from convdiff.precision import half_ulp, width
 
-# Windows that overlap at one position, at most.
-MOST_COUNTED = 64
-# Integer types, by what is lost when a value does not fit; and how often it may be lost where everything meets everything.
-MODULI = {"uint8": 2.0**8, "int8": 2.0**8, "uint16": 2.0**16, "int16": 2.0**16}
+# How often a turn of an integer type may be lost where everything meets everything.
 TURNS = np.arange(-128.0, 129.0)
 COUNTS = np.arange(1.0, MOST_COUNTED + 1)
 # What any making does to a bias, at most.
@@ -40,7 +38,10 @@ class Targets:
     def __init__(self, forms: Sequence[OutputForm], bundle: Bundle, points: Sequence[Point], bias: Array, making: Making) -> None:
         self.space = bundle.shape[2:]
         self.kinds = np.array([form.values for form in forms])
-        self.exact = ~np.isin(self.kinds, ["offset", "factor", "counts", *ANY_ORDER, *MODULI])
+        names, self.numbers = np.unique(self.kinds, return_inverse=True)
+        # Kinds that say only how values relate, by number: numbers compare faster than names.
+        self.relating = [(number, kind) for number, kind in enumerate(names.tolist()) if kind in RELATIONS or kind in ANY_ORDER]
+        self.exact = ~np.isin(self.numbers, [number for number, _ in self.relating])
         self._index = [np.array(each) for each in zip(*((p.item, p.channel, *p.place) for p in points), strict=True)]
         self.values = bundle.look_up(*self._index).T
         known = np.append(bias, np.zeros(max(bundle.shape[1] - bias.size, 0)))[self._index[1]]
