@@ -11,7 +11,6 @@ import numpy as np
 
 from convdiff.diagnose.forms import InputForm, KernelForm, OutputForm
 from convdiff.diagnose.geometries import Geometries
-from convdiff.diagnose.making import Making
 from convdiff.diagnose.placed import Bundle, grid
 from convdiff.diagnose.products import Product, Rows
 from convdiff.diagnose.windows import norms
@@ -26,7 +25,7 @@ class Group(Generic[F]):
     def __init__(self, forms: Sequence[F]) -> None:
         self.forms: Sequence[F] = forms
         self.shape: tuple[int, ...] = forms[0].array.shape
-        self._rows: dict[object, Rows] = {}
+        self._rows: dict[int, Rows] = {}
 
     @cached_property
     def bundle(self) -> Bundle:
@@ -38,21 +37,18 @@ class Group(Generic[F]):
         """What each costs."""
         return np.array([form.cost for form in self.forms])
 
-    def rows(self, makings: Sequence[Making], channel: int) -> Rows:
-        """Of kernels: (makings, kernels, terms) at one output channel."""
-        key = makings[0].operands, channel
-        if key not in self._rows:
+    def rows(self, channel: int) -> Rows:
+        """Of kernels: (kernels, terms) at one output channel."""
+        if channel not in self._rows:
             axes = grid([np.array([channel]), *map(np.arange, self.bundle.shape[1:])])
             rows = self.bundle.look_up(*axes).reshape(self.bundle.count, -1)
-            made = np.stack([making.rounds(rows) for making in makings])
-            self._rows[key] = Rows(made, norms(made))
-        return self._rows[key]
+            self._rows[channel] = Rows(rows, norms(rows), np.abs(rows).max(axis=1, initial=0))
+        return self._rows[channel]
 
 
 class Combined(NamedTuple):
-    """Single combinations of a block: numbers of a making, an input, a geometry and a kernel for each."""
+    """Single combinations of a block: numbers of an input, a geometry and a kernel for each."""
 
-    making: Array
     input: Array
     geometry: Array
     kernel: Array
@@ -65,13 +61,12 @@ class Block:
     inputs: Group[InputForm]
     geometry: Geometries
     kernels: Group[KernelForm]
-    makings: Sequence[Making]
-    products: tuple[Product, ...]
+    product: Product
 
     @property
     def size(self) -> int:
         """The number of combinations."""
-        return self.products[0].values.size
+        return self.product.combinations
 
     def costs(self, of: Combined) -> Array:
         """What combinations cost, without an output."""
@@ -88,7 +83,7 @@ class Batch:
     @cached_property
     def values(self) -> tuple[Array, Array]:
         """All values at the first point, and at the second."""
-        first, second = (np.concatenate([block.products[at].values.reshape(-1) for block in self.blocks]) for at in (0, 1))
+        first, second = np.concatenate([block.product.values.reshape(2, -1) for block in self.blocks], axis=1)
         return first, second
 
     def split(self, flat: Array) -> list[tuple[Block, Array, Combined]]:
@@ -98,7 +93,7 @@ class Batch:
         for number in np.unique(owner).tolist():
             at = np.flatnonzero(owner == number)
             block = self.blocks[number]
-            found.append((block, at, Combined(*block.products[0].numbers(flat[at] - self.starts[number]))))
+            found.append((block, at, Combined(*block.product.numbers(flat[at] - self.starts[number]))))
         return found
 
 

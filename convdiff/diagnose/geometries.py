@@ -7,7 +7,7 @@ position is worked out at once.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -57,12 +57,13 @@ class Geometries:
         """The same in pieces of at most `size`."""
         return [self] if len(self) <= size else [self.only(slice(start, start + size)) for start in range(0, len(self), size)]
 
-    def table(self, place: tuple[int, ...], taps: tuple[int, ...], n: tuple[int, ...]) -> Table:
-        """Where each geometry's windows lie at output position `place`, for inputs of n positions."""
+    def table(self, places: Sequence[tuple[int, ...]], taps: tuple[int, ...], n: tuple[int, ...]) -> Table:
+        """Where each geometry's windows lie at each of these output positions, for inputs of n positions."""
         count, rank = len(self), len(taps)
         inside: Array | None = None
         indices = []
         used = [*dict.fromkeys(self.modes.tolist())]
+        at_places = np.array(places)[:, :, None, None]
         for axis in range(rank):
             numbers = self.axes[axis].run
             if count < numbers.shape[1]:
@@ -71,13 +72,13 @@ class Geometries:
                 which = self.combined[:, axis]
             stride, lo, dilation, input_dilation = numbers
             for mode in used:
-                made = axis_indices(stride, lo, dilation, input_dilation, place[axis], taps[axis], n[axis], MODES[mode])
+                made = axis_indices(stride, lo, dilation, input_dilation, at_places[:, axis], taps[axis], n[axis], MODES[mode])
                 if mode == used[0]:
-                    rows = made[which]
+                    rows = made[:, which]
                 else:
                     at = self.modes == mode
-                    rows[at] = made[which[at]]
-            rows = rows.reshape(count, *(taps[axis] if a == axis else 1 for a in range(rank)))
+                    rows[:, at] = made[:, which[at]]
+            rows = rows.reshape(len(places), count, *(taps[axis] if a == axis else 1 for a in range(rank)))
             inside = rows >= 0 if inside is None else inside & (rows >= 0)
             indices.append(np.maximum(rows, 0))
         assert inside is not None

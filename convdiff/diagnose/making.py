@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -11,7 +12,10 @@ from convdiff.case import Edit
 from convdiff.compare import Rounding
 from convdiff.diagnose.problem import Problem
 from convdiff.layout import Array
-from convdiff.precision import ROUNDINGS
+from convdiff.precision import ROUNDINGS, width
+
+# Five times the root mean square error, in |window| max|kernel|, of rounding both operands to bfloat16.
+ROUGH = 5 * 2.0**-9
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,18 @@ class Making:
     operands: str | None = None
     edits: tuple[Edit, ...] = ()
     rivals: tuple[tuple[Edit, ...], ...] = ()
+    # Whether a kernel counts by its largest element, not by its length, in what rounding may change.
+    by_peaks: bool = False
+
+    @cached_property
+    def rough(self) -> Making:
+        """Operands as they are, and as much slack as rounding them would need: what it leaves is then looked at as this making says.
+
+        Roundings of many terms are independent: errors go with the length of the terms, of which |window| max|kernel| is a generous
+        estimate; where terms are alike they go with the value itself, as storing it would.  Both are taken as bfloat16's, the widest.
+        """
+        stored = "bfloat16" if width(self.rounding.stored) > width("bfloat16") else self.rounding.stored
+        return Making(replace(self.rounding, terms=int(ROUGH / self.rounding.unit), stored=stored), by_peaks=True)
 
     @property
     def cost(self) -> float:

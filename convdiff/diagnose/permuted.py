@@ -7,14 +7,16 @@ is left to be read off: it is the given kernel's, or an edited one's, up to the 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from convdiff.diagnose.candidate import Candidate
 from convdiff.diagnose.equations import dense, elements, equations
+from convdiff.diagnose.fitted import OutputBatchPermuted
 from convdiff.diagnose.forms import OutputForm
 from convdiff.diagnose.geometries import Geometries
 from convdiff.diagnose.inputs import ENUMERATED
@@ -31,8 +33,9 @@ OVER = 3
 CLOSE = 1e-3
 # The same for a narrow type, in its unit roundoff.
 NARROW = 24
-# Multiplications that solving for every geometry may cost.
+# Multiplications that solving for the asked geometry may cost, and for the others; of those the likeliest are tried.
 MOST_WORK = 3e8
+MOST_WORK_OTHERS = 6e7
 # Two kernels are the same if they are so near, as a share of the kernel's spread.
 SAME = 0.02
 
@@ -65,23 +68,33 @@ class PermutedInput:
         found = self._solvable[key] = []
         spec = self.search.problem.spec
         for y in self.search.output_groups(0, output_edits):
-            linear = [form for form in y.forms if form.values == "plain"]
+            linear = [form for each in y.forms for form in _linear(each)]
             (x,) = self.search.groups("inputs", 0, 0)
             if not linear or y.shape[0] != x.shape[0]:
                 continue
             # Bias and factor are read off the solution: forms that differ in nothing else are one.
             distinct = list({id(form.array): form for form in reversed(linear)}.values())
             for geometry in self.search.geometries(0, x.shape[2:], spec.kernel_size, y.shape[2:], geometry_edits, 1 << 20):
-                for number, form in self._consistent(geometry, y.shape, distinct):
-                    found.append((geometry, number, distinct[form]))
+                likeliest = self._affordable(geometry, geometry_edits)
+                for number, form in self._consistent(likeliest, y.shape, distinct):
+                    found.append((likeliest, number, distinct[form]))
         return found
+
+    @property
+    def _unknowns(self) -> int:
+        """The weights of one output channel, and its constant."""
+        spec = self.search.problem.spec
+        return spec.in_channels * math.prod(spec.kernel_size) + 1
+
+    def _affordable(self, geometry: Geometries, edits: int) -> Geometries:
+        """As many as may be solved for, the likeliest."""
+        most = int((MOST_WORK_OTHERS if edits else MOST_WORK) // self._unknowns**3)
+        return geometry if len(geometry) <= most else geometry.only(np.sort(np.argsort(geometry.costs, kind="stable")[:most]))
 
     def _consistent(self, geometry: Geometries, shape: tuple[int, ...], forms: list[OutputForm]) -> Iterator[tuple[int, int]]:
         """Numbers of the geometries and forms whose equations have a solution that predicts what was held back."""
-        spec = self.search.problem.spec
-        unknowns = spec.in_channels * math.prod(spec.kernel_size) + 1
-        places = shape[0] * math.prod(shape[2:])
-        if len(geometry) * unknowns**3 > MOST_WORK or places < unknowns + HELD // 2:
+        unknowns, places = self._unknowns, shape[0] * math.prod(shape[2:])
+        if not len(geometry) or places < unknowns + HELD // 2:
             return
         chosen = np.random.default_rng(11).permutation(places)[: OVER * unknowns + HELD]
         targets = Bundle([form.array for form in forms]).look_up(*elements(chosen, shape, channel=0)).T
@@ -123,9 +136,8 @@ class PermutedInput:
     def _solved(self, geometry: Geometries, form: OutputForm) -> tuple[Array, Array] | None:
         """(O, C, *taps) and (O,): the weights and constants that explain the output under this one geometry."""
         spec, shape = self.search.problem.spec, form.array.shape
-        unknowns = spec.in_channels * math.prod(spec.kernel_size) + 1
         places = shape[0] * math.prod(shape[2:])
-        chosen = np.random.default_rng(12).permutation(places)[: OVER * unknowns]
+        chosen = np.random.default_rng(12).permutation(places)[: OVER * self._unknowns]
         rows = equations(self.search.problem, geometry, chosen, shape)[0]
         item, _, *place = elements(chosen, shape, channel=0)
         channel = np.arange(shape[1])[None]
@@ -140,7 +152,7 @@ class PermutedInput:
         bias = self.search.problem.channel_bias
         near = SAME * max(spread, float(np.abs(bias).max(initial=0)))
         # All forms that lie as `form` does: the plain one, those with the bias otherwise, up to a constant, up to a factor.
-        forms: list[OutputForm] = [each for edits in (0, 1) for each in self.search.forms("outputs", 0, len(form.edits) + edits)]
+        forms: list[OutputForm] = [form, *(each for edits in (0, 1) for each in self.search.forms("outputs", 0, len(form.edits) + edits))]
         alike = [other for other in forms if other.array is form.array and other.values in ("plain", "offset", "factor")]
         scaled = abs(factor - 1) > SAME
         for other in alike:
@@ -151,6 +163,18 @@ class PermutedInput:
             if fits:
                 return other
         return None
+
+
+def _linear(form: OutputForm) -> list[OutputForm]:
+    """The form, or those of every order of a few items, if the convolution's values themselves stand in it; else none."""
+    items = form.array.shape[0]
+    if form.values != "items" or items > ENUMERATED:
+        return [form] if form.values == "plain" else []
+    made = []
+    for order in itertools.islice(itertools.permutations(range(items)), 1, None):
+        edits = tuple({**edit, "permutation": list(order)} if edit["code"] == OutputBatchPermuted.code else edit for edit in form.edits)
+        made.append(replace(form, edits=edits, values="plain", array=form.array.along(0, np.argsort(order))))
+    return made
 
 
 def _order(solved: Array, given: Array) -> tuple[list[int] | None, float]:

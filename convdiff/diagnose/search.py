@@ -34,6 +34,7 @@ from convdiff.diagnose.reshaping import placed_in_order
 from convdiff.diagnose.sieve import Sieve
 from convdiff.diagnose.targets import Targets
 from convdiff.diagnose.windows import Point, Table
+from convdiff.layout import Array
 from convdiff.spec import ConvSpec
 
 # Combinations met at once at most; beyond, geometries and inputs are taken in portions.
@@ -78,8 +79,8 @@ class Search:
     def level(self, edits: int, makings: Sequence[Making], crowded: bool = False) -> list[Candidate]:
         """Every combination with exactly this many edits, its making's aside, that agrees at all chosen elements; cheapest first.
 
-        The makings share one rounding.  Those with two edits of one stage, other than the geometry,
-        are `crowded`: less common, and sought apart.
+        The makings share one rounding, and round the operands if there are several.  Combinations with two edits of one stage, other
+        than the geometry, are `crowded`: less common, and sought apart.
         """
         found: list[Candidate] = []
         for at, _ in enumerate(self.operations):
@@ -115,15 +116,15 @@ class Search:
         """For every output with at most one edit in all: the combination that gives most of the first points, and how many."""
         for outputs in (0, 1):
             for y in self.output_groups(0, outputs):
-                sieve = self._sieve(0, y, [making])
-                if sieve is None:
+                if not self.points(y):
                     continue
+                sieve = self._sieve(0, y, making)
                 exact = np.flatnonzero(sieve.targets.exact)
-                for batch in self._batches(0, y, 1 - outputs, [making], crowded=False) if exact.size else ():
+                for batch in self._batches(0, y, 1 - outputs, crowded=False) if exact.size else ():
                     right, flat = sieve.agreements(batch, exact, points)
                     combination, output = np.unravel_index(right.argmax(), right.shape)
                     chosen = np.array([flat[combination]]), np.array([exact[output]])
-                    yield next(_candidates(batch, y, *chosen)), int(right.max())
+                    yield next(_candidates(batch, y, making, *chosen)), int(right.max())
 
     def inputs(self, at: int, edits: int) -> list[InputForm]:
         """Inputs with this many edits, for the operations numbered `at`."""
@@ -196,36 +197,34 @@ class Search:
         self, at: int, y: Group[OutputForm], edits: int, makings: Sequence[Making], crowded: bool
     ) -> Iterator[Candidate]:
         """Combinations of these outputs with so many edits elsewhere."""
-        batches = self._batches(at, y, edits, makings, crowded)
-        first = next(batches, None)
-        if first is None:
-            return
-        sieve = self._sieve(at, y, makings)
-        assert sieve is not None
-        for batch in itertools.chain([first], batches):
-            yield from _candidates(batch, y, *sieve.survivors(batch))
+        for batch in self._batches(at, y, edits, crowded):
+            if makings[0].operands is None:
+                yield from _candidates(batch, y, makings[0], *self._sieve(at, y, makings[0]).survivors(batch))
+                continue
+            # One look serves them all: few are left, and only those are looked at with operands rounded.
+            left = self._sieve(at, y, makings[0].rough).survivors(batch)
+            for making in makings:
+                yield from _candidates(batch, y, making, *self._sieve(at, y, making).confirmed(batch, *left))
 
-    def _sieve(self, at: int, y: Group[OutputForm], makings: Sequence[Making]) -> Sieve | None:
-        """These outputs at the chosen points; None if they have no finite value."""
+    def _sieve(self, at: int, y: Group[OutputForm], making: Making) -> Sieve:
+        """These outputs at the chosen points, if there are any."""
         points, spec = self.points(y), self.operations[at][0].spec
-        if not points:
-            return None
-        key = id(y), id(makings[0])
+        key = id(y), id(making)
         if key not in self._targets:
-            self._targets[key] = Targets(y.forms, y.bundle, points, self.problem.channel_bias, makings[0])
+            self._targets[key] = Targets(y.forms, y.bundle, points, self.problem.channel_bias, making)
         terms = math.prod(spec.kernel_size) * spec.in_channels // spec.groups
         cheap = math.prod(y.shape) * terms <= CHEAP
-        return Sieve(points, _channels(points, spec), self._targets[key], makings[0].rounding, terms, cheap, self._usual)
+        return Sieve(points, _channels(points, spec), self._targets[key], making, terms, cheap, self._usual)
 
-    def _batches(self, at: int, y: Group[OutputForm], edits: int, makings: Sequence[Making], crowded: bool) -> Iterator[Batch]:
+    def _batches(self, at: int, y: Group[OutputForm], edits: int, crowded: bool) -> Iterator[Batch]:
         """Everything but the output with so many edits, for outputs of this shape, multiplied; kept for other outputs if it is little."""
-        key = at, y.shape, edits, id(makings[0]), crowded
+        key = at, y.shape, edits, crowded
         if key in self._kept:
             yield from self._kept[key]
             return
         blocks: list[Block] = []
         small = True
-        for block in self._blocks(at, y, edits, makings, crowded):
+        for block in self._blocks(at, y, edits, crowded):
             blocks.append(block)
             if sum(each.size for each in blocks) > PORTION:
                 small = False
@@ -236,7 +235,7 @@ class Search:
             self._kept[key] = left
         yield from left
 
-    def _blocks(self, at: int, y: Group[OutputForm], edits: int, makings: Sequence[Making], crowded: bool) -> Iterator[Block]:
+    def _blocks(self, at: int, y: Group[OutputForm], edits: int, crowded: bool) -> Iterator[Block]:
         spec = self.operations[at][0].spec
         for inputs, kernels, changed in _counts(edits, crowded, min(len(operation.edits) for operation in self.operations[at])):
             for x, w in itertools.product(self.groups("inputs", at, inputs), self.groups("kernels", at, kernels)):
@@ -247,12 +246,9 @@ class Search:
                     points = self.points(y)[:2]
                     if not points:
                         return
-                    looks = [
-                        Look(point, channels, self._table(geometry, k[2:], n[2:], point), w.rows(makings, point.channel))
-                        for point, channels in zip(points, _channels(points, spec), strict=True)
-                    ]
+                    look = Look(points, _channels(points, spec)[0], self._table(geometry, k[2:], n[2:], points), w.rows(points[0].channel))
                     for part in _portions(x, max(1, PORTION // (len(geometry) * len(w.forms)))):
-                        yield Block(part, geometry, w, makings, multiply(part.bundle, looks, makings))
+                        yield Block(part, geometry, w, multiply(part.bundle, look))
 
     def asked_geometry(self) -> Geometries | None:
         """The one that was asked, if it makes outputs of the obtained size."""
@@ -272,10 +268,11 @@ class Search:
             self._geometries[key] = made.portions(portion) if len(made) else []
         return self._geometries[key]
 
-    def _table(self, geometry: Geometries, taps: tuple[int, ...], n: tuple[int, ...], point: Point) -> Table:
-        key = id(geometry), point.place, taps, n
+    def _table(self, geometry: Geometries, taps: tuple[int, ...], n: tuple[int, ...], points: Sequence[Point]) -> Table:
+        places = tuple(point.place for point in points)
+        key = id(geometry), places, taps, n
         if key not in self._tables:
-            self._tables[key] = geometry.table(point.place, taps, n)
+            self._tables[key] = geometry.table(places, taps, n)
         return self._tables[key]
 
     def points(self, outputs: Group[OutputForm]) -> list[Point]:
@@ -311,12 +308,11 @@ def _portions(x: Group[InputForm], step: int) -> Iterator[Group[InputForm]]:
         yield Group(x.forms[start : start + step])
 
 
-def _candidates(batch: Batch, y: Group[OutputForm], flat: np.ndarray, outputs: np.ndarray) -> Iterator[Candidate]:
+def _candidates(batch: Batch, y: Group[OutputForm], making: Making, flat: Array, outputs: Array) -> Iterator[Candidate]:
     """The cheapest of the survivors, complete."""
     for block, of, chosen in batch.split(flat):
         costs = block.costs(chosen) + y.costs[outputs[of]]
         for i in np.argsort(costs, kind="stable")[:MOST_CANDIDATES].tolist():
-            making = block.makings[chosen.making[i]]
             yield Candidate(
                 block.inputs.forms[chosen.input[i]], block.kernels.forms[chosen.kernel[i]], block.geometry.form(int(chosen.geometry[i])),
                 y.forms[outputs[of[i]]], making, float(costs[i]) + making.cost,

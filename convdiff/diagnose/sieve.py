@@ -14,6 +14,8 @@ import numpy as np
 
 from convdiff.compare import Rounding, fast_units
 from convdiff.diagnose.blocks import Batch, Block, Combined
+from convdiff.diagnose.making import Making
+from convdiff.diagnose.products import Rows
 from convdiff.diagnose.relations import RELATIONS, Pair, in_any_order
 from convdiff.diagnose.targets import Intervals, Targets
 from convdiff.diagnose.windows import Point, norms, single_windows
@@ -47,18 +49,30 @@ class Sieve:
     points: list[Point]
     channels: list[slice]
     targets: Targets
-    rounding: Rounding
+    making: Making
     terms: int
     cheap: bool
     # The usual |window| |kernel| of what is asked: a fast algorithm's errors go with it, everywhere.
     usual: float
+
+    @property
+    def rounding(self) -> Rounding:
+        """What a value may be off by."""
+        return self.making.rounding
 
     def survivors(self, batch: Batch) -> tuple[Array, Array]:
         """Combinations (numbers in the batch) and outputs that agree with what was obtained at every point."""
         flat, outputs = self._first_hits(batch)
         if not flat.size:
             return flat, outputs
-        values = self._first_values(batch, flat)
+        return self._remaining(batch, flat, outputs, self._first_values(batch, flat))
+
+    def confirmed(self, batch: Batch, flat: Array, outputs: Array) -> tuple[Array, Array]:
+        """Those of these combinations and outputs that agree at every point with the operands rounded as the making says."""
+        return self._remaining(batch, flat, outputs, self._single_products(batch, flat, np.arange(2))) if flat.size else (flat, outputs)
+
+    def _remaining(self, batch: Batch, flat: Array, outputs: Array, values: list[Values]) -> tuple[Array, Array]:
+        """Those that agree at every point; `values` are theirs at the first two."""
         good = self._agree(outputs, 0, values, values[0])
         flat, outputs, base = flat[good], outputs[good], values[0].only(good)
         at = 2
@@ -107,8 +121,11 @@ class Sieve:
         return at, forms
 
     def _largest(self, block: Block, at: int) -> float:
-        kernels = block.kernels.rows(block.makings, self.points[at].channel)
-        return float(block.products[at].lengths.max(initial=0) * kernels.lengths.max())
+        return float(block.product.lengths[at].max(initial=0) * self._weights(block.kernels.rows(self.points[0].channel)).max())
+
+    def _weights(self, kernels: Rows) -> Array:
+        """What kernels count in the error of a sum."""
+        return kernels.peaks if self.making.by_peaks else kernels.lengths
 
     def _differences(self, first: Values, second: Values, forms: Array) -> tuple[Values, Array, Array]:
         """An unknown constant drops out of the difference of two values of a channel."""
@@ -137,9 +154,8 @@ class Sieve:
         """What is known of single combinations at the first two points, each with its own slack."""
         sizes = np.empty((2, len(flat)))
         for block, of, chosen in batch.split(flat):
-            for at, (point, product) in enumerate(zip(self.points, block.products, strict=False)):
-                kernels = block.kernels.rows(block.makings, point.channel)
-                sizes[at, of] = product.length(chosen.making, chosen.input, chosen.geometry) * kernels.lengths[chosen.making, chosen.kernel]
+            weights = self._weights(block.kernels.rows(self.points[0].channel))[chosen.kernel]
+            sizes[:, of] = block.product.length(chosen.input, chosen.geometry) * weights
         return [Values(batch.values[at][flat], self._slack(sizes[at])) for at in (0, 1)]
 
     def _single_products(self, batch: Batch, flat: Array, ats: Array) -> list[Values]:
@@ -150,30 +166,29 @@ class Sieve:
         return [Values(*pair) for pair in zip(values, self._slack(sizes), strict=True)]
 
     def _in_block(self, block: Block, chosen: Combined, ats: Array) -> tuple[Array, Array]:
-        """(points, combinations): the values, and |window| |kernel|."""
+        """(points, combinations): the values, of operands as the making rounds them, and |window| |kernel|."""
         inputs, geometry, count = block.inputs, block.geometry, len(ats)
-        used, places = np.unique((chosen.making * len(inputs.forms) + chosen.input) * len(geometry) + chosen.geometry, return_inverse=True)
+        used, places = np.unique(chosen.input * len(geometry) + chosen.geometry, return_inverse=True)
         which, numbers = np.divmod(used, len(geometry))
-        making, which = np.divmod(which, len(inputs.forms))
         # Rows: windows within points.
         points = [self.points[at] for at in ats.tolist()]
-        which, numbers, making = np.tile(which, count), np.tile(numbers, count), np.tile(making, count)
+        which, numbers = np.tile(which, count), np.tile(numbers, count)
         items, positions = (np.repeat(np.array([point[field] for point in points]), len(used), axis=0) for field in (0, 2))
         channels = np.repeat(np.array([np.arange(c.start, c.stop) for c in (self.channels[at] for at in ats.tolist())]), len(used), axis=0)
         table = geometry.table_of(numbers, positions, block.kernels.bundle.shape[2:], inputs.bundle.shape[2:])
-        left = single_windows(inputs.bundle, which, items, channels, table)
-        for number in np.unique(making).tolist():
-            left[making == number] = block.makings[number].rounds(left[making == number])
+        left = self.making.rounds(single_windows(inputs.bundle, which, items, channels, table))
         lengths = norms(left).reshape(count, -1)
         left = left.reshape(count, len(used), -1)
         values, sizes = np.empty((count, len(places))), np.empty((count, len(places)))
         step = max(1, PORTION // left.shape[2])
         for row, point in enumerate(points):
-            right = block.kernels.rows(block.makings, point.channel)
-            sizes[row] = lengths[row, places] * right.lengths[chosen.making, chosen.kernel]
+            rows = block.kernels.rows(point.channel)
+            sizes[row] = lengths[row, places] * self._weights(rows)[chosen.kernel]
+            kernels, kernel = np.unique(chosen.kernel, return_inverse=True)
+            right = self.making.rounds(rows.values[kernels])
             for start in range(0, len(places), step):
                 part = slice(start, start + step)
-                values[row, part] = np.einsum("sn,sn->s", left[row, places[part]], right.values[chosen.making[part], chosen.kernel[part]])
+                values[row, part] = np.einsum("sn,sn->s", left[row, places[part]], right[kernel[part]])
         return values, sizes
 
     def _slack(self, sizes: Array | float) -> Array:

@@ -12,8 +12,8 @@ from convdiff.diagnose.reduced import looks, operand_makings
 from convdiff.diagnose.scaled import scaled_channels
 from convdiff.diagnose.search import Search
 
-# The most edits beside rounded operands or a rounded output.
-MOST_EDITS_ROUNDED = 2
+# The most edits beside a printed output.
+MOST_EDITS_PRINTED = 2
 
 
 class Turns:
@@ -32,12 +32,12 @@ class Turns:
         self.rounded = list(operand_makings(problem))
         self.permuted = [PermutedInput(self.search, making) for making in self.makings]
 
-    def at(self, level: int) -> Iterator[list[Candidate]]:
-        """Candidates with so many edits, turn by turn."""
+    def at(self, level: int, last: bool) -> Iterator[list[Candidate]]:
+        """Candidates with so many edits, turn by turn; where it is the `last` level, those beside rounded operands too."""
         # A making says something too: beside it there is one edit less.
         edits = level - len(self.makings[0].edits)
         found = [candidate for making in self.makings for candidate in self.search.level(edits, [making])]
-        if self.printed and 1 < level <= MOST_EDITS_ROUNDED + 1:
+        if self.printed and 1 < level <= MOST_EDITS_PRINTED + 1:
             found += [candidate for making in self.printed for candidate in self.search.level(level - 1, [making])]
         yield found
         yield [candidate for permuted in self.permuted for candidate in permuted.level(edits)]
@@ -45,5 +45,7 @@ class Turns:
             yield [candidate for making in self.makings for candidate in scaled_channels(self.search, making)]
         if edits > 1:
             yield [candidate for making in self.makings for candidate in self.search.level(edits, [making], crowded=True)]
-        if edits == level and 1 < level <= MOST_EDITS_ROUNDED + 1 and self.rounded:
+        if edits == level and level > 1 and self.rounded:
             yield self.search.level(level - 1, self.rounded)
+        if edits == level and last and self.rounded:
+            yield self.search.level(level, self.rounded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,9 +20,9 @@ class Point(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Where each geometry's window lies at one position: input indices per axis, broadcast to (geometries, taps...).
+    """Where each geometry's window lies at some positions: input indices per axis, broadcast to (positions, geometries, taps...).
 
-    `inside` is false where a tap meets a zero; the index is then 0.
+    Or one window a row, (rows, taps...).  `inside` is false where a tap meets a zero; the index is then 0.
     """
 
     indices: tuple[Array, ...]
@@ -55,12 +56,14 @@ def mirrored(index: Array, n: int | Array, mode: str) -> Array:
     return np.where(folded < n, folded, period - folded - (1 if mode == "symmetric" else 0))
 
 
-def windows(inputs: Bundle, channels: slice, point: Point, where: Table) -> Array:
-    """(inputs x geometries, terms): the inputs (N, C, *space) as each geometry meets them at `point`, float64."""
-    count = len(where.inside)
-    values = inputs.look_up(*_index(channels, point, where))
-    np.copyto(values, 0.0, where=~where.inside[None, :, None])
-    return values.reshape(inputs.count * count, -1)
+def windows(inputs: Bundle, channels: slice, points: Sequence[Point], where: Table) -> Array:
+    """(inputs, points, geometries, terms): the inputs (N, C, *space) as each geometry meets them at the points, float64."""
+    ones = (1,) * len(where.indices)
+    item = np.array([point.item for point in points]).reshape(-1, 1, 1, *ones)
+    channel = np.arange(channels.start, channels.stop).reshape(1, 1, -1, *ones)
+    values = inputs.look_up(item, channel, *(index[:, :, None] for index in where.indices))
+    np.copyto(values, 0.0, where=~where.inside[None, :, :, None])
+    return values.reshape(inputs.count, *where.inside.shape[:2], -1)
 
 
 def single_windows(inputs: Bundle, which: Array, items: Array, channels: Array, where: Table) -> Array:
@@ -70,14 +73,6 @@ def single_windows(inputs: Bundle, which: Array, items: Array, channels: Array, 
     values = inputs.look_up_each(which, *index)
     np.copyto(values, 0.0, where=~where.inside[:, None])
     return values.reshape(len(which), -1)
-
-
-def _index(channels: slice, point: Point, where: Table) -> tuple[Array, ...]:
-    """Indices (geometries, channels, taps...) for each axis of an input."""
-    rank = len(where.indices)
-    ones = (1,) * rank
-    channel = np.arange(channels.start, channels.stop).reshape(1, -1, *ones)
-    return np.full((1, 1, *ones), point.item), channel, *(index[:, None] for index in where.indices)
 
 
 def norms(rows: Array) -> Array:

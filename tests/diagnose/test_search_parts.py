@@ -55,21 +55,24 @@ def test_both_ways_to_multiply_are_the_convolution(edits: int) -> None:
     inputs = [RNG.standard_normal((2, 3, *n)).astype(np.float32) for _ in range(2)]
     kernels = [RNG.standard_normal((4, 3, *k)).astype(np.float32) for _ in range(3)]
     point = Point(1, 2, (3, 0))
-    rows = np.stack([kernel[2].reshape(-1) for kernel in kernels])[None].astype(np.float64)
-    look = Look(point, slice(0, 3), found.table(point.place, k, n), Rows(rows, norms(rows)))
+    rows = np.stack([kernel[2].reshape(-1) for kernel in kernels]).astype(np.float64)
+    points = [point, Point(0, 2, (m[0] - 1, 2))]
+    look = Look(points, slice(0, 3), found.table([each.place for each in points], k, n), Rows(rows, norms(rows), np.abs(rows).max(axis=1)))
     bundle = Bundle([Placed.of(x) for x in inputs])
-    direct, by_place = (way(bundle, look, [PLAIN]) for way in (_direct, _by_place))
+    direct, by_place = (way(bundle, look) for way in (_direct, _by_place))
     np.testing.assert_allclose(direct.values, by_place.values.swapaxes(1, 2), atol=1e-9)
     np.testing.assert_allclose(direct.lengths, by_place.lengths.swapaxes(1, 2), atol=1e-9)
     for number in RNG.permutation(len(found))[:20].tolist():
         form = found.form(number)
         for i, j in itertools.product(range(2), range(3)):
             whole = correlate(inputs[i], kernels[j], form.correlation(), 1, m, absolute=False)
-            np.testing.assert_allclose(direct.values[0, i, number, j], whole[1, 2, 3, 0], rtol=1e-5, atol=1e-5)
-    flat = RNG.permutation(direct.values.size)[:30]
+            for at, (item, channel, place) in enumerate(points):
+                np.testing.assert_allclose(direct.values[at, i, number, j], whole[(item, channel, *place)], rtol=1e-5, atol=1e-5)
+    flat = RNG.permutation(direct.combinations)[:30]
     for product in (direct, by_place):
-        making, form_number, geometry, kernel = product.numbers(flat)
-        np.testing.assert_allclose(product.values.reshape(-1)[flat], direct.values[making, form_number, geometry, kernel], atol=1e-9)
+        form_number, geometry, kernel = product.numbers(flat)
+        expected = direct.values[:, form_number, geometry, kernel]
+        np.testing.assert_allclose(product.values.reshape(2, -1)[:, flat], expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("count", [MANY // 4, 4 * MANY])
