@@ -70,7 +70,7 @@ def multiply(inputs: Bundle, look: Look) -> Product:
     _, geometries, *taps = look.where.inside.shape
     tap_count, (count, terms) = math.prod(taps), look.kernels.values.shape
     if geometries > FEW:
-        places, depth = math.prod(len(np.unique(index[0])) for index in look.where.indices), terms // tap_count
+        places, depth = math.prod(int(index.max()) + 1 for index in look.where.indices), terms // tap_count
         direct = inputs.count * geometries * terms * (GATHER + count)
         by_place = places * (GATHER * depth + count * terms) + geometries * tap_count * (count + 1) * ADD
         if by_place * inputs.count + tap_count * CALL < direct:

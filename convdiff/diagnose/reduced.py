@@ -90,15 +90,23 @@ def _looks(problem: Problem) -> Iterator[Making]:
 
 
 def operand_makings(problem: Problem) -> Iterator[Making]:
-    """Operands rounded to each narrower type that hardware multiplies in."""
+    """Operands rounded to each narrower type that hardware multiplies in, where that changes any."""
     base = problem.rounding
-    if base.dtype == "float32":
-        yield Making(base, "tf32", (edit("tf32", "inputs"),), ((edit("fp16", "inputs"),),))
-        yield Making(base, "tf32 (cut off)", (edit("tf32", "inputs"),))
-        yield Making(base, "bf16", (edit("bf16", "inputs"),))
-        yield Making(base, "fp16", (edit("fp16", "inputs"),))
+    if base.dtype != "float32":
+        return
+    sample = np.concatenate([array.reshape(-1)[:: max(1, array.size // SAMPLE)] for array in (problem.input, problem.kernel)])
+    for making in (
+        Making(base, "tf32", (edit("tf32", "inputs"),), ((edit("fp16", "inputs"),),)),
+        Making(base, "tf32 (cut off)", (edit("tf32", "inputs"),)),
+        Making(base, "bf16", (edit("bf16", "inputs"),)),
+        Making(base, "fp16", (edit("fp16", "inputs"),)),
+    ):
+        if not np.array_equal(making.rounds(sample), sample, equal_nan=True):
+            yield making
 
 
+# Elements that are asked whether a type holds them.
+SAMPLE = 1 << 14
 # Chances below this, in powers of ten, are evidence that values lie on a grid on purpose.
 EVIDENCE = -6.0
 # A few numbers are round by chance or by nature.

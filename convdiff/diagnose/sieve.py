@@ -23,6 +23,8 @@ from convdiff.layout import Array
 
 # Numbers multiplied at once when single combinations are left.
 PORTION = 1 << 19
+# Combinations that a pair of elements is worth looking at alone for.
+MANY = 32
 # Where a proof costs no more than looking on, a few combinations that have come so far are left to it.
 FEW = 3
 
@@ -77,8 +79,8 @@ class Sieve:
         flat, outputs, base = flat[good], outputs[good], values[0].only(good)
         at = 2
         while flat.size and at < len(self.points) and not (flat.size <= FEW and self.cheap):
-            # One pair where many are left; all at once where few are.
-            pairs = max(1, min((len(self.points) - at) // 2, PORTION // (2 * len(flat) * self.terms)))
+            # One pair where many are left, which few will outlive; all at once where few are.
+            pairs = 1 if len(flat) > MANY else max(1, min((len(self.points) - at) // 2, PORTION // (2 * len(flat) * self.terms)))
             found = self._single_products(batch, flat, np.arange(at, at + 2 * pairs))
             good = np.ones(len(flat), bool)
             for pair in range(pairs):
@@ -166,7 +168,10 @@ class Sieve:
         return [Values(*pair) for pair in zip(values, self._slack(sizes), strict=True)]
 
     def _in_block(self, block: Block, chosen: Combined, ats: Array) -> tuple[Array, Array]:
-        """(points, combinations): the values, of operands as the making rounds them, and |window| |kernel|."""
+        """(points, combinations): the values, of operands as the making rounds them, and |window| |kernel|.
+
+        The points are one, or pairs.
+        """
         inputs, geometry, count = block.inputs, block.geometry, len(ats)
         used, places = np.unique(chosen.input * len(geometry) + chosen.geometry, return_inverse=True)
         which, numbers = np.divmod(used, len(geometry))
@@ -181,14 +186,14 @@ class Sieve:
         left = left.reshape(count, len(used), -1)
         values, sizes = np.empty((count, len(places))), np.empty((count, len(places)))
         step = max(1, PORTION // left.shape[2])
-        for row, point in enumerate(points):
-            rows = block.kernels.rows(point.channel)
-            sizes[row] = lengths[row, places] * self._weights(rows)[chosen.kernel]
-            kernels, kernel = np.unique(chosen.kernel, return_inverse=True)
-            right = self.making.rounds(rows.values[kernels])
+        for row in range(0, count, 2):
+            pair = slice(row, row + 2)
+            rows = block.kernels.rows(points[row].channel)
+            sizes[pair] = lengths[pair, places] * self._weights(rows)[chosen.kernel]
             for start in range(0, len(places), step):
                 part = slice(start, start + step)
-                values[row, part] = np.einsum("sn,sn->s", left[row, places[part]], right[kernel[part]])
+                right = self.making.rounds(rows.values[chosen.kernel[part]])
+                values[pair, part] = np.einsum("psn,sn->ps", left[pair, places[part]], right)
         return values, sizes
 
     def _slack(self, sizes: Array | float) -> Array:

@@ -41,6 +41,8 @@ def axis_indices(
     last = (n - 1) * input_dilation
     if mode != "constant":
         dilated = mirrored(dilated, last + 1, mode)
+    if np.all(np.equal(input_dilation, 1)):
+        return np.where((dilated >= 0) & (dilated <= last), dilated, -1)
     index, rest = np.divmod(dilated, input_dilation)
     return np.where((dilated >= 0) & (dilated <= last) & (rest == 0), index, -1)
 

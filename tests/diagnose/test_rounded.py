@@ -1,0 +1,98 @@
+"""Faults beside operands rounded to a narrower type, and outputs of so few elements that a fit may say anything."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import convdiff
+from convdiff.compare import Rounding
+from convdiff.diagnose import Problem
+from convdiff.diagnose.reduced import operand_makings
+from convdiff.precision import ROUNDINGS
+from convdiff.reading import read_spec
+from convdiff.settings import Settings
+from tests.diagnose.naive import Array, Geometry, convolve
+
+RNG = np.random.default_rng(30)
+X = RNG.standard_normal((2, 4, 8, 8)).astype(np.float32)
+W = RNG.standard_normal((4, 4, 3, 3)).astype(np.float32)
+BIAS = RNG.standard_normal(4).astype(np.float32)
+FAULTS = ("kernel-flipped", "input-channels-reversed", "wrong-padding")
+
+
+def rounded(operands: str, faults: tuple[str, ...], bias: Array | None) -> Array:
+    """A convolution with padding 1 gone wrong, of operands rounded; the sums are kept in float32."""
+    x, w = (np.asarray(ROUNDINGS[operands](array)) for array in (X, W))
+    if "kernel-flipped" in faults:
+        w = w[:, :, ::-1, ::-1]
+    if "input-channels-reversed" in faults:
+        x = x[:, ::-1]
+    pads = ((0, 2), (0, 2)) if "wrong-padding" in faults else ((1, 1), (1, 1))
+    made = convolve(x, w, Geometry((1, 1), pads, (1, 1)))
+    return (made if bias is None else made + bias.reshape(1, -1, 1, 1)).astype(np.float32)
+
+
+@pytest.mark.parametrize("operands", ["tf32", "bf16", "fp16"])
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+@pytest.mark.parametrize("bias", ["none", "narrow", "wide"])
+def test_faults_are_found_beside_rounded_operands(operands: str, count: int, bias: str) -> None:
+    added = None if bias == "none" else np.asarray(ROUNDINGS[operands](BIAS)) if bias == "narrow" and operands != "tf32" else BIAS
+    found = convdiff.diff(X, W, rounded(operands, FAULTS[:count], added), padding=1, bias=None if bias == "none" else BIAS)
+    # TF32 and float16 inputs are the same rounding within float16's range.
+    names = {"bf16"} if operands == "bf16" else {"tf32", "fp16"}
+    first = {edit["code"]: edit for edit in found.findings[0].edits}
+    assert first.pop("reduced-precision")["obtained"] in names
+    assert set(first) == set(FAULTS[:count])
+    assert found.verdict == ("different" if count else "reduced-precision")
+
+
+@pytest.mark.parametrize(("step", "named"), [
+    (None, ["tf32", "tf32 (cut off)", "bf16", "fp16"]), (1.0, []), (2.0**-9, ["bf16", "fp16"]), (2.0**-8, ["bf16"]),
+])
+def test_only_roundings_that_change_the_operands_are_tried(step: float | None, named: list[str]) -> None:
+    x, w = ((np.rint(array / step) * step).astype(np.float32) if step else array for array in (X, W))
+    spec, _ = read_spec(x.shape, w.shape, Settings(), bias=False, dtype="float32")
+    problem = Problem(spec, x, w, None, np.zeros((2, 4, 6, 6)), Rounding("float32", "float32", spec.terms))
+    assert [making.operands for making in operand_makings(problem)] == named
+
+
+LAYOUTS = {"input_layout": "NCHW", "kernel_layout": "OIHW"}
+
+
+def tiny(channels: int = 4) -> tuple[Array, Array, Array]:
+    """An input and kernels of its size: one element for each output channel."""
+    x, w = RNG.standard_normal((1, 3, 4, 4)).astype(np.float32), RNG.standard_normal((channels, 3, 4, 4)).astype(np.float32)
+    return x, w, convolve(x, w, Geometry((1, 1), ((0, 0), (0, 0)), (1, 1))).astype(np.float32)
+
+
+def test_one_element_a_channel_is_some_constant_off_from_anything() -> None:
+    x, w, y = tiny()
+    assert not convdiff.diff(x, w, y + RNG.standard_normal(y.shape).astype(np.float32), **LAYOUTS).findings
+
+
+@pytest.mark.parametrize(("factor", "told"), [(0.5, True), (1 / 255, True), (0.8371, False)])
+def test_one_element_is_scaled_only_by_a_factor_that_people_use(factor: float, told: bool) -> None:
+    x, w, y = tiny(1)
+    found = convdiff.diff(x, w, (y * factor).astype(np.float32), **LAYOUTS)
+    lists = [each for finding in found.findings for each in (finding.edits, *finding.rivals)]
+    assert ([{"code": "scaled", "factor": factor}] in [[*each] for each in lists]) == told
+    assert bool(found.findings) == told
+
+
+def test_channels_of_one_element_each_are_told_in_their_order() -> None:
+    x, w, y = tiny()
+    found = convdiff.diff(x, w, y[:, [2, 0, 3, 1]], **LAYOUTS)
+    assert found.findings[0].edits == ({"code": "output-channels-permuted", "permutation": [2, 0, 3, 1]},)
+    again = convdiff.diff(x, w, tiny()[2][:, [2, 0, 3, 1]], **LAYOUTS)
+    assert not again.findings
+
+
+@pytest.mark.parametrize("items", [2, 3, 4])
+def test_many_channels_in_another_order_beside_a_batch_in_another_order(items: int) -> None:
+    x, w = RNG.standard_normal((items, 6, 9, 9)).astype(np.float32), RNG.standard_normal((5, 6, 3, 3)).astype(np.float32)
+    channels, batch = [3, 0, 5, 1, 4, 2], [*range(1, items), 0]
+    obtained = convolve(x[:, channels], w, Geometry((1, 1), ((1, 1), (1, 1)), (1, 1)))[batch].astype(np.float32)
+    finding = convdiff.diff(x, w, obtained, padding=1).findings[0]
+    wanted = ({"code": "input-channels-permuted", "permutation": channels}, {"code": "output-batch-permuted", "permutation": batch})
+    assert wanted in (finding.edits, *finding.rivals)
