@@ -26,7 +26,8 @@ CHUNK = 1 << 18
 class Rounding:
     """What an output may be off by: computed in `dtype` from `terms` products, stored as `stored`.
 
-    `reach` is 1 + max|input| + max|kernel|, what an operand flushed to zero is multiplied by at most.
+    `reach` is 1 + max|input| + max|kernel|, what an operand flushed to zero is multiplied by at most; `bias` is max|bias|: a sum may have
+    been stored once without it and again with it.
     """
 
     dtype: str
@@ -34,6 +35,7 @@ class Rounding:
     terms: int
     reach: float = 3.0
     extra: float = 0.0
+    bias: float = 0.0
 
     @property
     def unit(self) -> float:
@@ -59,8 +61,19 @@ class Rounding:
 
     def allowed(self, reference: Array, scale: Array) -> Array:
         """What each element may be off by in all, in its own unit."""
-        largest = self.bound * self.unit * scale.astype(np.float64) + self.floor + self.extra
-        return largest + half_ulp(reference, self.stored) if width(self.stored) < width(self.dtype) else largest
+        return self.bound * self.unit * scale.astype(np.float64) + self.floor + self.extra + self.written(reference)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether results are stored in a narrower type than they are computed in."""
+        return width(self.stored) < width(self.dtype)
+
+    def written(self, values: Array) -> Array | float:
+        """What storing values like these may cost each."""
+        if not self.narrow:
+            return 0.0
+        own = half_ulp(values, self.stored)
+        return own + half_ulp(np.abs(values) + self.bias, self.stored) if self.bias else own
 
     def explains(self, obtained: Array, reference: Array, scale: Array) -> bool:
         """Whether rounding explains every element: `excess` is nowhere beyond the bound, or `normwise` of (N, C, *space) holds."""
@@ -85,9 +98,7 @@ class Rounding:
         """
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             error = np.abs(obtained.astype(np.float64) - reference)
-            if width(self.stored) < width(self.dtype):
-                error = error - half_ulp(reference, self.stored)
-            error = error - self.extra
+            error = error - self.written(reference) - self.extra
             # Who flushes gives no subnormal results: those are held to the finer floor.
             kept = (np.abs(obtained) < NORMAL[self.dtype]) & (obtained != 0)
             units = np.where(error <= np.where(kept, self.floor, self.flushed), 0.0, error / (self.unit * scale.astype(np.float64)))
@@ -141,16 +152,11 @@ def normwise(obtained: Array, truth: Truth, rounding: Rounding) -> bool:
     largest = truth.scale.max(axis=space, keepdims=True).astype(np.float64)
     error = np.abs(obtained - truth.output).max(axis=space, keepdims=True)
     units = fast_units(size) * rounding.unit
-    written = half_ulp(np.abs(truth.output).max(axis=space, keepdims=True), rounding.stored) if _narrow(rounding) else 0.0
-    spared = rounding.floor + rounding.extra + written
+    spared = rounding.floor + rounding.extra + rounding.written(np.abs(truth.output).max(axis=space, keepdims=True))
     if (error > units * largest + spared).any():
         return False
     usual = np.nanmedian(np.where(truth.scale > 0, truth.scale, np.nan), axis=space, keepdims=True).astype(np.float64)
     return bool((error <= units * np.minimum(largest, LARGER * np.nan_to_num(usual)) + spared).all())
-
-
-def _narrow(rounding: Rounding) -> bool:
-    return width(rounding.stored) < width(rounding.dtype)
 
 
 def compare(obtained: Array, truth: Truth, rounding: Rounding) -> Comparison:

@@ -127,7 +127,8 @@ class Judge:
                 self._reach[dtype] = operands.reach
             for computed in ("float32", dtype) if width(dtype) < 24 else (dtype,):
                 narrow = dtype if width(dtype) < width(stored) and width(dtype) < 24 else stored
-                yield operands, Rounding(computed, narrow, self.case.spec.terms, self._reach[dtype])
+                bias = 0.0 if operands.bias is None else _largest(operands.bias)
+                yield operands, Rounding(computed, narrow, self.case.spec.terms, self._reach[dtype], bias=bias)
 
     def _diagnosed_under(self, answer: Answer, output: Array) -> tuple[Operands, Rounding]:
         """The tightest; of float64 arrays the widest, since whoever went wrong may have computed in float32."""
@@ -189,7 +190,8 @@ def with_axes(output: Array, spec: ConvSpec) -> Array:
     np.convolve's (10,) is what a (1, 10, 1) of one batch item and one channel holds.  Unchanged where that is not all.
     """
     asked = spec.shape("output")
-    if [n for n in output.shape if n != 1] == [n for n in asked if n != 1]:
+    # With as many axes as asked, the axes are in another order: that is a fault, not a habit.
+    if output.ndim != len(asked) and [n for n in output.shape if n != 1] == [n for n in asked if n != 1]:
         return output.reshape(asked)
     if output.ndim == len(asked) - 1:
         ones = [i for i, letter in enumerate(spec.output_layout) if letter in "NC" and asked[i] == 1]

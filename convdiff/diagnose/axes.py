@@ -46,6 +46,8 @@ class AxisChoices(NamedTuple):
     hi: Array
     output_padding: Array
     oddness: Array
+    # The words for its padding, as bits: same, half, full, ... (see `natural_pairs`).
+    words: Array
     padded_otherwise: Array
     extended_otherwise: Array
     # Of the correlation that is run: stride, start padding, dilation and input dilation, (4, choices, 1); and its end padding.
@@ -70,6 +72,10 @@ def axis_choices(asked: AskedAxis) -> AxisChoices:
     stride, dilation = strides[:, None, None], dilations[None, :, None]
     span = (asked.k - 1) * dilation + 1
     natural = natural_pairs(asked.n, asked.k, dilation, stride, asked.transposed)
+    # Also what keeps the size, or is full, for the kernel as it was asked or without a dilation: reckoned for another than was run.
+    for other in {asked.dilation, 1}:
+        less = np.full_like(span, (asked.k - 1) * other)
+        natural += [(less // 2, less // 2), (less, less)]
     lo, hi = asked.padding
     near = [lo, hi, lo - 1, lo + 1, *asked.paddings]
     starts = np.unique(np.concatenate([np.arange(-1, min(int(span.max()), SMALL) + 1), near, *(start.reshape(-1) for start, _ in natural)]))
@@ -87,10 +93,11 @@ def axis_choices(asked: AskedAxis) -> AxisChoices:
     stride, dilation, start, end, extra, span = (
         np.broadcast_to(each, shape).reshape(-1)[keep] for each in (stride, dilation, starts, his, extras, span)
     )
-    known = np.zeros(shape, bool)
-    for first, last in natural:
-        known |= (starts == first) & (his == last)
-    known = known.reshape(-1)[keep]
+    words = np.zeros(shape, int)
+    for number, (first, last) in enumerate(natural):
+        words |= ((starts == first) & (his == last)).astype(int) << number
+    words = words.reshape(-1)[keep]
+    known = words != 0
     same = (start == lo) & (end == hi)
     if asked.transposed:
         oddness = np.where(same | (start == end), 0.0, np.where(known, 0.1, 0.5))
@@ -100,7 +107,9 @@ def axis_choices(asked: AskedAxis) -> AxisChoices:
     else:
         oddness = np.where(same, 0.0, np.where(start == end, 0.1, np.where(known, 0.15, 0.5)))
         run, run_hi = np.array([stride, start, dilation, np.full_like(start, asked.input_dilation)]), end
-    return AxisChoices(asked, stride, dilation, start, end, extra, oddness, ~same, extra != asked.output_padding, run[:, :, None], run_hi)
+    return AxisChoices(
+        asked, stride, dilation, start, end, extra, oddness, words, ~same, extra != asked.output_padding, run[:, :, None], run_hi,
+    )
 
 
 @lru_cache(maxsize=16384)
@@ -132,7 +141,10 @@ def _ends(
         his = np.where((start == starts) & (least <= end) & (end <= last), end, his)
     hi = asked.padding[1]
     his = np.where((least <= hi) & (hi <= last), hi, his)
-    return his, np.zeros_like(his), ((least <= span + 1) | np.isin(his, asked.paddings)) & (last >= -2)
+    usual = (least <= span + 1) | np.isin(his, asked.paddings)
+    for start, end in natural:
+        usual = usual | ((start == starts) & (end == his))
+    return his, np.zeros_like(his), usual & (last >= -2)
 
 
 def _transposed_ends(
@@ -163,7 +175,10 @@ def natural_pairs(
     total = np.maximum(span - stride if transposed else (-(-n // np.asarray(stride)) - 1) * stride + span - n, 0)
     zero, less = np.zeros_like(span), span - 1
     raw, one = zero + k // 2, zero + 1
+    # np.convolve's "same" gives as many values as the longer one has, here the kernel.
+    longer = [] if transposed or k <= n else [(zero + k - 1 - half, zero + k - n + half) for half in ((n - 1) // 2, n // 2)]
     return [
+        *longer,
         (zero, zero), (total // 2, total - total // 2), (total - total // 2, total // 2), (span // 2, span // 2), (less // 2, less // 2),
         (raw, raw), (less, less), (less, zero), (zero, less), (less // 2, less - less // 2), (less - less // 2, less // 2),
         (zero + dilation, zero + dilation), (one, one),

@@ -150,7 +150,7 @@ def geometries(
 def _changing(changed: frozenset[str], asked: Asked, axes: tuple[AxisChoices, ...]) -> Iterator[tuple[Array, Array, Array]]:
     """(choices, mode, oddness) of the geometries that change all of these kinds and nothing else.
 
-    In large spaces only those alike on all axes but one.
+    In large spaces only those alike on all axes but one, or with one word for the padding of all axes.
     """
     numbers = [axis.changing(changed) for axis in axes]
     if not all(map(len, numbers)):
@@ -171,11 +171,13 @@ def _changing(changed: frozenset[str], asked: Asked, axes: tuple[AxisChoices, ..
     if "output_padding" in changed:
         keep &= np.any([axis.extended_otherwise[combined[:, at]] for at, axis in enumerate(axes)], axis=0)
     alike = np.array([(said[one] == said[other]).all(axis=1) for one, other in itertools.combinations(range(len(axes)), 2)])
+    one_word = np.bitwise_and.reduce([axis.words[combined[:, at]] for at, axis in enumerate(axes)]) != 0
     if len(axes) > 2 and len(changed) > 1:
-        keep &= alike.any(axis=0) | (different.sum(axis=0) <= 1)
+        keep &= alike.any(axis=0) | one_word | (different.sum(axis=0) <= 1)
     if "padding" in changed:
         worst = np.max([axis.oddness[combined[:, at]] for at, axis in enumerate(axes)], axis=0)
-        oddness = oddness + np.where(different.any(axis=0), worst + (0.05 * ~alike.all(axis=0) if len(axes) > 1 else 0.0), 0.0)
+        uneven = ~(alike.all(axis=0) | one_word) if len(axes) > 1 else np.zeros(len(combined), bool)
+        oddness = oddness + np.where(different.any(axis=0), worst + 0.05 * uneven, 0.0)
     modes = ["constant" if asked.transposed else asked.pad_mode]
     if "pad_mode" in changed or modes != ["constant"]:
         # Whether the border is cropped before it is filled, or after, nobody says: not both.
@@ -191,8 +193,9 @@ def _changing(changed: frozenset[str], asked: Asked, axes: tuple[AxisChoices, ..
 def _usual(values: Array, asked: Array) -> Array:
     """Which rows of numbers, one for each axis, are others than asked and such as people take.
 
-    One for all axes, one axis changed, or the asked ones exchanged.
+    One for all axes, one for those that changed, or the asked ones exchanged.
     """
-    changed = (values != asked).sum(axis=1)
+    changed = values != asked
+    one = np.where(changed, values, 0).max(axis=1) == np.where(changed, values, np.iinfo(int).max).min(axis=1)
     exchanged = (np.sort(values, axis=1) == np.sort(asked)).all(axis=1)
-    return np.asarray((changed > 0) & ((values == values[:, :1]).all(axis=1) | (changed == 1) | exchanged))
+    return np.asarray(changed.any(axis=1) & ((values == values[:, :1]).all(axis=1) | one | exchanged))

@@ -17,7 +17,6 @@ from convdiff.diagnose.placed import Bundle
 from convdiff.diagnose.relations import MODULI, MOST_COUNTED, RELATIONS
 from convdiff.diagnose.windows import Point
 from convdiff.layout import Array
-from convdiff.precision import half_ulp, width
 
 # How often a turn of an integer type may be lost where everything meets everything.
 TURNS = np.arange(-128.0, 129.0)
@@ -55,10 +54,7 @@ class Targets:
         self.possible = self._possible()
 
     def _written(self, values: Array) -> Array:
-        rounding = self.rounding
-        if width(rounding.stored) >= width(rounding.dtype):
-            return np.zeros(values.shape)
-        return half_ulp(values, rounding.stored) * 1.01
+        return np.broadcast_to(np.multiply(self.rounding.written(values), 1.01), values.shape)
 
     def _intervals(self) -> tuple[Array, Array]:
         slack = self.written + 8 * self.rounding.unit * (self.kinds != "plain")

@@ -47,5 +47,7 @@ class Turns:
             yield [candidate for making in self.makings for candidate in self.search.level(edits, [making], crowded=True)]
         if edits == level and level > 1 and self.rounded:
             yield self.search.level(level - 1, self.rounded)
+            if level > 2:
+                yield self.search.level(level - 1, self.rounded, crowded=True)
         if edits == level and last and self.rounded:
             yield self.search.level(level, self.rounded)
