@@ -110,7 +110,7 @@ class KernelAxesPermuted:
     def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:
         """Every other reading of the array as the user has it, if it gives a kernel of fitting channel counts."""
         spec, layout = operation.spec, operation.spec.kernel_layout
-        if base.own_edits or "M" in layout:
+        if base.own_edits:
             return
         for read, _, _ in other_readings(layout, layout):
             made = kernel_placed_as(spec, operation.raw_kernel, read)
@@ -145,7 +145,7 @@ class KernelReshaped:
     def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:
         """Buffers in the user's or a common order, reshaped to a common order."""
         spec = operation.spec
-        if base.own_edits or "M" in spec.kernel_layout:
+        if base.own_edits:
             return
         layout = spec.kernel_layout
         orders = [layout, *(order for order in common_kernel_orders(layout) if order != layout)]
@@ -184,13 +184,12 @@ class KernelChannelsReversed:
 
     def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:
         """O, then I, each at most once; of a transposed kernel the letters are those of the user's array."""
-        groups = operation.spec.groups
         length = {"O": operation.spec.kernel_out, "I": operation.spec.kernel_in}
         done = [edit["axis"] for edit in base.edits if edit["code"] == self.code]
         for axis in "OI":
             if axis in done or (done and axis < done[-1]):
                 continue
-            made = _reversed_channels(base.array, axis, operation.spec.transposed, groups)
+            made = _reversed_channels(base.array, axis, operation.spec)
             if length[axis] > 1:
                 yield base.plus({"code": self.code, "axis": axis}, 0.3, array=made)
 
@@ -199,15 +198,15 @@ class KernelChannelsReversed:
         return f"the kernel's {name} channels were reversed"
 
 
-def _reversed_channels(array: Placed, axis: str, transposed: bool, groups: int) -> Placed:
-    """`array` (O, I per group, ...) with the user's axis O or I reversed.
+def _reversed_channels(array: Placed, axis: str, spec: ConvSpec) -> Placed:
+    """`array` (O, I per group, ...) with the user's axis O (or M) or I reversed.
 
-    A direct kernel has all output channels on O and those of one group on I; a transposed one the other way round, where
+    A direct kernel has all output channels on O and those of one group on I; a transposed or a depthwise one (M) the other way round, where
     reversing I exchanges the groups as well.
     """
-    if groups == 1 or not transposed:
+    if spec.groups == 1 or not (spec.transposed or "M" in spec.kernel_layout):
         return array.flipped([0 if axis == "O" else 1])
-    by_group = np.arange(array.shape[0]).reshape(groups, -1)
+    by_group = np.arange(array.shape[0]).reshape(spec.groups, -1)
     if axis == "O":
         return array.along(0, by_group[:, ::-1].reshape(-1))
     return array.along(0, by_group[::-1].reshape(-1)).flipped([1])
@@ -226,18 +225,24 @@ class KernelGroupsInterleaved(GroupsInterleaved):
 def common_kernel_orders(layout: str) -> list[str]:
     """The orders kernels come in, for the letters of `layout`."""
     space = "".join(a for a in layout if a in "DHW")
-    orders = [f"OI{space}", f"{space}IO", f"IO{space}", f"{space}OI", f"O{space}I", f"I{space}O"]
+    outer = "M" if "M" in layout else "O"
+    orders = [f"{outer}I{space}", f"{space}I{outer}", f"I{outer}{space}", f"{space}{outer}I", f"{outer}{space}I", f"I{space}{outer}"]
     return [order for order in orders if sorted(order) == sorted(layout)]
 
 
 def kernel_placed_as(spec: ConvSpec, array: Placed, layout: str) -> Placed | None:
     """`array` read in `layout` as a kernel in normal form, or None if its channels do not fit the spec."""
     known = array.shape
+    depthwise, layout = "M" in layout, layout.replace("M", "O")
     if ("I" in layout and known[layout.index("I")] != spec.kernel_in) or ("O" in layout and known[layout.index("O")] != spec.kernel_out):
         return None
     space = range(2, 2 + spec.rank)
     if not spec.transposed:
         made = placed_in_order(array, layout, "OI" + spec.axes)
+        if depthwise:
+            # Output channel c * M + m is input channel c's.
+            multiplier, channel, *rest = made.tables
+            made = Placed(made.buffer, ((channel[:, None] + multiplier).reshape(-1), np.zeros(1, int), *rest), made.shuffled)
         return made.flipped(space) if spec.flip else made
     made = placed_in_order(array, layout, "IO" + spec.axes)
     made = made if spec.flip else made.flipped(space)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from convdiff.case import Edit
 from convdiff.diagnose.forms import OperationForm
 from convdiff.diagnose.hypothesis import OperationHypothesis
+from convdiff.diagnose.kernels import kernel_placed_as
 from convdiff.diagnose.placed import Placed
 from convdiff.diagnose.problem import Problem
 from convdiff.errors import SpecError
@@ -111,11 +112,17 @@ class WrongGroups:
                 if _channels(spec.out_channels, spec.in_channels, spec.groups, groups, how) is not None:
                     edit = {"code": self.code, "asked": spec.groups, "obtained": groups, "kernel": how}
                     yield base.plus(edit, oddness, spec=_with_groups(spec, groups), regroup=how)
+        for made in _with_other_channels(spec):
+            kernel = kernel_placed_as(made, base.raw_kernel, made.kernel_layout)
+            if kernel is not None and made.out_channels != spec.out_channels:
+                edit = {"code": self.code, "asked": spec.groups, "obtained": made.groups, "kernel": "whole"}
+                yield base.plus(edit, 0.0, spec=made, kernel=kernel)
 
     def sentence(self, edit: Edit) -> str:
         kernel = {
             "own": "each group using its own channels' slice of the kernel", "first": "each using the kernel's first input channels",
             "tiled": "the kernel repeated over the input channels", "repeated": "each kernel channel repeated",
+            "whole": "the kernel as it is, which makes another number of output channels",
         }[edit["kernel"]]
         channels = "1 group" if edit["obtained"] == 1 else f"{edit['obtained']} groups"
         return f"{channels} where {edit['asked']} {'was' if edit['asked'] == 1 else 'were'} asked, {kernel}"
@@ -125,11 +132,31 @@ class WrongGroups:
 REGROUPINGS = {"own": 0.0, "first": 0.05, "tiled": 0.0, "repeated": 0.1}
 
 
+def _with_other_channels(spec: ConvSpec) -> Iterator[ConvSpec]:
+    """Other counts that the same kernel array takes, with other output channels.
+
+    A transposed kernel's axes say what one group makes; a depthwise one (M) may be taken for a dense one, and the reverse.
+    """
+    layout, channels = spec.kernel_layout, spec.in_channels
+    if spec.transposed:
+        for groups in range(1, channels + 1):
+            if channels % groups == 0 and groups != spec.groups:
+                yield _changed(spec, groups=groups, out_channels=spec.kernel_out * groups, kernel_layout=layout.replace("M", "O"))
+    elif "M" in layout:
+        yield _changed(spec, groups=1, out_channels=spec.kernel_out, kernel_layout=layout.replace("M", "O"))
+    elif spec.groups == 1 < channels and {"I", "O"} <= set(layout):
+        yield _changed(spec, groups=channels, out_channels=spec.out_channels * channels, kernel_layout=layout.replace("O", "M"))
+
+
 def _with_groups(spec: ConvSpec, groups: int) -> ConvSpec:
     """Channels and geometry of `spec` with another number of groups, for a kernel in normal form."""
+    return _changed(spec, groups=groups, kernel_layout=("IO" if spec.transposed else "OI") + spec.axes)
+
+
+def _changed(spec: ConvSpec, **changes: Any) -> ConvSpec:
+    """`spec` with other numbers that are known to be right: many are made, and none is checked again."""
     made = object.__new__(ConvSpec)
-    # Known to be right, and many are made: not checked again.
-    made.__dict__.update(spec.__dict__, groups=groups, kernel_layout=("IO" if spec.transposed else "OI") + spec.axes)
+    made.__dict__.update(spec.__dict__, **changes)
     return made
 
 

@@ -67,8 +67,8 @@ class Search:
     def operations(self) -> list[list[OperationForm]]:
         """What was asked, then every other operation; those that differ only in how their kernel is made are together."""
         problem = self.problem
-        raw, layout = problem.placed_kernel, problem.spec.kernel_layout
-        kernel = None if "M" in layout else kernel_placed_as(problem.spec, raw, layout)
+        raw = problem.placed_kernel
+        kernel = kernel_placed_as(problem.spec, raw, problem.spec.kernel_layout)
         base = OperationForm(spec=problem.spec, kernel=kernel or Placed.of(problem.w), raw_kernel=raw)
         alike: dict[object, list[OperationForm]] = {}
         for form in [base, *(form for hypothesis in OPERATION for form in hypothesis.forms(problem, base))]:

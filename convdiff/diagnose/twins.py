@@ -21,7 +21,8 @@ def with_twins(found: Sequence[Edits], problem: Problem) -> tuple[Edits, ...]:
     """The explanations, each followed by those that its edits' twins make; none twice."""
     told: list[Edits] = []
     for edits in found:
-        for same in (edits, *_twins(edits, problem)):
+        once = [edits, *_twins(edits, problem)]
+        for same in (*once, *(twice for twin in once[1:] for twice in _twins(twin, problem))):
             if same not in told:
                 told.append(same)
     first = found[:1]
@@ -38,12 +39,13 @@ def _twins(edits: Edits, problem: Problem) -> Iterator[Edits]:
 def _of(edit: Edit, beside: Edits, problem: Problem) -> Iterator[Edit]:
     codes = {other["code"] for other in beside}
     alone = problem.spec.groups == 1 and "wrong-groups" not in codes
-    if alone and edit["code"] == "input-channels-reversed" and "kernel-channels-reversed" not in codes:
+    reversed_axes = {other["axis"] for other in beside if other["code"] == "kernel-channels-reversed"}
+    if alone and edit["code"] == "input-channels-reversed" and "I" not in reversed_axes:
         yield {"code": "kernel-channels-reversed", "axis": "I"}
     if alone and edit == {"code": "kernel-channels-reversed", "axis": "I"} and "input-channels-reversed" not in codes:
         yield {"code": "input-channels-reversed"}
     if alone and problem.bias is None and not codes & {"bias-added", "output-axes-permuted", "output-reshaped"}:
-        if edit["code"] == "output-channels-reversed" and "kernel-channels-reversed" not in codes:
+        if edit["code"] == "output-channels-reversed" and "O" not in reversed_axes:
             yield {"code": "kernel-channels-reversed", "axis": "O"}
         if edit == {"code": "kernel-channels-reversed", "axis": "O"} and "output-channels-reversed" not in codes:
             yield {"code": "output-channels-reversed"}
