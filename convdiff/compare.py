@@ -50,6 +50,15 @@ class Rounding:
         return gamma * (2 if self.dtype == "float64" else 1) + 1
 
     @property
+    def usual(self) -> float:
+        """Units that sums of so many terms are off by at most, in practice: errors add up like a random walk."""
+        return 4 * float(np.sqrt(self.terms)) + 4
+
+    def tells(self, units: float) -> bool:
+        """Whether errors no larger than these units, everywhere, are rounding's: as small as usual, where a fault's would be far larger."""
+        return units <= self.usual < 0.5 / (self.unit * float(np.sqrt(self.terms)))
+
+    @property
     def floor(self) -> float:
         """What rounding among subnormal numbers may cost an element, in its own unit."""
         return self.terms * SUBNORMAL[self.dtype] * self.reach + SUBNORMAL.get(self.stored, 0.0)

@@ -19,6 +19,9 @@ from convdiff.reference import Truth, truth
 from convdiff.spec import ConvSpec
 from convdiff.where import where
 
+# How much larger than rounding's an error must be for a fault to be sought in it.
+FAR_LARGER = 4.0
+
 # The share of elements that differ below which the damage is local.
 MOSTLY = 0.5
 
@@ -144,13 +147,19 @@ class Judge:
             )
             if making is not None:
                 return Row(answer, "reduced-precision", comparison.stats, (_precision_finding(making),))
-        if width(rounding.dtype) < 24 and not _plainly_rounding(comparison, rounding):
+        tight = replace(rounding, dtype="float32")
+        if width(rounding.dtype) < 24 and not rounding.tells(comparison.stats.units) and self._telling(output, operands, tight):
             # Within the bound of sums kept in 16 bits, which is wide: see whether a fault explains it tightly.
-            tight = replace(rounding, dtype="float32")
             found = Diagnosis(self._problem(output, operands, tight)).explanation(most=2)
             if found is not None:
                 return Row(answer, "different", comparison.stats, (found.finding(self.case.spec),))
         return Row(answer, "rounding", comparison.stats)
+
+    def _telling(self, output: Array, operands: Operands, rounding: Rounding) -> bool:
+        """Whether the output is off by far more than this rounding would leave; where it is not, a fault that fits may fit by chance."""
+        expected = self.truth(operands.dtype)
+        error = normal_output(self.case.spec, output) - expected.output
+        return bool(np.square(error).mean() > FAR_LARGER**2 * np.square(rounding.allowed(expected.output, expected.scale)).mean())
 
     def _differing(self, answer: Answer, output: Array, comparison: Comparison) -> Row:
         operands, rounding = self._diagnosed_under(answer, output)
@@ -202,13 +211,6 @@ def with_axes(output: Array, spec: ConvSpec) -> Array:
 
 def _dims(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "that of a single number"
-
-
-def _plainly_rounding(comparison: Comparison, rounding: Rounding) -> bool:
-    """Whether errors in a 16-bit type are as small as such sums have them, where a fault's would be far larger."""
-    usual = 4 * np.sqrt(rounding.terms) + 4
-    fault = 1 / (rounding.unit * np.sqrt(rounding.terms))
-    return bool(comparison.stats.units <= usual < fault / 2)
 
 
 def _precision_finding(making: Making) -> Finding:

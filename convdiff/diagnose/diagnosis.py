@@ -62,8 +62,9 @@ class Diagnosis:
         """The simplest proven explanation of at most `most` edits, beside a rounded output that the values show; or None."""
         evidence = self.problem.bits
         most = min(most, sum(evidence >= needed for needed in EVIDENCE))
-        for level in range(1, most + len(self.turns.makings[0].edits) + 1):
-            for candidates in self.turns.at(level, last=level == most):
+        final = most + len(self.turns.makings[0].edits)
+        for level in range(1, final + 1):
+            for candidates in self.turns.at(level, last=level == final):
                 proven = sorted(self._proven(sorted(candidates, key=lambda candidate: candidate.cost)), key=lambda pair: pair[0])
                 if proven:
                     told = with_twins([edits for _, edits in proven], self.problem)

@@ -29,6 +29,11 @@ class Making:
     # Whether a kernel counts by its largest element, not by its length, in what rounding may change.
     by_peaks: bool = False
 
+    @property
+    def accumulates(self) -> bool:
+        """Whether sums were kept in a narrow type."""
+        return any(edit["where"] == "accumulator" for edit in self.edits)
+
     @cached_property
     def rough(self) -> Making:
         """Operands as they are, and as much slack as rounding them would need: what it leaves is then looked at as this making says.

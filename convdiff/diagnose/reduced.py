@@ -105,6 +105,23 @@ def operand_makings(problem: Problem) -> Iterator[Making]:
             yield making
 
 
+def narrow_sums(problem: Problem, seen: Iterable[Making]) -> Iterator[Making]:
+    """Sums kept in the 16 bits that the output has, off by no more than such sums usually are: the bound would hide any fault.
+
+    `seen` are the makings that the values speak for.
+    """
+    base = problem.rounding
+    stored = {base.stored, *(making.rounding.stored for making in seen)} & set(_SHORT)
+    if base.dtype != "float32" or problem.obtained.size < LEAST_SUMS:
+        return
+    for name in sorted(stored):
+        wide = replace(base, dtype=name, stored=name)
+        told = () if problem.spec.dtype == name else (edit(_SHORT[name], "accumulator"),)
+        yield Making(replace(wide, terms=int(wide.usual)), _SHORT[name], told)
+
+
+# Outputs that hold so many elements can tell a fault from sums kept in 16 bits.
+LEAST_SUMS = 64
 # Elements that are asked whether a type holds them.
 SAMPLE = 1 << 14
 # Chances below this, in powers of ten, are evidence that values lie on a grid on purpose.
@@ -183,6 +200,9 @@ def best_making(problem: Problem, truth_as_asked: Truth, worst: float, mean_squa
         unit_ratio = making.rounding.unit / problem.rounding.unit
         left = float(np.sqrt(np.square(units).mean())) * unit_ratio
         settled = making.operands is None or left * FAR_SMALLER <= np.sqrt(mean_square)
+        if making.accumulates:
+            # Narrow sums leave no smaller errors than narrow operands; but a fault's would be larger.
+            settled = making.rounding.tells(float(units.max(initial=0)))
         if bool((units <= making.rounding.bound).all()) and settled:
             return making
     return None

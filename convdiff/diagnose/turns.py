@@ -8,10 +8,12 @@ from convdiff.diagnose.candidate import Candidate
 from convdiff.diagnose.making import Making
 from convdiff.diagnose.permuted import PermutedInput
 from convdiff.diagnose.problem import Problem
-from convdiff.diagnose.reduced import looks, operand_makings
+from convdiff.diagnose.reduced import looks, narrow_sums, operand_makings
 from convdiff.diagnose.scaled import scaled_channels
 from convdiff.diagnose.search import Search
 
+# The most edits beside sums kept in 16 bits.
+MOST_EDITS_SUMS = 2
 # The most edits beside a printed output.
 MOST_EDITS_PRINTED = 2
 
@@ -19,8 +21,8 @@ MOST_EDITS_PRINTED = 2
 class Turns:
     """The turns for one problem; one that explains the output is the last.
 
-    Makings (precisions) are tried too: those that the look of the values speaks for, the plain one, then operands rounded.  An
-    accumulator's rounding is too wide a bound to tell faults under.
+    Makings (precisions) are tried too: those that the look of the values speaks for, the plain one, operands rounded, and at last sums
+    kept in 16 bits.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -30,10 +32,11 @@ class Turns:
         self.makings = [making for making in seen if making.rounding.stored != problem.rounding.stored] or [Making(problem.rounding)]
         self.printed = [making for making in seen if making.rounding.extra]
         self.rounded = list(operand_makings(problem))
+        self.sums = list(narrow_sums(problem, seen))
         self.permuted = [PermutedInput(self.search, making) for making in self.makings]
 
     def at(self, level: int, last: bool) -> Iterator[list[Candidate]]:
-        """Candidates with so many edits, turn by turn; where it is the `last` level, those beside rounded operands too."""
+        """Candidates with so many edits, turn by turn; where it is the `last` level, those beside rounded operands or sums too."""
         # A making says something too: beside it there is one edit less.
         edits = level - len(self.makings[0].edits)
         found = [candidate for making in self.makings for candidate in self.search.level(edits, [making])]
@@ -51,3 +54,7 @@ class Turns:
                 yield self.search.level(level - 1, self.rounded, crowded=True)
         if edits == level and last and self.rounded:
             yield self.search.level(level, self.rounded)
+        if last:
+            for making in self.sums:
+                for count in range(1, MOST_EDITS_SUMS + 1):
+                    yield self.search.level(count, [making])
