@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from convdiff.diagnose.candidate import Candidate
 from convdiff.diagnose.making import Making
+from convdiff.diagnose.ordered import OrderedInput
 from convdiff.diagnose.permuted import PermutedInput
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.reduced import looks, narrow_sums, operand_makings
@@ -33,6 +34,7 @@ class Turns:
         self.printed = [making for making in seen if making.rounding.extra]
         self.rounded = list(operand_makings(problem))
         self.sums = list(narrow_sums(problem, seen))
+        self.ordered = OrderedInput(self.search, [*self.makings, *(self.rounded if not self.makings[0].edits else ())])
         self.permuted = [PermutedInput(self.search, making) for making in self.makings]
 
     def at(self, level: int, last: bool) -> Iterator[list[Candidate]]:
@@ -43,7 +45,9 @@ class Turns:
         if self.printed and 1 < level <= MOST_EDITS_PRINTED + 1:
             found += [candidate for making in self.printed for candidate in self.search.level(level - 1, [making])]
         yield found
-        yield [candidate for permuted in self.permuted for candidate in permuted.level(edits)]
+        yield list(self.ordered.level(edits))
+        if edits > 2:
+            yield [candidate for permuted in self.permuted for candidate in permuted.level(edits)]
         if edits == 1:
             yield [candidate for making in self.makings for candidate in scaled_channels(self.search, making)]
         if edits > 1:
