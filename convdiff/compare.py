@@ -56,7 +56,16 @@ class Rounding:
 
     def tells(self, units: float) -> bool:
         """Whether errors no larger than these units, everywhere, are rounding's: as small as usual, where a fault's would be far larger."""
-        return units <= self.usual < 0.5 / (self.unit * float(np.sqrt(self.terms)))
+        return units <= self.usual < 0.5 * self.fault
+
+    def tells_by(self, root_mean_square: float) -> bool:
+        """As `tells`, by the root mean square of all errors, which for signed data is below 1 however many terms there are."""
+        return root_mean_square <= min(1 + float(np.sqrt(self.terms)) / 2, 0.25 * self.fault)
+
+    @property
+    def fault(self) -> float:
+        """Units that a fault usually is off by, at the least: as much as signed terms sum to."""
+        return 1 / (self.unit * float(np.sqrt(self.terms)))
 
     @property
     def floor(self) -> float:

@@ -152,7 +152,7 @@ class KernelReshaped:
         known = sizes(layout, operation.raw_kernel.shape)
         flat = {source: operation.raw_kernel.transposed([layout.index(a) for a in source]).flat() for source in orders}
         for source, target in itertools.permutations(orders, 2):
-            if layout not in (source, target):
+            if layout not in (source, target) or [a for a in source if known[a] > 1] == [a for a in target if known[a] > 1]:
                 continue
             made = kernel_placed_as(spec, flat[source].split([known[a] for a in target]), target)
             if made is not None:

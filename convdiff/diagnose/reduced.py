@@ -85,6 +85,8 @@ def _looks(problem: Problem) -> Iterator[Making]:
                 yield Making(narrow, name, (edit(name, "inputs"),))
                 yield Making(replace(narrow, dtype=stored), name, (edit(name, "accumulator"),))
                 break
+        if base.stored in _SHORT and base.dtype == "float32":
+            yield Making(replace(base, dtype=base.stored), _SHORT[base.stored], (edit(_SHORT[base.stored], "accumulator"),))
         for what, extra in _printed(values):
             yield Making(replace(base, extra=extra), None, (edit(what, "output"),))
 
@@ -117,7 +119,8 @@ def narrow_sums(problem: Problem, seen: Iterable[Making]) -> Iterator[Making]:
     for name in sorted(stored):
         wide = replace(base, dtype=name, stored=name)
         told = () if problem.spec.dtype == name else (edit(_SHORT[name], "accumulator"),)
-        yield Making(replace(wide, terms=int(wide.usual)), _SHORT[name], told)
+        if wide.tells(0.0):
+            yield Making(replace(wide, terms=int(wide.usual)), _SHORT[name], told)
 
 
 # Outputs that hold so many elements can tell a fault from sums kept in 16 bits.
@@ -202,7 +205,7 @@ def best_making(problem: Problem, truth_as_asked: Truth, worst: float, mean_squa
         settled = making.operands is None or left * FAR_SMALLER <= np.sqrt(mean_square)
         if making.accumulates:
             # Narrow sums leave no smaller errors than narrow operands; but a fault's would be larger.
-            settled = making.rounding.tells(float(units.max(initial=0)))
+            settled = making.rounding.tells_by(float(np.sqrt(np.square(units).mean())))
         if bool((units <= making.rounding.bound).all()) and settled:
             return making
     return None

@@ -34,13 +34,16 @@ def other_readings(layout: str, order: str) -> list[tuple[str, tuple[int, ...], 
 
 
 def read_otherwise(array: Placed, layout: str, order: str) -> Iterator[tuple[str, float, Placed]]:
-    """(layout it is read in, oddness, array in `order`) for every other reading of `array`, which lies in `layout`."""
+    """(layout it is read in, oddness, array in `order`) for every other reading of `array`, which lies in `layout`, that is another array."""
+    own = placed_in_order(array, layout, order)
     missing = [at for at, letter in enumerate(order) if letter not in layout]
     for read, axes, oddness in other_readings(layout, order):
         made = array.transposed(axes)
         for at in missing:
             made = Placed(made.buffer, (*made.tables[:at], np.zeros(1, int), *made.tables[at:]), made.shuffled)
-        yield read, oddness, made
+        # Axes of size 1 may change their places and nothing else.
+        if made.shape != own.shape or any(a is not b and len(a) > 1 for a, b in zip(made.tables, own.tables, strict=True)):
+            yield read, oddness, made
 
 
 @lru_cache(maxsize=256)
@@ -62,7 +65,10 @@ def reshapes(array: Placed, layout: str, order: str) -> Iterator[tuple[str, str,
     if sum(size > 1 for size in known) < 2:
         return
     flat: dict[str, Flat] = {}
+    long = {letter for letter, size in zip(layout, known, strict=True) if size > 1}
     for source, target, source_axes, target_axes in _mistakes(layout):
+        if [a for a in source if a in long] == [a for a in target if a in long]:
+            continue
         if source not in flat:
             flat[source] = array.transposed(source_axes).flat()
         yield source, target, placed_in_order(flat[source].split([known[axis] for axis in target_axes]), target, order)
