@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from convdiff.diagnose.activations import limits_of
 from convdiff.diagnose.blocks import Group
 from convdiff.diagnose.candidate import Candidate
 from convdiff.diagnose.equations import dense, elements
@@ -30,7 +31,7 @@ FEWEST = 24
 # Multiplications that all trials of one number of edits may cost; the likeliest are tried.
 MOST_WORK = 2e8
 # What the output may have gone through.
-KINDS = ("plain", "offset", "factor", "relu", "relu6")
+KINDS = ("plain", "offset", "factor", "relu")
 
 
 class Trial(NamedTuple):
@@ -104,7 +105,7 @@ class OrderedInput:
         met = windows(Bundle([x.array]), slice(0, spec.in_channels), points, where)[0, :, 0].reshape(len(points), spec.in_channels, -1)
         weights = dense(kernel.array.whole().astype(np.float64), spec.groups, spec.in_channels)
         weights = weights.reshape(*weights.shape[:2], -1)
-        read = order_of_channels(met, weights, self._values(form, item, place), cut_off=form.values.startswith("relu"))
+        read = order_of_channels(met, weights, *self._values(form, item, place))
         if read is None or read[0] == sorted(read[0]):
             return
         made = _ordered(x, read[0])
@@ -112,15 +113,15 @@ class OrderedInput:
         for making in self.makings:
             yield Candidate(made, kernel, geometry, form, making, made.cost + kernel.cost + geometry.cost + form.cost + making.cost)
 
-    def _values(self, form: OutputForm, item: Array, place: list[Array]) -> Array:
-        """(O, places): what the convolution made, as far as the form says."""
+    def _values(self, form: OutputForm, item: Array, place: list[Array]) -> tuple[Array, Array | None]:
+        """(O, places): what the convolution made, as far as the form says; and where that is known, where an activation cut others off."""
         channels = form.array.shape[1]
         values: Array = Bundle([form.array]).look_up(item[None], np.arange(channels)[:, None], *(each[None] for each in place))[0]
+        known = values > 0 if limits_of(form.values) else None
         bias = self.search.problem.channel_bias
-        believed = form.bias_factor + form.bias_kept
-        if bias.size != channels or not believed or form.values.startswith("relu"):
-            return values
-        return np.asarray(values - believed * bias[:, None])
+        if bias.size == channels:
+            values = values - (form.bias_factor + form.bias_kept) * bias[:, None]
+        return values, known
 
 
 def _combined(at: int, w: Group[KernelForm], geometry: Geometries, y: Group[OutputForm]) -> Iterator[Trial]:

@@ -24,27 +24,31 @@ HOPELESS = 0.75
 LEFT = 1e-3
 
 
-def order_of_channels(windows: Array, weights: Array, values: Array, cut_off: bool) -> tuple[list[int], float] | None:
+def order_of_channels(windows: Array, weights: Array, values: Array, known: Array | None = None) -> tuple[list[int], float] | None:
     """The order in which the kernel's channels meet the input's, and the share of the values' energy that it leaves; None if there is none.
 
-    `windows` is (places, C, taps), `weights` (O, C, taps), `values` (O, places), up to one factor; where not `cut_off`, up to a constant
-    for each output channel too.  Where `cut_off`, values that are zero may have been negative.
+    `windows` is (places, C, taps), `weights` (O, C, taps), `values` (O, places), up to one factor, and up to a constant for each output
+    channel too; but where only some values are `known`, up to the factor alone, and the others may be less than they are here.
     """
-    if not cut_off:
-        windows, values = windows - windows.mean(axis=0), values - values.mean(axis=1, keepdims=True)
+    centred, rest = windows - windows.mean(axis=0), values - values.mean(axis=1, keepdims=True)
+    if known is None:
+        windows, values = centred, rest
     energy = float(np.square(values).sum())
     if not energy:
         return None
-    order, left = (_tried if len(weights[0]) <= TRIED else _matched)(windows, weights, values, cut_off)
+    known = np.ones(values.shape, bool) if known is None else known
+    if len(weights[0]) <= TRIED:
+        order, left = _tried(windows, weights, values, known)
+    else:
+        order, left = _matched(windows, weights, values, known, _going(centred, weights, rest))
     return (order.tolist(), left / energy) if left <= LEFT * energy else None
 
 
-def _tried(windows: Array, weights: Array, values: Array, cut_off: bool) -> tuple[Array, float]:
+def _tried(windows: Array, weights: Array, values: Array, known: Array) -> tuple[Array, float]:
     """The best of all orders."""
-    known = (values > 0).reshape(-1) if cut_off else np.ones(values.size, bool)
     channels = weights.shape[1]
-    parts = np.einsum("oct,pdt->cdop", weights, windows, optimize=True).reshape(channels**2, -1)[:, known]
-    target = values.reshape(-1)[known]
+    parts = np.einsum("oct,pdt->cdop", weights, windows, optimize=True)[:, :, known].reshape(channels**2, -1)
+    target = values[known]
     going, crossed = parts @ target, parts @ parts.T
     orders = _orders(channels)
     places = orders + np.arange(channels) * channels
@@ -60,38 +64,39 @@ def _orders(channels: int) -> Array:
     return np.array(list(itertools.permutations(range(channels))))
 
 
-def _matched(windows: Array, weights: Array, values: Array, cut_off: bool) -> tuple[Array, float]:
-    """Each channel with the one that goes best with what the others leave, again and again."""
+def _going(windows: Array, weights: Array, values: Array) -> Array:
+    """(C, C): how well the part that each kernel channel makes of each input channel goes with the values."""
     places, channels, taps = windows.shape
+    back = (weights.reshape(len(weights), -1).T @ values).reshape(channels, taps, places).transpose(0, 2, 1)
+    return np.asarray(back.reshape(channels, -1) @ windows.transpose(1, 0, 2).reshape(channels, -1).T)
+
+
+def _matched(windows: Array, weights: Array, values: Array, known: Array, going: Array) -> tuple[Array, float]:
+    """Each channel with the one that goes best with the values, then with what the others leave of them, again and again."""
+    places, channels, _ = windows.shape
     squares = np.einsum("oct,ocu->ctu", weights, weights, optimize=True).reshape(channels, -1)
     # The energy of every kernel channel's part in every input channel.
     sizes = squares @ np.einsum("pct,pcu->ctu", windows, windows, optimize=True).reshape(channels, -1).T
-    flat, back = windows.transpose(1, 0, 2).reshape(channels, -1), weights.reshape(len(weights), -1)
-    rest, order, factor = values, None, 1.0
-    best: tuple[Array, float] = np.arange(channels), np.inf
+    flat, rows = weights.reshape(len(weights), -1), np.arange(channels)
+    order = _one_each(going / np.sqrt(np.maximum(sizes, 1e-300)))
+    best: tuple[Array, float] = order, np.inf
     for _ in range(ROUNDS):
-        going = (back.T @ rest).reshape(channels, taps, places).transpose(0, 2, 1).reshape(channels, -1) @ flat.T
-        if order is None:
-            fitting = going / np.sqrt(np.maximum(sizes, 1e-300))
-        else:
-            rows = np.arange(channels)
-            going[rows, order] += factor * sizes[rows, order]
-            fitting = 2 * going - factor * sizes
-        again = _one_each(fitting)
-        if order is not None and np.array_equal(again, order):
-            break
-        order = again
-        made = back @ windows[:, order].reshape(places, -1).T
-        seen = values > 0 if cut_off else np.ones(values.shape, bool)
-        norm = float(np.square(made[seen]).sum())
-        factor = float(np.vdot(made[seen], values[seen])) / norm if norm else 1.0
+        made = flat @ windows[:, order].reshape(places, -1).T
+        norm = float(np.square(made[known]).sum())
+        factor = float(np.vdot(made[known], values[known])) / norm if norm else 1.0
         rest = values - factor * made
-        rest = np.where(seen, rest, np.minimum(rest, 0)) if cut_off else rest
+        rest = np.where(known, rest, np.minimum(rest, 0))
         left = float(np.square(rest).sum())
         if left < best[1]:
             best = order, left
         if left > HOPELESS * float(np.square(values).sum()):
             break
+        going = _going(windows, weights, rest)
+        going[rows, order] += factor * sizes[rows, order]
+        again = _one_each(2 * going - factor * sizes)
+        if np.array_equal(again, order):
+            break
+        order = again
     return best
 
 

@@ -34,7 +34,7 @@ def other_readings(layout: str, order: str) -> list[tuple[str, tuple[int, ...], 
 
 
 def read_otherwise(array: Placed, layout: str, order: str) -> Iterator[tuple[str, float, Placed]]:
-    """(layout it is read in, oddness, array in `order`) for every other reading of `array`, which lies in `layout`, that is another array."""
+    """(layout it is read in, oddness, array in `order`) for every reading of `array`, which lies in `layout`, that makes another array."""
     own = placed_in_order(array, layout, order)
     missing = [at for at, letter in enumerate(order) if letter not in layout]
     for read, axes, oddness in other_readings(layout, order):
