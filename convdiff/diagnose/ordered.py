@@ -1,12 +1,12 @@
-"""The input's channels in an unknown order, alone or beside one other edit: the order is read off the output (see `ordering.py`)."""
+"""The input's channels in an unknown order, alone or beside one or two other edits: it is read off the output (see `ordering.py`)."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from convdiff.diagnose.equations import dense, elements
 from convdiff.diagnose.fitted import OutputBatchPermuted
 from convdiff.diagnose.forms import InputForm, KernelForm, OutputForm
 from convdiff.diagnose.geometries import Geometries
-from convdiff.diagnose.inputs import ENUMERATED
+from convdiff.diagnose.inputs import ENUMERATED, dealings
 from convdiff.diagnose.making import Making
 from convdiff.diagnose.ordering import order_of_channels
 from convdiff.diagnose.placed import Bundle
@@ -28,10 +28,12 @@ from convdiff.layout import Array
 # Output elements for each channel that is to be told from the others of its group.
 SURE = 40
 FEWEST = 24
-# Multiplications that all trials of one number of edits may cost; the likeliest are tried.
-MOST_WORK = 2e8
+# Multiplications that all trials of each number of edits may cost; the likeliest are tried.
+MOST_WORK = {1: 2e8, 2: 2e8, 3: 1e8}
 # What the output may have gone through.
 KINDS = ("plain", "offset", "factor", "relu")
+
+T = TypeVar("T")
 
 
 class Trial(NamedTuple):
@@ -46,22 +48,24 @@ class Trial(NamedTuple):
 
 
 class OrderedInput:
-    """Explanations with the input's channels permuted, and at most one other edit."""
+    """Explanations with the input's channels permuted, and at most two other edits."""
 
     def __init__(self, search: Search, makings: Sequence[Making]) -> None:
         self.search = search
         self.makings = makings
+        self._made: dict[object, Any] = {}
 
     def level(self, edits: int) -> Iterator[Candidate]:
         """Candidates with so many edits, the permutation among them."""
         problem = self.search.problem
-        if not 1 <= edits <= 2 or problem.spec.in_channels <= ENUMERATED or not np.isfinite(problem.obtained).all():
+        if not 1 <= edits <= 3 or problem.spec.in_channels <= ENUMERATED or not np.isfinite(problem.obtained).all():
             return
+        self._made.clear()
         trials = sorted(self._trials(edits - 1), key=lambda trial: trial.cost)
         work = 0.0
         for trial in trials:
             work += self._work(trial)
-            if work > MOST_WORK and trial is not trials[0]:
+            if work > MOST_WORK[edits] and trial is not trials[0]:
                 return
             yield from self._read(trial)
 
@@ -95,33 +99,54 @@ class OrderedInput:
 
     def _read(self, trial: Trial) -> Iterator[Candidate]:
         form, kernel = trial.output, trial.kernel
-        (x,) = self.search.forms("inputs", trial.at, 0)
-        shape, spec = form.array.shape, kernel.operation.spec
-        chosen = np.random.default_rng(14).permutation(shape[0] * math.prod(shape[2:]))[: self._places(trial)]
-        item, _, *place = elements(chosen, shape, channel=0)
-        points = [Point(i, 0, p) for i, p in zip(item.tolist(), zip(*(each.tolist() for each in place), strict=True), strict=True)]
-        one = trial.geometry.only(np.array([trial.number]))
-        where = one.table([point.place for point in points], kernel.size, x.size)
-        met = windows(Bundle([x.array]), slice(0, spec.in_channels), points, where)[0, :, 0].reshape(len(points), spec.in_channels, -1)
-        weights = dense(kernel.array.whole().astype(np.float64), spec.groups, spec.in_channels)
-        weights = weights.reshape(*weights.shape[:2], -1)
-        read = order_of_channels(met, weights, *self._values(form, item, place))
+        chosen = form.array.shape, self._places(trial)
+        met = self._once((chosen, trial.at, id(trial.geometry), trial.number, kernel.size), lambda: self._windows(trial, *chosen))
+        weights = self._once(id(kernel), lambda: _dense(kernel))
+        read = order_of_channels(met, weights, *self._once((chosen, id(form)), lambda: self._values(form, *chosen)))
         if read is None or read[0] == sorted(read[0]):
             return
-        made = _ordered(x, read[0])
-        geometry = one.form(0)
+        made = _ordered(self.search.forms("inputs", trial.at, 0)[0], read[0], self.search.problem.spec.groups)
+        geometry = trial.geometry.form(trial.number)
         for making in self.makings:
             yield Candidate(made, kernel, geometry, form, making, made.cost + kernel.cost + geometry.cost + form.cost + making.cost)
 
-    def _values(self, form: OutputForm, item: Array, place: list[Array]) -> tuple[Array, Array | None]:
+    def _once(self, key: object, make: Callable[[], T]) -> T:
+        """What `make` makes, made once for all trials that share it."""
+        if key not in self._made:
+            self._made[key] = make()
+        made: T = self._made[key]
+        return made
+
+    def _windows(self, trial: Trial, shape: tuple[int, ...], count: int) -> Array:
+        """(places, C, taps): what the kernels meet."""
+        (x,) = self.search.forms("inputs", trial.at, 0)
+        item, _, *place = _chosen(shape, count)
+        points = [Point(i, 0, p) for i, p in zip(item.tolist(), zip(*(each.tolist() for each in place), strict=True), strict=True)]
+        where = trial.geometry.only(np.array([trial.number])).table([point.place for point in points], trial.kernel.size, x.size)
+        channels = x.array.shape[1]
+        return windows(Bundle([x.array]), slice(0, channels), points, where)[0, :, 0].reshape(count, channels, -1)
+
+    def _values(self, form: OutputForm, shape: tuple[int, ...], count: int) -> tuple[Array, Array | None]:
         """(O, places): what the convolution made, as far as the form says; and where that is known, where an activation cut others off."""
-        channels = form.array.shape[1]
-        values: Array = Bundle([form.array]).look_up(item[None], np.arange(channels)[:, None], *(each[None] for each in place))[0]
+        item, _, *place = _chosen(shape, count)
+        values: Array = Bundle([form.array]).look_up(item[None], np.arange(shape[1])[:, None], *(each[None] for each in place))[0]
         known = values > 0 if limits_of(form.values) else None
         bias = self.search.problem.channel_bias
-        if bias.size == channels:
+        if bias.size == shape[1]:
             values = values - (form.bias_factor + form.bias_kept) * bias[:, None]
         return values, known
+
+
+def _chosen(shape: tuple[int, ...], count: int) -> list[Array]:
+    """Indices of so many output positions along every axis."""
+    return elements(np.random.default_rng(14).permutation(shape[0] * math.prod(shape[2:]))[:count], shape, channel=0)
+
+
+def _dense(kernel: KernelForm) -> Array:
+    """(O, C, taps)."""
+    spec = kernel.operation.spec
+    made = dense(kernel.array.whole().astype(np.float64), spec.groups, spec.in_channels)
+    return made.reshape(*made.shape[:2], -1)
 
 
 def _combined(at: int, w: Group[KernelForm], geometry: Geometries, y: Group[OutputForm]) -> Iterator[Trial]:
@@ -143,9 +168,13 @@ def _settled(form: OutputForm) -> list[OutputForm]:
     return made
 
 
-def _ordered(x: InputForm, order: list[int]) -> InputForm:
-    """The input with its channels in this order."""
-    edit = {"code": "input-channels-permuted", "permutation": order}
-    edit = {"code": "input-channels-reversed"} if order == sorted(order)[::-1] else edit
-    made: InputForm = x.plus(edit, 0.4, array=x.array.along(1, order))
+def _ordered(x: InputForm, order: list[int], groups: int) -> InputForm:
+    """The input with its channels in this order, by the name that it has."""
+    edit, oddness = {"code": "input-channels-permuted", "permutation": order}, 0.4
+    if order == sorted(order)[::-1]:
+        edit, oddness = {"code": "input-channels-reversed"}, 0.05
+    for dealt, odd, other in dealings(len(order), groups, "input"):
+        if order == other:
+            edit, oddness = dealt, odd
+    made: InputForm = x.plus(edit, oddness, array=x.array.along(1, order))
     return made
