@@ -228,7 +228,7 @@ class InputChannelsPermuted:
     code: ClassVar[str] = "input-channels-permuted"
 
     def forms(self, problem: Problem, operation: OperationForm, base: InputForm) -> Iterator[InputForm]:
-        """Every order of a few channels but the reversal.  Of more, the order is read off (see `permuted.py`)."""
+        """Every order of a few channels but the reversal.  Of more, the order is read off (see `ordered.py`)."""
         channels = base.array.shape[1]
         if 3 <= channels <= ENUMERATED and not base.has(self.code) and not base.has("input-channels-reversed"):
             for order in itertools.permutations(range(channels)):

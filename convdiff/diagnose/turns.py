@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from convdiff.diagnose.candidate import Candidate
 from convdiff.diagnose.making import Making
 from convdiff.diagnose.ordered import OrderedInput
-from convdiff.diagnose.permuted import PermutedInput
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.reduced import looks, narrow_sums, operand_makings
 from convdiff.diagnose.scaled import scaled_channels
@@ -35,7 +34,6 @@ class Turns:
         self.rounded = list(operand_makings(problem))
         self.sums = list(narrow_sums(problem, seen))
         self.ordered = OrderedInput(self.search, [*self.makings, *(self.rounded if not self.makings[0].edits else ())])
-        self.permuted = [PermutedInput(self.search, making) for making in self.makings]
 
     def at(self, level: int, last: bool) -> Iterator[list[Candidate]]:
         """Candidates with so many edits, turn by turn; where it is the `last` level, those beside rounded operands or sums too."""
@@ -46,8 +44,6 @@ class Turns:
             found += [candidate for making in self.printed for candidate in self.search.level(level - 1, [making])]
         yield found
         yield list(self.ordered.level(edits))
-        if edits > 2:
-            yield [candidate for permuted in self.permuted for candidate in permuted.level(edits)]
         if edits == 1:
             yield [candidate for making in self.makings for candidate in scaled_channels(self.search, making)]
         if edits > 1:
