@@ -25,6 +25,8 @@ from convdiff.layout import Array
 PORTION = 1 << 19
 # Combinations that a pair of elements is worth looking at alone for.
 MANY = 32
+# Combinations that agree roughly at two elements beyond which agreeing says nothing.
+MOST_ROUGH = 1 << 16
 # Where a proof costs no more than looking on, a few combinations that have come so far are left to it.
 FEW = 3
 
@@ -67,6 +69,8 @@ class Sieve:
         flat, outputs = self._first_hits(batch)
         if not flat.size:
             return flat, outputs
+        if self.making.by_peaks and flat.size > MOST_ROUGH:
+            return flat[:0], outputs[:0]
         return self._remaining(batch, flat, outputs, self._first_values(batch, flat))
 
     def confirmed(self, batch: Batch, flat: Array, outputs: Array) -> tuple[Array, Array]:

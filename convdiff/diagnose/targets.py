@@ -23,6 +23,8 @@ TURNS = np.arange(-128.0, 129.0)
 COUNTS = np.arange(1.0, MOST_COUNTED + 1)
 # What any making does to a bias, at most.
 ANY_ROUNDING = 2.0**-8
+# Channels, or items, of which one is always near if they are looked for roughly.
+MOST_ROUGHLY = 64
 ANY_ORDER = {"channels": 1, "items": 0}
 
 
@@ -51,7 +53,7 @@ class Targets:
         self.rounded = (rounding.unit * rounding.bound + (ANY_ROUNDING if making.operands else 0)) * np.abs(self.added)
         self.low, self.high = self._intervals()
         self.orders = {kind: self._any_order(kind, forms) for kind in ANY_ORDER if (self.kinds == kind).any()}
-        self.possible = self._possible()
+        self.possible = self._possible(making)
 
     def _written(self, values: Array) -> Array:
         return np.broadcast_to(np.multiply(self.rounding.written(values), 1.01), values.shape)
@@ -79,12 +81,12 @@ class Targets:
         values = bundle.look_up(*index).swapaxes(0, 1)
         return values, self._written(values), np.cumsum(self.kinds == kind) - 1
 
-    def _possible(self) -> Intervals:
+    def _possible(self, making: Making) -> Intervals:
         """The intervals that the convolution's value at the first point may lie in, with the form each is of."""
         found = [(self.low[0, self.exact], self.high[0, self.exact], np.flatnonzero(self.exact))]
         for kind in ("counts", *self.orders, *MODULI):
             forms = np.flatnonzero(self.kinds == kind)
-            if not forms.size:
+            if not forms.size or (making.by_peaks and kind in self.orders and self.orders[kind][0].shape[2] > MOST_ROUGHLY):
                 continue
             if kind == "counts" or kind in MODULI:
                 value = self.values[0, forms, None]
