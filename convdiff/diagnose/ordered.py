@@ -29,7 +29,7 @@ from convdiff.layout import Array
 SURE = 40
 FEWEST = 24
 # Multiplications that all trials of each number of edits may cost; the likeliest are tried.
-MOST_WORK = {1: 2e8, 2: 1.2e8, 3: 6e7}
+MOST_WORK = {1: 2e8, 2: 1.2e8, 3: 4e7}
 # What the output may have gone through.
 KINDS = ("plain", "offset", "factor", "relu")
 
@@ -44,7 +44,6 @@ class Trial(NamedTuple):
     geometry: Geometries
     number: int
     output: OutputForm
-    cost: float
 
 
 class OrderedInput:
@@ -61,16 +60,28 @@ class OrderedInput:
         if not 1 <= edits <= 3 or problem.spec.in_channels <= ENUMERATED or not np.isfinite(problem.obtained).all():
             return
         self._made.clear()
-        trials = sorted(self._trials(edits - 1), key=lambda trial: trial.cost)
         work = 0.0
-        for trial in trials:
+        for number, trial in enumerate(self._trials(edits - 1)):
             work += self._work(trial)
-            if work > MOST_WORK[edits] and trial is not trials[0]:
+            if work > MOST_WORK[edits] and number:
                 return
             yield from self._read(trial)
 
     def _trials(self, edits: int) -> Iterator[Trial]:
-        """Everything with so many edits, in any one stage but the input."""
+        """Everything with so many edits in the stages after the input, the likeliest first."""
+        kinds = list(self._combined(edits))
+        costs = [
+            np.add.outer(np.add.outer(w.costs, np.array([form.cost for form in forms])), geometry.costs) for _, w, geometry, forms in kinds
+        ]
+        starts = np.cumsum([0, *(each.size for each in costs)])
+        for flat in np.argsort(np.concatenate([np.zeros(0), *(each.reshape(-1) for each in costs)]), kind="stable").tolist():
+            kind = int(np.searchsorted(starts, flat, "right")) - 1
+            at, w, geometry, forms = kinds[kind]
+            kernel, form, number = np.unravel_index(flat - starts[kind], costs[kind].shape)
+            yield Trial(at, w.forms[kernel], geometry, int(number), forms[form])
+
+    def _combined(self, edits: int) -> Iterator[tuple[int, Group[KernelForm], Geometries, list[OutputForm]]]:
+        """Operations, kernels, geometries and outputs that go together and have so many edits in all."""
         search = self.search
         for at, operations in enumerate(search.operations):
             x = search.groups("inputs", at, 0)
@@ -81,8 +92,9 @@ class OrderedInput:
                 for y, w in itertools.product(search.output_groups(at, outputs), search.groups("kernels", at, kernels)):
                     if y.shape[0] != x[0].shape[0]:
                         continue
-                    for geometry in search.geometries(at, x[0].shape[2:], w.shape[2:], y.shape[2:], changed, 1 << 20):
-                        yield from _combined(at, w, geometry, y)
+                    forms = [form for each in y.forms for form in _settled(each)]
+                    for geometry in search.geometries(at, x[0].shape[2:], w.shape[2:], y.shape[2:], changed, 1 << 20) if forms else ():
+                        yield at, w, geometry, forms
 
     def _work(self, trial: Trial) -> float:
         """About how many multiplications it takes."""
@@ -120,7 +132,7 @@ class OrderedInput:
     def _windows(self, trial: Trial, shape: tuple[int, ...], count: int) -> Array:
         """(places, C, taps): what the kernels meet."""
         (x,) = self.search.forms("inputs", trial.at, 0)
-        item, _, *place = _chosen(shape, count)
+        item, _, *place = self._once((shape, count), lambda: _chosen(shape, count))
         points = [Point(i, 0, p) for i, p in zip(item.tolist(), zip(*(each.tolist() for each in place), strict=True), strict=True)]
         where = trial.geometry.only(np.array([trial.number])).table([point.place for point in points], trial.kernel.size, x.size)
         channels = x.array.shape[1]
@@ -128,7 +140,7 @@ class OrderedInput:
 
     def _values(self, form: OutputForm, shape: tuple[int, ...], count: int) -> tuple[Array, Array | None]:
         """(O, places): what the convolution made, as far as the form says; and where that is known, where an activation cut others off."""
-        item, _, *place = _chosen(shape, count)
+        item, _, *place = self._once((shape, count), lambda: _chosen(shape, count))
         values: Array = Bundle([form.array]).look_up(item[None], np.arange(shape[1])[:, None], *(each[None] for each in place))[0]
         known = values > 0 if limits_of(form.values) else None
         bias = self.search.problem.channel_bias
@@ -147,13 +159,6 @@ def _dense(kernel: KernelForm) -> Array:
     spec = kernel.operation.spec
     made = dense(kernel.array.whole().astype(np.float64), spec.groups, spec.in_channels)
     return made.reshape(*made.shape[:2], -1)
-
-
-def _combined(at: int, w: Group[KernelForm], geometry: Geometries, y: Group[OutputForm]) -> Iterator[Trial]:
-    outputs = [form for each in y.forms for form in _settled(each)]
-    for kernel, form in itertools.product(w.forms, outputs):
-        for number, cost in enumerate(geometry.costs.tolist()):
-            yield Trial(at, kernel, geometry, number, form, kernel.cost + form.cost + cost)
 
 
 def _settled(form: OutputForm) -> list[OutputForm]:

@@ -48,7 +48,10 @@ def order_of_channels(windows: Array, weights: Array, values: Array, known: Arra
 def _tried(windows: Array, weights: Array, values: Array, known: Array) -> tuple[Array, float]:
     """The best of all orders."""
     channels = weights.shape[1]
-    parts = np.einsum("oct,pdt->cdop", weights, windows, optimize=True)[:, :, known].reshape(channels**2, -1)
+    places, _, taps = windows.shape
+    # Kernel channels and input channels, output channels and places: what each pair of the first makes at each of the second.
+    parts = weights.transpose(1, 0, 2).reshape(-1, taps) @ windows.transpose(1, 0, 2).reshape(-1, taps).T
+    parts = parts.reshape(channels, -1, channels, places).transpose(0, 2, 1, 3)[:, :, known].reshape(channels**2, -1)
     target = values[known]
     going, crossed = parts @ target, parts @ parts.T
     orders = _orders(channels)
@@ -79,9 +82,9 @@ def _going(windows: Array, weights: Array, values: Array) -> Array:
 def _matched(windows: Array, weights: Array, values: Array, known: Array, going: Array) -> tuple[Array, float]:
     """Each channel with the one that goes best with the values, then with what the others leave of them, again and again."""
     places, channels, _ = windows.shape
-    squares = np.einsum("oct,ocu->ctu", weights, weights, optimize=True).reshape(channels, -1)
     # The energy of every kernel channel's part in every input channel.
-    sizes = squares @ np.einsum("pct,pcu->ctu", windows, windows, optimize=True).reshape(channels, -1).T
+    squares, met = (each.transpose(1, 2, 0) @ each.transpose(1, 0, 2) for each in (weights, windows))
+    sizes = squares.reshape(channels, -1) @ met.reshape(channels, -1).T
     flat, rows = weights.reshape(len(weights), -1), np.arange(channels)
     order = _one_each(going / np.sqrt(np.maximum(sizes, 1e-300)))
     best: tuple[Array, float] = order, np.inf
