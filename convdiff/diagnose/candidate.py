@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from convdiff.case import Edit
+from convdiff.diagnose.blocks import Batch, Group
 from convdiff.diagnose.forms import GeometryForm, InputForm, KernelForm, OperationForm, OutputForm
 from convdiff.diagnose.making import Making
+from convdiff.layout import Array
+
+# Candidates of one level at most, the cheapest; of arrays that show next to nothing, thousands agree.
+MOST_CANDIDATES = 64
 
 
 @dataclass(frozen=True)
@@ -42,3 +50,14 @@ class Candidate:
             self, input=replace(self.input, array=self.input.array.along(0, slice(1))),
             output=replace(self.output, array=self.output.array.along(0, slice(1))),
         )
+
+
+def candidates(batch: Batch, y: Group[OutputForm], making: Making, flat: Array, outputs: Array) -> Iterator[Candidate]:
+    """The cheapest of the survivors, complete."""
+    for block, of, chosen in batch.split(flat):
+        costs = block.costs(chosen) + y.costs[outputs[of]]
+        for i in np.argsort(costs, kind="stable")[:MOST_CANDIDATES].tolist():
+            yield Candidate(
+                block.inputs.forms[chosen.input[i]], block.kernels.forms[chosen.kernel[i]], block.geometry.form(int(chosen.geometry[i])),
+                y.forms[outputs[of[i]]], making, float(costs[i]) + making.cost,
+            )

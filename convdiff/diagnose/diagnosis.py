@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from convdiff.case import Edit, Finding
-from convdiff.diagnose.candidate import Candidate
+from convdiff.diagnose.candidate import MOST_CANDIDATES, Candidate
 from convdiff.diagnose.catalogue import sentence
 from convdiff.diagnose.customs import notes
 from convdiff.diagnose.nearest import nearest_miss
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.proof import prove
-from convdiff.diagnose.search import CHEAP, MOST_CANDIDATES
+from convdiff.diagnose.search import CHEAP
 from convdiff.diagnose.separating import separating
 from convdiff.diagnose.solving import other_weights, solved_kernel
 from convdiff.diagnose.turns import Turns

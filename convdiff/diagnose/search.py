@@ -12,15 +12,14 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from convdiff.diagnose.blocks import Batch, Block, Group, batched
-from convdiff.diagnose.candidate import Candidate
+from convdiff.diagnose.candidate import MOST_CANDIDATES, Candidate, candidates
 from convdiff.diagnose.forms import InputForm, KernelForm, OperationForm, OutputForm
 from convdiff.diagnose.geometries import Asked, Geometries, geometries
-from convdiff.diagnose.hypothesis import Explained
 from convdiff.diagnose.inputs import INPUT
 from convdiff.diagnose.kernels import KERNEL, kernel_placed_as
 from convdiff.diagnose.making import Making
@@ -31,23 +30,18 @@ from convdiff.diagnose.points import choose_points
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.products import Look, multiply
 from convdiff.diagnose.reshaping import placed_in_order
+from convdiff.diagnose.sharing import later_edits, shared_out
 from convdiff.diagnose.sieve import Sieve
 from convdiff.diagnose.targets import Targets
 from convdiff.diagnose.windows import Point, Table
-from convdiff.layout import Array
 from convdiff.spec import ConvSpec
 
 # Combinations met at once at most; beyond, geometries and inputs are taken in portions.
 PORTION = 1 << 20
 # Edits of one stage at most: three mistakes in one place are nobody's.
 MOST_IN_A_STAGE = 2
-# Candidates of one level at most, the cheapest; of arrays that show next to nothing, thousands agree.
-MOST_CANDIDATES = 64
 # Products of a proof that costs no more than a few more looks.
 CHEAP = 1 << 18
-
-H = TypeVar("H", bound=Explained)
-F = TypeVar("F", InputForm, KernelForm, OutputForm)
 
 
 @dataclass
@@ -103,7 +97,7 @@ class Search:
         for level, (at, operations) in itertools.product(range(1, most + 1), enumerate(self.operations)):
             base = min(len(operation.edits) for operation in operations)
             for outputs in range(min(level, 1) + 1):
-                for y, counts in itertools.product(self.output_groups(at, outputs), _counts(level - outputs, False, base)):
+                for y, counts in itertools.product(self.output_groups(at, outputs), shared_out(level - outputs, False, base)):
                     for x, w in itertools.product(self.groups("inputs", at, counts[0]), self.groups("kernels", at, counts[1])):
                         if x.shape[0] == y.shape[0]:
                             made = self.geometries(at, x.shape[2:], w.shape[2:], y.shape[2:], counts[2], PORTION)
@@ -124,14 +118,14 @@ class Search:
                     right, flat = sieve.agreements(batch, exact, points)
                     combination, output = np.unravel_index(right.argmax(), right.shape)
                     chosen = np.array([flat[combination]]), np.array([exact[output]])
-                    yield next(_candidates(batch, y, making, *chosen)), int(right.max())
+                    yield next(candidates(batch, y, making, *chosen)), int(right.max())
 
     def inputs(self, at: int, edits: int) -> list[InputForm]:
         """Inputs with this many edits, for the operations numbered `at`."""
         problem, operation = self.problem, self.operations[at][0]
         if edits == 0:
             return [InputForm(array=problem.placed_x)] if problem.x.shape[1] == operation.spec.in_channels else []
-        return [form for hypothesis, base in _later(INPUT, self.forms("inputs", at, edits - 1))
+        return [form for hypothesis, base in later_edits(INPUT, self.forms("inputs", at, edits - 1))
                 for form in hypothesis.forms(problem, operation, base)]
 
     def kernels(self, at: int, edits: int) -> list[KernelForm]:
@@ -150,7 +144,7 @@ class Search:
                 found.append(KernelForm(operation.edits, operation.cost, operation.kernel, operation))
             else:
                 bases = [form for form in self.forms("kernels", at, edits - 1) if form.operation is operation]
-                found += [form for hypothesis, base in _later(KERNEL, bases) for form in hypothesis.forms(problem, operation, base)]
+                found += [form for hypothesis, base in later_edits(KERNEL, bases) for form in hypothesis.forms(problem, operation, base)]
         return found
 
     def outputs(self, at: int, edits: int) -> list[OutputForm]:
@@ -160,7 +154,7 @@ class Search:
             spec = problem.spec
             fits = problem.obtained.ndim == len(spec.output_layout)
             return [OutputForm(array=placed_in_order(problem.placed_obtained, spec.output_layout, "NC" + spec.axes))] if fits else []
-        return [form for hypothesis, base in _later(OUTPUT, self.forms("outputs", at, edits - 1))
+        return [form for hypothesis, base in later_edits(OUTPUT, self.forms("outputs", at, edits - 1))
                 for form in hypothesis.forms(problem, operation, base)]
 
     def forms(self, stage: str, at: int, edits: int) -> list[Any]:
@@ -199,12 +193,12 @@ class Search:
         """Combinations of these outputs with so many edits elsewhere."""
         for batch in self._batches(at, y, edits, crowded):
             if makings[0].operands is None:
-                yield from _candidates(batch, y, makings[0], *self._sieve(at, y, makings[0]).survivors(batch))
+                yield from candidates(batch, y, makings[0], *self._sieve(at, y, makings[0]).survivors(batch))
                 continue
             # One look serves them all: few are left, and only those are looked at with operands rounded.
             left = self._sieve(at, y, makings[0].rough).survivors(batch)
             for making in makings:
-                yield from _candidates(batch, y, making, *self._sieve(at, y, making).confirmed(batch, *left))
+                yield from candidates(batch, y, making, *self._sieve(at, y, making).confirmed(batch, *left))
 
     def _sieve(self, at: int, y: Group[OutputForm], making: Making) -> Sieve:
         """These outputs at the chosen points, if there are any."""
@@ -237,7 +231,7 @@ class Search:
 
     def _blocks(self, at: int, y: Group[OutputForm], edits: int, crowded: bool) -> Iterator[Block]:
         spec = self.operations[at][0].spec
-        for inputs, kernels, changed in _counts(edits, crowded, min(len(operation.edits) for operation in self.operations[at])):
+        for inputs, kernels, changed in shared_out(edits, crowded, min(len(operation.edits) for operation in self.operations[at])):
             for x, w in itertools.product(self.groups("inputs", at, inputs), self.groups("kernels", at, kernels)):
                 n, k = x.shape, w.shape
                 if n[0] != y.shape[0]:
@@ -283,17 +277,6 @@ class Search:
         return self._points[shape]
 
 
-def _counts(edits: int, crowded: bool, operation: int) -> Iterator[tuple[int, int, int]]:
-    """How many edits the input, the kernel and the geometry may share so many as: see `Search.level`.
-
-    The kernel's include its operation's.  Of three edits in all, two are never the input's.
-    """
-    for inputs, changed in itertools.product(range(min(edits, 2) + 1), repeat=2):
-        kernels = edits - inputs - changed
-        if kernels >= 0 and (inputs <= 1 or edits == 2) and (inputs > 1 or kernels - operation > 1) == crowded:
-            yield inputs, kernels, changed
-
-
 def _channels(points: Sequence[Point], spec: ConvSpec) -> list[slice]:
     """The input's channels that each point's output channel sees."""
     per_group, inner = spec.out_channels // spec.groups, spec.in_channels // spec.groups
@@ -306,23 +289,3 @@ def _portions(x: Group[InputForm], step: int) -> Iterator[Group[InputForm]]:
         return
     for start in range(0, len(x.forms), step):
         yield Group(x.forms[start : start + step])
-
-
-def _candidates(batch: Batch, y: Group[OutputForm], making: Making, flat: Array, outputs: Array) -> Iterator[Candidate]:
-    """The cheapest of the survivors, complete."""
-    for block, of, chosen in batch.split(flat):
-        costs = block.costs(chosen) + y.costs[outputs[of]]
-        for i in np.argsort(costs, kind="stable")[:MOST_CANDIDATES].tolist():
-            yield Candidate(
-                block.inputs.forms[chosen.input[i]], block.kernels.forms[chosen.kernel[i]], block.geometry.form(int(chosen.geometry[i])),
-                y.forms[outputs[of[i]]], making, float(costs[i]) + making.cost,
-            )
-
-
-def _later(hypotheses: tuple[H, ...], bases: list[F]) -> Iterator[tuple[H, F]]:
-    """Each base with the hypotheses that come no earlier than its own last edit, so that no set of edits comes twice."""
-    order = [hypothesis.code for hypothesis in hypotheses]
-    for base in bases:
-        own = base.own_edits if isinstance(base, KernelForm) else base.edits
-        begin = order.index(own[-1]["code"]) if own else 0
-        yield from ((hypothesis, base) for hypothesis in hypotheses[begin:])
