@@ -29,7 +29,7 @@ from convdiff.layout import Array
 SURE = 40
 FEWEST = 24
 # Multiplications that all trials of each number of edits may cost; the likeliest are tried.
-MOST_WORK = {1: 2e8, 2: 1.2e8, 3: 6e7}
+MOST_WORK = {1: 2e8, 2: 1e8, 3: 6e7}
 # What the output may have gone through.
 KINDS = ("plain", "offset", "factor", "relu")
 

@@ -41,6 +41,8 @@ def order_of_channels(windows: Array, weights: Array, values: Array, known: Arra
     if len(weights[0]) <= TRIED:
         order, left = _tried(windows, weights, values, known)
     else:
+        # Single precision tells channels apart, at half the cost.
+        windows, weights, values, centred, rest = (each.astype(np.float32) for each in (windows, weights, values, centred, rest))
         order, left = _matched(windows, weights, values, known, _going(centred, weights, rest))
     return (order.tolist(), left / energy) if left <= LEFT * energy else None
 
@@ -82,12 +84,11 @@ def _going(windows: Array, weights: Array, values: Array) -> Array:
 def _matched(windows: Array, weights: Array, values: Array, known: Array, going: Array) -> tuple[Array, float]:
     """Each channel with the one that goes best with the values, then with what the others leave of them, again and again."""
     places, channels, _ = windows.shape
-    # The energy of every kernel channel's part in every input channel.
-    squares, met = (each.transpose(1, 2, 0) @ each.transpose(1, 0, 2) for each in (weights, windows))
-    sizes = squares.reshape(channels, -1) @ met.reshape(channels, -1).T
     flat, rows = weights.reshape(len(weights), -1), np.arange(channels)
-    order = _one_each(going / np.sqrt(np.maximum(sizes, 1e-300)))
+    length = np.maximum(np.sqrt(np.square(windows).sum(axis=(0, 2))), 1e-30)
+    order = _one_each(going / length)
     best: tuple[Array, float] = order, np.inf
+    sizes: Array | None = None
     for _ in range(ROUNDS):
         made = flat @ windows[:, order].reshape(places, -1).T
         norm = float(np.square(made[known]).sum())
@@ -99,6 +100,10 @@ def _matched(windows: Array, weights: Array, values: Array, known: Array, going:
             best = order, left
         if left > HOPELESS * float(np.square(values).sum()):
             break
+        if sizes is None:
+            # The energy of every kernel channel's part in every input channel.
+            squares, met = (each.transpose(1, 2, 0) @ each.transpose(1, 0, 2) for each in (weights, windows))
+            sizes = squares.reshape(channels, -1) @ met.reshape(channels, -1).T
         going = _going(windows, weights, rest)
         going[rows, order] += factor * sizes[rows, order]
         again = _one_each(2 * going - factor * sizes)
