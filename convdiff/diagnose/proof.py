@@ -105,7 +105,7 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
         rough = float(np.vdot(got, predicted)) / norm if norm else 0.0
         if rough == 0 or not np.isfinite(rough):
             return failed
-        slack = rounding.allowed(got, scale * abs(rough)) + rounding.unit * np.abs(got)
+        slack = rounding.allowed(got, scale * abs(rough)) + rounding.unit * np.abs(got) + rounding.written(got)
         used = predicted != 0
         ends = np.stack([(got - slack)[used], (got + slack)[used]]) / predicted[used]
         low, high = float(ends.min(axis=0).max()), float(ends.max(axis=0).min())
@@ -114,6 +114,7 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
     channels = obtained.shape[1]
     difference, size, exact = (np.moveaxis(a, 1, 0).reshape(channels, -1) for a in (got - predicted, scale, got))
     slack = rounding.allowed(exact, size) + 2 * rounding.unit * (np.abs(exact) + np.abs(difference))
+    slack = slack + rounding.written(np.abs(exact) + np.abs(difference))
     lows, highs = (difference - slack).max(axis=1), (difference + slack).min(axis=1)
     if difference.shape[1] < 2 or not (lows <= highs).all():
         return failed

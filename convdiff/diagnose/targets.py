@@ -48,7 +48,8 @@ class Targets:
         known = np.append(bias, np.zeros(max(bundle.shape[1] - bias.size, 0)))[self._index[1]]
         self.added = known[:, None] * np.array([form.bias_factor for form in forms], float)
         self.rounding = rounding = making.rounding
-        self.written = self._written(self.values)
+        # What was done to a sum that was stored before is stored again.
+        self.written = self._written(self.values) * np.where(np.isin(self.kinds, ("factor", "offset")), 2, 1)
         self.values = self.values - known[:, None] * np.array([form.bias_kept for form in forms])
         self.rounded = (rounding.unit * rounding.bound + (ANY_ROUNDING if making.operands else 0)) * np.abs(self.added)
         self.low, self.high = self._intervals()
