@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from convdiff.case import Edit, Finding
 from convdiff.diagnose.candidate import MOST_CANDIDATES, Candidate
 from convdiff.diagnose.catalogue import sentence
-from convdiff.diagnose.customs import notes
+from convdiff.diagnose.customs import notes, one_slip
 from convdiff.diagnose.nearest import nearest_miss
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.proof import prove
@@ -68,7 +68,9 @@ class Diagnosis:
                 proven = sorted(self._proven(sorted(candidates, key=lambda candidate: candidate.cost)), key=lambda pair: pair[0])
                 if proven:
                     told = with_twins([edits for _, edits in proven], self.problem)
-                    return Explanation(told[: MOST_RIVALS + 1])
+                    # What one slip does is simpler than what takes as many.
+                    slip = [edits for edits in told if len(edits) == len(told[0]) and one_slip(edits)]
+                    return Explanation((*slip, *(edits for edits in told if edits not in slip))[: MOST_RIVALS + 1])
         return None
 
     def unexplained(self, agreeing: float) -> str:

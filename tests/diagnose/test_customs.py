@@ -184,3 +184,8 @@ def test_numpys_same_keeps_the_longer_size(size: int, taps: int) -> None:
     words = "same gives as many values as the longer one has, here the kernel"
     assert words in summary(x, w, np.convolve(x, w, "same"), flip=True, padding="same")
     assert words in summary(x, w, np.correlate(x, w, "same"), padding="same")
+
+
+def test_a_kernel_reversed_along_its_channels_too() -> None:
+    assert "np.flip without axis= reverses every axis" in summary(X, W, conv(X, np.flip(W), ONE), padding=1)
+    assert "np.rot90(kernel, 2) without axes=" in summary(X, W, conv(X, np.rot90(W, 2), ONE), padding=1)
