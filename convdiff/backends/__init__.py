@@ -7,10 +7,7 @@ adapter there and a dialect.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from convdiff.backends.describing import Description
+from typing import NamedTuple
 
 
 class Backend(NamedTuple):
@@ -56,10 +53,3 @@ def backend(name: str) -> Backend:
     from convdiff.errors import one_of
 
     raise one_of("backend", name, NAMES)
-
-
-def describe() -> list[Description]:
-    """Start every environment's worker once and tell what it says; in the order of NAMES."""
-    from convdiff.backends.describing import describe
-
-    return describe()

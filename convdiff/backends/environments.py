@@ -28,7 +28,8 @@ Origin = Literal["registered", "installed", "running", "none"]
 class Environment:
     """Where a backend runs: `python` is the interpreter, `backend` one of NAMES, `name` that or `torch@1.13`.
 
-    `reason` says why it cannot run, and what to do, where that is known before trying.
+    `reason` says why it cannot run, and what to do, where that is known before trying.  `variables` are set in its processes,
+    beside the user's own.
     """
 
     name: str
@@ -36,6 +37,12 @@ class Environment:
     python: Path
     origin: Origin
     reason: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def process(self) -> str:
+        """What tells its process from others: its name, and the variables that it needs set."""
+        return " ".join([self.name, *(f"{name}={value}" for name, value in self.variables)])
 
     @property
     def usable(self) -> bool:

@@ -1,4 +1,4 @@
-"""Worker processes for several environments: started together, slowest first, and reused for every case.
+"""Worker processes for several environments: started together, slowest first, as many as there is room for, and reused for every case.
 
 Importing this module costs little (no numpy, no rich), so that workers can import their frameworks while the host still imports its
 own.  Whatever happens to a worker costs the job it was at, as an `Answer` that says so, and nothing else.  Nothing is left behind:
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from convdiff.backends import backend
+from convdiff.backends import backend, room
 from convdiff.backends.environments import Environment
 from convdiff.backends.folder import Folder
 from convdiff.backends.station import Hello, Outcome, Station
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from convdiff.case import Answer, Call, Stored
 
 IMPORT_TIMEOUT = 180.0  # seconds; a cold network disk takes its time
+STALLED = 8.0  # seconds after which one more is started though no core is free: who hangs holds up nobody
 TICK = 0.1  # seconds between looks at processes whose pipes are silent
 NOT_DETERMINISTIC = "not deterministic"  # an Answer's message begins with it where repeated runs differed
 
@@ -39,9 +40,9 @@ Mode = Literal["body", "expression", "function"]
 class Job:
     """Code to run in a backend's environment (its name): a dialect's text ("body") or a user's call.
 
-    `repeat` runs it that many times; `display_code` is what reports show instead of `code`, and `path` how it computes
-    ("cpu/onednn"; None: the device that its worker names).  `wrap` is an expression for a function that each array goes
-    through first ("torch.from_numpy").
+    `process` is the environment's process, where that is not the one that bears its name.  `repeat` runs it that many times;
+    `display_code` is what reports show instead of `code`, and `path` how it computes ("cpu/onednn"; None: as its worker says).
+    `wrap` is an expression for a function that each array goes through first ("torch.from_numpy").
     """
 
     name: str
@@ -54,6 +55,7 @@ class Job:
     display_code: str | None = None
     path: str | None = None
     wrap: str | None = None
+    process: str | None = None
 
 
 def call_job(call: Call, repeat: int = 1) -> Job:
@@ -69,10 +71,13 @@ class Fleet:
     """
 
     def __init__(self, environments: Sequence[Environment], *, timeout: float = 60.0, import_timeout: float = IMPORT_TIMEOUT) -> None:
-        self._stations = {
-            environment.name: Station(environment, timeout, import_timeout)
-            for environment in sorted(environments, key=lambda e: -backend(e.backend).seconds)
-        }
+        self._timeout, self._import_timeout = timeout, import_timeout
+        self._stations: dict[str, Station] = {}
+        self._wanted: set[str] = set()
+        for environment in sorted(environments, key=lambda e: -backend(e.backend).seconds):
+            self.add(environment)
+        self._cores, self._memory = room.cores(), room.workers()
+        self._admitted = 0.0
         self._folder: Folder | None = None
         self._handlers: dict[signal.Signals, Any] = {}
         self._outcomes: dict[int, Outcome] = {}
@@ -84,11 +89,16 @@ class Fleet:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def add(self, environment: Environment) -> None:
+        """One more, unless its process is known; it starts with its first job."""
+        self._stations.setdefault(environment.process, Station(environment, self._timeout, self._import_timeout))
+
     def start(self) -> None:
-        """Start every worker that can be started, all at once, and return without waiting."""
+        """Start every worker that can be started, together as far as there is room, and return without waiting."""
         self._open()
         for station in self._stations.values():
-            self._start(station)
+            self._want(station)
+        self._admit()
 
     def run(self, jobs: Sequence[Job], arrays: Mapping[str, Stored]) -> Iterator[Answer]:
         """Hand the jobs over now; iterate to get their answers as they come, in any order.
@@ -99,7 +109,7 @@ class Fleet:
         """
         from convdiff.backends.exchange import hand_over
 
-        stations = [self._stations[job.backend] for job in jobs]
+        stations = [self._stations[job.process or job.backend] for job in jobs]
         folder = self._open()
         self._count += 1
         paths = {
@@ -109,11 +119,12 @@ class Fleet:
         for job, station in sorted(zip(jobs, stations, strict=True), key=lambda pair: pair[0].kind == "call"):
             self._count += 1
             mine[self._count] = job
-            self._start(station)
+            self._want(station)
             station.hand_over({
                 "id": self._count, "name": job.name, "mode": job.mode, "code": job.code, "repeat": job.repeat,
                 "wrap": job.wrap, "out": str(folder / f"{self._count}.npy"), "arrays": paths,
             })
+        self._admit()
         return self._answers(mine, paths)
 
     def wait(self) -> dict[str, Hello | str]:
@@ -155,8 +166,31 @@ class Fleet:
                         self._handlers[number] = signal.signal(number, _unwind)
         return self._folder.path
 
+    def _want(self, station: Station) -> None:
+        """Have it started when there is room, or at once where it runs: it may have died while it was idle."""
+        if station.process is None:
+            self._wanted.add(station.environment.process)
+        else:
+            self._start(station)
+
+    def _admit(self) -> None:
+        """Start those that are wanted, slowest first, while there are cores and memory; one that is idle makes room."""
+        for name, station in self._stations.items():
+            if name not in self._wanted:
+                continue
+            running = [other for other in self._stations.values() if other.process is not None]
+            idle = [other for other in running if not other.waiting]
+            full = len(running) - len(idle) >= self._cores and time.monotonic() - self._admitted < STALLED
+            if full or (len(running) >= self._memory and not idle):
+                return
+            if len(running) >= self._memory:
+                idle[0].close()
+            self._wanted.discard(name)
+            self._admitted = time.monotonic()
+            self._start(station)
+
     def _start(self, station: Station) -> None:
-        station.start(self._open() / f"{station.environment.name}.log")
+        station.start(self._open() / f"{station.environment.process}.log")
 
     def _answers(self, mine: dict[int, Job], paths: Mapping[str, str]) -> Iterator[Answer]:
         try:
@@ -189,12 +223,13 @@ class Fleet:
             selector.select(pause)
         for station in self._stations.values():
             self._outcomes.update((outcome.id, outcome) for outcome in station.attend())
+        self._admit()
 
     def _answer(self, job: Job, outcome: Outcome) -> Answer:
         from convdiff.backends.exchange import take_back
         from convdiff.case import Answer
 
-        station = self._stations[job.backend]
+        station = self._stations[job.process or job.backend]
         hello, status, message, output, said = station.hello, outcome.status, outcome.message, None, outcome.answer or {}
         if status == "ok":
             try:
@@ -208,7 +243,7 @@ class Fleet:
                 )
         return Answer(
             name=job.name, kind=job.kind, status=status, backend=job.backend, version=hello.version if hello else None,
-            path=job.path or (hello.devices[0].split(":")[0] if hello and hello.devices else None), message=message,
+            path=job.path or (hello.path if hello else None), message=message,
             seconds=said.get("seconds"), code=job.display_code or job.code, aligned=job.aligned, output=output,
             stored=said.get("stored"),
         )

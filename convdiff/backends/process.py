@@ -45,7 +45,7 @@ class Process:
             ]
             self._popen = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=(jobs, answers, life),
-                env=variables(environment.python), start_new_session=True,
+                env=variables(environment.python, environment.variables), start_new_session=True,
             )
         except BaseException:
             self._close()

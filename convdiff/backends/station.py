@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,13 +20,18 @@ from convdiff.backends.process import Process
 
 @dataclass(frozen=True)
 class Hello:
-    """What a worker says once its framework is imported; `seconds` is how long that took."""
+    """What a worker says once its framework is imported; `seconds` is how long that took.
+
+    `path` is the one that code takes which asks for none, `missing` what other paths lack, each with the reason.
+    """
 
     version: str
     python: str
     numpy: str
     seconds: float
     devices: tuple[str, ...]
+    path: str = ""
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Station:
         self._again: set[int] = set()
 
     def start(self, log: Path) -> None:
-        """Start the process, unless it runs or cannot."""
+        """Start the process, unless it runs or cannot, and send it what waits."""
         self._log = log
         if self.process is not None and not self._pending and self.process.ended():
             self.close()  # it died while it had nothing to do
@@ -66,6 +71,9 @@ class Station:
                 self.process = Process(self.environment, log)
             except OSError as error:
                 self.reason = f"{self.environment.python} cannot be started: {error.strerror or error}"
+                return
+            for waiting in self._pending:
+                self.process.send(waiting)
 
     def hand_over(self, message: dict[str, Any]) -> None:
         """Queue a job (worker.py's message) and send it ahead."""
@@ -120,7 +128,8 @@ class Station:
     def _take(self, message: dict[str, Any]) -> list[Outcome]:
         if message.get("status") == "ready":
             self.hello = Hello(
-                message["version"], message["python"], message["numpy"], message["seconds"], tuple(message["devices"])
+                message["version"], message["python"], message["numpy"], message["seconds"], tuple(message["devices"]),
+                message["path"], message["missing"],
             )
             self._ready = True
         elif message.get("status") == "unavailable":
@@ -175,9 +184,6 @@ class Station:
     def _restart(self) -> None:
         if self._pending:
             self.start(self._log)
-        if self.process is not None:
-            for waiting in self._pending:
-                self.process.send(waiting)
 
     def _begun(self) -> bool:
         """Whether the job in front is the last that the log tells of: what died before it was not its fault."""

@@ -22,11 +22,13 @@ QUIET = {
 }
 
 
-def variables(python: Path) -> dict[str, str]:
-    """The variables for a worker of that interpreter; what the user set stands."""
+def variables(python: Path, also: tuple[tuple[str, str], ...] = ()) -> dict[str, str]:
+    """The variables for a worker of that interpreter; what the user set stands, but for what a path needs (`also`)."""
     drop = {*UNWANTED, *(FOREIGN if python != Path(sys.executable) else ())}
     kept = {name: value for name, value in os.environ.items() if name not in drop}
-    return {**QUIET, **kept, "THEANO_FLAGS": _theano_flags()}
+    needed = dict(also)
+    flags = ",".join(filter(None, [_theano_flags(), needed.pop("THEANO_FLAGS", "")]))
+    return {**QUIET, **kept, **needed, "THEANO_FLAGS": flags}
 
 
 def _theano_flags() -> str:

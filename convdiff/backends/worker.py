@@ -11,7 +11,8 @@ them is part of the protocol, so code may print what it likes.  Messages are JSO
 
 1. The worker imports the framework at once and says on ANSWERS
 
-       {"status": "ready", "version": "2.13.0", "python": "3.11.7", "numpy": "2.4.6", "seconds": 1.4, "devices": ["cpu"]}
+       {"status": "ready", "version": "2.13.0", "python": "3.11.7", "numpy": "2.4.6", "seconds": 1.4, "devices": ["cpu"],
+        "path": "cpu/onednn", "missing": {"cuda": "torch 2.13.0+cpu was built without CUDA"}}
        {"status": "unavailable", "message": "ModuleNotFoundError: No module named 'torch'", "python": "3.11.7"}
 
    and in the second case exits.
@@ -210,6 +211,8 @@ class Worker:
             self.names = dict(self.adapter.names(self.framework), np=self.numpy)
             hello["version"] = str(self.framework.__version__)
             hello["devices"] = self.adapter.devices(self.framework)
+            hello["path"] = self.adapter.path(self.framework)
+            hello["missing"] = self.adapter.missing(self.framework)
             self.restore = self.adapter.settings(self.framework)
         except BaseException as error:
             hello.update(status="unavailable", message=first_line(error))

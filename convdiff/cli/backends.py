@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import click
 
-from convdiff.cli.options import COLOR
+from convdiff.cli.options import COLOR, Word
+from convdiff.pipeline.request import PATHS
 
 
 @click.group("backends", invoke_without_command=True)
+@click.option("--paths", type=Word(PATHS), default="default", metavar="WHICH",
+              help="all: the self-test goes through every path that is there, not only the backend's own.")
 @COLOR
 @click.pass_context
-def command(ctx: click.Context) -> None:
-    """List the backends: version, interpreter, devices, or why one cannot run.
+def command(ctx: click.Context, paths: str) -> None:
+    """List the backends: version, interpreter, devices, paths, a self-test; or why one cannot run.
+
+    The self-test is a convolution of small whole numbers: exact, or broken.
 
     \b
     Examples:
@@ -19,10 +24,10 @@ def command(ctx: click.Context) -> None:
       convdiff backends add torch@1.13 ~/old-torch/bin/python
     """
     if ctx.invoked_subcommand is None:
-        from convdiff.backends import describe
         from convdiff.cli.listing import lines
+        from convdiff.pipeline.examining import examine
 
-        click.echo("\n".join(lines(describe())))
+        click.echo("\n".join(lines(examine(every_path=paths == "all"))))
 
 
 @command.command()

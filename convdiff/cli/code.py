@@ -12,7 +12,8 @@ from convdiff.cli.options import COLOR, CONVOLUTION, Command, option, settings
 @click.command("code", cls=Command)
 @click.argument("input")
 @click.argument("kernel")
-@option("Options", "--for", "name", required=True, metavar="NAME", help="The framework to write for: torch, tensorflow, jax, ...")
+@option("Options", "--for", "name", required=True, metavar="NAME",
+        help="The framework to write for: torch, tensorflow, jax, ...; or a path of it: torch:cpu/native.")
 @option("Options", "--no-align", is_flag=True, help="The framework's own default call, nothing aligned.")
 @CONVOLUTION
 @COLOR

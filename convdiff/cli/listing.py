@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shutil
+import textwrap
+from collections.abc import Iterable, Iterator
 
 import click
 
-from convdiff.backends.describing import Description
+from convdiff.pipeline.examining import Description
+
+ORIGINS = {"registered": ", registered", "installed": ", built by convdiff"}
 
 
 def lines(descriptions: Iterable[Description]) -> list[str]:
-    """Two lines for each that runs (version and devices; interpreter), else why it does not."""
+    """For each that runs its version and devices, its interpreter, and its paths; else why it does not."""
     descriptions = list(descriptions)
     width = max(len(description.environment.name) for description in descriptions)
-    versions = max((len(d.hello.version) for d in descriptions if d.hello), default=0)
     made = []
-    for environment, hello, reason in descriptions:
+    for description in descriptions:
+        environment, hello = description.environment, description.hello
         name = click.style(f"{environment.name:<{width}}", bold=True)
         if hello is None:
-            made.append(f"{name}  {click.style(reason or 'cannot run', fg='yellow')}")
+            said = _wrapped(description.reason or "cannot run", width + 2)
+            made += [f"{name}  {click.style(said[0].strip(), fg='yellow')}", *(click.style(line, fg="yellow") for line in said[1:])]
             continue
-        devices = ", ".join(hello.devices)
-        made.append(f"{name}  {click.style(hello.version, fg='green')}{' ' * (versions - len(hello.version))}  {devices}")
-        origin = {"registered": ", registered", "installed": ", built by convdiff"}.get(environment.origin, "")
-        about = f"Python {hello.python}, numpy {hello.numpy}{origin}; starts in {hello.seconds:.1f} s"
+        made.append(f"{name}  {click.style(hello.version, fg='green')}  {', '.join(hello.devices)}  {_tested(description.tested)}")
+        about = f"Python {hello.python}, numpy {hello.numpy}{ORIGINS.get(environment.origin, '')}; starts in {hello.seconds:.1f} s"
         made.append(f"{'':<{width}}  {environment.python} ({about})")
+        made += [f"{'':<{width}}  {line}" for line in _paths(description, hello.path, width + 2)]
     return made
+
+
+def _paths(description: Description, own: str, indent: int) -> Iterator[str]:
+    """A line for each path that is there; those that are not together, by what would provide them."""
+    there = [state for state in description.paths if state.reason is None]
+    longest = max((len(state.path.name) for state in there), default=0)
+    for state in there:
+        default = ", the default here" if state.path.name == own else ""
+        yield f"  {state.path.name:<{longest}}  {click.style(state.path.about + default, dim=True)}" + (
+            f"  {_tested(state.tested)}" if state.tested else ""
+        )
+    reasons: dict[str, list[str]] = {}
+    for state in description.paths:
+        if state.reason is not None:
+            reasons.setdefault(state.reason, []).append(state.path.name)
+    for reason, names in reasons.items():
+        for line in _wrapped(f"not here: {', '.join(names)}: {reason}", indent + 4):
+            yield click.style(line[indent + 2 if line.strip().startswith("not here") else indent:], fg="yellow")
+
+
+def _tested(said: str | None) -> str:
+    return click.style(f"self-test {said}", fg="green" if said == "exact" else "red") if said else ""
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    """Lines that fit the terminal, all but the first further in."""
+    width = max(60, shutil.get_terminal_size().columns)
+    space = " " * indent
+    return textwrap.wrap(text, width, initial_indent=space, subsequent_indent=space, break_on_hyphens=False, break_long_words=False)

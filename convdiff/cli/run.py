@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from convdiff.cli.options import COLOR, CONVOLUTION, Command, Word, all_of, option, settings
-from convdiff.pipeline.request import FAIL_ON, Request
+from convdiff.pipeline.request import FAIL_ON, PATHS, Request
 
 _COMPARED, _OUTPUT = "What is compared", "Output"
 
@@ -18,7 +18,11 @@ COMPARED = all_of([
         help="Code of yours, run where NAME runs, on input, kernel, bias: an expression or path.py:function; repeatable.",
     ),
     option(_COMPARED, "--backend", "backends", multiple=True, metavar="NAME",
-           help="Repeatable. Default: all that are installed; none: the reference alone."),
+           help="NAME or NAME:PATH; repeatable. Default: all that are installed; none: the reference alone."),
+    option(_COMPARED, "--paths", type=Word(PATHS), default="default", show_default=True, metavar="WHICH",
+           help="default: what a user would hit without asking; all: every path that this machine has."),
+    option(_COMPARED, "--repeat", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+           help="Ask each N times; an answer that changes is not-deterministic."),
     option(_COMPARED, "--require", multiple=True, metavar="NAME", help="Exit 2 where this backend cannot run; repeatable."),
     option(_COMPARED, "--no-align", is_flag=True, help="Each framework's own default call, nothing aligned, and what it then did."),
     option(_COMPARED, "--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True, metavar="SECONDS",

@@ -6,6 +6,7 @@ from convdiff.dialects import jax_dialect, numpy_dialect, tensorflow_dialect, th
 from convdiff.dialects.script import Dialect, Script, Unsupported
 from convdiff.dialects.standalone import standalone
 from convdiff.errors import one_of
+from convdiff.paths import PLAIN, Path
 from convdiff.spec import ConvSpec
 
 __all__ = ["DIALECTS", "Dialect", "Script", "Unsupported", "standalone", "write", "write_default"]
@@ -19,12 +20,12 @@ DIALECTS: dict[str, Dialect] = {
 }
 
 
-def write(name: str, spec: ConvSpec) -> Script:
-    """The code that does `spec` in framework `name`, everything aligned.
+def write(name: str, spec: ConvSpec, path: Path = PLAIN) -> Script:
+    """The code that does `spec` in framework `name` through one of its paths, everything aligned.
 
     Raises `Unsupported` where the framework cannot do it, ConvdiffError for an unknown name.
     """
-    return _dialect(name).write(spec)
+    return _dialect(name).write(spec, path)
 
 
 def write_default(name: str, spec: ConvSpec) -> Script:

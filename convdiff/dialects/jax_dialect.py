@@ -13,6 +13,7 @@ from convdiff.dialects.script import Body, Dialect, Script, Unsupported
 from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, numbers, option, restored, reversed_axes
 from convdiff.dialects.transposed import same_like
 from convdiff.layout import spatial_axes
+from convdiff.paths import PLAIN, Path
 from convdiff.spec import ConvSpec, Correlation
 
 _IMPORTS = {
@@ -21,9 +22,12 @@ _IMPORTS = {
 _X64 = 'jax.config.update("jax_enable_x64", True)'
 
 
-def write(spec: ConvSpec) -> Script:
+def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     """jax code for `spec`; nothing is unsupported."""
-    body = _body(spec)
+    narrow = spec.dtype in ("float16", "bfloat16")
+    if path.style == "float32 sums" and not narrow:
+        raise Unsupported(f"preferred_element_type=float32 is for float16 and bfloat16, not {spec.dtype}")
+    body = _body(spec, path)
     geometry = spec.correlation()
     padding, name, dilation = geometry.padding, "input", geometry.input_dilation
     if (geometry.pad_mode != "constant" and any(map(any, padding))) or not (spec.transposed or crop_first(spec)):
@@ -45,6 +49,7 @@ def write(spec: ConvSpec) -> Script:
         option("rhs_dilation", [geometry.dilation[i] for i in at], 1, whole=True),
         f'dimension_numbers=("{source}", "{kernel_layout}", "{target}")',
         f"feature_group_count={spec.groups}" if spec.groups > 1 else None,
+        "preferred_element_type=jnp.float32" if path.style == "float32 sums" else None,
     )
     _finish(spec, body, restored("y", target, spec.output_layout), spec.output_layout)
     return body.script()
@@ -78,8 +83,8 @@ def default(spec: ConvSpec) -> Script:
     return body.script()
 
 
-def _body(spec: ConvSpec) -> Body:
-    return Body(_IMPORTS, [_X64] if spec.dtype == "float64" else [])
+def _body(spec: ConvSpec, path: Path = PLAIN) -> Body:
+    return Body(_IMPORTS, path, [_X64] if spec.dtype == "float64" else [])
 
 
 def _aborts(spec: ConvSpec, geometry: Correlation) -> bool:

@@ -12,13 +12,14 @@ from convdiff.dialects.by_hand import dilated_input, dilated_size, padded_input
 from convdiff.dialects.script import WIDTH, Body, Dialect, Script, Unsupported
 from convdiff.dialects.text import along_channels, arranged, axes_to_flip, index, numbers, reversed_axes
 from convdiff.padding import reach
+from convdiff.paths import PLAIN, Path
 from convdiff.spec import ConvSpec
 
 _IMPORTS = {"np": "import numpy as np", "sliding_window_view": "from numpy.lib.stride_tricks import sliding_window_view"}
 _TAPS = {"D": "t", "H": "r", "W": "s"}
 
 
-def write(spec: ConvSpec) -> Script:
+def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     """numpy code for `spec`; Unsupported for bfloat16."""
     body = _body(spec)
     if spec.transposed:

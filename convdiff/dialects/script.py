@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from convdiff.paths import PLAIN, Path
 from convdiff.spec import ConvSpec
 
 WIDTH = 100
@@ -28,19 +29,20 @@ class Script:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one framework is written: a convolution done right, and the framework's own default call."""
+    """How one framework is written: a convolution done right, through a path, and the framework's own default call."""
 
-    write: Callable[[ConvSpec], Script]
+    write: Callable[[ConvSpec, Path], Script]
     default: Callable[[ConvSpec], Script]
 
 
 class Body:
     """Lines of a script in the making, and the words for what they do."""
 
-    def __init__(self, imports: Mapping[str, str], setup: Sequence[str] = ()) -> None:
+    def __init__(self, imports: Mapping[str, str], path: Path = PLAIN, setup: Sequence[str] = ()) -> None:
         """`imports` are import lines by the name each defines, in the order to write them; unused ones are left out."""
+        self.path = path
         self._imports = imports
-        self._setup = list(setup)
+        self._setup = [*path.setup, *setup]
         self._lines: list[str] = []
         self._words: list[str] = []
 
@@ -60,6 +62,10 @@ class Body:
         if len(line) > WIDTH:
             line = f"{target} = {function}(\n    {self._folded(given)},\n){ending}"
         self.add(line)
+
+    def through(self, function: str) -> str:
+        """The framework's function as the path calls it: `torch.compile(F.conv2d)`."""
+        return self.path.around.format(function)
 
     @staticmethod
     def _folded(args: list[str]) -> str:

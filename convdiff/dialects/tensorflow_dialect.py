@@ -8,24 +8,29 @@ dilation at once (conv2d, whose groups follow from the kernel's shape).
 
 from __future__ import annotations
 
+from convdiff.dialects import keras_dialect
 from convdiff.dialects.by_hand import crop_first, crops, dilated_input, dilated_kernel, dilated_size, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported
 from convdiff.dialects.text import arranged, as_is, axes_to_flip, bracketed, index, moved, numbers, option, restored, short
 from convdiff.dialects.transposed import Full, full_output, same_like
 from convdiff.padding import Pair, reach, same_total, split
+from convdiff.paths import PLAIN, Path
 from convdiff.spec import ConvSpec
 
 _IMPORTS = {"np": "import numpy as np", "tf": "import tensorflow as tf"}
 _PAD_MODES = {"constant": "CONSTANT", "reflect": "REFLECT", "symmetric": "SYMMETRIC"}
 
 
-def write(spec: ConvSpec) -> Script:
+def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     """TensorFlow code for `spec`; nothing is unsupported."""
-    body = Body(_IMPORTS)
+    keras = path.style == "keras"
+    if keras:
+        keras_dialect.refuse(spec)
+    body = Body(_IMPORTS, path)
     order, kernel_order = f"N{spec.axes}C", f"{spec.axes}{'OI' if spec.transposed else 'IO'}"
     depthwise = not spec.transposed and spec.rank == 2 and ("M" in spec.kernel_layout or spec.groups == spec.in_channels > 1)
     depthwise = depthwise and len(set(spec.stride)) == 1 and (max(spec.stride) == 1 or max(spec.dilation) == 1)
-    name, padding = ("input", "") if spec.transposed else _padding(spec, body, dilated_input(spec, body))
+    name, padding = ("input", "") if spec.transposed else _padding(spec, body, dilated_input(spec, body), not keras)
     body.add(f"x = tf.cast({arranged(name, spec.input_layout, order)}, tf.{spec.dtype})")
     if padding == "pad":
         padding = _tf_pad(spec, body, spec.pad_mode)
@@ -109,8 +114,8 @@ def _at_stride_one(spec: ConvSpec) -> bool:
     return spec.rank == 3 and max(spec.dilation) > 1
 
 
-def _padding(spec: ConvSpec, body: Body, name: str) -> tuple[str, str]:
-    """The input's name and the padding argument; "pad" where tf.pad is to do it."""
+def _padding(spec: ConvSpec, body: Body, name: str, listed: bool) -> tuple[str, str]:
+    """The input's name and the padding argument, numbers only where those may be `listed`; "pad" where tf.pad is to do it."""
     if not any(map(any, spec.padding)):
         return name, '"VALID"'
     sizes = dilated_size(spec)
@@ -122,7 +127,7 @@ def _padding(spec: ConvSpec, body: Body, name: str) -> tuple[str, str]:
         )
         if spec.padding == same:
             return name, '"SAME"'
-        if spec.rank == 2 and all(side >= 0 for pair in spec.padding for side in pair):
+        if spec.rank == 2 and all(side >= 0 for pair in spec.padding for side in pair) and listed:
             return name, bracketed(_all_axes(spec.padding))
     beyond = {"reflect": 1, "symmetric": 0}.get(spec.pad_mode)
     narrow = beyond is None or all(
@@ -148,17 +153,19 @@ def _tf_pad(spec: ConvSpec, body: Body, pad_mode: str) -> str:
 
 
 def _kernel(spec: ConvSpec, body: Body, order: str, depthwise: bool) -> None:
-    name = dilated_kernel(spec, body) if spec.transposed else "kernel"
+    keras = body.path.style == "keras" and keras_dialect.dilated_by_hand(spec)
+    name = dilated_kernel(spec, body) if spec.transposed or keras else "kernel"
+    sizes = spec.kernel_size if name == "kernel" else tuple(map(reach, spec.kernel_size, spec.dilation))
     text = ""
     if depthwise or ("M" in spec.kernel_layout and not spec.transposed):
         if "M" in spec.kernel_layout:
             text = arranged(name, spec.kernel_layout, spec.axes + "IM")
             if not depthwise and spec.in_channels > 1:
-                text += f".reshape{numbers((*spec.kernel_size, 1, spec.out_channels))}"
+                text += f".reshape{numbers((*sizes, 1, spec.out_channels))}"
                 body.note(f"kernel reshaped to {spec.axes}IO")
         else:
             text = arranged(name, spec.kernel_layout, order)
-            text += f".reshape{numbers((*spec.kernel_size, spec.in_channels, spec.out_channels // spec.groups))}"
+            text += f".reshape{numbers((*sizes, spec.in_channels, spec.out_channels // spec.groups))}"
             body.note(f"N{spec.axes}C/{spec.axes}IM")
     else:
         text = arranged(name, spec.kernel_layout.replace("M", "O"), order)
@@ -170,14 +177,20 @@ def _kernel(spec: ConvSpec, body: Body, order: str, depthwise: bool) -> None:
 
 
 def _depthwise(spec: ConvSpec, body: Body, padding: str) -> None:
+    if body.path.style == "keras":
+        keras_dialect.layer(spec, body, "DepthwiseConv2D", padding, depthwise=True)
+        return
     body.call(
-        "y", "tf.nn.depthwise_conv2d", "x", "w", f"strides={numbers((1, *spec.stride, 1))}", f"padding={padding}",
+        "y", body.through("tf.nn.depthwise_conv2d"), "x", "w", f"strides={numbers((1, *spec.stride, 1))}", f"padding={padding}",
         option("dilations", spec.dilation, 1, whole=True),
     )
 
 
 def _direct(spec: ConvSpec, body: Body, padding: str) -> None:
     slices = ""
+    if body.path.style == "keras":
+        keras_dialect.layer(spec, body, f"Conv{spec.rank}D", padding)
+        return
     if _at_stride_one(spec):
         function, options = "tf.nn.convolution", [f"padding={padding}", _dilations_plain(spec)]
         slices = index(f"N{spec.axes}C", {a: f"::{s}" for a, s in zip(spec.axes, spec.stride, strict=True) if s > 1})
@@ -191,7 +204,7 @@ def _direct(spec: ConvSpec, body: Body, padding: str) -> None:
         if slices:
             body.add(f"y = y{slices}")
         return
-    body.call("y", function, "x", "w", *options, ending=slices)
+    body.call("y", body.through(function), "x", "w", *options, ending=slices)
 
 
 def _dilations_plain(spec: ConvSpec) -> str | None:
@@ -202,7 +215,7 @@ def _per_group(spec: ConvSpec, body: Body, function: str, shape: list[str], opti
     """One call for every group of channels: they lie in the last axis of both x and w."""
     args = ", ".join(arg for arg in ["a", "b", *shape, *options] if arg is not None)
     body.add(f"pairs = zip(tf.split(x, {spec.groups}, axis=-1), tf.split(w, {spec.groups}, axis=-1))")
-    body.call("y", "tf.concat", f"[{function}({args}) for a, b in pairs]", "axis=-1")
+    body.call("y", "tf.concat", f"[{body.through(function)}({args}) for a, b in pairs]", "axis=-1")
     body.note("one call per group")
 
 
@@ -218,7 +231,14 @@ def _transposed(spec: ConvSpec, body: Body) -> None:
     )
     fits = all(-end < s for end, s in zip(ends, spec.stride, strict=True))
     size, take = spec.output_size, None
-    if fits and all(lo == 0 >= end for (lo, _), end in zip(spec.padding, ends, strict=True)):
+    keras = body.path.style == "keras"
+    if keras and same and size == tuple(n * s for n, s in zip(spec.input_size, spec.stride, strict=True)):
+        padding = '"SAME"'
+    elif keras:
+        # What no tap of the kernel reaches the layer fills with zeros.
+        full = full_output(spec, tuple(max(whole, n * s) for whole, n, s in zip(full.size, spec.input_size, spec.stride, strict=True)))
+        padding, take = '"VALID"', full
+    elif fits and all(lo == 0 >= end for (lo, _), end in zip(spec.padding, ends, strict=True)):
         padding = '"VALID"'
     elif same:
         padding = '"SAME"'
@@ -226,12 +246,17 @@ def _transposed(spec: ConvSpec, body: Body) -> None:
         padding = bracketed(_all_axes(tuple((lo, max(end, 0)) for (lo, _), end in zip(spec.padding, ends, strict=True))))
     else:
         padding, size, take = '"VALID"', full.size, full
+    if keras:
+        keras_dialect.layer(spec, body, f"Conv{spec.rank}DTranspose", padding)
+        if take is not None:
+            _take(spec, body, take)
+        return
     shape = numbers((spec.batch, *size, spec.out_channels // spec.groups))
     options: list[str | None] = [_strides(spec), f"padding={padding}"]
     if spec.groups > 1:
         _per_group(spec, body, f"tf.nn.conv{spec.rank}d_transpose", [shape], options)
     else:
-        body.call("y", f"tf.nn.conv{spec.rank}d_transpose", "x", "w", shape, *options)
+        body.call("y", body.through(f"tf.nn.conv{spec.rank}d_transpose"), "x", "w", shape, *options)
     if take is not None:
         _take(spec, body, take)
 

@@ -6,19 +6,25 @@ exists in 2-D only.
 
 from __future__ import annotations
 
+from convdiff.dialects import theano_legacy
 from convdiff.dialects.by_hand import dilated_input, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported
 from convdiff.dialects.text import along_channels, arranged, as_is, index, moved, numbers, restored
 from convdiff.dialects.transposed import full_output, same_like
 from convdiff.padding import Pair
+from convdiff.paths import PLAIN, Path
 from convdiff.spec import ConvSpec
 
 _IMPORTS = {"np": "import numpy as np", "theano": "import theano", "T": "import theano.tensor as T"}
 
 
-def write(spec: ConvSpec) -> Script:
+def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     """Theano code for `spec`; Unsupported for float16 and bfloat16."""
-    body = _body(spec)
+    body = _body(spec, path)
+    if path.style == "legacy":
+        theano_legacy.refuse(spec)
+        theano_legacy.write_body(spec, body)
+        return body.script()
     order, kernel_order = _orders(spec)
     name, border = "input", ""
     if not spec.transposed:
@@ -73,10 +79,10 @@ def default(spec: ConvSpec) -> Script:
     return body.script()
 
 
-def _body(spec: ConvSpec) -> Body:
+def _body(spec: ConvSpec, path: Path = PLAIN) -> Body:
     if spec.dtype not in ("float32", "float64"):
         raise Unsupported(f"Theano has no {spec.dtype} convolution on the CPU")
-    return Body(_IMPORTS)
+    return Body(_IMPORTS, path)
 
 
 def _orders(spec: ConvSpec) -> tuple[str, str]:

@@ -7,15 +7,18 @@ from convdiff.dialects.script import Body, Dialect, Script, Unsupported
 from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, index, moved, numbers, option, restored
 from convdiff.dialects.transposed import Full, full_output, same_like
 from convdiff.padding import reach
+from convdiff.paths import PLAIN, Path
 from convdiff.spec import ConvSpec
 
 _IMPORTS = {"np": "import numpy as np", "torch": "import torch", "F": "import torch.nn.functional as F"}
 _PAD_MODES = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
 
 
-def write(spec: ConvSpec) -> Script:
+def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     """torch code for `spec`: everything but input dilation and symmetric padding is torch's own."""
-    body = Body(_IMPORTS)
+    if path.device == "mps" and spec.dtype == "float64":
+        raise Unsupported("MPS has no float64")
+    body = Body(_IMPORTS, path)
     order, kernel_order = f"NC{spec.axes}", f"{'IO' if spec.transposed else 'OI'}{spec.axes}"
     if spec.transposed:
         _tensor(spec, body, "x", "input", arranged("", spec.input_layout, order, "permute"))
@@ -60,7 +63,8 @@ def default(spec: ConvSpec) -> Script:
 
 
 def _tensor(spec: ConvSpec, body: Body, target: str, name: str, ending: str = "") -> None:
-    body.add(f"{target} = torch.tensor({name}, dtype=torch.{spec.dtype}){ending}")
+    device = f', device="{body.path.device}"' if body.path.device else ""
+    body.add(f"{target} = torch.tensor({name}, dtype=torch.{spec.dtype}{device}){ending}")
 
 
 def _to_numpy(spec: ConvSpec, text: str) -> str:
@@ -129,10 +133,20 @@ def _call(spec: ConvSpec, body: Body, function: str, *options: str | None, bias:
     if bias:
         _tensor(spec, body, "b", "bias")
     groups = f"groups={spec.groups}" if spec.groups > 1 else None
+    if body.path.style == "channels_last":
+        _channels_last(spec, body)
     body.call(
-        "y", function, "x", "w", "b" if bias else None, option("stride", spec.stride, 1), *options,
+        "y", body.through(function), "x", "w", "b" if bias else None, option("stride", spec.stride, 1), *options,
         option("dilation", spec.dilation, 1), groups,
     )
+
+
+def _channels_last(spec: ConvSpec, body: Body) -> None:
+    """The order in memory alone: the axes stay."""
+    if spec.rank == 1:
+        raise Unsupported("channels_last memory format exists in 2-D and 3-D only")
+    for name in "xw":
+        body.add(f"{name} = {name}.contiguous(memory_format=torch.channels_last{'_3d' if spec.rank == 3 else ''})")
 
 
 def _transposed(spec: ConvSpec, body: Body) -> None:
@@ -149,7 +163,8 @@ def _transposed(spec: ConvSpec, body: Body) -> None:
     _call(spec, body, function, bias=spec.bias and not late_bias)
     _take(spec, body, full)
     if late_bias:
-        body.add(f"y = y + {along_channels(f'torch.tensor(bias, dtype=torch.{spec.dtype})', f'NC{spec.axes}')}")
+        _tensor(spec, body, "b", "bias")
+        body.add(f"y = y + {along_channels('b', f'NC{spec.axes}')}")
 
 
 def _take(spec: ConvSpec, body: Body, full: Full) -> None:

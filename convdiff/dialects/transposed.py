@@ -21,13 +21,16 @@ class Full(NamedTuple):
         return any(map(any, self.extension))
 
 
-def full_output(spec: ConvSpec) -> Full:
-    """How the asked output is taken from the full one, (n - 1) stride + the kernel's reach per axis."""
+def full_output(spec: ConvSpec, made: tuple[int, ...] | None = None) -> Full:
+    """How the asked output is taken from the full one, (n - 1) stride + the kernel's reach per axis.
+
+    Where a framework ends its own with further zeros, `made` is its size.
+    """
     sizes, extension, crops = [], [], {}
-    for axis, n, k, s, d, (lo, _), out in zip(
-        spec.axes, spec.input_size, spec.kernel_size, spec.stride, spec.dilation, spec.padding, spec.output_size, strict=True
-    ):
-        whole = (n - 1) * s + reach(k, d)
+    made = made or tuple(
+        (n - 1) * s + reach(k, d) for n, k, s, d in zip(spec.input_size, spec.kernel_size, spec.stride, spec.dilation, strict=True)
+    )
+    for axis, whole, (lo, _), out in zip(spec.axes, made, spec.padding, spec.output_size, strict=True):
         before, after, first = max(-lo, 0), max(lo + out - whole, 0), max(lo, 0)
         sizes.append(whole)
         extension.append((before, after))

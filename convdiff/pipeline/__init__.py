@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from convdiff.pipeline.choosing import Chosen, choose
 from convdiff.pipeline.request import Request
+from convdiff.pipeline.settling import settle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,8 @@ def run(request: Request, open_view: OpenView) -> Report:
         from convdiff.pipeline.reading import read_case
 
         case = read_case(request, chosen)
-        expected, answers = ask(case, chosen, fleet, align=request.align)
+        chosen = settle(chosen, fleet, request.paths)
+        expected, answers = ask(case, chosen, fleet, align=request.align, repeat=request.repeat)
         with open_view(case, expected) as view:
             judging = Judging(case)
             rows = []

@@ -6,10 +6,11 @@ Imports no numpy, for the workers are started from what is found here; and nothi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from convdiff.errors import ConvdiffError, one_of
+from convdiff.paths import Path, find_path
 from convdiff.pipeline.request import Request
 
 if TYPE_CHECKING:
@@ -19,37 +20,60 @@ NONE = "none"
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A row to be: a backend through one of its paths, or through the one that it takes itself.  `reason`: why that cannot be."""
+
+    name: str
+    environment: Environment
+    path: Path | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class Chosen:
     """`asked` run the convolution, `calls` run a user's code (environment, code); notes tell what is not installed."""
 
-    asked: tuple[Environment, ...]
+    asked: tuple[Asked, ...]
     calls: tuple[tuple[Environment, str], ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def needed(self) -> list[Environment]:
         """Every environment, once."""
-        return list(dict.fromkeys([*self.asked, *(environment for environment, _ in self.calls)]))
+        return list(dict.fromkeys([*(asked.environment for asked in self.asked), *(environment for environment, _ in self.calls)]))
 
 
 def choose(request: Request) -> Chosen:
-    """The environments that `request` names, or all that are usable.  ConvdiffError for a name that is none."""
+    """What `request` names, or all that are usable.  ConvdiffError for a name that is none."""
     calls = tuple(_call(text) for text in request.calls)
-    required = [_find("--require", name) for name in request.require]
+    required = [_asked("--require", name) for name in request.require]
     if request.backends:
-        named = [_find("--backend", name) for name in request.backends if name != NONE]
+        named = [_asked("--backend", name) for name in request.backends if name != NONE]
         if NONE in request.backends and named:
             raise ConvdiffError(f"--backend none: found --backend {named[0].name} beside it, expected none alone or names alone")
         return Chosen(_once(named + required), calls)
     from convdiff.backends.environments import all_environments
 
     known = all_environments()
-    usable = [environment for environment in known if environment.usable]
-    return Chosen(_once(usable + required), calls, tuple(_notes([e for e in known if not e.usable and e not in required])))
+    usable = [Asked(environment.name, environment) for environment in known if environment.usable]
+    wanted = {asked.environment for asked in required}
+    return Chosen(_once(usable + required), calls, tuple(_notes([e for e in known if not e.usable and e not in wanted])))
 
 
-def _once(environments: list[Environment]) -> tuple[Environment, ...]:
-    return tuple(dict.fromkeys(environments))
+def _once(asked: list[Asked]) -> tuple[Asked, ...]:
+    return tuple(dict.fromkeys(asked))
+
+
+def _asked(option: str, text: str) -> Asked:
+    """`torch`, `torch@1.13`, `torch:cpu/native`."""
+    name, colon, path = text.partition(":")
+    environment = _find(option, name)
+    return through(environment, find_path(environment.backend, path)) if colon else Asked(text, environment)
+
+
+def through(environment: Environment, path: Path) -> Asked:
+    """The row of a path: in a process of its own where the path needs variables set."""
+    return Asked(f"{environment.name}:{path.name}", replace(environment, variables=path.variables), path)
 
 
 def _find(option: str, name: str) -> Environment:

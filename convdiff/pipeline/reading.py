@@ -24,7 +24,7 @@ def read_case(request: Request, chosen: Chosen) -> Case:
         bias = replace(bias, array=bias_vector(bias.array, spec, f"--bias {bias.name}"))
     if settings.dtype is None and {input.stored, kernel.stored} != {dtype}:
         said = [*said, f"{input.stored} input, {kernel.stored} kernel: computed in {dtype} (--dtype picks another)"]
-    backends = [environment.name for environment in chosen.asked]
+    backends = [asked.name for asked in chosen.asked]
     saved = _saved(request, backends)
     arrays = [("input", input), ("kernel", kernel), *([("bias", bias)] if bias else []), *saved]
     odd = [note for name, stored in arrays for note in notes(stored, name)]

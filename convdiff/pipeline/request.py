@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from convdiff.settings import Settings
 
+PATHS = ("default", "all")
 FAIL_ON = ("different", "reduced-precision", "rounding")
 
 
@@ -13,8 +14,9 @@ FAIL_ON = ("different", "reduced-precision", "rounding")
 class Request:
     """One run, in the words of its options.
 
-    `saved` are `[NAME=]FILE`, `calls` `NAME=CODE`.  `backends` empty means all that are usable, ("none",) none; those of
-    `require` run in any case.  Without `align` each framework's own default call is run.  `command` is how to ask again.
+    `backends` may name a path of one, `torch:cpu/native`; `paths` is "default" or "all", for those that do not.  `repeat` is how
+    often each is asked.  `saved` are `[NAME=]FILE`, `calls` `NAME=CODE`.  `backends` empty means all that are usable, ("none",)
+    none; those of `require` run in any case.  Without `align` each framework's own default call is run.  `command` is how to ask again.
     """
 
     input: str
@@ -25,6 +27,8 @@ class Request:
     calls: tuple[str, ...] = ()
     backends: tuple[str, ...] = ()
     require: tuple[str, ...] = ()
+    paths: str = "default"
+    repeat: int = 1
     align: bool = True
     timeout: float = 60.0
     fail_on: str = "different"

@@ -5,17 +5,20 @@ from __future__ import annotations
 from convdiff.arrays import compute_dtype, read
 from convdiff.dialects import DIALECTS, Unsupported, standalone, write, write_default
 from convdiff.errors import ConvdiffError, one_of
+from convdiff.paths import PLAIN, find_path
 from convdiff.reading import read_spec
 from convdiff.settings import Settings
 
 
 def script(input: str, kernel: str, bias: str | None, settings: Settings, name: str, *, align: bool) -> str:
-    """A script of its own that does this convolution in framework `name`.
+    """A script of its own that does this convolution in framework `name`, or through a path of it (`torch:cpu/native`).
 
     Raises ConvdiffError for files and options that make no convolution, and where the framework cannot do it.
     """
-    if name not in DIALECTS:
-        raise one_of("--for", name, DIALECTS)
+    framework, colon, way = name.partition(":")
+    if framework not in DIALECTS:
+        raise one_of("--for", framework, DIALECTS)
+    path = find_path(framework, way) if colon else PLAIN
     roles = {"input": read(input, "input"), "kernel": read(kernel, "kernel")} | ({"bias": read(bias, "--bias")} if bias else {})
     dtype = compute_dtype(roles["input"], roles["kernel"], settings.dtype)
     spec, _ = read_spec(roles["input"].array.shape, roles["kernel"].array.shape, settings, bias=bias is not None, dtype=dtype)
@@ -25,10 +28,10 @@ def script(input: str, kernel: str, bias: str | None, settings: Settings, name: 
             "reshape it"
         )
     try:
-        written = (write if align else write_default)(name, spec)
+        written = write(framework, spec, path) if align else write_default(framework, spec)
     except Unsupported as why:
         raise ConvdiffError(f"--for {name}: found a convolution that it cannot do, {why}; try another framework") from None
     return standalone(
         written, spec, input=roles["input"].name, kernel=roles["kernel"].name, bias=roles["bias"].name if bias else None, output=None,
-        stored={role: stored.stored for role, stored in roles.items()},
+        stored={role: stored.stored for role, stored in roles.items()}, variables=dict(path.variables),
     )

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convdiff import backends
-from convdiff.backends.describing import Description
 from convdiff.backends.environments import Environment
 from convdiff.backends.station import Hello
 from convdiff.cli.main import COMMANDS
+from convdiff.paths import missing, paths_of
+from convdiff.pipeline import examining
+from convdiff.pipeline.examining import Description, State
 from tests.cli.conftest import Invoke, environment
 
 Spawn = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -124,16 +125,21 @@ def test_explain_lists_and_tells(invoke: Invoke) -> None:
 
 def test_backends_are_listed_with_the_reason_where_one_cannot_run(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     python = Path("/env/bin/python")
+    hello = Hello("2.0", "3.9.1", "1.26.0", 1.25, ("cpu", "cuda:0"), "cpu/onednn", {"mps": "no Mac"})
+    paths = [State(path, missing(path, hello.missing)) for path in paths_of("torch") if path.name in ("cpu/onednn", "cuda/cudnn", "mps")]
     known = [
-        Description(Environment("torch", "torch", python, "registered"), Hello("2.0", "3.9.1", "1.26.0", 1.25, ("cpu", "cuda:0")), None),
+        Description(Environment("torch", "torch", python, "registered"), hello, None, "exact", tuple(paths)),
         Description(Environment("theano", "theano", python, "none", "it is not there"), None, "it is not there"),
     ]
-    monkeypatch.setattr(backends, "describe", lambda: known)
+    monkeypatch.setattr(examining, "examine", lambda **_: known)
     result = invoke("backends")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "torch   2.0  cpu, cuda:0",
+        "torch   2.0  cpu, cuda:0  self-test exact",
         "        /env/bin/python (Python 3.9.1, numpy 1.26.0, registered; starts in 1.2 s)",
+        "          cpu/onednn  oneDNN's kernels, the default here",
+        "          cuda/cudnn  cuDNN, as torch has it: TF32 on, no benchmark",
+        "          not here: mps: no Mac; a Mac with Apple silicon provides it",
         "theano  it is not there",
     ]
 

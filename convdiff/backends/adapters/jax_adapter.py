@@ -22,6 +22,17 @@ def devices(jax: Any) -> list[str]:
     return [f"{d.platform}:{d.id} {d.device_kind}" if d.platform != "cpu" else "cpu" for d in jax.devices()]
 
 
+def path(jax: Any) -> str:
+    """The default device's platform."""
+    return str({"cuda": "gpu", "rocm": "gpu"}.get(jax.default_backend(), jax.default_backend()))
+
+
+def missing(jax: Any) -> dict[str, str]:
+    """The platforms that are not the default."""
+    there = path(jax)
+    return {name: f"jax {jax.__version__} computes on the {there}" for name in ("cpu", "gpu") if name != there}
+
+
 def to_numpy(jax: Any, value: Any) -> Any:
     """Any array of JAX's, once it is computed.  bfloat16 is widened by the worker."""
     import numpy

@@ -18,6 +18,16 @@ def devices(numpy: Any) -> list[str]:
     return ["cpu"]
 
 
+def path(numpy: Any) -> str:
+    """Where it computes."""
+    return "cpu"
+
+
+def missing(numpy: Any) -> dict[str, str]:
+    """It has no other path."""
+    return {}
+
+
 def to_numpy(numpy: Any, value: Any) -> Any:
     """Nothing is numpy's own here."""
     return None

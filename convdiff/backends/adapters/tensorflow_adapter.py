@@ -24,6 +24,41 @@ def devices(tf: Any) -> list[str]:
     return [":".join(device.name.split(":")[-2:]).lower() for device in others] + ["cpu"]
 
 
+def path(tf: Any) -> str:
+    """A GPU where there is one; else oneDNN or Eigen, as TF_ENABLE_ONEDNN_OPTS and the processor have decided."""
+    if "gpu" not in missing(tf):
+        return "gpu/cudnn"
+    return "cpu/onednn" if onednn(tf) else "cpu/native"
+
+
+def onednn(tf: Any) -> bool:
+    """Whether its kernels on the processor are oneDNN's."""
+    import importlib
+
+    try:
+        return bool(importlib.import_module("tensorflow.python.util._pywrap_util_port").IsMklEnabled())
+    except (ImportError, AttributeError):
+        return False
+
+
+def missing(tf: Any) -> dict[str, str]:
+    """A GPU or, beside one, the processor; XLA in tf.function; Keras."""
+    lacks = {}
+    build = f"tensorflow {tf.__version__}"
+    gpus = tf.config.list_physical_devices("GPU") if hasattr(tf.config, "list_physical_devices") else []
+    if gpus:
+        lacks["cpu"] = f"{build} computes on its GPU"
+    elif not tf.test.is_built_with_cuda():
+        lacks["gpu"] = f"{build} was built without CUDA"
+    else:
+        lacks["gpu"] = f"{build} finds no GPU"
+    if tuple(int(part) for part in tf.__version__.split(".")[:2]) < (2, 5):
+        lacks["xla"] = f"{build} has no tf.function(jit_compile=True)"
+        if tf.__version__.startswith("1."):
+            lacks["keras"] = f"{build} runs no layers eagerly"
+    return lacks
+
+
 def to_numpy(tf: Any, value: Any) -> Any:
     """An eager tensor or variable; a graph's (version 1) is evaluated."""
     if not isinstance(value, (tf.Tensor, tf.Variable)):

@@ -21,6 +21,27 @@ def devices(theano: Any) -> list[str]:
     return [str(theano.config.device)]
 
 
+def path(theano: Any) -> str:
+    """CorrMM where there is a compiler, else its Python stand-in; cuDNN on a GPU."""
+    if str(theano.config.device).startswith("cuda"):
+        return "gpu/dnn"
+    return "cpu/corrmm" if theano.config.cxx else "cpu/python"
+
+
+def missing(theano: Any) -> dict[str, str]:
+    """A compiler; gpuarray."""
+    import importlib
+
+    lacks = {}
+    if not theano.config.cxx:
+        lacks["cxx"] = "Theano finds no C++ compiler"
+    try:
+        importlib.import_module("pygpu")
+    except Exception as error:  # also one that is there and broken
+        lacks["gpuarray"] = f"pygpu cannot be imported ({error})"
+    return lacks
+
+
 def to_numpy(theano: Any, value: Any) -> Any:
     """A shared variable's value; any other variable is compiled and evaluated."""
     if hasattr(value, "get_value"):

@@ -8,6 +8,8 @@ names(f)          the names, besides np, that code finds: those that the framewo
 devices(f)        where it computes: the default first ("cpu", "cuda:0 NVIDIA H200")
 to_numpy(f, v)    a numpy array, or one with the name of the type it was widened from; None where v is not the framework's
 settings(f)       a function that puts back what a job may have set
+path(f)           the path that code takes which asks for none, as the table of paths has it
+missing(f)        what of the table's `needs` is not there, each with the reason
 transient(e)      whether an error is another process's doing, and worth another try (may be absent)
 
 Syntax of Python 3.7, any version of the framework that its users still have.
@@ -16,6 +18,9 @@ Syntax of Python 3.7, any version of the framework that its users still have.
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +68,35 @@ def devices(torch: Any) -> list[str]:
     return found
 
 
+def path(torch: Any) -> str:
+    """Tensors are made on the processor."""
+    return "cpu/onednn" if torch.backends.mkldnn.is_available() and read(torch, "backends.mkldnn.enabled") is not False else "cpu/native"
+
+
+def missing(torch: Any) -> dict[str, str]:
+    """oneDNN and its bfloat16 arithmetic, torch.compile, accelerators."""
+    lacks = {}
+    build = f"torch {torch.__version__}"
+    if not torch.backends.mkldnn.is_available():
+        lacks["onednn"] = f"{build} was built without oneDNN"
+    if not hasattr(torch, "channels_last_3d"):
+        lacks["channels_last"] = f"{build} has no channels_last"
+    if read(torch, "backends.mkldnn.conv.fp32_precision") is None:
+        lacks["onednn-bf16"] = f"{build} has no torch.backends.mkldnn.conv.fp32_precision"
+    compiler = os.environ.get("CXX", "g++")
+    if not hasattr(torch, "compile"):
+        lacks["inductor"] = f"{build} has no torch.compile"
+    elif not shutil.which(compiler):
+        lacks["inductor"] = f"there is no C++ compiler ({compiler})"
+    if torch.version.cuda is None:
+        lacks["cuda"] = f"{build} was built without CUDA"
+    elif not torch.cuda.is_available():
+        lacks["cuda"] = f"{build} for CUDA {torch.version.cuda} finds no GPU"
+    if not (hasattr(torch.backends, "mps") and torch.backends.mps.is_available()):
+        lacks["mps"] = f"{build} finds no MPS device"
+    return lacks
+
+
 def to_numpy(torch: Any, value: Any) -> Any:
     """Any tensor: with gradient, on a device, sparse, quantized, lazily conjugated."""
     if not isinstance(value, torch.Tensor):
@@ -86,6 +120,8 @@ def settings(torch: Any) -> Callable[[], object]:
     calls = [(getattr(torch, get), getattr(torch, put), getattr(torch, get)()) for get, put in CALLS if hasattr(torch, get)]
 
     def restore() -> None:
+        if "torch._dynamo" in sys.modules:
+            torch._dynamo.reset()  # after some recompilations of one function it would quietly compile no more
         for get, put, kept in calls:
             if get() != kept:
                 put(kept)

@@ -1,0 +1,110 @@
+"""Every path through each backend that can give another answer: one table, read by all who write, find or list them.
+
+A path is a prelude of settings in the text of a backend's code, and at most three more things: a function around the framework's
+own, a device for the arrays, another way of writing the call.  Where a setting is read once, when the framework is imported, it
+is an environment variable, and the path has a process of its own.  Which path a backend takes without any of this its worker
+says itself (`path` of its adapter), as it says which `needs` are not met, and why (`missing`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convdiff.errors import one_of
+
+
+@dataclass(frozen=True)
+class Path:
+    """One row.
+
+    `needs` is a word for what must be there, `provided` what would provide it.  `setup` are the lines of the prelude, `around` is
+    put around the function that does the convolution, `device` is where arrays go, `style` names a way of writing that the
+    dialect knows, `variables` are set before the framework is imported.  `usual` marks what a user of such a machine gets
+    without asking, beside the backend's own default.
+    """
+
+    backend: str
+    name: str
+    about: str
+    needs: str = ""
+    provided: str = ""
+    setup: tuple[str, ...] = ()
+    around: str = "{}"
+    device: str = ""
+    style: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
+    usual: bool = False
+
+
+PLAIN = Path("", "", "")
+
+_CUDA = "an NVIDIA GPU with its driver, and the framework's CUDA build"
+_TORCH_GPU = ("cuda", _CUDA)
+_FAST_OFF = "tf.config.experimental.enable_tensor_float_32_execution(False)"
+
+
+def _precision(word: str) -> tuple[str, ...]:
+    return (f'jax.config.update("jax_default_matmul_precision", "{word}")',)
+
+
+PATHS = (
+    Path("torch", "cpu/onednn", "oneDNN's kernels", "onednn", "a build of torch with oneDNN",
+         ("torch.backends.mkldnn.enabled = True",)),
+    Path("torch", "cpu/native", "ATen's own kernels, oneDNN switched off", setup=("torch.backends.mkldnn.enabled = False",)),
+    Path("torch", "cpu/channels_last", "arrays in channels_last memory format", "channels_last", "torch 1.5", style="channels_last"),
+    Path("torch", "cpu/inductor", "torch.compile", "inductor", "torch 2 and a C++ compiler (g++)", around="torch.compile({})"),
+    Path("torch", "cpu/onednn-bf16", "oneDNN's bfloat16 arithmetic on float32 arrays", "onednn-bf16",
+         "torch 2.9 with oneDNN, on a processor with bfloat16 arithmetic (AVX512_BF16, AMX)",
+         ('torch.backends.mkldnn.conv.fp32_precision = "bf16"',)),
+    Path("torch", "cuda/cudnn", "cuDNN, as torch has it: TF32 on, no benchmark", *_TORCH_GPU, device="cuda", usual=True),
+    Path("torch", "cuda/cudnn-no-tf32", "cuDNN, TF32 off", *_TORCH_GPU, ("torch.backends.cudnn.allow_tf32 = False",), device="cuda"),
+    Path("torch", "cuda/cudnn-benchmark", "cuDNN, the fastest algorithm measured first", *_TORCH_GPU,
+         ("torch.backends.cudnn.benchmark = True",), device="cuda"),
+    Path("torch", "cuda/cudnn-deterministic", "cuDNN, deterministic algorithms only", *_TORCH_GPU,
+         ("torch.backends.cudnn.deterministic = True",), device="cuda"),
+    Path("torch", "cuda/native", "ATen's CUDA kernels, cuDNN switched off", *_TORCH_GPU,
+         ("torch.backends.cudnn.enabled = False",), device="cuda"),
+    Path("torch", "mps", "Apple's Metal Performance Shaders", "mps", "a Mac with Apple silicon", device="mps", usual=True),
+    Path("tensorflow", "cpu/onednn", "oneDNN's kernels", "cpu", "no GPU, or CUDA_VISIBLE_DEVICES=-1",
+         variables=(("TF_ENABLE_ONEDNN_OPTS", "1"),)),
+    Path("tensorflow", "cpu/native", "Eigen's kernels, oneDNN switched off", "cpu", "no GPU, or CUDA_VISIBLE_DEVICES=-1",
+         variables=(("TF_ENABLE_ONEDNN_OPTS", "0"),)),
+    Path("tensorflow", "cpu/xla", "compiled by XLA", "cpu xla", "TensorFlow 2.5", around="tf.function({}, jit_compile=True)"),
+    Path("tensorflow", "cpu/keras", "the layers of Keras", "cpu keras", "Keras, which comes with TensorFlow 2", style="keras"),
+    Path("tensorflow", "gpu/cudnn", "cuDNN, as TensorFlow has it: TF32 on", "gpu", _CUDA),
+    Path("tensorflow", "gpu/cudnn-no-tf32", "cuDNN, TF32 off", "gpu", _CUDA, (_FAST_OFF,)),
+    Path("tensorflow", "gpu/xla", "compiled by XLA", "gpu", _CUDA, around="tf.function({}, jit_compile=True)"),
+    Path("jax", "cpu/high", "precision high", "cpu", "no GPU, or JAX_PLATFORMS=cpu", _precision("high")),
+    Path("jax", "cpu/highest", "precision highest", "cpu", "no GPU, or JAX_PLATFORMS=cpu", _precision("highest")),
+    Path("jax", "cpu/float32-sums", "16-bit operands, preferred_element_type float32", "cpu", "no GPU, or JAX_PLATFORMS=cpu",
+         style="float32 sums"),
+    Path("jax", "gpu", "XLA, precision default: TF32", "gpu", _CUDA),
+    Path("jax", "gpu/high", "XLA, precision high", "gpu", _CUDA, _precision("high")),
+    Path("jax", "gpu/highest", "XLA, precision highest: float32 throughout", "gpu", _CUDA, _precision("highest")),
+    Path("jax", "gpu/float32-sums", "16-bit operands, preferred_element_type float32", "gpu", _CUDA, style="float32 sums"),
+    Path("theano", "cpu/corrmm", "CorrMM: windows laid out as a matrix, then a matrix product", "cxx", "a C++ compiler (g++)"),
+    Path("theano", "cpu/convop", "the legacy ConvOp", "cxx", "a C++ compiler (g++)", style="legacy"),
+    Path("theano", "gpu/dnn", "theano.gpuarray.dnn: cuDNN", "gpuarray", "libgpuarray with pygpu, CUDA, and a cuDNN that it knows (5 to 7)",
+         variables=(("THEANO_FLAGS", "device=cuda,floatX=float32"),)),
+)
+
+
+def paths_of(backend: str) -> tuple[Path, ...]:
+    """The rows of a backend, in the table's order."""
+    return tuple(path for path in PATHS if path.backend == backend)
+
+
+def find_path(backend: str, name: str) -> Path:
+    """The row of that name; ConvdiffError with those there are where it is none."""
+    known = {path.name: path for path in paths_of(backend)}
+    if name not in known:
+        raise one_of(f"path of {backend}", name, known)
+    return known[name]
+
+
+def missing(path: Path, known: dict[str, str]) -> str | None:
+    """Why this path is not there, and what would provide it; None where it is.  `known` is what a worker has not found, and why."""
+    for need in path.needs.split():
+        if need in known:
+            return f"{known[need]}; {path.provided} provides it"
+    return None

@@ -1,0 +1,105 @@
+"""What `convdiff backends` lists: every environment, what its worker says, which paths it has, and whether it computes right.
+
+The self-test is one convolution of small whole numbers, which has one right answer, through the backend's own path or all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from convdiff.backends.environments import Environment, all_environments
+from convdiff.backends.fleet import Fleet, Job
+from convdiff.backends.station import Hello
+from convdiff.case import Answer, Stored
+from convdiff.paths import PLAIN, Path, missing, paths_of
+from convdiff.pipeline.choosing import through
+
+
+class State(NamedTuple):
+    """A path: why it is not there, or what the self-test said of it (None where it was not run)."""
+
+    path: Path
+    reason: str | None
+    tested: str | None = None
+
+
+class Description(NamedTuple):
+    """An environment, and either its worker's hello (versions, devices, seconds to start) or why it cannot run.
+
+    `tested` is what the self-test said of the backend's own path: "exact", or what is wrong.
+    """
+
+    environment: Environment
+    hello: Hello | None
+    reason: str | None
+    tested: str | None = None
+    paths: tuple[State, ...] = ()
+
+
+def examine(*, every_path: bool = False) -> list[Description]:
+    """Start the workers of all environments and ask each; with `every_path` the self-test goes through all that are there."""
+    environments = all_environments()
+    with Fleet(environments) as fleet:
+        said = fleet.wait()
+        wanted = [(environment, None) for environment in environments if isinstance(said[environment.process], Hello)]
+        told = dict(_tested(fleet, [*wanted, *(_there(wanted, said) if every_path else ())]))
+    made = []
+    for environment in environments:
+        answer = said[environment.process]
+        if isinstance(answer, str):
+            made.append(Description(environment, None, answer))
+            continue
+        states = (
+            State(path, missing(path, answer.missing), told.get(f"{environment.name}:{path.name}"))
+            for path in paths_of(environment.backend)
+        )
+        made.append(Description(environment, answer, None, told[environment.name], tuple(states)))
+    return made
+
+
+def _there(asked: list[tuple[Environment, None]], said: dict[str, Hello | str]) -> Iterator[tuple[Environment, Path]]:
+    for environment, _ in asked:
+        hello = said[environment.process]
+        assert isinstance(hello, Hello)
+        for path in paths_of(environment.backend):
+            if missing(path, hello.missing) is None and path.name != hello.path:
+                yield environment, path
+
+
+def _tested(fleet: Fleet, wanted: list[tuple[Environment, Path | None]]) -> Iterator[tuple[str, str]]:
+    """The row's name and what the self-test said."""
+    import numpy as np
+
+    from convdiff.dialects import Unsupported, write
+    from convdiff.normal import user_output
+    from convdiff.reference import truth
+    from convdiff.spec import ConvSpec
+
+    spec = ConvSpec(
+        input_layout="NCHW", kernel_layout="OIHW", output_layout="NCHW", batch=1, in_channels=2, out_channels=3, groups=1,
+        input_size=(5, 4), kernel_size=(2, 3), stride=(2, 1), padding=((1, 0), (0, 2)), dilation=(1, 1), input_dilation=(1, 1),
+        output_padding=(0, 0),
+    )
+    random = np.random.default_rng(0)
+    arrays = {role: random.integers(-4, 5, spec.shape(role)).astype(np.float32) for role in ("input", "kernel")}
+    expected = user_output(spec, truth(spec, arrays["input"], arrays["kernel"]).output)
+
+    def judged(answer: Answer) -> str:
+        if answer.status != "ok" or answer.output is None:
+            return f"{answer.status}: {answer.message}"
+        return "exact" if np.array_equal(answer.output, expected) else "broken: its output is wrong"
+
+    jobs = []
+    for environment, path in wanted:
+        asked = through(environment, path) if path else None
+        name, place = (asked.name, asked.environment) if asked else (environment.name, environment)
+        fleet.add(place)
+        try:
+            body = write(environment.backend, spec, path or PLAIN).body
+        except Unsupported as why:
+            yield name, f"unsupported: {why}"
+            continue
+        jobs.append(Job(name, "backend", environment.name, body, "body", process=place.process))
+    for answer in fleet.run(jobs, {role: Stored(array, "float32") for role, array in arrays.items()}):
+        yield answer.name, judged(answer)

@@ -1,0 +1,55 @@
+"""Which paths there are, once the workers have said what they found.
+
+Imports no numpy.  Nothing is waited for where only the backends' own paths are wanted and no accelerator is in sight.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path as File
+from typing import TYPE_CHECKING
+
+from convdiff.paths import missing, paths_of
+from convdiff.pipeline.choosing import Asked, Chosen, through
+
+if TYPE_CHECKING:
+    from convdiff.backends.fleet import Fleet
+    from convdiff.backends.station import Hello
+
+# What the drivers of NVIDIA (also under WSL) and AMD put there.
+DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+
+
+def accelerator() -> bool:
+    """Whether this machine looks as if a framework might find more than processors on it."""
+    return any(File(device).exists() for device in DEVICES) or (platform.system() == "Darwin" and platform.machine() == "arm64")
+
+
+def settle(chosen: Chosen, fleet: Fleet | None, paths: str) -> Chosen:
+    """The rows: for each backend that was asked for without a path those of `paths` ("default", "all") that are there.
+
+    A path that was named stays, with the reason where it is not there.
+    """
+    open_ended = paths == "all" or accelerator()
+    if fleet is None or not any(asked.path.needs if asked.path else open_ended for asked in chosen.asked):
+        return chosen
+    said = fleet.wait()
+    asked = [row for one in chosen.asked for row in _rows(one, said.get(one.environment.process), paths, open_ended)]
+    for row in asked:
+        fleet.add(row.environment)
+    return replace(chosen, asked=tuple(dict.fromkeys(asked)))
+
+
+def _rows(asked: Asked, hello: Hello | str | None, paths: str, open_ended: bool) -> Iterator[Asked]:
+    known = {} if hello is None or isinstance(hello, str) else hello.missing
+    if asked.path is not None:
+        yield replace(asked, reason=missing(asked.path, known))
+        return
+    yield asked
+    if hello is None or isinstance(hello, str) or not open_ended:
+        return
+    for path in paths_of(asked.environment.backend):
+        if (paths == "all" or path.usual) and path.name != hello.path and missing(path, known) is None:
+            yield through(asked.environment, path)

@@ -1,0 +1,62 @@
+"""`--backend NAME:PATH` and `--paths all`: a row for every path that is there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from convdiff.paths import paths_of
+from tests.cli.conftest import Invoke
+from tests.dialects.conftest import environment
+
+
+def rows(output: str) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in json.loads(output)["rows"]}
+
+
+def test_a_path_is_a_row_with_its_own_code(invoke: Invoke) -> None:
+    environment("torch")
+    result = invoke("run", "x.npy", "w.npy", "--backend", "torch", "--backend", "torch:cpu/native", "--format", "json")
+    found = rows(result.stdout)
+    assert result.exit_code == 0 and list(found) == ["torch", "torch:cpu/native"]
+    native = found["torch:cpu/native"]
+    assert (native["backend"], native["path"], native["status"]) == ("torch", "cpu/native", "ok")
+    assert "torch.backends.mkldnn.enabled = False" in native["code"] and "mkldnn" not in found["torch"]["code"]
+    assert "torch.backends.mkldnn.enabled = False" in invoke("code", "x.npy", "w.npy", "--for", "torch:cpu/native").stdout
+
+
+def test_all_paths_of_this_machine(invoke: Invoke) -> None:
+    environment("jax")
+    result = invoke("run", "x.npy", "w.npy", "--backend", "jax", "--backend", "numpy", "--paths", "all", "--format", "json")
+    found = rows(result.stdout)
+    own = found["jax"]["path"]
+    assert list(found) == ["jax", *(f"jax:{p.name}" for p in paths_of("jax") if p.name.startswith(own) and p.name != own), "numpy"]
+    assert {row["status"] for row in found.values()} <= {"ok", "unsupported"}
+
+
+def test_one_that_is_not_there_is_a_row_with_its_reason(invoke: Invoke) -> None:
+    environment("torch")
+    arguments = ("run", "x.npy", "w.npy", "--backend", "torch:mps", "--backend", "numpy", "--format", "json")
+    row = rows(invoke(*arguments).stdout)["torch:mps"]
+    assert row["status"] == "unavailable" and row["message"].endswith("a Mac with Apple silicon provides it")
+    assert invoke(*arguments, "--require", "torch:mps").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "said"),
+    [
+        ("--backend", "torch:cpu/natve", "path of torch: found 'cpu/natve', expected one of cpu/channels_last, "),
+        ("--backend", "torhc:cpu", "--backend: found 'torhc', expected one of "),
+        ("--require", "numpy:cpu/fast", "path of numpy: found 'cpu/fast'"),
+    ],
+)
+def test_a_path_that_is_none(option: str, name: str, said: str, invoke: Invoke) -> None:
+    result = invoke("run", "x.npy", "w.npy", option, name)
+    assert result.exit_code == 2 and said in result.stderr
+
+
+def test_code_sets_what_a_path_needs_before_the_import(invoke: Invoke) -> None:
+    text = invoke("code", "x.npy", "w.npy", "--for", "tensorflow:cpu/native").stdout
+    assert text.index('os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"') < text.index("import tensorflow")

@@ -1,0 +1,78 @@
+"""Every path that this machine has gives exactly the reference on integers, for everything that it can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from convdiff.backends.fleet import Fleet, Job
+from convdiff.case import Answer, Stored
+from convdiff.dialects import Unsupported, write
+from convdiff.normal import user_output
+from convdiff.paths import PATHS, Path, missing
+from convdiff.reference import truth
+from convdiff.spec import ConvSpec
+from tests.dialects.conftest import environment
+from tests.specs import SPECS, arrays, random_specs
+
+# What a path cannot do, beyond what its backend cannot; anything else that is refused is a fault of ours.
+UNSUPPORTED: dict[str, Callable[[ConvSpec], bool]] = {
+    "torch:cpu/channels_last": lambda spec: spec.rank == 1,
+    "tensorflow:cpu/keras": lambda spec: spec.groups > 1 and (spec.transposed or spec.rank == 3),
+    "jax:cpu/float32-sums": lambda spec: spec.dtype in ("float32", "float64"),
+    "theano:cpu/corrmm": lambda spec: spec.dtype in ("float16", "bfloat16"),
+    "theano:cpu/convop": lambda spec: (
+        spec.dtype in ("float16", "bfloat16") or spec.rank == 3 or spec.groups > 1 or spec.transposed
+    ),
+}
+# Those that compile every call anew get every eighth of the table.
+SLOW = ("torch:cpu/inductor",)
+WIDER = ("jax:cpu/float32-sums", "jax:gpu/float32-sums")  # their output stays as wide as their sums
+
+
+def named(path: Path) -> str:
+    return f"{path.backend}:{path.name}"
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, marks=pytest.mark.xdist_group(path.backend)) for path in PATHS], ids=named)
+def test_exact(path: Path) -> None:
+    place = replace(environment(path.backend), variables=path.variables)
+    with Fleet([place], timeout=300) as fleet:
+        hello = fleet.wait()[place.process]
+        assert not isinstance(hello, str), hello
+        reason = missing(path, hello.missing)
+        if reason is not None:
+            pytest.skip(reason)
+        titles = list(SPECS)[:: 8 if named(path) in SLOW else 1]
+        table = {title: SPECS[title] for title in titles}
+        count = {"torch": 75, "tensorflow": 40}.get(path.backend, 10) if named(path) not in SLOW else 3
+        table |= {f"random {number}": spec for number, spec in enumerate(random_specs(count, seed=5))}
+        wrong = [said for title, spec in table.items() if (said := fault(fleet, place.process, path, spec)) and print(title, said) is None]
+    assert not wrong, wrong[0]
+
+
+def fault(fleet: Fleet, process: str, path: Path, spec: ConvSpec) -> str | None:
+    """What is wrong with the path's answer; None where nothing is."""
+    refuses = UNSUPPORTED.get(named(path), lambda _: False)(spec)
+    try:
+        body = write(path.backend, spec, path).body
+    except Unsupported as why:
+        return None if refuses else f"{spec}: refused: {why}"
+    if refuses:
+        return f"{spec}: not refused\n{body}"
+    data = arrays(spec)
+    stored = {role: Stored(array, array.dtype.name) for role, array in data.items()}
+    (answer,) = fleet.run([Job("it", "backend", path.backend, body, "body", process=process)], stored)
+    return judged(answer, path, spec, user_output(spec, truth(spec, data["input"], data["kernel"], data.get("bias")).output), body)
+
+
+def judged(answer: Answer, path: Path, spec: ConvSpec, expected: np.ndarray, body: str) -> str | None:  # type: ignore[type-arg]
+    if answer.status != "ok" or answer.output is None:
+        return f"{spec}: {answer.message}\n{body}"
+    dtype = "float32" if spec.dtype == "bfloat16" or named(path) in WIDER else spec.dtype
+    if answer.output.dtype != dtype or not np.array_equal(answer.output, expected):
+        return f"{spec}: another answer\n{body}"
+    return None
