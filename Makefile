@@ -19,7 +19,7 @@ setup: $(BIN)/.ready
 $(BIN)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[torch,tensorflow,jax,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[torch,tensorflow,jax,onnxruntime,scipy,dev]'
 	@touch $@
 
 lint: setup

@@ -34,6 +34,7 @@ def _framework(row: Row) -> str | None:
         return row.answer.backend.split("@")[0] if row.answer.backend.split("@")[0] in DIALECTS else None
     name = row.answer.name.lower()
     words = {"tensorflow": ("tensorflow", "tf", "keras"), "torch": ("torch", "pytorch", "pt"), "jax": ("jax", "flax"),
-             "theano": ("theano", "lasagne"), "numpy": ("numpy", "np")}
+             "theano": ("theano", "lasagne"), "numpy": ("numpy", "np"), "scipy": ("scipy", "ndimage"),
+             "onnxruntime": ("onnxruntime", "onnx", "ort")}
     parts = set("".join(c if c.isalpha() else " " for c in name).split())
     return next((framework for framework, known in words.items() if parts & set(known)), None)

@@ -29,9 +29,11 @@ class Backend(NamedTuple):
 # Hence no build isolation, and Python 3.11 at most.  SciPy gets a bound because newer ones leave numpy 1.23.
 BACKENDS = (
     Backend("numpy", "numpy", 0.1, (), (7, 99)),
+    Backend("scipy", "scipy", 0.4, (("scipy>=1.11,<2", "numpy"),), (9, 99)),
     Backend("torch", "torch", 1.4, (("torch==2.13.0", "numpy"),), (10, 14)),
     Backend("tensorflow", "tensorflow", 3.3, (("tensorflow-cpu>=2.21,<2.22",),), (10, 13)),
     Backend("jax", "jax", 0.6, (("jax==0.10.2",),), (11, 14)),
+    Backend("onnxruntime", "onnxruntime", 0.2, (("onnxruntime==1.31.1", "onnx>=1.23,<2", "numpy"),), (11, 14)),
     Backend(
         "theano", "theano", 0.5,
         (

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from convdiff.dialects import jax_dialect, numpy_dialect, tensorflow_dialect, theano_dialect, torch_dialect
+from convdiff.dialects import (
+    jax_dialect,
+    numpy_dialect,
+    onnxruntime_dialect,
+    scipy_dialect,
+    tensorflow_dialect,
+    theano_dialect,
+    torch_dialect,
+)
 from convdiff.dialects.script import Dialect, Script, Unsupported
 from convdiff.dialects.standalone import standalone
 from convdiff.errors import one_of
@@ -13,9 +21,11 @@ __all__ = ["DIALECTS", "Dialect", "Script", "Unsupported", "standalone", "write"
 
 DIALECTS: dict[str, Dialect] = {
     "numpy": numpy_dialect.DIALECT,
+    "scipy": scipy_dialect.DIALECT,
     "torch": torch_dialect.DIALECT,
     "tensorflow": tensorflow_dialect.DIALECT,
     "jax": jax_dialect.DIALECT,
+    "onnxruntime": onnxruntime_dialect.DIALECT,
     "theano": theano_dialect.DIALECT,
 }
 

@@ -154,7 +154,7 @@ def test_what_is_not_installed_is_one_note(invoke: Invoke, monkeypatch: pytest.M
     assert result.exit_code == 0
     assert list(rows(result.stdout)) == ["numpy"]
     assert [note for note in json.loads(result.stdout)["notes"] if "install" in note] == [
-        "not installed: torch, tensorflow, jax, theano (convdiff backends install NAME)"
+        "not installed: scipy, torch, tensorflow, jax, onnxruntime, theano (convdiff backends install NAME)"
     ]
 
 

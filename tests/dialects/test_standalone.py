@@ -24,7 +24,7 @@ def expected(spec: ConvSpec, data: dict[str, Array]) -> Array:
     return user_output(spec, truth(spec, data["input"], data["kernel"], data.get("bias")).output)
 
 
-@pytest.mark.parametrize("name", ["numpy", "torch", "tensorflow", "jax", pytest.param("theano", marks=pytest.mark.xdist_group("theano"))])
+@pytest.mark.parametrize("name", ["numpy", "scipy", "torch", "tensorflow", "jax", "onnxruntime", pytest.param("theano", marks=pytest.mark.xdist_group("theano"))])
 def test_saves_the_output(name: str, tmp_path: Path) -> None:
     data = arrays(SPEC)
     np.save(tmp_path / "x's.npy", data["input"])

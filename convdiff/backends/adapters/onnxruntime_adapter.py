@@ -1,0 +1,43 @@
+"""ONNX Runtime in a worker, with onnx to make its models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+IMPORT = "onnxruntime"
+
+
+def names(ort: Any) -> dict[str, Any]:
+    """ort, and onnx with its helper: without onnx there are no models."""
+    import importlib
+
+    ort.set_default_logger_severity(4)  # what goes wrong it raises too
+    return {"ort": ort, "onnxruntime": ort, "onnx": importlib.import_module("onnx"), "helper": importlib.import_module("onnx.helper")}
+
+
+def devices(ort: Any) -> list[str]:
+    """The processor, and a GPU where this build has CUDA's provider."""
+    return ["cpu", "cuda"] if "CUDAExecutionProvider" in ort.get_available_providers() else ["cpu"]
+
+
+def path(ort: Any) -> str:
+    """The processor: providers are named in the code."""
+    return "cpu"
+
+
+def missing(ort: Any) -> dict[str, str]:
+    """CUDA's provider."""
+    if "CUDAExecutionProvider" in ort.get_available_providers():
+        return {}
+    return {"cuda": f"onnxruntime {ort.__version__} has no CUDAExecutionProvider"}
+
+
+def to_numpy(ort: Any, value: Any) -> Any:
+    """Its own value; a session's outputs are numpy's."""
+    return value.numpy() if type(value).__name__ == "OrtValue" else None
+
+
+def settings(ort: Any) -> Callable[[], object]:
+    """All belong to a session."""
+    return lambda: None
