@@ -8,14 +8,17 @@ from convdiff.case import Row
 from convdiff.dialects import DIALECTS, Unsupported, write
 from convdiff.spec import ConvSpec
 
+# The call is right: a setting decides.
+NO_FIX = (("reduced-precision",), ("not-deterministic",))
+
 
 def with_fixes(row: Row, spec: ConvSpec) -> Row:
     """`row` with code in every finding's `fix`: for its own framework where that is known, else for every one here.
 
-    The code is what `convdiff run` executes for that framework, so that it is known to give what was asked.  A finding of
-    reduced precision has no fix of this kind: the call is right.
+    The code is what `convdiff run` executes for that framework, so that it is known to give what was asked.  Reduced
+    precision and answers that change have no fix of this kind.
     """
-    if not any(finding.codes != ("reduced-precision",) for finding in row.findings):
+    if all(finding.codes in NO_FIX for finding in row.findings):
         return row
     named = _framework(row)
     code = {}
@@ -24,7 +27,7 @@ def with_fixes(row: Row, spec: ConvSpec) -> Row:
             code[name] = write(name, spec).body
         except Unsupported:
             continue
-    findings = (replace(finding, fix=code) if finding.codes != ("reduced-precision",) else finding for finding in row.findings)
+    findings = (replace(finding, fix=code) if finding.codes not in NO_FIX else finding for finding in row.findings)
     return replace(row, findings=tuple(findings))
 
 

@@ -64,7 +64,8 @@ class Answer:
     """What one side gave: a backend through one of its paths, a saved output, or a call.
 
     `output` is in the spec's output layout where `status` is ok, else None and `message` says why.  `aligned` are the
-    words of what was done to the arrays on the way ("NHWC/HWIO", "kernel flipped", "padded by hand").
+    words of what was done to the arrays on the way ("NHWC/HWIO", "kernel flipped", "padded by hand").  `again` is the output
+    farthest from it where the same code, asked again, answered differently.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Answer:
     aligned: tuple[str, ...] = ()
     output: Array | None = None
     stored: str | None = None
+    again: Array | None = None
 
 
 @dataclass(frozen=True)

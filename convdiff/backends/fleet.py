@@ -7,6 +7,7 @@ workers die with the host in the kernel (worker.py), and on SIGTERM or SIGHUP th
 
 from __future__ import annotations
 
+import contextlib
 import re
 import selectors
 import signal
@@ -230,7 +231,8 @@ class Fleet:
         from convdiff.case import Answer
 
         station = self._stations[job.process or job.backend]
-        hello, status, message, output, said = station.hello, outcome.status, outcome.message, None, outcome.answer or {}
+        hello, status, message, said = station.hello, outcome.status, outcome.message, outcome.answer or {}
+        output = again = None
         if status == "ok":
             try:
                 output = take_back(self._open() / f"{outcome.id}.npy")
@@ -241,11 +243,13 @@ class Fleet:
                     f"{NOT_DETERMINISTIC}: {said['changed']} of {said['runs'] - 1} further runs differ from the first, "
                     f"by up to {said['apart']:.3g}"
                 )
+                with contextlib.suppress(OSError, ValueError):
+                    again = take_back(self._open() / f"{outcome.id}.npy.again.npy")
         return Answer(
             name=job.name, kind=job.kind, status=status, backend=job.backend, version=hello.version if hello else None,
             path=job.path or (hello.path if hello else None), message=message,
             seconds=said.get("seconds"), code=job.display_code or job.code, aligned=job.aligned, output=output,
-            stored=said.get("stored"),
+            stored=said.get("stored"), again=again,
         )
 
 

@@ -40,7 +40,8 @@ them is part of the protocol, so code may print what it likes.  Messages are JSO
 
    and has then written the result to `out`, a .npy of numbers in native byte order; types that .npy lacks are widened to
    float32, `stored` is what they were ("bfloat16").  `seconds` is the fastest of the runs.  `changed` is how many of the runs after
-   the first answered differently from it, and `apart` by how much at most.
+   the first answered differently from it, and `apart` by how much at most; the one farthest from it is then written to `out` with
+   ".again.npy" behind it.
 
 The worker ignores SIGINT (Ctrl-C is the host's to handle).  It ends when the host does, however that ends: LIFE carries no data,
 and its closing kills the worker's process group in the kernel (Linux), even while a job holds the interpreter lock; elsewhere a
@@ -267,8 +268,9 @@ class Worker:
         return arrays
 
     def measure(self, run: Callable[[], Any], job: dict[str, Any]) -> dict[str, Any]:
-        """Run, convert, compare the runs, save the first result."""
+        """Run, convert, compare the runs, save the first result and the one farthest from it."""
         first: Any = None
+        farthest: Any = None
         seconds: list[float] = []
         changed, apart = 0, 0.0
         for _ in range(job["repeat"]):
@@ -280,9 +282,14 @@ class Worker:
                 first, first_stored = array.copy() if job["repeat"] > 1 else array, stored
             elif array.shape != first.shape or array.tobytes() != first.tobytes():
                 changed += 1
-                apart = max(apart, self.distance(array, first))
+                distance = self.distance(array, first)
+                if farthest is None or distance > apart:
+                    apart, farthest = distance, array
         with open(job["out"], "wb") as out:
             self.numpy.save(out, first)
+        if farthest is not None:
+            with open(job["out"] + ".again.npy", "wb") as out:
+                self.numpy.save(out, farthest)
         return {
             "status": "ok", "seconds": min(seconds), "stored": first_stored, "runs": len(seconds), "changed": changed,
             "apart": apart,

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from convdiff.case import Answer, Case, Row
+from convdiff.case import Answer, Case, Finding, Row, Verdict
+from convdiff.diagnose.catalogue import sentence
 from convdiff.judge import Judge
+from convdiff.layout import Array
+
+WORSE: tuple[Verdict | None, ...] = (None, "identical", "rounding", "reduced-precision", "different", "incomparable")
 
 
 class Judging:
@@ -19,10 +24,21 @@ class Judging:
         self._judge.truth()
         self.reference_seconds = time.perf_counter() - began
 
+    def _unsteady(self, row: Row, again: Array) -> Row:
+        """The worse of two answers of one backend, and that they are two."""
+        other = replace(self._judge.row(replace(row.answer, output=again)), answer=row.answer)
+        worse = max(row, other, key=lambda row: WORSE.index(row.verdict))
+        edit = {"code": "not-deterministic"}
+        finding = Finding((edit,), sentence(edit), notes=(row.answer.message,) if row.answer.message else ())
+        message = worse.message or (row.answer.message if worse.verdict in WORSE[:3] else None)
+        return replace(worse, findings=(*worse.findings, finding), message=message)
+
     def rows(self, answers: Iterable[Answer]) -> Iterator[Row]:
         """A row for each answer, in their order."""
         for answer in answers:
             row = self._judge.row(answer)
+            if answer.again is not None:
+                row = self._unsteady(row, answer.again)
             if row.findings:
                 # Not at the top of the module: outputs that agree need no dialect.
                 from convdiff.advice import with_fixes

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convdiff.dialects import standalone, write
+from convdiff.dialects import DIALECTS, standalone, write
 from convdiff.layout import Array
 from convdiff.normal import user_output
 from convdiff.reference import truth
@@ -24,7 +24,7 @@ def expected(spec: ConvSpec, data: dict[str, Array]) -> Array:
     return user_output(spec, truth(spec, data["input"], data["kernel"], data.get("bias")).output)
 
 
-@pytest.mark.parametrize("name", ["numpy", "scipy", "torch", "tensorflow", "jax", "onnxruntime", pytest.param("theano", marks=pytest.mark.xdist_group("theano"))])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in DIALECTS])
 def test_saves_the_output(name: str, tmp_path: Path) -> None:
     data = arrays(SPEC)
     np.save(tmp_path / "x's.npy", data["input"])
