@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from convdiff.case import Row
+from convdiff.case import Finding, Row
 from convdiff.dialects import DIALECTS, Unsupported, write
 from convdiff.spec import ConvSpec
 
@@ -15,9 +15,10 @@ NO_FIX = (("reduced-precision",), ("not-deterministic",))
 def with_fixes(row: Row, spec: ConvSpec) -> Row:
     """`row` with code in every finding's `fix`: for its own framework where that is known, else for every one here.
 
-    The code is what `convdiff run` executes for that framework, so that it is known to give what was asked.  Reduced
-    precision and answers that change have no fix of this kind.
+    The code is what `convdiff run` executes for that framework, so that it is known to give what was asked.  Where a
+    setting in force explains reduced precision, it is told, and the fix is the line that switches it off.
     """
+    row = replace(row, findings=tuple(_by_setting(finding, row) for finding in row.findings))
     if all(finding.codes in NO_FIX for finding in row.findings):
         return row
     named = _framework(row)
@@ -29,6 +30,18 @@ def with_fixes(row: Row, spec: ConvSpec) -> Row:
             continue
     findings = (replace(finding, fix=code) if finding.codes not in NO_FIX else finding for finding in row.findings)
     return replace(row, findings=tuple(findings))
+
+
+def _by_setting(finding: Finding, row: Row) -> Finding:
+    """The finding with the setting that decided it, if it is reduced precision and one in force does that."""
+    narrow = {str(edit["obtained"]).split()[0] for edits in (finding.edits, *finding.rivals) for edit in edits
+              if edit["code"] == "reduced-precision"}
+    named = _framework(row)
+    for to, setting, off in row.answer.precision if named else ():
+        if to in narrow and named is not None:
+            note = f"decided by a setting: {setting}; to switch it off: {off}"
+            return replace(finding, notes=(*finding.notes, note), fix={**finding.fix, named: off + "\n"})
+    return finding
 
 
 def _framework(row: Row) -> str | None:

@@ -65,7 +65,8 @@ class Answer:
 
     `output` is in the spec's output layout where `status` is ok, else None and `message` says why.  `aligned` are the
     words of what was done to the arrays on the way ("NHWC/HWIO", "kernel flipped", "padded by hand").  `again` is the output
-    farthest from it where the same code, asked again, answered differently.
+    farthest from it where the same code, asked again, answered differently.  `precision` are the settings in force that lower it:
+    what to ("tf32"), the setting, the line that switches it off.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Answer:
     output: Array | None = None
     stored: str | None = None
     again: Array | None = None
+    precision: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ class Fleet:
             self._want(station)
             station.hand_over({
                 "id": self._count, "name": job.name, "mode": job.mode, "code": job.code, "repeat": job.repeat,
-                "wrap": job.wrap, "out": str(folder / f"{self._count}.npy"), "arrays": paths,
+                "wrap": job.wrap, "path": job.path or "", "out": str(folder / f"{self._count}.npy"), "arrays": paths,
             })
         self._admit()
         return self._answers(mine, paths)
@@ -245,11 +245,14 @@ class Fleet:
                 )
                 with contextlib.suppress(OSError, ValueError):
                     again = take_back(self._open() / f"{outcome.id}.npy.again.npy")
+        precision = tuple((str(to), str(by), str(off)) for to, by, off in said.get("precision", ()))
         return Answer(
             name=job.name, kind=job.kind, status=status, backend=job.backend, version=hello.version if hello else None,
             path=job.path or (hello.path if hello else None), message=message,
-            seconds=said.get("seconds"), code=job.display_code or job.code, aligned=job.aligned, output=output,
+            seconds=said.get("seconds"), code=job.display_code or job.code, aligned=(*job.aligned, *(by for _, by, _ in precision)),
+            output=output,
             stored=said.get("stored"), again=again,
+            precision=precision,
         )
 
 

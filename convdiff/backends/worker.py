@@ -26,7 +26,8 @@ them is part of the protocol, so code may print what it likes.  Messages are JSO
    "expression"   an expression, its value is the result
    "function"     "path.py:function", called with (input, kernel[, bias]); the file's folder is put on sys.path
 
-   "wrap", if there, is an expression among the adapter's names; each array is passed through the function that it gives.
+   "path", if there, is the path that the code takes ("cuda/cudnn").  "wrap", if there, is an expression among the adapter's names;
+   each array is passed through the function that it gives.
 
    Texts find the names input, kernel, bias (None without one), np and the adapter's (torch and F, say).  Every run gets
    arrays of its own: writable, mapped copy-on-write, so that writing to them changes no file and no later run.
@@ -35,13 +36,14 @@ them is part of the protocol, so code may print what it likes.  Messages are JSO
 
 3. A line "\\x1e1" (the job's id) on standard error marks where its own output begins in the log.  The worker answers
 
-       {"id": 1, "status": "ok", "seconds": 0.01, "stored": "float32", "runs": 1, "changed": 0, "apart": 0.0}
+       {"id": 1, "status": "ok", "seconds": 0.01, "stored": "float32", "runs": 1, "changed": 0, "apart": 0.0,
+        "precision": [["tf32", "torch.backends.cudnn.allow_tf32 = True", "torch.backends.cudnn.allow_tf32 = False"]]}
        {"id": 1, "status": "failed", "message": "RuntimeError: ...", "where": ["line 3: y = F.conv2d(x, w)"]}
 
    and has then written the result to `out`, a .npy of numbers in native byte order; types that .npy lacks are widened to
    float32, `stored` is what they were ("bfloat16").  `seconds` is the fastest of the runs.  `changed` is how many of the runs after
    the first answered differently from it, and `apart` by how much at most; the one farthest from it is then written to `out` with
-   ".again.npy" behind it.
+   ".again.npy" behind it.  `precision` are the settings in force that lower precision: what to, the setting, what switches it off.
 
 The worker ignores SIGINT (Ctrl-C is the host's to handle).  It ends when the host does, however that ends: LIFE carries no data,
 and its closing kills the worker's process group in the kernel (Linux), even while a job holds the interpreter lock; elsewhere a
@@ -292,8 +294,14 @@ class Worker:
                 self.numpy.save(out, farthest)
         return {
             "status": "ok", "seconds": min(seconds), "stored": first_stored, "runs": len(seconds), "changed": changed,
-            "apart": apart,
+            "apart": apart, "precision": self.precision(job.get("path") or ""),
         }
+
+    def precision(self, path: str) -> list[Any]:
+        """The settings in force that lower precision, as far as the adapter knows them."""
+        with contextlib.suppress(Exception):
+            return list(self.adapter.precision(self.framework, path))
+        return []
 
     def patiently(self, run: Callable[[], Any]) -> Any:
         """Run; again a little later where the framework itself stumbled over another process (`transient` of the adapter)."""

@@ -33,6 +33,18 @@ def missing(jax: Any) -> dict[str, str]:
     return {name: f"jax {jax.__version__} computes on the {there}" for name in ("cpu", "gpu") if name != there}
 
 
+def precision(jax: Any, platform: str) -> list[tuple[str, str, str]]:
+    """What XLA takes float32 for, off the processor, unless told "highest"; the processor always takes it as it is."""
+    there = path(jax)
+    mode = getattr(jax.config, "jax_default_matmul_precision", None)
+    if there == "cpu" or mode in ("highest", "float32"):
+        return []
+    narrow = {"gpu": "tf32", "tpu": "bf16"}.get(there, "tf32")
+    narrow = {"bfloat16": "bf16", "tensorfloat32": "tf32"}.get(str(mode), narrow)
+    name = "jax_default_matmul_precision"
+    return [(narrow, f"{name} = {mode!r}" + (" (the default)" if mode is None else ""), f'jax.config.update("{name}", "highest")')]
+
+
 def to_numpy(jax: Any, value: Any) -> Any:
     """Any array of JAX's, once it is computed.  bfloat16 is widened by the worker."""
     import numpy

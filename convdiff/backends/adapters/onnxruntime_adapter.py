@@ -33,6 +33,11 @@ def missing(ort: Any) -> dict[str, str]:
     return {"cuda": f"onnxruntime {ort.__version__} has no CUDAExecutionProvider"}
 
 
+def precision(ort: Any, path: str) -> list[tuple[str, str, str]]:
+    """TF32 in CUDA's provider."""
+    return [("tf32", "use_tf32 = 1 (the default)", 'providers=[("CUDAExecutionProvider", {"use_tf32": 0})]')] if path == "cuda" else []
+
+
 def to_numpy(ort: Any, value: Any) -> Any:
     """Its own value; a session's outputs are numpy's."""
     return value.numpy() if type(value).__name__ == "OrtValue" else None

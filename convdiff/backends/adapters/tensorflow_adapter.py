@@ -59,6 +59,22 @@ def missing(tf: Any) -> dict[str, str]:
     return lacks
 
 
+def precision(tf: Any, path: str) -> list[tuple[str, str, str]]:
+    """TF32 on a GPU; oneDNN's fast math by the environment."""
+    import os
+
+    found = []
+    experimental: Any = getattr(tf.config, "experimental", None)
+    enabled = getattr(experimental, "tensor_float_32_execution_enabled", bool)
+    if "gpu" not in missing(tf) and enabled():
+        name = "tf.config.experimental.enable_tensor_float_32_execution"
+        found.append(("tf32", f"{name}(True) (the default)", f"{name}(False)"))
+    mode = os.environ.get("TF_SET_ONEDNN_FPMATH_MODE")
+    if mode and onednn(tf):
+        found.append((mode.lower(), f"TF_SET_ONEDNN_FPMATH_MODE={mode} in the environment", "unset TF_SET_ONEDNN_FPMATH_MODE"))
+    return found
+
+
 def to_numpy(tf: Any, value: Any) -> Any:
     """An eager tensor or variable; a graph's (version 1) is evaluated."""
     if not isinstance(value, (tf.Tensor, tf.Variable)):

@@ -10,6 +10,8 @@ to_numpy(f, v)    a numpy array, or one with the name of the type it was widened
 settings(f)       a function that puts back what a job may have set
 path(f)           the path that code takes which asks for none, as the table of paths has it
 missing(f)        what of the table's `needs` is not there, each with the reason
+precision(f, path)  the settings in force that lower the precision of float32 convolutions on that path ("": any of its
+                  devices): what to, the setting, the line that switches it off (may be absent)
 transient(e)      whether an error is another process's doing, and worth another try (may be absent)
 
 Syntax of Python 3.7, any version of the framework that its users still have.
@@ -95,6 +97,25 @@ def missing(torch: Any) -> dict[str, str]:
     if not (hasattr(torch.backends, "mps") and torch.backends.mps.is_available()):
         lacks["mps"] = f"{build} finds no MPS device"
     return lacks
+
+
+def precision(torch: Any, path: str) -> list[tuple[str, str, str]]:
+    """TF32 in cuDNN, on processors that have it; bfloat16 and TF32 in oneDNN, by torch or by the environment."""
+    found = []
+    if not path.startswith("cpu") and torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0):
+        if os.environ.get("NVIDIA_TF32_OVERRIDE") == "1":
+            found.append(("tf32", "NVIDIA_TF32_OVERRIDE=1 in the environment", "NVIDIA_TF32_OVERRIDE=0 in the environment"))
+        elif read(torch, "backends.cudnn.conv.fp32_precision") == "tf32" or read(torch, "backends.cudnn.allow_tf32"):
+            found.append(("tf32", "torch.backends.cudnn.allow_tf32 = True (the default)", "torch.backends.cudnn.allow_tf32 = False"))
+    if not path.startswith(("cuda", "mps")):
+        mode = read(torch, "backends.mkldnn.conv.fp32_precision")
+        if mode in ("bf16", "tf32"):
+            name = "torch.backends.mkldnn.conv.fp32_precision"
+            found.append((mode, f'{name} = "{mode}"', f'{name} = "ieee"'))
+        mode = os.environ.get("ONEDNN_DEFAULT_FPMATH_MODE", "strict").lower()
+        if mode != "strict":
+            found.append((mode, f"ONEDNN_DEFAULT_FPMATH_MODE={mode} in the environment", "unset ONEDNN_DEFAULT_FPMATH_MODE"))
+    return found
 
 
 def to_numpy(torch: Any, value: Any) -> Any:

@@ -1,0 +1,86 @@
+"""Which setting in force lowers precision, and the line that switches it off."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from backends_support import ARRAYS, environment
+from click.testing import CliRunner
+
+from convdiff.backends.fleet import Fleet, Job
+from convdiff.backends.process import HERE
+from convdiff.backends.worker import load_file
+from convdiff.cli.main import group
+
+BF16 = 'torch.backends.mkldnn.conv.fp32_precision = "bf16"'
+
+
+def test_a_setting_in_force_is_told_and_is_not_there_afterwards() -> None:
+    with Fleet([environment("torch")], timeout=60) as fleet:
+        jobs = [Job("set", "backend", "torch", f"{BF16}\noutput = input", "body", path="cpu/onednn-bf16"),
+                Job("unset", "backend", "torch", "output = input", "body")]
+        answers = {answer.name: answer for answer in fleet.run(jobs, ARRAYS)}
+    assert answers["set"].precision == (("bf16", BF16, BF16.replace("bf16", "ieee")),)
+    assert BF16 in answers["set"].aligned
+    assert answers["unset"].precision == ()
+
+
+def test_the_row_says_what_decided_and_how_to_switch_it_off(tmp_path: Path) -> None:
+    """A call that rounds as oneDNN would on a processor with bfloat16 arithmetic."""
+    environment("torch")
+    random = np.random.default_rng(0)
+    np.save(tmp_path / "x.npy", random.standard_normal((1, 16, 12, 12), dtype=np.float32))
+    np.save(tmp_path / "w.npy", random.standard_normal((8, 16, 3, 3), dtype=np.float32))
+    (tmp_path / "port.py").write_text(
+        "import torch\ndef conv(input, kernel):\n"
+        f"    {BF16}\n"
+        "    x, w = (torch.tensor(array).bfloat16().float() for array in (input, kernel))\n"
+        "    return torch.nn.functional.conv2d(x, w)\n"
+    )
+    arguments = ["run", f"{tmp_path}/x.npy", f"{tmp_path}/w.npy", "--backend", "none", "--call", f"torch={tmp_path}/port.py:conv"]
+    (row,) = json.loads(CliRunner().invoke(group, [*arguments, "--format", "json"]).stdout)["rows"]
+    assert row["verdict"] == "reduced-precision"
+    (finding,) = row["findings"]
+    assert finding["edits"][0]["obtained"] == "bf16"
+    assert finding["fix"] == {"torch": BF16.replace("bf16", "ieee") + "\n"}
+    assert finding["notes"] == [f"decided by a setting: {BF16}; to switch it off: {BF16.replace('bf16', 'ieee')}"]
+    assert "to switch it off" in " ".join(CliRunner().invoke(group, arguments).stdout.split())
+
+
+# Stand-ins, since no GPU can be asked: what the frameworks' modules say there.
+def torch(capability: tuple[int, int], **cudnn: Any) -> Any:
+    return SimpleNamespace(
+        cuda=SimpleNamespace(is_available=lambda: True, get_device_capability=lambda: capability),
+        backends=SimpleNamespace(cudnn=SimpleNamespace(**cudnn), mkldnn=SimpleNamespace()),
+    )
+
+
+def jax(mode: str | None, backend: str = "cuda") -> Any:
+    return SimpleNamespace(default_backend=lambda: backend, config=SimpleNamespace(jax_default_matmul_precision=mode))
+
+
+@pytest.mark.parametrize(
+    ("adapter", "framework", "path", "narrow"),
+    [
+        ("torch", torch((8, 0), allow_tf32=True), "cuda/cudnn", ["tf32"]),
+        ("torch", torch((8, 0), allow_tf32=False), "cuda/cudnn-no-tf32", []),
+        ("torch", torch((7, 5), allow_tf32=True), "cuda/cudnn", []),
+        ("torch", torch((9, 0), allow_tf32=True), "cpu/onednn", []),
+        ("jax", jax(None), "gpu", ["tf32"]),
+        ("jax", jax("highest"), "gpu/highest", []),
+        ("jax", jax("bfloat16"), "gpu", ["bf16"]),
+        ("jax", jax(None, "cpu"), "cpu", []),
+    ],
+)
+def test_where_there_are_accelerators(
+    adapter: str, framework: Any, path: str, narrow: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    module: Any = load_file(str(HERE / "adapters" / f"{adapter}_adapter.py"), f"test_{adapter}")
+    assert [to for to, _, _ in module.precision(framework, path)] == narrow
