@@ -1,6 +1,6 @@
 """The environments backends run in: which interpreter has which framework.
 
-In this order: what the user registered (`convdiff backends add`), what convdiff built (`convdiff backends install`), else the
+In this order: what the project's configuration names, what the user registered (`convdiff backends add`), what convdiff built (`convdiff backends install`), else the
 running interpreter where it has the framework.  numpy always runs in the running interpreter.  A framework is never imported
 here: whether it is there is asked of the import system only.
 """
@@ -17,11 +17,12 @@ from typing import Literal
 from convdiff.backends import NAMES, backend
 from convdiff.backends.install import built_python, install
 from convdiff.backends.registered import add, read, remove
+from convdiff.config import load
 from convdiff.errors import one_of
 
 __all__ = ["Environment", "add", "all_environments", "find", "install", "remove"]
 
-Origin = Literal["registered", "installed", "running", "none"]
+Origin = Literal["configured", "registered", "installed", "running", "none"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Environment:
 def find(name: str) -> Environment:
     """The environment of that name; with a reason where it is not installed.  ConvdiffError for a name that is none."""
     row = backend(name)
+    configured = load().environments
+    if name in configured:
+        return _configured(name, configured[name])
     registered = read()
     if name in registered:
         python = Path(registered[name])
@@ -61,7 +65,7 @@ def find(name: str) -> Environment:
         )
         return Environment(name, row.name, python, "registered", reason)
     if name != row.name:
-        raise one_of("backend", name, {*NAMES, *registered})
+        raise one_of("backend", name, {*NAMES, *registered, *configured})
     running = Path(sys.executable)
     if name == "numpy":
         return Environment(name, name, running, "running")
@@ -73,9 +77,16 @@ def find(name: str) -> Environment:
     return Environment(name, name, running, "none", f"{name} is not installed; `convdiff backends install {name}` provides it")
 
 
+def _configured(name: str, python: Path) -> Environment:
+    python = python / "bin" / "python" if python.is_dir() else python
+    there = os.access(python, os.X_OK)
+    reason = None if there else f"{python}, its interpreter by {load().file}, is not there; correct the path"
+    return Environment(name, backend(name).name, python, "configured", reason)
+
+
 def all_environments() -> list[Environment]:
     """Every backend, usable or not, and after each the registered variants of it (`torch@1.13`)."""
-    variants = sorted(name for name in read() if "@" in name)
+    variants = sorted(name for name in {*read(), *load().environments} if "@" in name)
     return [find(name) for base in NAMES for name in (base, *(v for v in variants if v.partition("@")[0] == base))]
 
 

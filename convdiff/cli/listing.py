@@ -10,7 +10,7 @@ import click
 
 from convdiff.pipeline.examining import Description
 
-ORIGINS = {"registered": ", registered", "installed": ", built by convdiff"}
+ORIGINS = {"configured": ", by the project's configuration", "registered": ", registered", "installed": ", built by convdiff"}
 
 
 def lines(descriptions: Iterable[Description]) -> list[str]:

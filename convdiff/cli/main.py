@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from convdiff import __version__
+from convdiff.config import load
 from convdiff.errors import ConvdiffError
 
 # In the order of the help, with their line in it.  Each is the variable `command` of the module convdiff.cli.NAME.
@@ -136,6 +137,10 @@ def group(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+        return
+    config = ctx.obj = load()
+    defaults = {{"as": "as_", "format": "format_"}.get(name, name): value for name, value in config.defaults.items()}
+    ctx.default_map = dict.fromkeys(COMMANDS, defaults)
 
 
 def main() -> int:

@@ -58,7 +58,8 @@ def command(ctx: click.Context, /, format_: str, json_: str | None, no_align: bo
     from convdiff.cli import showing
 
     writer = showing.JsonFile(json_) if json_ else None
-    request = Request(settings=settings(options), align=not no_align, command=showing.command_line(), **options)
+    said = settings(options)
+    request = Request(settings=said, align=not no_align, command=showing.command_line(), notes=ctx.obj.notes, **options)
     from convdiff.pipeline import run
 
     report = run(request, showing.view(format_, to_stderr=json_ == "-", color=ctx.color))

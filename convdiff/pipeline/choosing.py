@@ -55,9 +55,10 @@ def choose(request: Request) -> Chosen:
     from convdiff.backends.environments import all_environments
 
     known = all_environments()
-    usable = [Asked(environment.name, environment) for environment in known if environment.usable]
+    # One that the user has set up and that is broken is a row with its reason.
+    usable = [Asked(environment.name, environment) for environment in known if environment.origin != "none"]
     wanted = {asked.environment for asked in required}
-    return Chosen(_once(usable + required), calls, tuple(_notes([e for e in known if not e.usable and e not in wanted])))
+    return Chosen(_once(usable + required), calls, tuple(_notes([e for e in known if e.origin == "none" and e not in wanted])))
 
 
 def _once(asked: list[Asked]) -> tuple[Asked, ...]:
@@ -94,11 +95,8 @@ def _call(text: str) -> tuple[Environment, str]:
 
 
 def _notes(missing: list[Environment]) -> list[str]:
-    """One line for all that could be installed, one for each that is broken."""
-    absent = [environment.name for environment in missing if environment.origin == "none"]
-    lines = [f"{environment.name}: {environment.reason}" for environment in missing if environment.origin != "none"]
-    if len(absent) == 1:
-        lines.append(f"{absent[0]} is not installed: convdiff backends install {absent[0]}")
-    elif absent:
-        lines.append(f"not installed: {', '.join(absent)} (convdiff backends install NAME)")
-    return lines
+    """One line for all that could be installed."""
+    absent = [environment.name for environment in missing]
+    if len(absent) > 1:
+        return [f"not installed: {', '.join(absent)} (convdiff backends install NAME)"]
+    return [f"{name} is not installed: convdiff backends install {name}" for name in absent]

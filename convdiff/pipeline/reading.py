@@ -31,7 +31,7 @@ def read_case(request: Request, chosen: Chosen) -> Case:
     calls = _calls(chosen, [*backends, *(name for name, _ in saved)])
     alone = [] if saved or calls or backends else ["nothing to compare with: give --saved FILE, --call NAME=CODE or --backend NAME"]
     unseen = blind_spots(spec, input.array, kernel.array)
-    return Case(spec, input, kernel, bias, saved, calls, (*said, *odd, *unseen, *chosen.notes, *alone))
+    return Case(spec, input, kernel, bias, saved, calls, (*request.notes, *said, *odd, *unseen, *chosen.notes, *alone))
 
 
 def _saved(request: Request, backends: list[str]) -> tuple[tuple[str, Stored], ...]:

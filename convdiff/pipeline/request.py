@@ -16,7 +16,8 @@ class Request:
 
     `backends` may name a path of one, `torch:cpu/native`; `paths` is "default" or "all", for those that do not.  `repeat` is how
     often each is asked.  `saved` are `[NAME=]FILE`, `calls` `NAME=CODE`.  `backends` empty means all that are usable, ("none",)
-    none; those of `require` run in any case.  Without `align` each framework's own default call is run.  `command` is how to ask again.
+    none; those of `require` run in any case.  Without `align` each framework's own default call is run.  `command` is how to ask again, `notes` are for the
+    reader.
     """
 
     input: str
@@ -33,3 +34,4 @@ class Request:
     timeout: float = 60.0
     fail_on: str = "different"
     command: str = "convdiff run"
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,84 @@
+"""convdiff.toml and [tool.convdiff]: defaults and environments of a project."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convdiff.config import load
+from convdiff.errors import ConvdiffError
+from tests.cli.conftest import Invoke
+
+RUN = ("run", "x.npy", "w.npy", "--padding", "1", "--format", "json")
+
+
+def report(invoke: Invoke, *options: str) -> tuple[int, dict[str, Any]]:
+    result = invoke(*RUN, *options)
+    return result.exit_code, json.loads(result.stdout)
+
+
+def names(report: dict[str, Any]) -> list[str]:
+    return [row["name"] for row in report["rows"]]
+
+
+def test_defaults_hold_where_the_command_line_says_nothing(invoke: Invoke) -> None:
+    y = np.load("y.npy")
+    np.save("near.npy", np.nextafter(y, np.inf, dtype=np.float32))
+    Path("convdiff.toml").write_text('backends = ["numpy"]\nfail_on = "rounding"\nrepeat = 2\n')
+    code, told = report(invoke, "--saved", "near.npy")
+    assert (code, names(told)) == (1, ["near", "numpy"])
+    assert any("convdiff.toml: backends = ['numpy'], fail_on = 'rounding', repeat = 2" in note for note in told["notes"])
+    code, told = report(invoke, "--saved", "near.npy", "--backend", "none", "--fail-on", "different")
+    assert (code, names(told)) == (0, ["near"])
+
+
+def test_pyproject_of_a_folder_above(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = f'environments = {{"numpy@own" = "{sys.executable}"}}\n'
+    Path("pyproject.toml").write_text(f'[tool.convdiff]\nbackends = ["numpy", "numpy@own"]\n{own}')
+    Path("deep/er").mkdir(parents=True)
+    (Path("deep") / "pyproject.toml").write_text("[tool.other]\n")
+    monkeypatch.chdir("deep/er")
+    result = invoke("run", "../../x.npy", "../../w.npy", "--format", "json")
+    assert result.exit_code == 0 and names(json.loads(result.stdout)) == ["numpy", "numpy@own"]
+
+
+def test_a_broken_environment_is_a_row_with_its_reason(invoke: Invoke) -> None:
+    Path("convdiff.toml").write_text('[environments]\n"numpy@gone" = "no/python"\n')
+    result = invoke(*RUN, "--backend", "numpy", "--backend", "numpy@gone")
+    gone = json.loads(result.stdout)["rows"][1]
+    assert result.exit_code == 0 and (gone["name"], gone["status"]) == ("numpy@gone", "unavailable")
+    assert f"{Path.cwd()}/no/python, its interpreter by {Path.cwd()}/convdiff.toml, is not there" in gone["message"]
+
+
+BAD = {
+    "unknown": ("bakends = []", "convdiff.toml: option: found 'bakends', expected one of as, backends, environments, fail_on,"),
+    "type": ("repeat = true", "convdiff.toml: repeat: found True, expected a whole number"),
+    "item": ("backends = [1]", "convdiff.toml: backends: found [1], expected a list of strings"),
+    "syntax": ("repeat =", "convdiff.toml: cannot be read ("),
+    "environments": ("environments = 3", "environments: expected a table"),
+    "value": ('paths = "most"', "--paths: found 'most', expected one of all, default"),
+    "name": ('backends = ["numpi"]', "--backend: found 'numpi', expected one of "),
+    "framework": ('[environments]\n"spam" = "python"', "backend: found 'spam'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_it_may_not_say(name: str, invoke: Invoke) -> None:
+    text, said = BAD[name]
+    Path("convdiff.toml").write_text(text + "\n")
+    result = invoke("run", "x.npy", "w.npy", *(["--backend", "spam"] if name == "framework" else []))
+    assert result.exit_code == 2 and said in result.stderr, result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_another_tools_pyproject_is_left_alone(folder: Path) -> None:
+    Path("pyproject.toml").write_text("= not toml")
+    assert load().file is None
+    Path("convdiff.toml").write_text("x = [")
+    with pytest.raises(ConvdiffError):
+        load()
