@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from convdiff.case import Finding, Row
-from convdiff.dialects import DIALECTS, Unsupported, write
+from convdiff.dialects import DIALECTS, Unsupported, known, write
 from convdiff.spec import ConvSpec
 
 # The call is right: a setting decides.
@@ -47,7 +47,7 @@ def _by_setting(finding: Finding, row: Row) -> Finding:
 def _framework(row: Row) -> str | None:
     """The framework that made the row, if it says so itself or its name does ("torch", "tf-port", "y_jax")."""
     if row.answer.backend:
-        return row.answer.backend.split("@")[0] if row.answer.backend.split("@")[0] in DIALECTS else None
+        return row.answer.backend.split("@")[0] if row.answer.backend.split("@")[0] in known() else None
     name = row.answer.name.lower()
     words = {"tensorflow": ("tensorflow", "tf", "keras"), "torch": ("torch", "pytorch", "pt"), "jax": ("jax", "flax"),
              "theano": ("theano", "lasagne"), "numpy": ("numpy", "np"), "scipy": ("scipy", "ndimage"),

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convdiff.errors import one_of
-
 
 @dataclass(frozen=True)
 class Path:
@@ -101,14 +99,6 @@ PATHS = (
 def paths_of(backend: str) -> tuple[Path, ...]:
     """The rows of a backend, in the table's order."""
     return tuple(path for path in PATHS if path.backend == backend)
-
-
-def find_path(backend: str, name: str) -> Path:
-    """The row of that name; ConvdiffError with those there are where it is none."""
-    known = {path.name: path for path in paths_of(backend)}
-    if name not in known:
-        raise one_of(f"path of {backend}", name, known)
-    return known[name]
 
 
 def missing(path: Path, known: dict[str, str]) -> str | None:

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "convdiff"
 # From the top; a row may import from those below it, and modules of one row do not import each other.
 ROWS: list[list[str]] = [
     ["__main__"], ["cli"], ["pipeline", "api", "probe"], ["report", "advice"], ["judge"], ["diagnose", "where"],
-    ["blind", "compare", "dialects", "backends"], ["paths", "config"],
+    ["blind", "compare", "dialects", "backends"], ["plugins", "config"], ["paths"],
     ["reference", "arrays"], ["normal", "precision"], ["case"], ["reading"], ["spec", "settings"], ["layout", "padding"], ["errors"],
 ]
 LEVEL = {name: number for number, row in enumerate(ROWS) for name in row}

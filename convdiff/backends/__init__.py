@@ -7,6 +7,7 @@ adapter there and a dialect.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -15,7 +16,8 @@ class Backend(NamedTuple):
 
     `module` is also what the adapter imports.  `seconds` is a typical import time: the slowest is started first.
     `steps` are the arguments of one `pip install` after another; `pythons` the first and last minor version of Python 3
-    that these pins install on.
+    that these pins install on.  `adapter` is the adapter's file where it is another package's, and `reason` why such a package's
+    backend cannot be had.
     """
 
     name: str
@@ -23,6 +25,8 @@ class Backend(NamedTuple):
     seconds: float
     steps: tuple[tuple[str, ...], ...]
     pythons: tuple[int, int]
+    adapter: Path | None = None
+    reason: str | None = None
 
 
 # Theano-PyMC builds from source: its setup needs distutils as setuptools below 60 has it, and numpy before 1.24 (np.bool).
@@ -46,12 +50,24 @@ BACKENDS = (
 NAMES = tuple(row.name for row in BACKENDS)
 
 
+def backends() -> tuple[Backend, ...]:
+    """All rows: those above, and those of other packages."""
+    from convdiff.plugins import plugins
+
+    others = [
+        Backend(name, "", 0.0, (), (7, 99), reason=found) if isinstance(found, str) else
+        Backend(name, found.module, found.seconds, found.steps, found.pythons, found.adapter)
+        for name, found in plugins().items() if name not in NAMES
+    ]
+    return (*BACKENDS, *others)
+
+
 def backend(name: str) -> Backend:
     """The row of an environment's name: that of `torch` for `torch` and for `torch@1.13`.  ConvdiffError if there is none."""
     base = name.partition("@")[0]
-    for row in BACKENDS:
+    for row in BACKENDS if base in NAMES else backends():
         if row.name == base:
             return row
     from convdiff.errors import one_of
 
-    raise one_of("backend", name, NAMES)
+    raise one_of("backend", name, [row.name for row in backends()])

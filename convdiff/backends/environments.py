@@ -1,8 +1,8 @@
 """The environments backends run in: which interpreter has which framework.
 
-In this order: what the project's configuration names, what the user registered (`convdiff backends add`), what convdiff built (`convdiff backends install`), else the
-running interpreter where it has the framework.  numpy always runs in the running interpreter.  A framework is never imported
-here: whether it is there is asked of the import system only.
+In this order: what the project's configuration names, what the user registered (`convdiff backends add`), what convdiff built
+(`convdiff backends install`), else the running interpreter where it has the framework.  numpy always runs in the running
+interpreter.  A framework is never imported here: whether it is there is asked of the import system only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from convdiff.backends import NAMES, backend
+from convdiff.backends import backend, backends
 from convdiff.backends.install import built_python, install
 from convdiff.backends.registered import add, read, remove
 from convdiff.config import load
@@ -27,7 +27,7 @@ Origin = Literal["configured", "registered", "installed", "running", "none"]
 
 @dataclass(frozen=True)
 class Environment:
-    """Where a backend runs: `python` is the interpreter, `backend` one of NAMES, `name` that or `torch@1.13`.
+    """Where a backend runs: `python` is the interpreter, `backend` the name of a row, `name` that or `torch@1.13`.
 
     `reason` says why it cannot run, and what to do, where that is known before trying.  `variables` are set in its processes,
     beside the user's own.
@@ -65,8 +65,10 @@ def find(name: str) -> Environment:
         )
         return Environment(name, row.name, python, "registered", reason)
     if name != row.name:
-        raise one_of("backend", name, {*NAMES, *registered, *configured})
+        raise one_of("backend", name, {*(row.name for row in backends()), *registered, *configured})
     running = Path(sys.executable)
+    if row.reason is not None:
+        return Environment(name, name, running, "registered", row.reason)
     if name == "numpy":
         return Environment(name, name, running, "running")
     built = built_python(name)
@@ -74,7 +76,8 @@ def find(name: str) -> Environment:
         return Environment(name, name, built, "installed")
     if has_module(row.module):
         return Environment(name, name, running, "running")
-    return Environment(name, name, running, "none", f"{name} is not installed; `convdiff backends install {name}` provides it")
+    provider = f"`convdiff backends install {name}`" if row.steps else f"`pip install` of {row.module} beside convdiff"
+    return Environment(name, name, running, "none", f"{name} is not installed; {provider} provides it")
 
 
 def _configured(name: str, python: Path) -> Environment:
@@ -87,7 +90,8 @@ def _configured(name: str, python: Path) -> Environment:
 def all_environments() -> list[Environment]:
     """Every backend, usable or not, and after each the registered variants of it (`torch@1.13`)."""
     variants = sorted(name for name in {*read(), *load().environments} if "@" in name)
-    return [find(name) for base in NAMES for name in (base, *(v for v in variants if v.partition("@")[0] == base))]
+    bases = [row.name for row in backends()]
+    return [find(name) for base in bases for name in (base, *(v for v in variants if v.partition("@")[0] == base))]
 
 
 def has_module(module: str) -> bool:

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import IO
 
-from convdiff.backends import NAMES, Backend, backend
+from convdiff.backends import Backend, backend, backends
 from convdiff.backends.registered import data_folder
 from convdiff.errors import ConvdiffError, one_of
 
@@ -30,13 +30,16 @@ def built_python(name: str) -> Path | None:
 
 
 def install(name: str) -> Path:
-    """Build the environment of one of NAMES, unless it is there already; returns its interpreter.
+    """Build the environment of the backend of that name, unless it is there already; returns its interpreter.
 
     Shows its steps on stderr.  ConvdiffError with the last lines of the installer's output where a step fails.
     """
-    if name not in NAMES:
-        raise one_of("backend to install", name, [n for n in NAMES if n != "numpy"])
+    known = [row.name for row in backends()]
+    if name not in known:
+        raise one_of("backend to install", name, [row.name for row in backends() if row.steps])
     row = backend(name)
+    if row.adapter is not None and not row.steps:
+        raise ConvdiffError(f"{name}: its package says nothing of how to install {row.module}; `convdiff backends add {name} PYTHON`")
     if not row.steps:
         raise ConvdiffError(f"{name}: runs in convdiff's own interpreter, there is nothing to install")
     folder = _folder(name)

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from convdiff.backends import backend
 from convdiff.backends.environments import Environment
 from convdiff.backends.variables import variables
 
@@ -39,7 +40,7 @@ class Process:
         try:
             output = os.open(log, os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_WRONLY, 0o600)
             theirs.append(output)
-            adapter = HERE / "adapters" / f"{environment.backend}_adapter.py"
+            adapter = backend(environment.backend).adapter or HERE / "adapters" / f"{environment.backend}_adapter.py"
             command: list[str | Path] = [
                 environment.python, "-u", HERE / "worker.py", adapter, str(jobs), str(answers), str(life)
             ]

@@ -15,9 +15,10 @@ from convdiff.dialects.script import Dialect, Script, Unsupported
 from convdiff.dialects.standalone import standalone
 from convdiff.errors import one_of
 from convdiff.paths import PLAIN, Path
+from convdiff.plugins import plugin, plugins
 from convdiff.spec import ConvSpec
 
-__all__ = ["DIALECTS", "Dialect", "Script", "Unsupported", "standalone", "write", "write_default"]
+__all__ = ["DIALECTS", "Dialect", "Script", "Unsupported", "known", "standalone", "write", "write_default"]
 
 DIALECTS: dict[str, Dialect] = {
     "numpy": numpy_dialect.DIALECT,
@@ -28,6 +29,11 @@ DIALECTS: dict[str, Dialect] = {
     "onnxruntime": onnxruntime_dialect.DIALECT,
     "theano": theano_dialect.DIALECT,
 }
+
+
+def known() -> list[str]:
+    """The names of all dialects: those above, and those of other packages."""
+    return [*DIALECTS, *(name for name, found in plugins().items() if name not in DIALECTS and not isinstance(found, str))]
 
 
 def write(name: str, spec: ConvSpec, path: Path = PLAIN) -> Script:
@@ -47,6 +53,10 @@ def write_default(name: str, spec: ConvSpec) -> Script:
 
 
 def _dialect(name: str) -> Dialect:
-    if name not in DIALECTS:
-        raise one_of("backend", name, DIALECTS)
-    return DIALECTS[name]
+    if name in DIALECTS:
+        return DIALECTS[name]
+    added = plugin(name)
+    if added is None:
+        raise one_of("backend", name, known())
+    dialect: Dialect = added.dialect
+    return dialect

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from convdiff.errors import ConvdiffError, one_of
-from convdiff.paths import Path, find_path
+from convdiff.paths import Path
 from convdiff.pipeline.request import Request
+from convdiff.plugins import find_path
 
 if TYPE_CHECKING:
     from convdiff.backends.environments import Environment

@@ -12,8 +12,9 @@ from convdiff.backends.environments import Environment, all_environments
 from convdiff.backends.fleet import Fleet, Job
 from convdiff.backends.station import Hello
 from convdiff.case import Answer, Stored
-from convdiff.paths import PLAIN, Path, missing, paths_of
+from convdiff.paths import PLAIN, Path, missing
 from convdiff.pipeline.choosing import through
+from convdiff.plugins import paths_of
 
 
 class State(NamedTuple):
@@ -78,7 +79,7 @@ def _tested(fleet: Fleet, wanted: list[tuple[Environment, Path | None]]) -> Iter
 
     spec = ConvSpec(
         input_layout="NCHW", kernel_layout="OIHW", output_layout="NCHW", batch=1, in_channels=2, out_channels=3, groups=1,
-        input_size=(5, 4), kernel_size=(2, 3), stride=(2, 1), padding=((1, 0), (0, 2)), dilation=(1, 1), input_dilation=(1, 1),
+        input_size=(5, 4), kernel_size=(2, 3), stride=(2, 2), padding=((1, 0), (0, 2)), dilation=(1, 1), input_dilation=(1, 1),
         output_padding=(0, 0),
     )
     random = np.random.default_rng(0)

@@ -14,10 +14,10 @@ FAIL_ON = ("different", "reduced-precision", "rounding")
 class Request:
     """One run, in the words of its options.
 
-    `backends` may name a path of one, `torch:cpu/native`; `paths` is "default" or "all", for those that do not.  `repeat` is how
-    often each is asked.  `saved` are `[NAME=]FILE`, `calls` `NAME=CODE`.  `backends` empty means all that are usable, ("none",)
-    none; those of `require` run in any case.  Without `align` each framework's own default call is run.  `command` is how to ask again, `notes` are for the
-    reader.
+    `backends` may name a path of one, `torch:cpu/native`; empty means all that are usable, ("none",) none; those of `require` run
+    in any case.  `paths` is "default" or "all", for those named without one.  `repeat` is how often each is asked.  `saved` are
+    `[NAME=]FILE`, `calls` `NAME=CODE`.  Without `align` each framework's own default call is run.  `command` is how to ask again,
+    `notes` are for the reader.
     """
 
     input: str

@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path as File
 from typing import TYPE_CHECKING
 
-from convdiff.paths import missing, paths_of
+from convdiff.paths import missing
 from convdiff.pipeline.choosing import Asked, Chosen, through
+from convdiff.plugins import paths_of
 
 if TYPE_CHECKING:
     from convdiff.backends.fleet import Fleet

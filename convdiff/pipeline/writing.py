@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from convdiff.arrays import compute_dtype, read
-from convdiff.dialects import DIALECTS, Unsupported, standalone, write, write_default
+from convdiff.dialects import Unsupported, known, standalone, write, write_default
 from convdiff.errors import ConvdiffError, one_of
-from convdiff.paths import PLAIN, find_path
+from convdiff.paths import PLAIN
+from convdiff.plugins import find_path
 from convdiff.reading import read_spec
 from convdiff.settings import Settings
 
@@ -16,8 +17,8 @@ def script(input: str, kernel: str, bias: str | None, settings: Settings, name: 
     Raises ConvdiffError for files and options that make no convolution, and where the framework cannot do it.
     """
     framework, colon, way = name.partition(":")
-    if framework not in DIALECTS:
-        raise one_of("--for", framework, DIALECTS)
+    if framework not in known():
+        raise one_of("--for", framework, known())
     path = find_path(framework, way) if colon else PLAIN
     roles = {"input": read(input, "input"), "kernel": read(kernel, "kernel")} | ({"bias": read(bias, "--bias")} if bias else {})
     dtype = compute_dtype(roles["input"], roles["kernel"], settings.dtype)
