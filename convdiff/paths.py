@@ -18,7 +18,7 @@ class Path:
     `needs` is a word for what must be there, `provided` what would provide it.  `setup` are the lines of the prelude, `around` is
     put around the function that does the convolution, `device` is where arrays go, `style` names a way of writing that the
     dialect knows, `variables` are set before the framework is imported.  `usual` marks what a user of such a machine gets
-    without asking, beside the backend's own default.
+    without asking, beside the backend's own default.  Not `exact` is an algorithm that rounds sums of whole numbers too.
     """
 
     backend: str
@@ -32,6 +32,7 @@ class Path:
     style: str = ""
     variables: tuple[tuple[str, str], ...] = ()
     usual: bool = False
+    exact: bool = True
 
 
 PLAIN = Path("", "", "")
@@ -81,7 +82,7 @@ PATHS = (
     Path("jax", "gpu/highest", "XLA, precision highest: float32 throughout", "gpu", _CUDA, _precision("highest")),
     Path("jax", "gpu/float32-sums", "16-bit operands, preferred_element_type float32", "gpu", _CUDA, style="float32 sums"),
     Path("scipy", "signal/direct", "signal, products summed"),
-    Path("scipy", "signal/fft", "signal, fast Fourier transform", style="fft"),
+    Path("scipy", "signal/fft", "signal, fast Fourier transform", style="fft", exact=False),
     Path("scipy", "ndimage", "ndimage", style="ndimage"),
     Path("onnxruntime", "cpu/unoptimized", "the graph as it is: no kernels in blocked layouts", style="unoptimized"),
     Path("onnxruntime", "cpu/auto_pad", "auto_pad in place of pads", style="auto_pad"),
@@ -105,5 +106,5 @@ def missing(path: Path, known: dict[str, str]) -> str | None:
     """Why this path is not there, and what would provide it; None where it is.  `known` is what a worker has not found, and why."""
     for need in path.needs.split():
         if need in known:
-            return f"{known[need]}; {path.provided} provides it"
+            return f"{known[need]}; it takes {path.provided}"
     return None

@@ -51,7 +51,7 @@ def _paths(description: Description, own: str, indent: int) -> Iterator[str]:
 
 
 def _tested(said: str | None) -> str:
-    return click.style(f"self-test {said}", fg="green" if said == "exact" else "red") if said else ""
+    return click.style(f"self-test {said}", fg="green" if said.startswith("exact") else "red") if said else ""
 
 
 def _wrapped(text: str, indent: int) -> list[str]:

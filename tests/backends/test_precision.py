@@ -52,6 +52,16 @@ def test_the_row_says_what_decided_and_how_to_switch_it_off(tmp_path: Path) -> N
     assert "to switch it off" in " ".join(CliRunner().invoke(group, arguments).stdout.split())
 
 
+def test_flags_that_a_version_has_not_are_none() -> None:
+    """torch 1.13 answers a flag that it does not know with an AssertionError."""
+    class Backend:
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(f"Unknown attribute {name}")
+
+    module: Any = load_file(str(HERE / "adapters/torch_adapter.py"), "test_torch_flags")
+    assert module.read(SimpleNamespace(backends=Backend()), "backends.cuda.matmul.fp32_precision") is None
+
+
 # Stand-ins, since no GPU can be asked: what the frameworks' modules say there.
 def torch(capability: tuple[int, int], **cudnn: Any) -> Any:
     return SimpleNamespace(

@@ -139,7 +139,7 @@ def test_backends_are_listed_with_the_reason_where_one_cannot_run(invoke: Invoke
         "        /env/bin/python (Python 3.9.1, numpy 1.26.0, registered; starts in 1.2 s)",
         "          cpu/onednn  oneDNN's kernels, the default here",
         "          cuda/cudnn  cuDNN, as torch has it: TF32 on, no benchmark",
-        "          not here: mps: no Mac; a Mac with Apple silicon provides it",
+        "          not here: mps: no Mac; it takes a Mac with Apple silicon",
         "theano  it is not there",
     ]
 
