@@ -90,6 +90,7 @@ PATHS = (
          usual=True),
     Path("onnxruntime", "cuda/no-tf32", "cuDNN, TF32 off", "cuda", "onnxruntime-gpu and an NVIDIA GPU",
          device='("CUDAExecutionProvider", {"use_tf32": 0})'),
+    Path("cudnn", "no-tf32", "float32 throughout: no engine on tensor cores", style="no tf32"),
     Path("theano", "cpu/corrmm", "CorrMM: windows laid out as a matrix, then a matrix product", "cxx", "a C++ compiler (g++)"),
     Path("theano", "cpu/convop", "the legacy ConvOp", "cxx", "a C++ compiler (g++)", style="legacy"),
     Path("theano", "gpu/dnn", "theano.gpuarray.dnn: cuDNN", "gpuarray", "libgpuarray with pygpu, CUDA, and a cuDNN that it knows (5 to 7)",

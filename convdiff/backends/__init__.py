@@ -16,8 +16,8 @@ class Backend(NamedTuple):
 
     `module` is also what the adapter imports.  `seconds` is a typical import time: the slowest is started first.
     `steps` are the arguments of one `pip install` after another; `pythons` the first and last minor version of Python 3
-    that these pins install on.  `adapter` is the adapter's file where it is another package's, and `reason` why such a package's
-    backend cannot be had.
+    that these pins install on.  `gpu` marks what runs on a GPU only.  `adapter` is the adapter's file where it is another
+    package's, and `reason` why such a package's backend cannot be had.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Backend(NamedTuple):
     seconds: float
     steps: tuple[tuple[str, ...], ...]
     pythons: tuple[int, int]
+    gpu: bool = False
     adapter: Path | None = None
     reason: str | None = None
 
@@ -38,6 +39,9 @@ BACKENDS = (
     Backend("tensorflow", "tensorflow", 3.3, (("tensorflow-cpu>=2.21,<2.22",),), (10, 13)),
     Backend("jax", "jax", 0.6, (("jax==0.10.2",),), (11, 14)),
     Backend("onnxruntime", "onnxruntime", 0.2, (("onnxruntime==1.31.1", "onnx>=1.23,<2", "numpy"),), (11, 14)),
+    Backend(
+        "cudnn", "cudnn", 0.5, (("nvidia-cudnn-frontend==1.32.0", "nvidia-cudnn-cu12", "cuda-bindings", "ml_dtypes", "numpy"),), (10, 13), gpu=True
+    ),
     Backend(
         "theano", "theano", 0.5,
         (
@@ -56,7 +60,7 @@ def backends() -> tuple[Backend, ...]:
 
     others = [
         Backend(name, "", 0.0, (), (7, 99), reason=found) if isinstance(found, str) else
-        Backend(name, found.module, found.seconds, found.steps, found.pythons, found.adapter)
+        Backend(name, found.module, found.seconds, found.steps, found.pythons, adapter=found.adapter)
         for name, found in plugins().items() if name not in NAMES
     ]
     return (*BACKENDS, *others)

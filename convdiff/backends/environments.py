@@ -76,8 +76,9 @@ def find(name: str) -> Environment:
         return Environment(name, name, built, "installed")
     if has_module(row.module):
         return Environment(name, name, running, "running")
+    gpu = ", on a machine with an NVIDIA GPU" if row.gpu else ""
     provider = f"`convdiff backends install {name}`" if row.steps else f"`pip install` of {row.module} beside convdiff"
-    return Environment(name, name, running, "none", f"{name} is not installed; {provider} provides it")
+    return Environment(name, name, running, "none", f"{name} is not installed; {provider} provides it{gpu}")
 
 
 def _configured(name: str, python: Path) -> Environment:

@@ -52,6 +52,11 @@ def failed(answer: dict[str, Any]) -> str:
     return str(answer["message"]) + (f" ({where[-1]})" if where else "")
 
 
+def refused(message: str) -> bool:
+    """Whether a framework says that it has no kernel for this (a type, mostly), rather than that something went wrong."""
+    return re.search(r"not implemented for '|NOT_IMPLEMENTED|^NotImplementedError", message) is not None
+
+
 def printed_last(log: Path) -> str:
     """The end of the log: what the last job printed."""
     return re.sub(r"\A\d+\n", "", _tail(log).rpartition("\x1e")[2])

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from convdiff.backends import backend, room
+from convdiff.backends import backend, failures, room
 from convdiff.backends.environments import Environment
 from convdiff.backends.folder import Folder
-from convdiff.backends.station import Hello, Outcome, Station
+from convdiff.backends.station import Hello, Outcome, Station, Status
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -231,8 +231,11 @@ class Fleet:
         from convdiff.case import Answer
 
         station = self._stations[job.process or job.backend]
-        hello, status, message, said = station.hello, outcome.status, outcome.message, outcome.answer or {}
+        hello, message, said = station.hello, outcome.message, outcome.answer or {}
+        status: Status = outcome.status
         output = again = None
+        if status == "failed" and job.kind == "backend" and failures.refused(message or ""):
+            status = "unsupported"
         if status == "ok":
             try:
                 output = take_back(self._open() / f"{outcome.id}.npy")

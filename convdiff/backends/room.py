@@ -1,11 +1,14 @@
-"""How many workers may run at once on this machine: no more than it has cores for, nor memory."""
+"""What this machine has room for: as many workers at once as there are cores for, and memory; and whether it has accelerators."""
 
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 
 WORKER = 1 << 30  # bytes that a worker is taken to need: its framework, and arrays of a usual size
+# What the drivers of NVIDIA (also under WSL) and AMD put there.
+DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 CGROUP = Path("/sys/fs/cgroup")  # version 2: the limits of a container
 
 
@@ -26,6 +29,11 @@ def workers() -> int:
     if limit.isdigit() and used.isdigit():
         left.append(int(limit) - int(used))
     return max(1, min(left) // WORKER) if left else 1 << 10
+
+
+def accelerator() -> bool:
+    """Whether this machine looks as if a framework might find more than processors on it."""
+    return any(Path(device).exists() for device in DEVICES) or (platform.system() == "Darwin" and platform.machine() == "arm64")
 
 
 def _words(file: Path) -> str:

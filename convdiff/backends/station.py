@@ -17,6 +17,8 @@ from convdiff.backends import failures
 from convdiff.backends.environments import Environment
 from convdiff.backends.process import Process
 
+Status = Literal["ok", "unavailable", "unsupported", "failed", "crashed", "timeout"]
+
 
 @dataclass(frozen=True)
 class Hello:
@@ -39,7 +41,7 @@ class Outcome:
     """What became of the job numbered `id`: the worker's answer where status is ok, else a message."""
 
     id: int
-    status: Literal["ok", "unavailable", "failed", "crashed", "timeout"]
+    status: Status
     message: str | None = None
     answer: dict[str, Any] | None = None
 

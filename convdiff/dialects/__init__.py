@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from convdiff.dialects import (
+    cudnn_dialect,
     jax_dialect,
     numpy_dialect,
     onnxruntime_dialect,
@@ -27,6 +28,7 @@ DIALECTS: dict[str, Dialect] = {
     "tensorflow": tensorflow_dialect.DIALECT,
     "jax": jax_dialect.DIALECT,
     "onnxruntime": onnxruntime_dialect.DIALECT,
+    "cudnn": cudnn_dialect.DIALECT,
     "theano": theano_dialect.DIALECT,
 }
 

@@ -97,7 +97,10 @@ def _call(text: str) -> tuple[Environment, str]:
 
 def _notes(missing: list[Environment]) -> list[str]:
     """One line for all that could be installed."""
-    absent = [environment.name for environment in missing]
+    from convdiff.backends import backend, room
+
+    here = [environment for environment in missing if room.accelerator() or not backend(environment.backend).gpu]
+    absent = [environment.name for environment in here]
     if len(absent) > 1:
         return [f"not installed: {', '.join(absent)} (convdiff backends install NAME)"]
     return [f"{name} is not installed: convdiff backends install {name}" for name in absent]

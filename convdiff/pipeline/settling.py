@@ -5,12 +5,11 @@ Imports no numpy.  Nothing is waited for where only the backends' own paths are 
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path as File
 from typing import TYPE_CHECKING
 
+from convdiff.backends import room
 from convdiff.paths import missing
 from convdiff.pipeline.choosing import Asked, Chosen, through
 from convdiff.plugins import paths_of
@@ -19,21 +18,12 @@ if TYPE_CHECKING:
     from convdiff.backends.fleet import Fleet
     from convdiff.backends.station import Hello
 
-# What the drivers of NVIDIA (also under WSL) and AMD put there.
-DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-
-
-def accelerator() -> bool:
-    """Whether this machine looks as if a framework might find more than processors on it."""
-    return any(File(device).exists() for device in DEVICES) or (platform.system() == "Darwin" and platform.machine() == "arm64")
-
-
 def settle(chosen: Chosen, fleet: Fleet | None, paths: str) -> Chosen:
     """The rows: for each backend that was asked for without a path those of `paths` ("default", "all") that are there.
 
     A path that was named stays, with the reason where it is not there.
     """
-    open_ended = paths == "all" or accelerator()
+    open_ended = paths == "all" or room.accelerator()
     if fleet is None or not any(asked.path.needs if asked.path else open_ended for asked in chosen.asked):
         return chosen
     said = fleet.wait()

@@ -37,7 +37,7 @@ def torch_environment(tmp_path: Path) -> Path:
 
 
 def test_the_registry() -> None:
-    assert NAMES == ("numpy", "scipy", "torch", "tensorflow", "jax", "onnxruntime", "theano")
+    assert NAMES == ("numpy", "scipy", "torch", "tensorflow", "jax", "onnxruntime", "cudnn", "theano")
     adapters = Path(sys.modules["convdiff.backends"].__path__[0]) / "adapters"
     assert sorted(f"{name}_adapter.py" for name in NAMES) == sorted(path.name for path in adapters.glob("*.py"))
     for row in BACKENDS:
@@ -78,7 +78,7 @@ def test_add_find_remove(torch_environment: Path, data: Path) -> None:
     add("torch@1.13", python)
     assert find("torch").python == python and find("torch").origin == "registered"  # a link, kept
     assert [e.name for e in all_environments()] == [
-        "numpy", "scipy", "torch", "torch@1.13", "tensorflow", "jax", "onnxruntime", "theano"
+        "numpy", "scipy", "torch", "torch@1.13", "tensorflow", "jax", "onnxruntime", "cudnn", "theano"
     ]
     assert (find("torch@1.13").backend, json.loads((data / "environments.json").read_text())) == (
         "torch", {"torch": str(python), "torch@1.13": str(python)},

@@ -74,7 +74,7 @@ def test_it_is_listed_and_written(site: Path) -> None:
     assert "falls its entry point falls:PLUGIN cannot be loaded (ZeroDivisionError: division by zero)" in listed
     assert "other its entry point other:PLUGIN is a int, expected a convdiff.plugins.Plugin" in listed
     assert "im2col.conv2d(x, w)" in convdiff(site, "code", "x.npy", "w.npy", "--as", "tensorflow", "--for", "im2col").stdout
-    assert "expected one of im2col, jax, numpy" in convdiff(site, "code", "x.npy", "w.npy", "--as", "tensorflow", "--for", "caffe").stderr
+    assert "expected one of cudnn, im2col, jax, numpy" in convdiff(site, "code", "x.npy", "w.npy", "--for", "caffe").stderr
 
 
 def test_a_broken_package_costs_its_row(site: Path) -> None:
