@@ -40,7 +40,8 @@ BACKENDS = (
     Backend("jax", "jax", 0.6, (("jax==0.10.2",),), (11, 14)),
     Backend("onnxruntime", "onnxruntime", 0.2, (("onnxruntime==1.31.1", "onnx>=1.23,<2", "numpy"),), (11, 14)),
     Backend(
-        "cudnn", "cudnn", 0.5, (("nvidia-cudnn-frontend==1.32.0", "nvidia-cudnn-cu12", "cuda-bindings", "ml_dtypes", "numpy"),), (10, 13), gpu=True
+        "cudnn", "cudnn", 0.5, (("nvidia-cudnn-frontend==1.32.0", "nvidia-cudnn-cu12", "cuda-bindings", "ml_dtypes", "numpy"),),
+        (10, 13), gpu=True,
     ),
     Backend(
         "theano", "theano", 0.5,

@@ -11,6 +11,8 @@ from convdiff.pipeline.request import FAIL_ON, PATHS, Request
 
 _COMPARED, _OUTPUT = "What is compared", "Output"
 
+UNALIGNED = "nothing is aligned: each framework's own default call on the same arrays, and what that does in place of what was asked"
+
 COMPARED = all_of([
     option(_COMPARED, "--saved", multiple=True, metavar="[NAME=]FILE", help="An output saved elsewhere; repeatable."),
     option(
@@ -59,7 +61,8 @@ def command(ctx: click.Context, /, format_: str, json_: str | None, no_align: bo
 
     writer = showing.JsonFile(json_) if json_ else None
     said = settings(options)
-    request = Request(settings=said, align=not no_align, command=showing.command_line(), notes=ctx.obj.notes, **options)
+    notes = (*ctx.obj.notes, *((UNALIGNED,) if no_align else ()))
+    request = Request(settings=said, align=not no_align, command=showing.command_line(), notes=notes, **options)
     from convdiff.pipeline import run
 
     report = run(request, showing.view(format_, to_stderr=json_ == "-", color=ctx.color))

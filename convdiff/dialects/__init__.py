@@ -12,14 +12,14 @@ from convdiff.dialects import (
     theano_dialect,
     torch_dialect,
 )
-from convdiff.dialects.script import Dialect, Script, Unsupported
+from convdiff.dialects.script import Dialect, Script, Unsupported, own_call
 from convdiff.dialects.standalone import standalone
 from convdiff.errors import one_of
 from convdiff.paths import PLAIN, Path
 from convdiff.plugins import plugin, plugins
 from convdiff.spec import ConvSpec
 
-__all__ = ["DIALECTS", "Dialect", "Script", "Unsupported", "known", "standalone", "write", "write_default"]
+__all__ = ["DIALECTS", "Dialect", "Script", "Unsupported", "known", "own_call", "standalone", "write", "write_default"]
 
 DIALECTS: dict[str, Dialect] = {
     "numpy": numpy_dialect.DIALECT,

@@ -60,7 +60,7 @@ def default(spec: ConvSpec) -> Script:
         raise Unsupported("scipy's own calls, signal.correlate and convolve, take one plain signal or image and a kernel, nothing else")
     body = Body(_IMPORTS)
     same = spec.output_size == tuple(-(-n // s) for n, s in zip(spec.input_size, spec.stride, strict=True))
-    word = "same" if same and any(map(any, spec.padding)) else _word(spec) or "valid"
+    word = "same" if same and any(map(any, spec.padding)) else _word(spec)
     kernel, x = (f"{name}.astype(np.{spec.dtype})" for name in ("kernel", "input"))
     text = f'signal.{"convolve" if spec.flip else "correlate"}({x}, {kernel}, "{word}"){index(spec.axes, _picks(spec, False))}'
     body.add(f"output = {text}" + (f" + bias.astype(np.{spec.dtype})" if spec.bias else ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,15 @@ class Script:
 
     body: str
     aligned: tuple[str, ...]
+
+
+def own_call(script: Script) -> str:
+    """The framework's own call in a script, on one line: what makes the node or graph, else y, else the output."""
+    made = {
+        node.targets[0].id: ast.unparse(node.value) for node in ast.parse(script.body).body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    return next(made[name] for name in ("node", "Y", "y", "output") if name in made)
 
 
 @dataclass(frozen=True)

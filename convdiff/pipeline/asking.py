@@ -53,7 +53,7 @@ def _job(case: Case, asked: Asked, align: bool, repeat: int) -> Job | Answer:
     """The code for one row, or why there is none."""
     # Not at the top of the module: saved outputs alone need neither.
     from convdiff.backends.fleet import Job
-    from convdiff.dialects import Unsupported, write, write_default
+    from convdiff.dialects import Unsupported, own_call, write, write_default
 
     name, environment, path = asked.name, asked.environment, asked.path
     reason, way = environment.reason or asked.reason, path.name if path else None
@@ -62,9 +62,10 @@ def _job(case: Case, asked: Asked, align: bool, repeat: int) -> Job | Answer:
     try:
         base = environment.backend
         script = write(base, case.spec, path or PLAIN) if align else write_default(base, case.spec)
+        aligned = script.aligned if align else (own_call(script),)
     except Unsupported as why:
         return Answer(name, "backend", "unsupported", environment.name, path=way, message=str(why))
     return Job(
-        name, "backend", environment.name, script.body, "body", script.aligned, repeat=repeat, path=way,
+        name, "backend", environment.name, script.body, "body", aligned, repeat=repeat, path=way,
         process=environment.process,
     )

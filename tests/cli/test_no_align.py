@@ -1,0 +1,47 @@
+"""`--no-align` as a lesson: each framework's own default call, and the finding for each against what was asked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import Invoke
+from tests.dialects.conftest import environment
+
+PADDED = {"code": "wrong-padding", "asked": [[1, 2]], "obtained": [[2, 2]]}
+MIRRORED = {"code": "wrong-padding", "asked": [[1, 2]], "obtained": [[2, 1]]}
+
+# A plain signal under a kernel of four, TensorFlow's SAME asked: the call, and what it did.
+LESSON: dict[str, tuple[str, list[Any]]] = {
+    "numpy": ("np.correlate(", [MIRRORED]),
+    "scipy": ("signal.correlate(", [MIRRORED]),
+    "torch": ("F.conv1d(x, w, padding=2)", [PADDED]),
+    "tensorflow": ("tf.nn.conv1d(x, w, stride=1, padding='SAME')", []),
+    "jax": ("lax.conv_general_dilated(x, w, (1,), 'SAME')", []),
+    "onnxruntime": ("helper.make_node('Conv', ['x', 'w'], ['y'], auto_pad='SAME_UPPER')", []),
+}
+
+
+@pytest.fixture
+def asked(invoke: Invoke) -> dict[str, Any]:
+    """The rows by name, asked of every backend that is here but Theano, which the folder's data path hides."""
+    for name in LESSON:
+        environment(name)
+    random = np.random.default_rng(0)
+    for name, size in (("s", 9), ("k", 4)):
+        np.save(f"{name}.npy", random.standard_normal(size).astype(np.float32))
+    backends = [argument for name in LESSON for argument in ("--backend", name)]
+    result = invoke("run", "s.npy", "k.npy", "--padding", "same", "--no-align", "--format", "json", *backends)
+    told = json.loads(result.stdout)
+    assert result.exit_code == 1 and any(note.startswith("nothing is aligned") for note in told["notes"])
+    return {row["name"]: row for row in told["rows"]}
+
+
+def test_the_call_is_shown_and_its_finding(asked: dict[str, Any]) -> None:
+    for name, (call, edits) in LESSON.items():
+        row = asked[name]
+        assert row["status"] == "ok" and row["aligned"][0].startswith(call), (name, row)
+        assert [finding["edits"] for finding in row["findings"][:1]] == ([edits] if edits else []), name
