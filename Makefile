@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLES := $(sort $(wildcard examples/*/run.sh))
 
-.PHONY: run test setup lint unit bench golden clean
+.PHONY: run test setup lint unit bench golden paths clean
 
 run: setup
 	@set -e; for script in $(EXAMPLES); do PATH="$(CURDIR)/$(BIN):$$PATH" bash $$script; done
@@ -36,6 +36,10 @@ bench: setup
 # Rewrites the golden files that the tests compare with; look at the difference before committing it.
 golden: setup
 	CONVDIFF_REFRESH=1 $(BIN)/python -m pytest tests/report tests/examples
+
+# README's table of what was run where, for this machine.
+paths: setup
+	$(BIN)/python -m tests.dialects.paths_record
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

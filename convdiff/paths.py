@@ -47,6 +47,7 @@ def _precision(word: str) -> tuple[str, ...]:
 
 
 PATHS = (
+    Path("numpy", "cpu", "correlate and convolve, or windows and einsum"),
     Path("torch", "cpu/onednn", "oneDNN's kernels", "onednn", "a build of torch with oneDNN",
          ("torch.backends.mkldnn.enabled = True",)),
     Path("torch", "cpu/native", "ATen's own kernels, oneDNN switched off", setup=("torch.backends.mkldnn.enabled = False",)),
@@ -73,6 +74,7 @@ PATHS = (
     Path("tensorflow", "gpu/cudnn", "cuDNN, as TensorFlow has it: TF32 on", "gpu", _CUDA),
     Path("tensorflow", "gpu/cudnn-no-tf32", "cuDNN, TF32 off", "gpu", _CUDA, (_FAST_OFF,)),
     Path("tensorflow", "gpu/xla", "compiled by XLA", "gpu", _CUDA, around="tf.function({}, jit_compile=True)"),
+    Path("jax", "cpu", "XLA, precision default: float32", "cpu", "no GPU, or JAX_PLATFORMS=cpu"),
     Path("jax", "cpu/high", "precision high", "cpu", "no GPU, or JAX_PLATFORMS=cpu", _precision("high")),
     Path("jax", "cpu/highest", "precision highest", "cpu", "no GPU, or JAX_PLATFORMS=cpu", _precision("highest")),
     Path("jax", "cpu/float32-sums", "16-bit operands, preferred_element_type float32", "cpu", "no GPU, or JAX_PLATFORMS=cpu",
@@ -84,12 +86,14 @@ PATHS = (
     Path("scipy", "signal/direct", "signal, products summed"),
     Path("scipy", "signal/fft", "signal, fast Fourier transform", style="fft", exact=False),
     Path("scipy", "ndimage", "ndimage", style="ndimage"),
+    Path("onnxruntime", "cpu", "the graph optimized, pads in numbers"),
     Path("onnxruntime", "cpu/unoptimized", "the graph as it is: no kernels in blocked layouts", style="unoptimized"),
     Path("onnxruntime", "cpu/auto_pad", "auto_pad in place of pads", style="auto_pad"),
     Path("onnxruntime", "cuda", "cuDNN, TF32 on", "cuda", "onnxruntime-gpu and an NVIDIA GPU", device='"CUDAExecutionProvider"',
          usual=True),
     Path("onnxruntime", "cuda/no-tf32", "cuDNN, TF32 off", "cuda", "onnxruntime-gpu and an NVIDIA GPU",
          device='("CUDAExecutionProvider", {"use_tf32": 0})'),
+    Path("cudnn", "tf32", "the engine of its own choice: TF32"),
     Path("cudnn", "no-tf32", "float32 throughout: no engine on tensor cores", style="no tf32"),
     Path("theano", "cpu/corrmm", "CorrMM: windows laid out as a matrix, then a matrix product", "cxx", "a C++ compiler (g++)"),
     Path("theano", "cpu/convop", "the legacy ConvOp", "cxx", "a C++ compiler (g++)", style="legacy"),

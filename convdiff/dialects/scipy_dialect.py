@@ -64,7 +64,7 @@ def default(spec: ConvSpec) -> Script:
     kernel, x = (f"{name}.astype(np.{spec.dtype})" for name in ("kernel", "input"))
     text = f'signal.{"convolve" if spec.flip else "correlate"}({x}, {kernel}, "{word}"){index(spec.axes, _picks(spec, False))}'
     body.add(f"output = {text}" + (f" + bias.astype(np.{spec.dtype})" if spec.bias else ""))
-    return body.script()
+    return replace(body.script(), path="signal")
 
 
 class _Kernel:

@@ -21,11 +21,13 @@ class Unsupported(Exception):
 class Script:
     """Source text that takes arrays `input`, `kernel` and perhaps `bias` and defines `output`.
 
-    `aligned` are words for the table: what was done on the way ("NHWC/HWIO", "kernel flipped", "padded by hand").
+    `aligned` are words for the table: what was done on the way ("NHWC/HWIO", "kernel flipped", "padded by hand").  `path` is how it
+    computes, where that is not as the framework itself decides.
     """
 
     body: str
     aligned: tuple[str, ...]
+    path: str | None = None
 
 
 def own_call(script: Script) -> str:
