@@ -68,13 +68,14 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     if moved(spec.input_layout, order) or moved(spec.kernel_layout.replace("M", "O"), kernel_order):
         body.note(f"NC{spec.axes}/{'IO' if spec.transposed else 'OI'}{spec.axes}")
     body.add("X, W = described(x), described(w)")
+    body.add("modes = cudnn._pybind_module.convolution_mode")
     zero, one = ((0,), (1,)) if spec.rank == 1 else ((), ())
     body.call(
         "Y", "graph.conv_dgrad" if spec.transposed else "graph.conv_fprop", "loss=X" if spec.transposed else "image=X",
         "filter=W" if spec.transposed else "weight=W",
         f"pre_padding={[*zero, *(lo for lo, _ in pairs)]}", f"post_padding={[*zero, *(hi for _, hi in pairs)]}",
         f"stride={[*one, *spec.stride]}", f"dilation={[*one, *spec.dilation]}",
-        f"convolution_mode=cudnn._pybind_module.convolution_mode.{'CONVOLUTION' if spec.flip else 'CROSS_CORRELATION'}",
+        f"convolution_mode=modes.{'CONVOLUTION' if spec.flip else 'CROSS_CORRELATION'}",
     )
     shape = numbers((spec.batch, spec.out_channels, *one, *size))
     body.add(f"y = np.empty({shape}, {_numpy(spec)})")

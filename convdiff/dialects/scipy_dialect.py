@@ -7,6 +7,7 @@ correlation that it is: zeros between the input's elements, the kernel flipped. 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from convdiff.dialects.by_hand import dilated_input, dilated_kernel, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported
@@ -67,11 +68,11 @@ def default(spec: ConvSpec) -> Script:
     return replace(body.script(), path="signal")
 
 
-class _Kernel:
+class _Kernel(NamedTuple):
     """The order in which `w` was written, and whether it is yet to be flipped."""
 
-    def __init__(self, order: str, flip: bool) -> None:
-        self.order, self.flip = order, flip
+    order: str
+    flip: bool
 
 
 def _kernel(spec: ConvSpec, body: Body) -> _Kernel:

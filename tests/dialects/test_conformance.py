@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from convdiff.backends import backend, room
 from convdiff.dialects import DIALECTS, Unsupported, write
 from convdiff.layout import Array
 from convdiff.normal import user_output
@@ -20,13 +21,15 @@ UNSUPPORTED = {
     "scipy": {"float16", "float16, plain signal", "bfloat16", "bfloat16, transposed"},
     "onnxruntime": {"float64", "float64, transposed", "bfloat16", "bfloat16, transposed"},
     "numpy": {"bfloat16", "bfloat16, transposed"},
+    "cudnn": {"float64", "float64, transposed"},
     "theano": {"float16", "float16, plain signal", "bfloat16", "bfloat16, transposed"},
 }
 # Those that compile for every shape get fewer.
 RANDOM = {"jax": 20, "theano": 15}
 
 # One process a framework: where tests run in parallel, those of one stay together.
-BACKENDS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in DIALECTS]
+HERE = [name for name in DIALECTS if room.accelerator() or not backend(name).gpu]
+BACKENDS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in HERE]
 
 
 def check(ask: Ask, name: str, spec: ConvSpec, body: str, **given: Array) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ def names(ort: Any) -> dict[str, Any]:
 
 def devices(ort: Any) -> list[str]:
     """The processor, and a GPU where this build has CUDA's provider."""
-    return ["cpu", "cuda"] if "CUDAExecutionProvider" in ort.get_available_providers() else ["cpu"]
+    return ["cpu"] if "cuda" in missing(ort) else ["cpu", "cuda"]
 
 
 def path(ort: Any) -> str:
@@ -27,10 +28,12 @@ def path(ort: Any) -> str:
 
 
 def missing(ort: Any) -> dict[str, str]:
-    """CUDA's provider."""
-    if "CUDAExecutionProvider" in ort.get_available_providers():
-        return {}
-    return {"cuda": f"onnxruntime {ort.__version__} has no CUDAExecutionProvider"}
+    """CUDA's provider and a GPU: without one a session would quietly compute on the processor."""
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        return {"cuda": f"onnxruntime {ort.__version__} has no CUDAExecutionProvider"}
+    if not any(os.path.exists(node) for node in ("/dev/nvidiactl", "/dev/dxg")):
+        return {"cuda": "this machine shows no NVIDIA GPU (no /dev/nvidiactl)"}
+    return {}
 
 
 def precision(ort: Any, path: str) -> list[tuple[str, str, str]]:
