@@ -8,6 +8,7 @@ workers die with the host in the kernel (worker.py), and on SIGTERM or SIGHUP th
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import selectors
 import signal
@@ -128,12 +129,17 @@ class Fleet:
         self._admit()
         return self._answers(mine, paths)
 
-    def wait(self) -> dict[str, Hello | str]:
-        """Wait until every worker is ready or known not to be; by environment, its hello or why it cannot run."""
+    def wait(self, within: float = math.inf) -> dict[str, Hello | str]:
+        """Wait until every worker is ready or known not to be; by its process, a worker's hello or why it cannot run.
+
+        Those that have said nothing after `within` seconds go on, and are left out.
+        """
         self.start()
-        while any(station.reason is None and station.hello is None for station in self._stations.values()):
+        end = time.monotonic() + within
+        while any(station.reason is None and station.hello is None for station in self._stations.values()) and time.monotonic() < end:
             self._attend()
-        return {name: station.hello or str(station.reason) for name, station in self._stations.items()}
+        said = {name: station.hello or station.reason for name, station in self._stations.items()}
+        return {name: answer for name, answer in said.items() if answer is not None}
 
     def hello(self, name: str) -> Hello | None:
         """What that environment's worker said when it was ready; None if it has not (yet)."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from convdiff.backends.fleet import Fleet
     from convdiff.backends.station import Hello
 
+# Seconds for a worker to say what it has; a slower one's own path is a row all the same.
+PATIENCE = 45.0
+
+
 def settle(chosen: Chosen, fleet: Fleet | None, paths: str) -> Chosen:
     """The rows: for each backend that was asked for without a path those of `paths` ("default", "all") that are there.
 
@@ -26,7 +30,7 @@ def settle(chosen: Chosen, fleet: Fleet | None, paths: str) -> Chosen:
     open_ended = paths == "all" or room.accelerator()
     if fleet is None or not any(asked.path.needs if asked.path else open_ended for asked in chosen.asked):
         return chosen
-    said = fleet.wait()
+    said = fleet.wait(PATIENCE)
     asked = [row for one in chosen.asked for row in _rows(one, said.get(one.environment.process), paths, open_ended)]
     for row in asked:
         fleet.add(row.environment)

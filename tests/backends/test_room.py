@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
-from backends_support import ARRAYS, alive, job
+from backends_support import ARRAYS, alive, gone, job
 
 from convdiff.backends import fleet as fleets
 from convdiff.backends import room
@@ -68,3 +69,18 @@ def test_a_variable_is_set_in_that_process_only() -> None:
 
 def test_this_machine_has_room() -> None:
     assert room.cores() >= 1 and room.workers() >= 1
+
+
+def test_waiting_for_what_they_say_ends(tmp_path: Path) -> None:
+    """An interpreter that never starts is left out; the others' words are there."""
+    sleeper = tmp_path / "python"
+    sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
+    sleeper.chmod(0o755)
+    slow = Environment("numpy@slow", "numpy", sleeper, "configured")
+    with Fleet([find("numpy"), slow]) as fleet:
+        fleet._cores = 2
+        while fleet.hello("numpy") is None:
+            fleet.wait(0.2)
+        assert list(fleet.wait(0.2)) == ["numpy"]
+        pids = fleet.pids
+    assert gone(pids)
