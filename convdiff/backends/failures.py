@@ -54,7 +54,7 @@ def failed(answer: dict[str, Any]) -> str:
 
 def refused(message: str) -> bool:
     """Whether a framework says that it has no kernel for this (a type, mostly), rather than that something went wrong."""
-    return re.search(r"not implemented for '|NOT_IMPLEMENTED|^NotImplementedError", message) is not None
+    return re.search(r"not implemented for '|NOT_IMPLEMENTED|^NotImplementedError|^cudnnGraphNotSupportedError", message) is not None
 
 
 def printed_last(log: Path) -> str:

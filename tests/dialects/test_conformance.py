@@ -21,7 +21,6 @@ UNSUPPORTED = {
     "scipy": {"float16", "float16, plain signal", "bfloat16", "bfloat16, transposed"},
     "onnxruntime": {"float64", "float64, transposed", "bfloat16", "bfloat16, transposed"},
     "numpy": {"bfloat16", "bfloat16, transposed"},
-    "cudnn": {"float64", "float64, transposed"},
     "theano": {"float16", "float16, plain signal", "bfloat16", "bfloat16, transposed"},
 }
 # Those that compile for every shape get fewer.
