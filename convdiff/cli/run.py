@@ -65,7 +65,8 @@ def command(ctx: click.Context, /, format_: str, json_: str | None, no_align: bo
     request = Request(settings=said, align=not no_align, command=showing.command_line(), notes=notes, **options)
     from convdiff.pipeline import run
 
-    report = run(request, showing.view(format_, to_stderr=json_ == "-", color=ctx.color))
+    asking = request.paths == "all"
+    report = run(request, showing.view(format_, to_stderr=json_ == "-", color=ctx.color, asking=asking))
     if writer:
         writer.write(report)
     ctx.exit(report.exit_code)

@@ -7,12 +7,13 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from convdiff.cli.progress import CLEAR
 from convdiff.errors import ConvdiffError
 
 if TYPE_CHECKING:
@@ -27,13 +28,20 @@ def command_line() -> str:
     return shlex.join(["convdiff", *sys.argv[1:]])
 
 
-def view(format: str, *, to_stderr: bool, color: bool | None) -> OpenView:
+def view(format: str, *, to_stderr: bool, color: bool | None, asking: bool = False) -> OpenView:
     """What shows a run: "table" (on stderr where stdout is wanted for JSON) or "json".
 
-    `color` True or False decides; None is for the terminal and NO_COLOR to say.
+    `color` True or False decides; None is for the terminal and NO_COLOR to say.  With `asking` a terminal is told, until the view
+    is opened, that the backends are asked which paths they have.
     """
+    wiping = ExitStack()
+    if asking and sys.stderr is not None and sys.stderr.isatty():
+        click.echo("asking the backends which paths they have", err=True, nl=False)
+        wiping.callback(click.echo, CLEAR, err=True, nl=False)
+        click.get_current_context().call_on_close(wiping.close)  # where it comes to no view
 
     def open_view(case: Case, expected: Sequence[str]) -> AbstractContextManager[View]:
+        wiping.close()
         if format == "json":
             return _watched(nullcontext(_Json()), expected)
         from convdiff.report.table import open_view as open_table
