@@ -18,6 +18,7 @@ from convdiff.errors import ConvdiffError
 # In the order of the help, with their line in it.  Each is the variable `command` of the module convdiff.cli.NAME.
 COMMANDS = {
     "run": "One convolution through every backend, compared and explained.",
+    "check": "Many cases from manifests, for CI.",
     "code": "The code that does it in one framework.",
     "probe": "Question a function with arrays made to reveal.",
     "backends": "What is installed; install, add, remove.",

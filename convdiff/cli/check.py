@@ -1,0 +1,72 @@
+"""`convdiff check`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from convdiff.cli.options import COLOR, Command, Word, all_of, option
+from convdiff.cli.reports import REPORTS
+from convdiff.errors import ConvdiffError
+from convdiff.pipeline.request import FAIL_ON
+
+_CASES, _COMPARED = "Cases", "What is compared"
+
+CASES = all_of([
+    option(_CASES, "--case", "patterns", multiple=True, metavar="PATTERN", help="Only cases of such a name (conv*); repeatable."),
+    option(_CASES, "--fail-fast", is_flag=True, help="Stop after the first case that does not pass."),
+    option(_CASES, "--write-manifest", metavar="FOLDER", help="Draft FOLDER/convdiff.toml from the arrays there, and stop."),
+])
+COMPARED = all_of([
+    option(_COMPARED, "--backend", "backends", multiple=True, metavar="NAME", help="Instead of the manifest's; none: saved outputs alone."),
+    option(_COMPARED, "--require", multiple=True, metavar="NAME", help="Exit 2 where this backend cannot run; repeatable."),
+    option(_COMPARED, "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+           help="For one backend and case. Default: the manifest's, else 60."),
+    option(_COMPARED, "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes that compare. Default: one a core."),
+    option("Output", "--fail-on", type=Word(FAIL_ON), metavar="VERDICT",
+           help="The mildest verdict to exit 1 for: different, reduced-precision or rounding. Default: the manifest's, else different."),
+])
+
+
+@click.command("check", cls=Command)
+@click.argument("manifests", nargs=-1, metavar="[MANIFEST]...")
+@CASES
+@COMPARED
+@REPORTS
+@COLOR
+@click.pass_context
+def command(ctx: click.Context, /, manifests: tuple[str, ...], write_manifest: str | None, **options: Any) -> None:
+    """Check many cases from TOML manifests.
+
+    MANIFEST is a file, or a folder with a convdiff.toml; files in it are relative to it. A case has the options of `convdiff run` as
+    keys, and `allow`, the codes of findings that do not fail it. A case that cannot be checked is a row of trouble, and the others
+    go on. Exit code 0: all agree; 1: at least one differs; 2: trouble.
+
+    \b
+    Examples:
+      convdiff check convdiff.toml --junit report.xml --html report.html
+      convdiff check dump/ port/ --case 'encoder.*' --fail-fast
+      convdiff check --write-manifest dump/
+    """
+    from convdiff.cli import showing
+
+    if write_manifest is not None:
+        if manifests:
+            raise ConvdiffError(f"--write-manifest {write_manifest}: found {manifests[0]} beside it, expected no manifest to check")
+        from convdiff.check.drafting import draft
+
+        click.echo(draft(write_manifest))
+        return
+    if not manifests:
+        raise ConvdiffError("MANIFEST: found none, expected a TOML file or a folder with a convdiff.toml; --write-manifest drafts one")
+    from convdiff.check import CheckRequest, check
+    from convdiff.cli.reports import Outputs
+    from convdiff.cli.watching import watch
+
+    outputs = Outputs(options)
+    request = CheckRequest(manifests=manifests, command=showing.command_line(), **options)
+    with watch() as watcher:
+        suite = check(request, watcher)
+    outputs.show(suite, color=ctx.color)
+    ctx.exit(suite.exit_code)
