@@ -11,10 +11,10 @@ PACKAGE = Path(__file__).parent.parent / "convdiff"
 
 # From the top; a row may import from those below it, and modules of one row do not import each other.
 ROWS: list[list[str]] = [
-    ["__main__"], ["cli"], ["check"], ["pipeline", "api", "probe"], ["report", "advice"], ["judge"], ["diagnose", "where"],
+    ["__main__"], ["cli"], ["check"], ["pipeline", "api", "probe"], ["report", "advice", "picturing"], ["judge"], ["diagnose", "where"],
     ["blind", "compare", "dialects", "backends"],
     ["reference", "arrays", "manifest"], ["normal", "precision", "checked"], ["case"],
-    ["reading"], ["spec", "settings"], ["layout", "padding"], ["errors"],
+    ["reading", "picture"], ["spec", "settings"], ["layout", "padding"], ["errors"],
 ]
 LEVEL = {name: number for number, row in enumerate(ROWS) for name in row}
 

@@ -71,6 +71,7 @@ def _request(keys: Mapping[str, Any], asked: CheckRequest) -> Request:
         saved=tuple(named(options.get("saved", []))), calls=tuple(named(options.get("call", []))), backends=backends,
         require=tuple(dict.fromkeys([*_names(options.get("require", [])), *asked.require])), align=not options.get("no_align", False),
         timeout=float(asked.timeout or options.get("timeout", 60.0)), fail_on=fail_on,
+        pictures=asked.pictures,
     )
 
 

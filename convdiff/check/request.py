@@ -20,4 +20,5 @@ class CheckRequest:
     fail_fast: bool = False
     jobs: int | None = None
     scheduler: str | None = None
+    pictures: bool = False
     command: str = "convdiff check"

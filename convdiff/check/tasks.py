@@ -69,7 +69,7 @@ Task = Saved | Answered
 
 def judged(case: Case, answers: Sequence[Answer], request: Request) -> Report:
     """The report on these answers, light."""
-    judging = Judging(case)
+    judging = Judging(case, pictures=request.pictures)
     rows = tuple(judging.rows(answers))
     return light(Report(case, rows, exit_code(rows, require=request.require, fail_on=request.fail_on), "", judging.reference_seconds))
 

@@ -65,7 +65,7 @@ def command(ctx: click.Context, /, manifests: tuple[str, ...], write_manifest: s
     from convdiff.cli.watching import watch
 
     outputs = Outputs(options)
-    request = CheckRequest(manifests=manifests, command=showing.command_line(), **options)
+    request = CheckRequest(manifests=manifests, command=showing.command_line(), pictures=outputs.pictures, **options)
     with watch() as watcher:
         suite = check(request, watcher)
     outputs.show(suite, color=ctx.color)

@@ -83,11 +83,11 @@ class Outputs:
         """The job's summary, where GitHub asks for one."""
         path = os.environ.get("GITHUB_STEP_SUMMARY")
         if self.format == "github" and path:
-            from convdiff.report.github import summary
+            from convdiff.report.github import summary_text
 
             try:
                 with Path(path).open("a", encoding="utf-8") as file:
-                    file.write(summary(suite))
+                    file.write(summary_text(suite))
             except OSError as error:
                 raise ConvdiffError(f"GITHUB_STEP_SUMMARY {path}: cannot be written ({error.strerror}), expected a writable file") from None
 
@@ -102,9 +102,9 @@ def _rendered(kind: str, suite: Suite) -> str:
 
         return junit(suite)
     if kind == "github":
-        from convdiff.report.github import annotations
+        from convdiff.report.github import commands
 
-        return annotations(suite)
+        return commands(suite)
     from convdiff.report.page_html import render as page
 
     return page(suite)

@@ -54,7 +54,8 @@ def command(ctx: click.Context, /, no_align: bool, **options: Any) -> None:
     from convdiff.cli.reports import Outputs
 
     outputs = Outputs(options)
-    request = Request(settings=settings(options), align=not no_align, command=showing.command_line(), **options)
+    said = settings(options)
+    request = Request(settings=said, align=not no_align, command=showing.command_line(), pictures=outputs.pictures, **options)
     from convdiff.pipeline import run
 
     report = run(request, showing.view(outputs.format, to_stderr=outputs.to_stderr, color=ctx.color))

@@ -81,6 +81,6 @@ class _Machine:
             click.echo(render(report), nl=False)
         else:
             from convdiff.checked import alone
-            from convdiff.report.github import annotations
+            from convdiff.report.github import commands
 
-            click.echo(annotations(alone(report)), nl=False)
+            click.echo(commands(alone(report)), nl=False)

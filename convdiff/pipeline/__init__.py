@@ -56,7 +56,7 @@ def run(request: Request, open_view: OpenView) -> Report:
         case = read_case(request, chosen)
         expected, answers = ask(case, chosen, fleet, align=request.align)
         with open_view(case, expected) as view:
-            judging = Judging(case)
+            judging = Judging(case, pictures=request.pictures)
             rows = []
             for row in judging.rows(answers):
                 rows.append(row)

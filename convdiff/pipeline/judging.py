@@ -10,10 +10,10 @@ from convdiff.judge import Judge
 
 
 class Judging:
-    """Judges a case's answers.  `reference_seconds` is what the reference took."""
+    """Judges a case's answers.  `reference_seconds` is what the reference took; `pictures` are for pages, and cost more."""
 
-    def __init__(self, case: Case) -> None:
-        self._case = case
+    def __init__(self, case: Case, *, pictures: bool = False) -> None:
+        self._case, self._pictures = case, pictures
         self._judge = Judge(case)
         began = time.perf_counter()
         self._judge.truth()
@@ -28,4 +28,8 @@ class Judging:
                 from convdiff.advice import with_fixes
 
                 row = with_fixes(row, self._case.spec)
+            if row.verdict in ("different", "reduced-precision"):
+                from convdiff.picturing import pictured
+
+                row = pictured(row, self._judge, kernels=self._pictures)
             yield row

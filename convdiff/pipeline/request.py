@@ -15,6 +15,7 @@ class Request:
 
     `saved` are `[NAME=]FILE`, `calls` `NAME=CODE`.  `backends` empty means all that are usable, ("none",) none; those of
     `require` run in any case.  Without `align` each framework's own default call is run.  `command` is how to ask again.
+    `pictures` asks for all that a page shows of a row that differs.
     """
 
     input: str
@@ -28,4 +29,5 @@ class Request:
     align: bool = True
     timeout: float = 60.0
     fail_on: str = "different"
+    pictures: bool = False
     command: str = "convdiff run"

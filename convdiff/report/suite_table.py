@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rich.console import Console
 from rich.text import Text
@@ -23,6 +24,8 @@ NAME_LIMIT = 36
 TOLD = 12
 # Cases that agree are counted, not listed, where there are more than these.
 LISTED = 60
+# Causes named in the table, of a case that has several.
+CAUSES = 3
 
 
 def show(suite: Suite, console: Console) -> None:
@@ -40,6 +43,14 @@ def render(suite: Suite, width: int, color: bool = False) -> str:
     with console.capture() as capture:
         show(suite, console)
     return "".join(f"{line}\n" for line in capture.get().rstrip("\n").split("\n"))
+
+
+def render_case(case: Checked, width: int = 100) -> str:
+    """A failing case in full, as plain text; its trouble where there is no report."""
+    if case.report is None:
+        return f"{case.trouble or ''}\n"
+    console = Console(file=io.StringIO(), width=width, no_color=True, color_system=None, legacy_windows=False, _environ={})
+    return "".join(f"{line.plain.rstrip()}\n" for line in _told(case, Page(console))[2:])
 
 
 def lines(suite: Suite, page: Page) -> list[Text]:
@@ -78,8 +89,16 @@ def _table(cases: list[Checked], page: Page) -> list[Text]:
             name = Text()
         first = name + Text(" " * (width - name.cell_len) + GAP) + state + Text(" " * (9 - state.cell_len) + GAP)
         first = first + Text(" " * max(0, 16 - figure.cell_len)) + figure + Text(GAP)
-        made += page.wrap(page.text(summary(case)), first)
+        said = page.text(summary(case))
+        beside = page.wrap(said, first)
+        # What would stand in a narrow column for many lines stands under the name instead.
+        made += beside if len(beside) <= 2 else [_bare(first), *page.wrap(said, "  ")]
     return made
+
+
+def _bare(line: Text) -> Text:
+    line.rstrip()
+    return line
 
 
 def _units(case: Checked) -> str:
@@ -98,7 +117,9 @@ def summary(case: Checked) -> str:
     groups: dict[str, list[str]] = {}
     for row in case.failing:
         groups.setdefault(cause(row), []).append(row.answer.name)
-    return "; ".join(f"{', '.join(names)}: {why}" for why, names in groups.items()) or words.conclusion(case.rows)
+    told = [f"{', '.join(names)}: {why}" for why, names in groups.items()]
+    more = [f"and {len(told) - CAUSES} more"] if len(told) > CAUSES else []
+    return "; ".join([*told[:CAUSES], *more]) or words.conclusion(case.rows)
 
 
 def cause(row: Row) -> str:
@@ -112,12 +133,17 @@ def cause(row: Row) -> str:
 
 def _told(case: Checked, page: Page) -> list[Text]:
     """A failing case in full, as `run` tells it."""
-    place = page.text(case.place, "dim")
     assert case.report is not None
-    head = heading(case.report.case, page)
+    head = heading(replace(case.report.case, name="run"), page)
     told = details(case.failing, case.report.case.spec.output_layout, page)
-    again = page.wrap(page.text(case.report.command, "dim"), page.text("  again    ", "dim"))
-    return [Text(), page.text(page.glyphs.rule * page.width, "dim"), head[0] + Text(GAP) + place, *head[1:], *told, *again]
+    again = page.wrap(page.text(case.report.command, "dim"), page.text("  again    ", "dim")) if case.place else []
+    return [Text(), page.text(page.glyphs.rule * page.width, "dim"), *_named(case, head, page), *told, *again]
+
+
+def _named(case: Checked, head: list[Text], page: Page) -> list[Text]:
+    """The heading, under the case's name and place; a single run has neither."""
+    named = page.wrap(page.text(case.name, "strong") + Text(GAP) + page.text(case.place, "dim")) if case.place else []
+    return [*named, *head]
 
 
 def _small(suite: Suite, page: Page) -> list[Text]:
