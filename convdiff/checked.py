@@ -48,7 +48,7 @@ class Checked:
 
     def to_dict(self) -> dict[str, object]:
         """The contract's case object: the report and the name, and what only a suite knows."""
-        empty: dict[str, object] = {"schema": "convdiff/1", "spec": None, "notes": [], "exit_code": self.exit_code, "command": None, "rows": []}
+        empty: dict[str, object] = {"schema": "convdiff/1", "spec": None, "notes": [], "exit_code": 2, "command": None, "rows": []}
         known = self.report.to_dict() if self.report else empty
         own = {"message": self.trouble, "place": self.place, "allowed": list(self.allowed), "stale": list(self.stale)}
         return {"name": self.name, **known, "exit_code": self.exit_code, **own, "notes": [*self.notes, *self._notes()]}

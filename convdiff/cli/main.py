@@ -19,6 +19,7 @@ from convdiff.errors import ConvdiffError
 COMMANDS = {
     "run": "One convolution through every backend, compared and explained.",
     "check": "Many cases from manifests, for CI.",
+    "capture": "Record a model's convolution layers as a manifest.",
     "code": "The code that does it in one framework.",
     "probe": "Question a function with arrays made to reveal.",
     "backends": "What is installed; install, add, remove.",

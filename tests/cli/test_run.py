@@ -223,7 +223,7 @@ def test_wrong_usage_exits_2(args: tuple[str, ...], invoke: Invoke) -> None:
 
 
 def test_an_unknown_command_is_told_the_known_ones(invoke: Invoke) -> None:
-    assert "expected one of backends, check, code, explain, probe, run" in invoke("rnu").stderr
+    assert "expected one of backends, capture, check, code, explain, probe, run" in invoke("rnu").stderr
 
 
 def test_json_beside_the_table(invoke: Invoke) -> None:
