@@ -51,7 +51,7 @@ def check(request: CheckRequest, watch: Watch) -> Suite:
     asked = entries(manifests, request)
     watch.begin(len(asked))
     done: list[Checked] = []
-    outcomes = _distributed(asked, request) if request.scheduler else _here(asked, request)
+    outcomes = _distributed(asked, request) if request.scheduler else here(asked, request)
     for checked in outcomes:
         done.append(checked)
         watch.add(checked)
@@ -66,7 +66,8 @@ def check(request: CheckRequest, watch: Watch) -> Suite:
     return Suite(tuple(done), code, request.command, tuple(notes), time.monotonic() - began)
 
 
-def _here(asked: list[Asked], request: CheckRequest) -> Outcomes:
+def here(asked: list[Asked], request: CheckRequest) -> Outcomes:
+    """The cases' outcomes, in their order, with the processes of this machine."""
     from convdiff.check.comparers import Comparers, cores
     from convdiff.check.serving import Serving
 

@@ -16,6 +16,8 @@ _CASES, _COMPARED = "Cases", "What is compared"
 CASES = all_of([
     option(_CASES, "--case", "patterns", multiple=True, metavar="PATTERN", help="Only cases of such a name (conv*); repeatable."),
     option(_CASES, "--fail-fast", is_flag=True, help="Stop after the first case that does not pass."),
+    option(_CASES, "--source", metavar="FOLDER", help="A capture of the model as it should be; with --port."),
+    option(_CASES, "--port", metavar="FOLDER", help="A capture of its port: which layer diverges first, and why."),
     option(_CASES, "--write-manifest", metavar="FOLDER", help="Draft FOLDER/convdiff.toml from the arrays there, and stop."),
 ])
 COMPARED = all_of([
@@ -36,7 +38,9 @@ COMPARED = all_of([
 @REPORTS
 @COLOR
 @click.pass_context
-def command(ctx: click.Context, /, manifests: tuple[str, ...], write_manifest: str | None, **options: Any) -> None:
+def command(
+    ctx: click.Context, /, manifests: tuple[str, ...], write_manifest: str | None, source: str | None, port: str | None, **options: Any,
+) -> None:
     """Check many cases from TOML manifests.
 
     MANIFEST is a file, or a folder with a convdiff.toml; files in it are relative to it. A case has the options of `convdiff run` as
@@ -48,6 +52,7 @@ def command(ctx: click.Context, /, manifests: tuple[str, ...], write_manifest: s
       convdiff check convdiff.toml --junit report.xml --html report.html
       convdiff check dump/ port/ --case 'encoder.*' --fail-fast
       convdiff check --write-manifest dump/
+      convdiff check --source torch-dump/ --port keras-dump/
     """
     from convdiff.cli import showing
 
@@ -58,7 +63,12 @@ def command(ctx: click.Context, /, manifests: tuple[str, ...], write_manifest: s
 
         click.echo(draft(write_manifest))
         return
-    if not manifests:
+    ported = source is not None and port is not None
+    if (source is None) != (port is None):
+        raise ConvdiffError(f"{'--source' if port is None else '--port'}: found it alone, expected --source FOLDER and --port FOLDER")
+    if ported and manifests:
+        raise ConvdiffError(f"--source {source}: found {manifests[0]} beside it, expected no manifest; the captures have theirs")
+    if not manifests and not ported:
         raise ConvdiffError("MANIFEST: found none, expected a TOML file or a folder with a convdiff.toml; --write-manifest drafts one")
     from convdiff.check import CheckRequest, check
     from convdiff.cli.reports import Outputs
@@ -67,6 +77,11 @@ def command(ctx: click.Context, /, manifests: tuple[str, ...], write_manifest: s
     outputs = Outputs(options)
     request = CheckRequest(manifests=manifests, command=showing.command_line(), pictures=outputs.pictures, **options)
     with watch() as watcher:
-        suite = check(request, watcher)
+        if source is not None and port is not None:
+            from convdiff.check.ported import check_port
+
+            suite = check_port(source, port, request, watcher)
+        else:
+            suite = check(request, watcher)
     outputs.show(suite, color=ctx.color)
     ctx.exit(suite.exit_code)

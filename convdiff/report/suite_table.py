@@ -111,6 +111,8 @@ def summary(case: Checked) -> str:
     """A case in a phrase: how many outputs agree, or which do not and why."""
     if case.trouble:
         return case.trouble
+    if case.exit_code == 0 and case.notes:
+        return "; ".join(case.notes)
     if case.exit_code == 0:
         said = f" ({', '.join(case.allowed)} allowed)" if case.allowed else ""
         return words.conclusion(case.rows) + said if not case.allowed else f"{len(case.rows)} compared{said}"
@@ -119,7 +121,7 @@ def summary(case: Checked) -> str:
         groups.setdefault(cause(row), []).append(row.answer.name)
     told = [f"{', '.join(names)}: {why}" for why, names in groups.items()]
     more = [f"and {len(told) - CAUSES} more"] if len(told) > CAUSES else []
-    return "; ".join([*told[:CAUSES], *more]) or words.conclusion(case.rows)
+    return "; ".join([*told[:CAUSES], *more, *case.notes]) or words.conclusion(case.rows)
 
 
 def cause(row: Row) -> str:
@@ -171,6 +173,8 @@ def conclusion(suite: Suite) -> str:
     """How many cases there are, and what became of them."""
     total, counts = len(suite.cases), suite.counts
     passed = counts["agrees"] + counts["allowed"]
+    if passed == total and suite.exit_code == 1:
+        return f"{'each' if total > 1 else 'it'} agrees by itself, but not what {'they are' if total > 1 else 'it is'} fed"
     if passed == total:
         return {0: "nothing was checked", 1: "the case agrees"}.get(total, f"all {total:,} cases agree")
     parts = [f"{passed:,} of {total:,} cases {'agrees' if passed == 1 else 'agree'}"]
