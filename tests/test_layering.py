@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "convdiff"
 
 # From the top; a row may import from those below it, and modules of one row do not import each other.
 ROWS: list[list[str]] = [
-    ["__main__"], ["cli"], ["check"], ["pipeline", "api", "probe", "capturing"],
+    ["__main__"], ["cli", "pytest_plugin"], ["check"], ["pipeline", "api", "probe", "capturing"],
     ["report", "advice", "picturing"], ["judge"], ["diagnose", "where"],
     ["blind", "compare", "dialects", "backends"],
     ["reference", "arrays", "manifest"], ["normal", "precision", "checked"], ["case"],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from convdiff.cli.options import COLOR, Command, option
+from convdiff.cli.options import COLOR, Command, File, option
 
 
 @click.command("capture", cls=Command)
-@click.argument("model", metavar="MODEL")
+@click.argument("model", cls=File, metavar="MODEL")
 @option("Options", "--folder", default="capture", show_default=True, metavar="FOLDER", help="Where the arrays and the manifest go.")
 @option("Options", "--input", "inputs", multiple=True, metavar="[NAME=]FILE", help="Of an ONNX model: an input; repeatable.")
 @COLOR

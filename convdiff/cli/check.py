@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from convdiff.cli.options import COLOR, Command, Word, all_of, option
+from convdiff.cli.options import COLOR, Command, File, Word, all_of, option
 from convdiff.cli.reports import REPORTS
 from convdiff.errors import ConvdiffError
 from convdiff.pipeline.request import FAIL_ON
@@ -32,7 +32,7 @@ COMPARED = all_of([
 
 
 @click.command("check", cls=Command)
-@click.argument("manifests", nargs=-1, metavar="[MANIFEST]...")
+@click.argument("manifests", cls=File, nargs=-1, metavar="[MANIFEST]...")
 @CASES
 @COMPARED
 @REPORTS
@@ -46,6 +46,22 @@ def command(
     MANIFEST is a file, or a folder with a convdiff.toml; files in it are relative to it. A case has the options of `convdiff run` as
     keys, and `allow`, the codes of findings that do not fail it. A case that cannot be checked is a row of trouble, and the others
     go on. Exit code 0: all agree; 1: at least one differs; 2: trouble.
+
+    \b
+    Manifest:
+      [defaults]
+      backends = ["torch", "tensorflow"]     # [] is saved outputs alone; unsaid, all that are installed
+    \b
+      [[case]]
+      name = "conv1"
+      input = "dump/conv1.x.npy"
+      kernel = "dump/conv1.w.npy"
+      saved = { port = "port/conv1.y.npy" }
+      padding = [[0, 1], [0, 1]]
+      allow = ["reduced-precision"]          # one that no longer occurs is reported
+
+    With --source and --port, two folders of `convdiff capture`: their layers are paired by name, by kernel or by order, and each
+    layer of the port is held against the source's convolution on the input that it really got.
 
     \b
     Examples:

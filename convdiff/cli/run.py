@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from convdiff.cli.options import COLOR, CONVOLUTION, Command, Word, all_of, option, settings
+from convdiff.cli.options import COLOR, CONVOLUTION, Command, File, Word, all_of, option, settings
 from convdiff.cli.reports import REPORTS
 from convdiff.pipeline.request import FAIL_ON, Request
 
@@ -34,8 +34,8 @@ OUTPUT = all_of([
 
 
 @click.command("run", cls=Command)
-@click.argument("input")
-@click.argument("kernel")
+@click.argument("input", cls=File)
+@click.argument("kernel", cls=File)
 @CONVOLUTION
 @COMPARED
 @OUTPUT
