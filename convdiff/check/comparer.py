@@ -30,7 +30,8 @@ def main() -> None:
         try:
             answer: object = task.run()
         except ConvdiffError as error:
-            answer = error
+            # The plain class: what inherits from it may not be made again from its message.
+            answer = ConvdiffError(str(error))
         except MemoryError:
             answer = ConvdiffError("the case needs more memory than this machine has; expected less, or --jobs 1")
         except Exception as error:

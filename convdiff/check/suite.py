@@ -79,7 +79,8 @@ def here(asked: list[Asked], request: CheckRequest) -> Outcomes:
 def _distributed(asked: list[Asked], request: CheckRequest) -> Outcomes:
     from convdiff.check.cluster import outcomes
 
-    return outcomes(asked, request)
+    assert request.scheduler is not None
+    return outcomes(asked, request.scheduler)
 
 
 @dataclass

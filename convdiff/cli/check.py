@@ -26,6 +26,7 @@ COMPARED = all_of([
     option(_COMPARED, "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
            help="For one backend and case. Default: the manifest's, else 60."),
     option(_COMPARED, "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes that compare. Default: one a core."),
+    option(_COMPARED, "--scheduler", metavar="ADDRESS", help="Run the cases on a Dask cluster: tcp://HOST:8786."),
     option("Output", "--fail-on", type=Word(FAIL_ON), metavar="VERDICT",
            help="The mildest verdict to exit 1 for: different, reduced-precision or rounding. Default: the manifest's, else different."),
 ])

@@ -59,7 +59,8 @@ def test_one_that_differs_leaves_its_arrays_and_the_command(options: tuple[str, 
 
 
 def test_a_test_that_fails_for_another_reason_leaves_them_too(tmp_path: Path) -> None:
-    output = run(tmp_path, 'def test_port(convdiff_case):\n    convdiff_case(x, w, conv(x, w), padding=1, as_="torch")\n    assert x is None\n')
+    body = 'def test_port(convdiff_case):\n    convdiff_case(x, w, conv(x, w), padding=1, as_="torch")\n    assert x is None\n'
+    output = run(tmp_path, body)
     assert again(tmp_path, output).returncode == 0
 
 
