@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
 import numpy as np
 
 from convdiff.case import Row
-from convdiff.compare import Rounding
+from convdiff.compare import CHUNK, Rounding
 from convdiff.diagnose import Problem
 from convdiff.diagnose.equations import dense
 from convdiff.diagnose.search import Search
@@ -49,31 +50,34 @@ def pictured(row: Row, judge: Judge, *, kernels: bool = False) -> Row:
 
 def _picture(obtained: Array, judge: Judge, rounding: Rounding) -> Picture:
     truth, spec = judge.truth(), judge.case.spec
-    size = _flat(obtained[0, 0]).shape
-    count = obtained.shape[1]
-    worst = np.zeros(size)
-    grids, shares = {}, np.zeros(count)
+    items, count = obtained.shape[:2]
+    size = _flat(obtained[0, :1]).shape[1:]
+    worst, shares = np.zeros(size), np.zeros(count)
+    grids = np.zeros((count, *_binned(np.zeros((1, *size)), SMALL).shape[1:]))
     edges = np.arange(FIRST, LAST + STEP, STEP)
     histogram, exact = np.zeros(len(edges) - 1, np.int64), 0
-    for channel in range(count):
-        units = np.zeros(size)
-        for item in range(obtained.shape[0]):
-            place = item, channel
-            got = np.asarray(obtained[place], np.float64).reshape(-1)
-            found = rounding.excess(got, truth.output[place].reshape(-1), truth.scale[place].reshape(-1))
-            found = np.nan_to_num(found, nan=np.inf, posinf=np.inf)
-            exact += int((found == 0).sum())
-            histogram += np.histogram(np.clip(np.log10(found[found > 0]), FIRST, LAST - STEP / 2), edges)[0]
-            shares[channel] += (found > rounding.bound).sum() / found.size / obtained.shape[0]
-            units = np.maximum(units, _flat(found.reshape(obtained.shape[2:])))
-        worst = np.maximum(worst, units)
-        grids[channel] = _binned(units, SMALL)
+    together = max(1, CHUNK // math.prod(obtained.shape[2:]))
+    for item, start in itertools.product(range(items), range(0, count, together)):
+        some = slice(start, start + together)
+        place = item, some
+        got = np.asarray(obtained[place], np.float64)
+        units = rounding.excess(got.reshape(-1), truth.output[place].reshape(-1), truth.scale[place].reshape(-1))
+        units = np.nan_to_num(units, nan=np.inf, posinf=np.inf)
+        some_error = units[units > 0]
+        exact += units.size - some_error.size
+        bins = ((np.log10(np.clip(some_error, 10**FIRST, 10 ** (LAST - STEP / 2))) - FIRST) / STEP).astype(np.intp)
+        histogram += np.bincount(bins, minlength=len(edges) - 1)
+        units = units.reshape(got.shape)
+        shares[some] += (units > rounding.bound).mean(axis=tuple(range(1, units.ndim))) / items
+        flat = _flat(units)
+        worst = np.maximum(worst, flat.max(axis=0))
+        grids[some] = np.maximum(grids[some], _binned(flat, SMALL))
     chosen = _chosen(shares)
     maps = tuple(ChannelMap(channel, _levels(grids[channel], rounding.bound)) for channel in chosen) if count > 1 else ()
     bars = tuple(float(part.mean()) for part in np.array_split(shares, min(BARS, count)))
     axes = ("", spec.axes[0]) if spec.rank == 1 else (spec.axes[-2], spec.axes[-1])
     bins = tuple((float(edge), int(n)) for edge, n in zip(edges[:-1], histogram, strict=True))
-    return Picture(axes, (size[0], size[1]), _levels(_binned(worst, CELLS), rounding.bound), maps, bars, count, bins,
+    return Picture(axes, (size[0], size[1]), _levels(_binned(worst[np.newaxis], CELLS)[0], rounding.bound), maps, bars, count, bins,
                    math.log10(max(rounding.bound, 1e-9)), exact)
 
 
@@ -85,22 +89,22 @@ def _chosen(shares: Array) -> list[int]:
 
 
 def _flat(array: Array) -> Array:
-    """(rows, columns): a single axis is one row, of three the first is looked through."""
-    return array.reshape(1, -1) if array.ndim == 1 else array.max(axis=0) if array.ndim == 3 else array
+    """(channels, *space) as (channels, rows, columns): a single axis is one row, of three the first is looked through."""
+    return array[:, np.newaxis] if array.ndim == 2 else array.max(axis=1) if array.ndim == 4 else array
 
 
 def _binned(array: Array, most: tuple[int, int]) -> Array:
-    """The largest of each cell of a grid no finer than `most`."""
-    for axis in (0, 1):
-        length = array.shape[axis]
-        starts = np.unique(np.arange(min(length, most[axis])) * length // min(length, most[axis]))
+    """The largest of each cell of a grid no finer than `most`, of (channels, rows, columns)."""
+    for axis in (1, 2):
+        length, cells = array.shape[axis], min(array.shape[axis], most[axis - 1])
+        starts = np.arange(cells) * length // cells
         array = np.maximum.reduceat(array, starts, axis=axis)
     return array
 
 
 def _levels(units: Array, bound: float) -> Grid:
     levels = np.where(units > 0, np.clip(np.log10(units / bound), NONE, WORST), NONE)
-    return tuple(tuple(round(float(level), 2) for level in line) for line in levels)
+    return tuple(map(tuple, np.round(levels, 2).tolist()))
 
 
 def _kernels(problem: Problem, row: Row) -> tuple[KernelPair, ...]:

@@ -31,7 +31,7 @@ def recorded(model: Any, recording: Recording) -> Iterator[Any]:
     for name, module in model.named_modules():
         conv = isinstance(module, torch.nn.modules.conv._ConvNd)
         handles.append(module.register_forward_pre_hook(watch.entering(name, conv)))
-        handles.append(module.register_forward_hook(watch.leaving(name, conv), always_call=True))
+        handles.append(module.register_forward_hook(watch.leaving(name, conv), with_kwargs=True, always_call=True))
     try:
         with _mode(torch, watch):
             yield model
@@ -60,11 +60,11 @@ class _Watch:
     def leaving(self, name: str, conv: bool) -> Any:
         """Its counterpart, called whatever happened."""
 
-        def hook(module: Any, args: Any, output: Any) -> None:
+        def hook(module: Any, args: Any, kwargs: Any, output: Any) -> None:
             if (name, conv) in self.path:
                 del self.path[len(self.path) - 1 - self.path[::-1].index((name, conv)) :]
-            if conv and self.call is not None and args and output is not None:
-                self.recording.add(_of_module(name, module, args[0], self.call, output))
+            if conv and self.call is not None and output is not None:
+                self.recording.add(_of_module(name, module, args[0] if args else kwargs["input"], self.call, output))
                 self.call = None
 
         return hook

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -13,6 +14,10 @@ class Kind(NamedTuple):
 
     expected: str
     fits: Callable[[Any], bool]
+
+
+# A row's name, as `--saved NAME=FILE` takes it.
+_NAME = re.compile(r"[^\W\d][\w.@+-]*")
 
 
 def _whole(value: Any) -> bool:
@@ -35,7 +40,9 @@ def _padding(value: Any) -> bool:
 
 
 def _named(value: Any) -> bool:
-    return isinstance(value, str) or _texts(value) or (isinstance(value, dict) and all(isinstance(item, str) for item in value.values()))
+    if isinstance(value, dict):
+        return all(isinstance(item, str) and _NAME.fullmatch(name) for name, item in value.items())
+    return isinstance(value, str) or _texts(value)
 
 
 TEXT = Kind("a text", lambda value: isinstance(value, str))
@@ -45,7 +52,7 @@ NUMBER = Kind("a whole number", _whole)
 AXES = Kind("a whole number, or one per axis: [2, 1]", _axes)
 PADDING = Kind("a word, a whole number, or [lo, hi] per axis: [[0, 1], [0, 1]]", _padding)
 NAMES = Kind("a name or a list of names", lambda value: isinstance(value, str) or _texts(value))
-FILES = Kind('a file, a list of files, or names with files: { port = "port.npy" }', _named)
+FILES = Kind('a file, a list of files, or names (letters, digits, _ . @ + -) with files: { port = "port.npy" }', _named)
 CODES = Kind('NAME=CODE, a list of those, or { NAME = "CODE" }', _named)
 SECONDS = Kind("a number of seconds above 0", lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value > 0)
 

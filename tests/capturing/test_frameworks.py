@@ -26,7 +26,7 @@ class Net(nn.Module):
         self.deep = nn.ModuleDict({"conv": conv, "up": up})
         self.line, self.line_up = nn.Conv1d(2, 4, 3, stride=2), nn.ConvTranspose1d(4, 2, 4, stride=3)
     def forward(self, x):
-        x = self.up(self.spectral(F.relu(self.lazy(x), inplace=True)), output_size=[18, 15])
+        x = self.up(self.spectral(F.relu(self.lazy(input=x), inplace=True)), output_size=[18, 15])
         x = self.twice(self.twice(F.conv2d(x, self.weight, stride=2, padding=1)))
         x = self.deep["up"](self.deep["conv"](self.block(x).unsqueeze(2)))
         return self.line_up(self.line(x.flatten(2)))

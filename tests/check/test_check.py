@@ -240,3 +240,10 @@ def test_progress_goes_to_stderr_and_the_table_to_stdout(manifest: Manifest, inv
     assert "1 of 3 cases agrees; 1 differs; 1 could not be checked" in result.stdout
     assert "the kernel was flipped along H and W" in result.stdout
     assert "exit code 2: a case could not be checked" in result.stdout
+
+
+def test_rounding_that_was_asked_to_fail_is_told_as_such(manifest: Manifest, invoke: Invoke) -> None:
+    np.save("near.npy", np.nextafter(np.load("y.npy"), np.inf, dtype=np.float32))
+    result = invoke("check", str(manifest({**GOOD, "saved": {"near": "near.npy"}})), "--fail-on", "rounding")
+    assert result.exit_code == 1
+    assert "near: rounding" in result.stdout

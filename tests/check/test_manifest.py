@@ -44,6 +44,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "groups that do not divide": ("groups = 2", "m.toml:6: case bad: input (2, 3, 6, 7) with kernel (4, 3, 3, 3): no layout fits: "),
     "a default that does not fit": ("", "m.toml:2: case bad: --padding [0, 0, 0]: found 3 axes"),
     "numbers that make no convolution": ("dilation = 9", "m.toml:4: case bad: the output would be empty along H"),
+    "a name that is none": ('saved = { "my port" = "y.npy" }', "m.toml:8: case bad: saved: found {'my port': 'y.npy'}, expected a file"),
     "a missing file": ('bias = "c.npy"', "m.toml:8: case bad: --bias c.npy: found no such file"),
     "a name twice": ('[[case]]\nname = "bad"\ninput = "x.npy"\nkernel = "w.npy"', "m.toml:9: case bad: name: found 'bad' a second time"),
     "no input": ('[[case]]\nname = "none"', "m.toml:8: case none: input and kernel: found none, expected a file"),
