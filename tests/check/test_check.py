@@ -247,3 +247,25 @@ def test_rounding_that_was_asked_to_fail_is_told_as_such(manifest: Manifest, inv
     result = invoke("check", str(manifest({**GOOD, "saved": {"near": "near.npy"}})), "--fail-on", "rounding")
     assert result.exit_code == 1
     assert "near: rounding" in result.stdout
+
+
+def test_cases_with_other_timeouts_run_side_by_side(manifest: Manifest, invoke: Invoke) -> None:
+    slow = {"numpy": "(__import__('time').sleep(3), np.zeros((2, 4, 6, 7), 'f4'))[1]"}
+    path = manifest({**GOOD, "timeout": 1.0, "call": slow}, {**GOOD, "name": "patient", "timeout": 30, "call": slow}, {**GOOD, "name": "plain"})
+    found = cases(invoke("check", str(path), "--format", "json").stdout)
+    status = {name: [row["status"] for row in case["rows"] if row["kind"] == "call"] for name, case in found.items()}
+    assert status == {"good": ["timeout"], "patient": ["ok"], "plain": []}
+    assert [case["exit_code"] for case in found.values()] == [2, 1, 0]
+
+
+def test_an_interrupted_check_leaves_its_line_and_no_process(manifest: Manifest) -> None:
+    class Interrupting(Nobody):
+        def add(self, checked: Checked) -> None:
+            raise KeyboardInterrupt
+
+    from tests.cli.test_commands import children, until
+
+    before = set(children(os.getpid()))
+    with pytest.raises(KeyboardInterrupt):
+        check(CheckRequest(manifests=(str(manifest(*({**GOOD, "name": f"c{n}"} for n in range(30)))),)), Interrupting())
+    until(lambda: set(children(os.getpid())) <= before)
