@@ -30,7 +30,7 @@ import json, sys, time
 import numpy as np
 from convdiff.check import CheckRequest
 from convdiff.check.entries import entries, load_all
-request = CheckRequest(manifests=("convdiff.toml",))
+request = CheckRequest(manifests=("manifest.toml",))
 asked = entries(load_all(request), request)
 from convdiff.api import diff
 diff(np.ones((1, 1, 4, 4), "f4"), np.ones((1, 1, 3, 3), "f4"), np.ones((1, 1, 2, 2), "f4"))
@@ -50,7 +50,7 @@ class Watch:
         self.done += 1
         if self.done in (20, 200):
             print(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
-suite = check(CheckRequest(manifests=("convdiff.toml",)), Watch())
+suite = check(CheckRequest(manifests=("manifest.toml",)), Watch())
 assert suite.exit_code == 0, [case.trouble for case in suite.cases if case.exit_code]
 """
 
@@ -63,7 +63,7 @@ def measure() -> str:
 def _frameworks(count: int = 200, runs: int = 2) -> str:
     with tempfile.TemporaryDirectory() as folder:
         _write(Path(folder), count, 16, ["torch", "tensorflow", "jax"])
-        check = [sys.executable, "-m", "convdiff", "check", "convdiff.toml"]
+        check = [sys.executable, "-m", "convdiff", "check", "manifest.toml"]
         script = [sys.executable, "-c", BY_HAND.format(count=count)]
         ours, by_hand, ratio = paired(lambda: command(check, cwd=folder), lambda: command(script, cwd=folder), runs)
     return f"check, {count} cases, 3 frameworks        {ours:6.2f} s   by hand {by_hand:6.2f} s   ratio {ratio:.2f} (at most 1.5)"
@@ -73,7 +73,7 @@ def _saved(count: int = 1000) -> str:
     with tempfile.TemporaryDirectory() as folder:
         _write(Path(folder), count, 12, [], saved=True)
         start = time.perf_counter()
-        command([sys.executable, "-m", "convdiff", "check", "convdiff.toml"], cwd=folder)
+        command([sys.executable, "-m", "convdiff", "check", "manifest.toml"], cwd=folder)
         ours = time.perf_counter() - start
         done = subprocess.run([sys.executable, "-c", DIAGNOSIS], cwd=folder, capture_output=True, text=True, check=True)
         above = 1000 * (ours - float(done.stdout)) / count
@@ -110,4 +110,4 @@ def _write(folder: Path, count: int, size: int, backends: list[str], saved: bool
             np.save(folder / f"{at}.{role}.npy", array)
         lines += ["[[case]]", f'name = "c{at}"', f'input = "{at}.x.npy"', f'kernel = "{at}.w.npy"']
         lines += [f'saved = {{ port = "{at}.y.npy" }}'] if saved else []
-    (folder / "convdiff.toml").write_text("\n".join(lines))
+    (folder / "manifest.toml").write_text("\n".join(lines))

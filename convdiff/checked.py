@@ -14,7 +14,7 @@ AGREEING = ("identical", "rounding")
 class Checked:
     """One case's outcome: a report, or the trouble that kept it from one.
 
-    `place` is where it is written ("convdiff.toml:12").  `allowed` are the codes of `allow` that occurred, `stale` those that did
+    `place` is where it is written ("manifest.toml:12").  `allowed` are the codes of `allow` that occurred, `stale` those that did
     not and could have.  `notes` are sentences about the case among others ("only fed wrong inputs").  Arrays have been let go:
     the report's case and answers have none.
     """

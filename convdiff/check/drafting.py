@@ -48,7 +48,7 @@ class Found:
 
 
 def draft(folder: str) -> str:
-    """Write FOLDER/convdiff.toml; a sentence that says what is in it.
+    """Write FOLDER/manifest.toml; a sentence that says what is in it.
 
     Raises ConvdiffError where there are no arrays of such names, or the file is there already.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from convdiff.cli.options import COLOR, Command, File, Word, all_of, option
 from convdiff.cli.reports import REPORTS
@@ -18,7 +19,7 @@ CASES = all_of([
     option(_CASES, "--fail-fast", is_flag=True, help="Stop after the first case that does not pass."),
     option(_CASES, "--source", metavar="FOLDER", help="A capture of the model as it should be; with --port."),
     option(_CASES, "--port", metavar="FOLDER", help="A capture of its port: which layer diverges first, and why."),
-    option(_CASES, "--write-manifest", metavar="FOLDER", help="Draft FOLDER/convdiff.toml from the arrays there, and stop."),
+    option(_CASES, "--write-manifest", metavar="FOLDER", help="Draft FOLDER/manifest.toml from the arrays there, and stop."),
 ])
 COMPARED = all_of([
     option(_COMPARED, "--backend", "backends", multiple=True, metavar="NAME", help="Instead of the manifest's; none: saved outputs alone."),
@@ -44,7 +45,7 @@ def command(
 ) -> None:
     """Check many cases from TOML manifests.
 
-    MANIFEST is a file, or a folder with a convdiff.toml; files in it are relative to it. A case has the options of `convdiff run` as
+    MANIFEST is a file, or a folder with a manifest.toml; files in it are relative to it. A case has the options of `convdiff run` as
     keys, and `allow`, the codes of findings that do not fail it. A case that cannot be checked is a row of trouble, and the others
     go on. Exit code 0: all agree; 1: at least one differs; 2: trouble.
 
@@ -66,13 +67,16 @@ def command(
 
     \b
     Examples:
-      convdiff check convdiff.toml --junit report.xml --html report.html
+      convdiff check manifest.toml --junit report.xml --html report.html
       convdiff check dump/ port/ --case 'encoder.*' --fail-fast
       convdiff check --write-manifest dump/
       convdiff check --source torch-dump/ --port keras-dump/
     """
     from convdiff.cli import showing
 
+    # What a project sets for `run` is not said for cases that say it themselves.
+    unsaid: dict[str, Any] = {"backends": (), "timeout": None, "fail_on": None}
+    options |= {name: none for name, none in unsaid.items() if ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP}
     if write_manifest is not None:
         if manifests:
             raise ConvdiffError(f"--write-manifest {write_manifest}: found {manifests[0]} beside it, expected no manifest to check")
@@ -86,7 +90,7 @@ def command(
     if ported and manifests:
         raise ConvdiffError(f"--source {source}: found {manifests[0]} beside it, expected no manifest; the captures have theirs")
     if not manifests and not ported:
-        raise ConvdiffError("MANIFEST: found none, expected a TOML file or a folder with a convdiff.toml; --write-manifest drafts one")
+        raise ConvdiffError("MANIFEST: found none, expected a TOML file or a folder with a manifest.toml; --write-manifest drafts one")
     from convdiff.check import CheckRequest, check
     from convdiff.cli.reports import Outputs
     from convdiff.cli.watching import watch

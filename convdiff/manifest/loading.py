@@ -15,7 +15,7 @@ from convdiff.manifest import keys
 from convdiff.manifest.lines import case_line, key_line
 
 # The file that a folder's name stands for.
-FILE = "convdiff.toml"
+FILE = "manifest.toml"
 _FUNCTION = re.compile(r"(?P<file>.+\.py):(?P<function>\w+)", re.DOTALL)
 _OPTION = re.compile(r"(?:--)?(?P<key>[a-z][a-z-]*)")
 
@@ -63,7 +63,7 @@ class Entry:
 
 
 def load(path: Path) -> Manifest:
-    """The manifest in the file, or in the folder's convdiff.toml.
+    """The manifest in the file, or in the folder's manifest.toml.
 
     Raises ConvdiffError where there is none, it is no TOML, or what is outside the cases is wrong; a case with a wrong key is an
     entry with a `problem`.

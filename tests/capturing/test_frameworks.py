@@ -157,7 +157,7 @@ def test_a_setting_that_is_wrong_would_be_seen(captured: Captured, tmp_path: Pat
     need("torch", "torch")
     done = run(FRAMEWORKS["torch"][2], tmp_path)
     assert done.returncode == 0, done.stderr
-    manifest = tmp_path / "dump" / "convdiff.toml"
+    manifest = tmp_path / "dump" / "manifest.toml"
     manifest.write_text(manifest.read_text().replace('pad_mode = "reflect"', 'pad_mode = "symmetric"'))
     with pytest.raises(AssertionError, match="lazy"):
         captured("")
@@ -167,7 +167,7 @@ BAD: dict[str, tuple[str, str]] = {
     "no model": ("import convdiff\nwith convdiff.capture({}, 'dump'): pass", "capture: found a builtins.dict, expected a PyTorch module"),
     "another file": ("import convdiff\nwith convdiff.capture('net.pt', 'dump'): pass", "capture net.pt: found a file of unknown kind"),
     "nothing ran": ("import torch, convdiff\nwith convdiff.capture(torch.nn.Conv2d(1, 1, 1), 'dump'): pass", "no convolution ran inside"),
-    "a manifest is there": ("import torch, convdiff\nopen('convdiff.toml', 'w')\nwith convdiff.capture(torch.nn.ReLU(), '.'): pass",
+    "a manifest is there": ("import torch, convdiff\nopen('manifest.toml', 'w')\nwith convdiff.capture(torch.nn.ReLU(), '.'): pass",
                             "found a manifest already"),
     "a traced graph": ("import keras, numpy, convdiff\nmodel = keras.Sequential([keras.layers.Conv1D(1, 1)])\nmodel.build((1, 4, 1))\n"
                        "with convdiff.capture(model, 'dump'): model.predict(numpy.ones((1, 4, 1)), verbose=0)",
@@ -196,8 +196,8 @@ def test_the_command_runs_a_function_that_gives_model_and_input(tmp_path: Path) 
     (tmp_path / "neighbour.py").write_text("CHANNELS = 3\n")
     done = run("import sys; sys.argv = ['convdiff', 'capture', 'net.py:make', '--folder', 'dump']\nimport convdiff.__main__ as m; m.main()",
                tmp_path)
-    assert done.stdout == "dump/convdiff.toml: 1 convolution; convdiff check dump\n", done.stderr
-    case: dict[str, Any] = tomllib.loads((tmp_path / "dump" / "convdiff.toml").read_text())["case"][0]
+    assert done.stdout == "dump/manifest.toml: 1 convolution; convdiff check dump\n", done.stderr
+    case: dict[str, Any] = tomllib.loads((tmp_path / "dump" / "manifest.toml").read_text())["case"][0]
     assert case["kernel_layout"] == "OIHW"
 
 

@@ -24,7 +24,7 @@ Manifest = Callable[..., Path]
 def manifest(folder: Path) -> Manifest:
     """Writes a manifest of these cases over the saved outputs alone, with padding 1."""
 
-    def write(*cases: dict[str, Any], file: str = "convdiff.toml", **defaults: Any) -> Path:
+    def write(*cases: dict[str, Any], file: str = "manifest.toml", **defaults: Any) -> Path:
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text(cases, defaults={"backends": [], "padding": 1, **defaults}))

@@ -82,7 +82,7 @@ def test_what_the_defaults_allow_is_stale_only_where_no_case_has_it(manifest: Ma
     one = suite(manifest(GOOD, WRONG, allow=["kernel-flipped", "scaled"]))
     assert one.exit_code == 0
     assert [note for note in one.notes if "allows" in note] == [
-        f"{Path.cwd()}/convdiff.toml: [defaults] allows scaled, which no longer occurs; take it out"
+        f"{Path.cwd()}/manifest.toml: [defaults] allows scaled, which no longer occurs; take it out"
     ]
     assert not any(case.stale for case in one.cases)
 
@@ -107,10 +107,10 @@ def test_fail_fast_stops_after_the_first(manifest: Manifest, invoke: Invoke) -> 
 
 
 def test_several_manifests_and_a_folder(manifest: Manifest, invoke: Invoke, folder: Path) -> None:
-    manifest({**GOOD, "input": "../x.npy", "kernel": "../w.npy", "saved": {"port": "../y.npy"}}, file="sub/convdiff.toml")
+    manifest({**GOOD, "input": "../x.npy", "kernel": "../w.npy", "saved": {"port": "../y.npy"}}, file="sub/manifest.toml")
     manifest(WRONG, file="other.toml")
     found = json.loads(invoke("check", "sub", "other.toml", "--format", "json").stdout)["cases"]
-    assert [case["place"] for case in found] == ["sub/convdiff.toml:5", "other.toml:5"]
+    assert [case["place"] for case in found] == ["sub/manifest.toml:5", "other.toml:5"]
 
 
 def test_backends_serve_every_case_and_one_worker_serves_all(manifest: Manifest, invoke: Invoke) -> None:
@@ -251,7 +251,8 @@ def test_rounding_that_was_asked_to_fail_is_told_as_such(manifest: Manifest, inv
 
 def test_cases_with_other_timeouts_run_side_by_side(manifest: Manifest, invoke: Invoke) -> None:
     slow = {"numpy": "(__import__('time').sleep(3), np.zeros((2, 4, 6, 7), 'f4'))[1]"}
-    path = manifest({**GOOD, "timeout": 1.0, "call": slow}, {**GOOD, "name": "patient", "timeout": 30, "call": slow}, {**GOOD, "name": "plain"})
+    patient = {**GOOD, "name": "patient", "timeout": 30, "call": slow}
+    path = manifest({**GOOD, "timeout": 1.0, "call": slow}, patient, {**GOOD, "name": "plain"})
     found = cases(invoke("check", str(path), "--format", "json").stdout)
     status = {name: [row["status"] for row in case["rows"] if row["kind"] == "call"] for name, case in found.items()}
     assert status == {"good": ["timeout"], "patient": ["ok"], "plain": []}

@@ -43,10 +43,10 @@ def test_a_draft_checks_out(name: str, invoke: Invoke) -> None:
     random = np.random.default_rng(3)
     Path("dump").mkdir()
     save("dump/layer.1", random.standard_normal(x).astype(np.float32), random.standard_normal(w).astype(np.float32), options)
-    assert invoke("check", "--write-manifest", "dump").stdout == "dump/convdiff.toml: 1 case\n"
+    assert invoke("check", "--write-manifest", "dump").stdout == "dump/manifest.toml: 1 case\n"
     result = invoke("check", "dump")
-    assert result.exit_code == 0, result.stdout + Path("dump/convdiff.toml").read_text()
-    case = tomllib.loads(Path("dump/convdiff.toml").read_text())["case"][0]
+    assert result.exit_code == 0, result.stdout + Path("dump/manifest.toml").read_text()
+    case = tomllib.loads(Path("dump/manifest.toml").read_text())["case"][0]
     assert case["name"] == "layer.1"
     assert case["saved"] == {"saved": "layer.1.y.npy"}
 
@@ -63,19 +63,19 @@ def test_names_of_many_kinds_and_what_is_doubtful(invoke: Invoke) -> None:
     np.save("dump/noise.w.npy", w)
     np.save("dump/noise.y.npy", np.zeros((1, 2, 3), np.float32))
     np.save("dump/half.x.npy", x)
-    assert invoke("check", "--write-manifest", "dump").stdout == "dump/convdiff.toml: 5 cases, 1 with a comment to look at\n"
-    found = {case["name"]: case for case in tomllib.loads(Path("dump/convdiff.toml").read_text())["case"]}
+    assert invoke("check", "--write-manifest", "dump").stdout == "dump/manifest.toml: 5 cases, 1 with a comment to look at\n"
+    found = {case["name"]: case for case in tomllib.loads(Path("dump/manifest.toml").read_text())["case"]}
     assert list(found) == ["a", "conv9", "conv10", "noise", "single"]
     assert found["a"]["saved"] == {"saved": "pack.npz:a.y", "port": "pack.npz:a.y.port"}
     assert found["single"]["input"] == "single.npz:input"
-    assert "# no setting tried gives an output of this shape" in Path("dump/convdiff.toml").read_text()
+    assert "# no setting tried gives an output of this shape" in Path("dump/manifest.toml").read_text()
     assert invoke("check", "dump", "--case", "conv*").exit_code == 0
 
 
 def test_a_draft_overwrites_nothing(invoke: Invoke) -> None:
-    Path("convdiff.toml").write_text("mine")
+    Path("manifest.toml").write_text("mine")
     assert "found a manifest already" in invoke("check", "--write-manifest", ".").stderr
-    Path("convdiff.toml").unlink()
+    Path("manifest.toml").unlink()
     Path("empty").mkdir()
     assert "found no pair of NAME.x.npy and NAME.w.npy" in invoke("check", "--write-manifest", "empty").stderr
     assert "found no such folder" in invoke("check", "--write-manifest", "nowhere").stderr

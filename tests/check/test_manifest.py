@@ -127,5 +127,5 @@ def test_files_are_relative_to_the_manifest(tmp_path: Path) -> None:
 
 
 def test_a_folder_stands_for_its_manifest(tmp_path: Path) -> None:
-    with pytest.raises(ConvdiffError, match=r"convdiff\.toml: found no such file"):
+    with pytest.raises(ConvdiffError, match=r"manifest\.toml: found no such file"):
         load(tmp_path)

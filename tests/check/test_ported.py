@@ -54,7 +54,7 @@ def network(folder: str, *, last: bool, faults: dict[int, Change] | None = None,
         cases.append({"name": names.format(number), **files, "saved": {"jax" if last else "torch": f"{number}.y.npy"}, **options})
         x = np.maximum((after or {}).get(number, lambda a: a)(y), 0)
     cases = [cases[at] for at in order or range(len(cases))]
-    Path(f"{folder}/convdiff.toml").write_text(text(cases, defaults={"backends": []}))
+    Path(f"{folder}/manifest.toml").write_text(text(cases, defaults={"backends": []}))
 
 
 def flipped(x: Any, w: Any, options: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:

@@ -31,17 +31,17 @@ def suite() -> Suite:
     reports = {name: _pictured(report) for name, report in REPORTS.items()}
     evil = replace(reports["flipped"], case=replace(reports["flipped"].case, name=EVIL, notes=(EVIL,)), command=f"convdiff '{EVIL}'")
     cases = (
-        Checked("encoder/conv1", "convdiff.toml:3", 0, reports["agreeing"], seconds=0.012),
-        Checked("encoder/conv2", "convdiff.toml:9", 1, reports["overlap"], seconds=0.2),
-        Checked("encoder/conv3", "convdiff.toml:15", 0, reports["groups"], None, ("wrong-groups",), ("scaled",), seconds=0.1),
-        Checked("lost", "convdiff.toml:21", 2, None, "convdiff.toml:22: case lost: input none.npy: found no such file", seconds=0.0),
+        Checked("encoder/conv1", "manifest.toml:3", 0, reports["agreeing"], seconds=0.012),
+        Checked("encoder/conv2", "manifest.toml:9", 1, reports["overlap"], seconds=0.2),
+        Checked("encoder/conv3", "manifest.toml:15", 0, reports["groups"], None, ("wrong-groups",), ("scaled",), seconds=0.1),
+        Checked("lost", "manifest.toml:21", 2, None, "manifest.toml:22: case lost: input none.npy: found no such file", seconds=0.0),
         Checked(EVIL, f"{EVIL}.toml:27", 1, evil, notes=(EVIL,), seconds=0.3),
-        Checked(HOSTILE, "convdiff.toml:33", 2, reports["awkward"], seconds=64.2),
+        Checked(HOSTILE, "manifest.toml:33", 2, reports["awkward"], seconds=64.2),
     )
-    return Suite(cases, 2, "convdiff check convdiff.toml", ("3 cases were not run (--fail-fast)",), 65.0)
+    return Suite(cases, 2, "convdiff check manifest.toml", ("3 cases were not run (--fail-fast)",), 65.0)
 
 
 SUITE = suite()
 EMPTY = Suite((), 2, "convdiff check", seconds=0.0)
-GOOD = Suite(SUITE.cases[:1], 0, "convdiff check convdiff.toml", seconds=0.1)
+GOOD = Suite(SUITE.cases[:1], 0, "convdiff check manifest.toml", seconds=0.1)
 SUITES = {"suite": SUITE, "suite-good": GOOD, "suite-empty": EMPTY}

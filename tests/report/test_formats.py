@@ -94,8 +94,9 @@ def test_junit_holds_any_name() -> None:
 def test_annotations_are_one_line_each_and_a_name_cannot_make_one() -> None:
     lines = github.commands(SUITE).splitlines()
     commands = [line for line in lines if line.startswith("::")]
+    assert commands == lines[:-1], "a message of several lines is one command"
     assert len(commands) == sum(case.exit_code > 0 for case in SUITE.cases) + 1 + len(SUITE.notes)
-    assert "::error file=convdiff.toml,line=9,title=convdiff%3A encoder/conv2::" in commands[0]
+    assert "::error file=manifest.toml,line=9,title=convdiff%3A encoder/conv2::" in commands[0]
     assert not any("\n" in line or "::error::" in line.partition("::")[2].partition("::")[0] for line in commands)
 
 

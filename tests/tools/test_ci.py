@@ -39,7 +39,7 @@ def test_the_workflows_step_checks_annotates_and_summarises(cases: tuple[Any, ..
     command = next(step["run"] for step in steps() if "convdiff check" in step.get("run", ""))
     done = shell(command, GITHUB_STEP_SUMMARY=str(folder / "summary.md"))
     assert done.returncode == code, done.stderr
-    assert [line for line in done.stdout.splitlines() if line.startswith("::error file=convdiff.toml,line=")] == (
+    assert [line for line in done.stdout.splitlines() if line.startswith("::error file=manifest.toml,line=")] == (
         done.stdout.splitlines()[:-1] if code else []
     )
     assert "convdiff" in (folder / "summary.md").read_text()
@@ -61,12 +61,12 @@ def test_the_pre_commit_hook_fails_a_commit_that_differs(path: Path, manifest: M
     hook = (hooks["repos"][0]["hooks"] if isinstance(hooks, dict) else hooks)[0]
     import re
 
-    assert re.search(hook["files"], "dump/convdiff.toml")
-    assert not re.search(hook["files"], "notconvdiff.toml")
+    assert re.search(hook["files"], "dump/manifest.toml")
+    assert not re.search(hook["files"], "notmanifest.toml")
     manifest(GOOD)
-    assert shell(f"{hook['entry']} convdiff.toml").returncode == 0
+    assert shell(f"{hook['entry']} manifest.toml").returncode == 0
     manifest(WRONG)
-    assert shell(f"{hook['entry']} convdiff.toml").returncode == 1
+    assert shell(f"{hook['entry']} manifest.toml").returncode == 1
 
 
 # the words so far, and something that must be among what is offered.
