@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLES := $(sort $(wildcard examples/*/run.sh))
 
-.PHONY: run test setup lint unit bench golden paths clean
+.PHONY: run test setup browser lint unit bench golden paths clean
 
 run: setup
 	@set -e; for script in $(EXAMPLES); do PATH="$(CURDIR)/$(BIN):$$PATH" bash $$script; done
@@ -21,6 +21,11 @@ $(BIN)/.ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[torch,tensorflow,jax,onnxruntime,scipy,dev]'
 	@touch $@
+
+# The one test of the HTML report in a real browser needs chromium, a system package, so it is asked for and not done unasked:
+# without it that test is skipped, unless CONVDIFF_REQUIRE names chromium, as continuous integration does.
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
 
 lint: setup
 	$(BIN)/ruff check .

@@ -7,11 +7,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import cold_run, diagnosis, memory, reference, start_up
+from benchmarks import cold_run, diagnosis, memory, port, reference, start_up, suite
 
 BENCHMARKS = {
     "start_up": start_up.measure, "cold_run": cold_run.measure, "reference": reference.measure, "memory": memory.measure,
-    "diagnosis": diagnosis.measure,
+    "diagnosis": diagnosis.measure, "suite": suite.measure, "port": port.measure,
 }
 
 

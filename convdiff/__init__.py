@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from convdiff.api import Result, assert_agrees, diff
+    from convdiff.capturing import capture
 
 __version__ = "0.1.0"
-__all__ = ["Result", "__version__", "assert_agrees", "diff"]
+__all__ = ["Result", "__version__", "assert_agrees", "capture", "diff"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,4 +23,8 @@ def __getattr__(name: str) -> Any:
         from convdiff import api
 
         return getattr(api, name)
+    if name == "capture":
+        from convdiff.capturing import capture
+
+        return capture
     raise AttributeError(f"module 'convdiff' has no attribute {name!r}")

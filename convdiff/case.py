@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from convdiff.layout import Array
+from convdiff.picture import Picture
 from convdiff.spec import ConvSpec
 
 Kind = Literal["backend", "saved", "call"]
@@ -143,6 +144,7 @@ class Row:
     findings: tuple[Finding, ...] = ()
     message: str | None = None
     where: str | None = None
+    picture: Picture | None = None
 
     def to_dict(self) -> dict[str, object]:
         """The contract's row object."""

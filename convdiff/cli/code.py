@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from convdiff.cli.options import COLOR, CONVOLUTION, Command, option, settings
+from convdiff.cli.options import COLOR, CONVOLUTION, Command, File, option, settings
 
 
 @click.command("code", cls=Command)
-@click.argument("input")
-@click.argument("kernel")
+@click.argument("input", cls=File)
+@click.argument("kernel", cls=File)
 @option("Options", "--for", "name", required=True, metavar="NAME",
         help="The framework to write for: torch, tensorflow, jax, ...; or a path of it: torch:cpu/native.")
 @option("Options", "--no-align", is_flag=True, help="The framework's own default call, nothing aligned.")

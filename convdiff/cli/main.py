@@ -19,6 +19,8 @@ from convdiff.errors import ConvdiffError
 # In the order of the help, with their line in it.  Each is the variable `command` of the module convdiff.cli.NAME.
 COMMANDS = {
     "run": "One convolution through every backend, compared and explained.",
+    "check": "Many cases from manifests, for CI.",
+    "capture": "Record a model's convolution layers as a manifest.",
     "code": "The code that does it in one framework.",
     "probe": "Question a function with arrays made to reveal.",
     "backends": "What is installed; install, add, remove.",
@@ -124,7 +126,11 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 @click.group(
     cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 all agree, 1 at least one differs, 2 trouble.",
+    epilog=(
+        "Exit codes: 0 all agree, 1 at least one differs, 2 trouble.\n\nEach command has its own --help, with examples.\n\n"
+        "Environment: NO_COLOR turns colours off, GITHUB_STEP_SUMMARY is where --format github appends its summary. Shell completion:\n\n"
+        "\b\n  eval \"$(_CONVDIFF_COMPLETE=bash_source convdiff)\"     in ~/.bashrc; zsh_source, fish_source for those"
+    ),
 )
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Print the version and exit.")
 @click.pass_context

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from convdiff.errors import one_of
 from convdiff.settings import FRAMEWORKS, Settings
@@ -29,6 +30,19 @@ class Option(click.Option):
     def __init__(self, *args: Any, section: str = "Options", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.section = section
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Files and folders where the help says so, else what the option's type knows."""
+        kind = {"FILE": "file", "FOLDER": "dir"}.get((self.metavar or "").rpartition("]")[2])
+        return [CompletionItem(incomplete, type=kind)] if kind else super().shell_complete(ctx, incomplete)
+
+
+class File(click.Argument):
+    """An argument that a shell completes to a file."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Whatever the shell knows of files."""
+        return [CompletionItem(incomplete, type="file")]
 
 
 class Command(click.Command):

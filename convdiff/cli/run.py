@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from convdiff.cli.options import COLOR, CONVOLUTION, Command, Word, all_of, option, settings
+from convdiff.cli.options import COLOR, CONVOLUTION, Command, File, Word, all_of, option, settings
+from convdiff.cli.reports import REPORTS
 from convdiff.pipeline.request import FAIL_ON, PATHS, Request
 
 _COMPARED, _OUTPUT = "What is compared", "Output"
@@ -33,21 +34,19 @@ COMPARED = all_of([
 OUTPUT = all_of([
     option(_OUTPUT, "--fail-on", type=Word(FAIL_ON), default="different", show_default=True, metavar="VERDICT",
            help="The mildest verdict to exit 1 for: different, reduced-precision or rounding."),
-    option(_OUTPUT, "--format", "format_", type=Word(("table", "json")), default="table", show_default=True, metavar="FORMAT",
-           help="table or json."),
-    option(_OUTPUT, "--json", "json_", metavar="FILE", help="Write the JSON too; - is stdout, the table then goes to stderr."),
+    REPORTS,
     COLOR,
 ])
 
 
 @click.command("run", cls=Command)
-@click.argument("input")
-@click.argument("kernel")
+@click.argument("input", cls=File)
+@click.argument("kernel", cls=File)
 @CONVOLUTION
 @COMPARED
 @OUTPUT
 @click.pass_context
-def command(ctx: click.Context, /, format_: str, json_: str | None, no_align: bool, **options: Any) -> None:
+def command(ctx: click.Context, /, no_align: bool, **options: Any) -> None:
     """Run one convolution through every backend, and compare.
 
     INPUT and KERNEL are file.npy or file.npz:key, as are all arrays. Every output (the backends', those saved elsewhere,
@@ -58,15 +57,17 @@ def command(ctx: click.Context, /, format_: str, json_: str | None, no_align: bo
       convdiff run x.npy w.npy --padding same --saved port=y.npy
     """
     from convdiff.cli import showing
+    from convdiff.cli.reports import Outputs
 
-    writer = showing.JsonFile(json_) if json_ else None
+    outputs = Outputs(options)
     said = settings(options)
     notes = (*ctx.obj.notes, *((UNALIGNED,) if no_align else ()))
-    request = Request(settings=said, align=not no_align, command=showing.command_line(), notes=notes, **options)
+    request = Request(
+        settings=said, align=not no_align, command=showing.command_line(), notes=notes, pictures=outputs.pictures, **options,
+    )
     from convdiff.pipeline import run
 
     asking = request.paths == "all"
-    report = run(request, showing.view(format_, to_stderr=json_ == "-", color=ctx.color, asking=asking))
-    if writer:
-        writer.write(report)
+    report = run(request, showing.view(outputs.format, to_stderr=outputs.to_stderr, color=ctx.color, asking=asking))
+    outputs.write_report(report)
     ctx.exit(report.exit_code)

@@ -58,7 +58,7 @@ def run(request: Request, open_view: OpenView) -> Report:
         chosen = settle(chosen, fleet, request.paths)
         expected, answers = ask(case, chosen, fleet, align=request.align, repeat=request.repeat)
         with open_view(case, expected) as view:
-            judging = Judging(case)
+            judging = Judging(case, pictures=request.pictures)
             rows = []
             for row in judging.rows(answers):
                 rows.append(row)

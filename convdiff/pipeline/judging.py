@@ -15,10 +15,10 @@ WORSE: tuple[Verdict | None, ...] = (None, "identical", "rounding", "reduced-pre
 
 
 class Judging:
-    """Judges a case's answers.  `reference_seconds` is what the reference took."""
+    """Judges a case's answers.  `reference_seconds` is what the reference took; `pictures` are for pages, and cost more."""
 
-    def __init__(self, case: Case) -> None:
-        self._case = case
+    def __init__(self, case: Case, *, pictures: bool = False) -> None:
+        self._case, self._pictures = case, pictures
         self._judge = Judge(case)
         began = time.perf_counter()
         self._judge.truth()
@@ -44,4 +44,8 @@ class Judging:
                 from convdiff.advice import with_fixes
 
                 row = with_fixes(row, self._case.spec)
+            if row.verdict in ("different", "reduced-precision"):
+                from convdiff.picturing import pictured
+
+                row = pictured(row, self._judge, kernels=self._pictures)
             yield row

@@ -18,6 +18,7 @@ class Request:
     in any case.  `paths` is "default" or "all", for those named without one.  `repeat` is how often each is asked.  `saved` are
     `[NAME=]FILE`, `calls` `NAME=CODE`.  Without `align` each framework's own default call is run.  `command` is how to ask again,
     `notes` are for the reader.
+    `pictures` asks for all that a page shows of a row that differs.
     """
 
     input: str
@@ -33,5 +34,6 @@ class Request:
     align: bool = True
     timeout: float = 60.0
     fail_on: str = "different"
+    pictures: bool = False
     command: str = "convdiff run"
     notes: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from convdiff.case import Answer, Finding, Row
 from convdiff.report import figures, words
+from convdiff.report.blocks import blocks
 from convdiff.report.highlight import python
 from convdiff.report.page import Page
 from convdiff.report.palette import STATES
@@ -47,10 +48,11 @@ def _body(row: Row, page: Page) -> list[Text]:
         return page.wrap(page.text(row.message), "  ") if row.message else []
     if not row.findings:
         said = row.message or "no explanation: none of the known causes reproduces this output"
-        return [*page.wrap(page.text(said, lines=True), "  "), *_where(row, page, said)]
+        return [*page.wrap(page.text(said, lines=True), "  "), *_where(row, page, said), *_map(row, page)]
     finding = row.findings[0]
     made = page.wrap(page.text(finding.summary), "  ")
     made += _where(row, page)
+    made += _map(row, page)
     made += _labelled("code", page.join([page.text(code, "dim") for code in dict.fromkeys(finding.codes)]), page)
     if finding.rivals:
         made += _labelled("or", page.text(f"these arrays cannot tell this from: {words.rivals_words(finding.rivals)}"), page)
@@ -68,6 +70,13 @@ def _where(row: Row, page: Page, said: str = "") -> list[Text]:
         return made
     most = f"{figures.index(error.worst)}: obtained {figures.value(error.obtained)}, expected {figures.value(error.reference)}"
     return made + _labelled("largest", page.text(most), page)
+
+
+def _map(row: Row, page: Page) -> list[Text]:
+    """Where it differs, drawn: space only, all channels together."""
+    drawn = blocks(row.picture, page) if row.picture else []
+    label = page.text(f"  {'map':<{LABEL}}", "dim")
+    return [(Text(" " * label.cell_len) if at else label) + line for at, line in enumerate(drawn)]
 
 
 def _fix(finding: Finding, answer: Answer, layout: str, page: Page) -> list[Text]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import PurePath
 
 from convdiff.case import Report
+from convdiff.checked import Suite
 
 WIDTH = 120
 
@@ -22,10 +23,9 @@ def render(report: Report) -> str:
     return dumps(report.to_dict())
 
 
-def render_cases(reports: Iterable[Report], exit_code: int) -> str:
+def render_suite(suite: Suite) -> str:
     """Several reports with their cases' names, as `check` writes them."""
-    cases = [{"name": report.case.name, **report.to_dict()} for report in reports]
-    return dumps({"schema": "convdiff/1", "cases": cases, "exit_code": exit_code})
+    return dumps(suite.to_dict())
 
 
 def dumps(value: object) -> str:

@@ -184,7 +184,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "call of nobody": (("run", "x.npy", "w.npy", *ALONE, "--call", "spam=1"), "--call: found 'spam', expected one of cudnn, jax, numpy,"),
     "unknown word": (("run", "x.npy", "w.npy", "--padding", "smae"), "did you mean same?"),
     "unknown framework": (("run", "x.npy", "w.npy", "--as", "troch"), "--as: found 'troch', expected one of cudnn,"),
-    "unknown format": (("run", "x.npy", "w.npy", "--format", "jsn"), "--format: found 'jsn', expected one of json, table; did"),
+    "unknown format": (("run", "x.npy", "w.npy", "--format", "jsn"), "--format: found 'jsn', expected one of github, json, table; did"),
     "unknown verdict": (("run", "x.npy", "w.npy", "--fail-on", "all"), "--fail-on: found 'all', expected one of different,"),
     "unknown pad mode": (("run", "x.npy", "w.npy", "--pad-mode", "spam"), "--pad-mode: found 'spam', expected one of constant, edge,"),
     "unknown dtype": (("run", "x.npy", "w.npy", "--dtype", "float8"), "--dtype: found 'float8', expected one of bfloat16, float16,"),
@@ -223,7 +223,7 @@ def test_wrong_usage_exits_2(args: tuple[str, ...], invoke: Invoke) -> None:
 
 
 def test_an_unknown_command_is_told_the_known_ones(invoke: Invoke) -> None:
-    assert "expected one of backends, code, explain, probe, run" in invoke("rnu").stderr
+    assert "expected one of backends, capture, check, code, explain, probe, run" in invoke("rnu").stderr
 
 
 def test_json_beside_the_table(invoke: Invoke) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convdiff.case import ErrorStats
+from convdiff.checked import Checked, Suite
 from convdiff.report import json_report
 from tests.report.reports import REPORTS
 
@@ -103,11 +104,15 @@ def test_a_file_name_that_is_no_unicode() -> None:
 
 
 def test_several_cases_with_their_names() -> None:
-    written = strict(json_report.render_cases([REPORTS["awkward"], REPORTS["agreeing"]], 2))
+    reports = {name: REPORTS[name] for name in ("awkward", "agreeing")}
+    cases = [Checked(report.case.name, "m.toml:1", report.exit_code, report) for report in reports.values()]
+    written = strict(json_report.render_suite(Suite((*cases, Checked("lost", "m.toml:9", 2, None, "no such file")), 2, "convdiff check")))
     assert written["schema"] == "convdiff/1"
     assert written["exit_code"] == 2
-    assert [case["name"] for case in written["cases"]] == ["encoder/layer_12/conv", "run"]
-    assert all(fits({key: value for key, value in case.items() if key != "name"}, SHAPE) for case in written["cases"])
+    assert [case["name"] for case in written["cases"]] == ["encoder/layer_12/conv", "run", "lost"]
+    own = {"name": str, "message": TEXT, "place": str, "allowed": [str], "stale": [str]}
+    assert all(fits(case, {**SHAPE, **own}) for case in written["cases"][:2])
+    assert (written["cases"][2]["message"], written["cases"][2]["spec"], written["cases"][2]["rows"]) == ("no such file", None, [])
 
 
 JSON = st.recursive(

@@ -1,0 +1,87 @@
+"""The folder of a capture: arrays written as they come, so that a large model's are never all in memory, the manifest at the end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convdiff.errors import ConvdiffError
+from convdiff.manifest import FILE, text
+
+_UNSAFE = re.compile(r"[^\w.+-]+")
+ROLES = {"input": "x", "kernel": "w", "bias": "b", "output": "y"}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One convolution that ran: arrays (anything numpy takes; bfloat16 as float32), and the manifest's keys that say what was asked.
+
+    `name` is where the layer stands in its model ("encoder.0.conv"), `framework` the name of its saved output.
+    """
+
+    name: str
+    framework: str
+    input: Any
+    kernel: Any
+    output: Any
+    bias: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Recording:
+    """See above.  Raises ConvdiffError for a folder that has a manifest already."""
+
+    def __init__(self, folder: Path) -> None:
+        if (folder / FILE).exists():
+            raise ConvdiffError(f"{folder / FILE}: found a manifest already, expected none to overwrite; give another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.heading = ""
+        self.notes: list[str] = []
+        self._cases: list[dict[str, Any]] = []
+        self._files: set[str] = set()
+
+    def add(self, layer: Layer) -> None:
+        """Write the layer's arrays."""
+        names = {case["name"] for case in self._cases}
+        name = _unique(layer.name or "conv", names, "#")
+        stem = _unique(_UNSAFE.sub("_", name)[:120], self._files, "-")
+        self._files.add(stem)
+        files = {}
+        for role, letter in ROLES.items():
+            array = getattr(layer, role)
+            if array is not None:
+                files[role] = f"{stem}.{letter}.npy"
+                np.save(self.folder / files[role], np.asarray(array))
+        output = files.pop("output")
+        self._cases.append({"name": name, **files, "saved": {layer.framework: output}, **layer.options})
+
+    def skip(self, name: str, why: str) -> None:
+        """Note a convolution that is not recorded, and why."""
+        self.notes.append(f"{name}: not recorded, {why}")
+
+    def finish(self) -> None:
+        """Write the manifest.  ConvdiffError where nothing was recorded."""
+        if not self._cases:
+            left = f" ({'; '.join(self.notes[:3])})" if self.notes else ""
+            raise ConvdiffError(f"capture: no convolution ran inside the `with`, expected at least one; call the model in it{left}")
+        heading = "\n".join([self.heading or "Captured by convdiff.", *self.notes, f"Check it: convdiff check {FILE}"])
+        (self.folder / FILE).write_text(text(self._cases, defaults={"backends": []}, heading=heading), encoding="utf-8")
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+
+def _unique(name: str, taken: set[str], sign: str) -> str:
+    """The name, or with the first number from 2 on that makes it a new one, in any case: file systems may not tell it."""
+    lower = {one.lower() for one in taken}
+    number, made = 1, name
+    while made.lower() in lower:
+        number += 1
+        made = f"{name}{sign}{number}"
+    return made

@@ -1,0 +1,71 @@
+"""`convdiff capture`: a model named on the command line, run once."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from convdiff.arrays import read
+from convdiff.capturing import capture
+from convdiff.errors import ConvdiffError
+from convdiff.manifest import FILE
+
+
+def run(target: str, folder: str, inputs: Sequence[str]) -> str:
+    """Record what `target` runs; a sentence that says what was recorded.  ConvdiffError for a target that cannot be run."""
+    if target.endswith(".onnx"):
+        with capture(target, folder) as session:
+            arrays = [(name, read(file, "--input").array) for name, _, file in map(_named, inputs)]
+            missing = session.missing(len(arrays), {name for name, _ in arrays if name})
+            if missing:
+                raise ConvdiffError(f"{target}: found no --input for {', '.join(missing)}, expected {missing[0]}=FILE")
+            session(*(array for name, array in arrays if not name), **{name: array for name, array in arrays if name})
+        return _told(Path(folder))
+    if inputs:
+        raise ConvdiffError(f"--input {inputs[0]}: found it beside {target}, expected an ONNX model; a function gives its own inputs")
+    match = re.fullmatch(r"(.+\.py):(\w+)", target)
+    if match is None:
+        raise ConvdiffError(f"MODEL: found {target!r}, expected model.onnx or path.py:function")
+    made = _function(Path(match[1]), match[2])()
+    if not isinstance(made, tuple) or len(made) < 2:
+        raise ConvdiffError(f"{target}: it returned a {type(made).__name__}, expected the model and its arguments: return model, x")
+    model, *arguments = made
+    with capture(model, folder):
+        # linen's modules hold no parameters: those come first.
+        call = model.apply if "flax.linen" in {kind.__module__.rpartition(".")[0] for kind in type(model).__mro__} else model
+        call(*arguments)
+    return _told(Path(folder))
+
+
+def _named(text: str) -> tuple[str, str, str]:
+    name, equals, file = text.partition("=")
+    return (name, equals, file) if equals and not Path(text).exists() else ("", "", text)
+
+
+def _function(path: Path, name: str) -> Any:
+    if not path.is_file():
+        raise ConvdiffError(f"MODEL {path}: found no such file, expected path.py:function")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    # Its neighbours can be imported, as by `python path.py`.
+    sys.path.insert(0, str(path.resolve().parent))
+    spec.loader.exec_module(module)
+    function = getattr(module, name, None)
+    if not callable(function):
+        known = [one for one, value in vars(module).items() if callable(value) and getattr(value, "__module__", "") == path.stem]
+        raise ConvdiffError(f"{path}:{name}: found no such function, expected one of {', '.join(known) or 'them, and there is none'}")
+    return function
+
+
+def _told(folder: Path) -> str:
+    import tomllib
+
+    count = len(tomllib.loads((folder / FILE).read_text(encoding="utf-8"))["case"])
+    return f"{folder / FILE}: {count} convolution{'s' if count > 1 else ''}; convdiff check {folder}"

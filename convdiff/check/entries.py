@@ -1,0 +1,98 @@
+"""Manifests to the pipeline's requests, one a case; a case that makes none carries the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from convdiff.check.request import CheckRequest
+from convdiff.errors import ConvdiffError, one_of
+from convdiff.manifest import Entry, Manifest, load
+from convdiff.manifest.keys import named
+from convdiff.pipeline.choosing import NONE, Chosen, choose
+from convdiff.pipeline.request import FAIL_ON, PATHS, Request
+from convdiff.settings import Settings
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A case that is to be checked: what to run, or the trouble with it."""
+
+    entry: Entry
+    request: Request | None = None
+    chosen: Chosen | None = None
+    trouble: str | None = None
+
+
+def load_all(request: CheckRequest) -> list[Manifest]:
+    """Every manifest.  ConvdiffError for one that cannot be read at all."""
+    return [load(Path(name)) for name in request.manifests]
+
+
+def entries(manifests: Sequence[Manifest], request: CheckRequest) -> list[Asked]:
+    """The cases that the patterns pick.  ConvdiffError for a pattern that picks none, and for codes that [defaults] cannot allow."""
+    found = [entry for manifest in manifests for entry in manifest.entries]
+    for pattern in request.patterns:
+        if not any(fnmatchcase(entry.name, pattern) for entry in found):
+            raise one_of("--case", pattern, [entry.name for entry in found[:200]])
+    picked = [entry for entry in found if not request.patterns or any(fnmatchcase(entry.name, p) for p in request.patterns)]
+    known: dict[tuple[Any, ...], Chosen] = {}
+    return [_asked(entry, request, known) for entry in picked]
+
+
+def _asked(entry: Entry, request: CheckRequest, known: dict[tuple[Any, ...], Chosen]) -> Asked:
+    if entry.problem:
+        return Asked(entry, trouble=entry.problem)
+    try:
+        _check_allow(entry.allow)
+        made = _request(entry.keys, request)
+        if request.scheduler:
+            # What there is to run on, the machines of the cluster know.
+            return Asked(entry, made)
+        key = made.backends, made.require, made.calls
+        if key not in known:
+            known[key] = choose(made)
+        return Asked(entry, made, known[key])
+    except ConvdiffError as error:
+        return Asked(entry, trouble=entry.located(str(error)))
+
+
+def _request(keys: Mapping[str, Any], asked: CheckRequest) -> Request:
+    options = {("as_" if key == "as" else key): value for key, value in keys.items()}
+    settings = Settings(**{name: options[name] for name in Settings.names() if name in options})
+    fail_on = asked.fail_on or options.get("fail_on", "different")
+    if fail_on not in FAIL_ON:
+        raise one_of("--fail-on", fail_on, FAIL_ON)
+    paths = options.get("paths", "default")
+    if paths not in PATHS:
+        raise one_of("paths", paths, PATHS)
+    named_here = options.get("backends")
+    # In a manifest an empty list is none at all; unsaid is all that there are.
+    backends = asked.backends or ((NONE,) if named_here == [] else _names(named_here))
+    return Request(
+        input=options["input"], kernel=options["kernel"], settings=settings, bias=options.get("bias"),
+        saved=tuple(named(options.get("saved", []))), calls=tuple(named(options.get("call", []))), backends=backends,
+        require=tuple(dict.fromkeys([*_names(options.get("require", [])), *asked.require])), align=not options.get("no_align", False),
+        paths=paths, repeat=options.get("repeat", 1), timeout=float(asked.timeout or options.get("timeout", 60.0)), fail_on=fail_on,
+        pictures=asked.pictures,
+    )
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _check_allow(codes: Sequence[str]) -> None:
+    if not codes:
+        return
+    # Not at the top of the module: it loads the diagnosis, which the workers should not wait for.
+    from convdiff.diagnose.catalogue import CODES
+
+    for code in codes:
+        if code not in CODES:
+            raise one_of("allow", code, CODES)

@@ -1,0 +1,218 @@
+"""Each framework's own layers, in every shape they have, captured and checked: the settings that were recorded give the outputs."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.capturing.conftest import Captured, need, run
+
+TORCH = """
+import torch, torch.nn as nn, torch.nn.functional as F, convdiff
+torch.manual_seed(0)
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lazy = nn.LazyConv2d(8, 3, padding=1, padding_mode="reflect")
+        self.spectral = nn.utils.parametrizations.spectral_norm(nn.Conv2d(8, 8, (3, 2), stride=2, padding="valid", groups=2))
+        self.up = nn.ConvTranspose2d(8, 6, 3, stride=2, padding=1, groups=2)
+        self.weight = nn.Parameter(torch.randn(4, 6, 3, 3))
+        self.twice = nn.Conv2d(4, 4, 3, padding=(1, 2), dilation=2, bias=False)
+        self.block = nn.Sequential(nn.ReLU(), nn.Conv2d(4, 5, 3, padding="same", padding_mode="circular"))
+        conv, up = nn.Conv3d(5, 4, 2, padding_mode="replicate", padding=1), nn.ConvTranspose3d(4, 2, 3, dilation=2)
+        self.deep = nn.ModuleDict({"conv": conv, "up": up})
+        self.line, self.line_up = nn.Conv1d(2, 4, 3, stride=2), nn.ConvTranspose1d(4, 2, 4, stride=3)
+    def forward(self, x):
+        x = self.up(self.spectral(F.relu(self.lazy(input=x), inplace=True)), output_size=[18, 15])
+        x = self.twice(self.twice(F.conv2d(x, self.weight, stride=2, padding=1)))
+        x = self.deep["up"](self.deep["conv"](self.block(x).unsqueeze(2)))
+        return self.line_up(self.line(x.flatten(2)))
+net = Net().train()
+x = torch.randn(2, 3, 19, 17)
+with convdiff.capture(net, "dump"):
+    net(x)
+
+
+"""
+
+KERAS = """
+import numpy as np, keras, convdiff
+from keras import layers as L
+random = np.random.default_rng(0)
+x = inputs = keras.Input((21, 18, 4))
+x = L.Conv2D(8, 3, strides=2, padding="same", activation="relu", name="first")(x)
+x = L.DepthwiseConv2D(3, depth_multiplier=2, activation="relu")(x)
+x = L.SeparableConv2D(6, 3, padding="same", activation="gelu")(x)
+x = L.Conv2DTranspose(5, 3, strides=2, padding="same")(x)
+x = L.Conv2DTranspose(5, 2, strides=3, padding="valid")(x)
+x = L.Conv2DTranspose(6, 3, strides=2, padding="same", output_padding=1)(x)
+x = L.Conv2D(6, 3, groups=2, use_bias=False, dilation_rate=2)(x)
+x = L.Reshape((-1, 6))(x)
+x = L.Conv1D(4, 3, padding="causal", dilation_rate=2)(x)
+x = L.Conv1DTranspose(4, 3)(L.DepthwiseConv1D(3)(L.SeparableConv1D(4, 3)(x)))
+model = keras.Model(inputs, x)
+for weight in model.weights:
+    weight.assign(random.standard_normal(weight.shape) * 0.3)
+ones = np.ones((2, 21, 18, 4), "float32")
+before = np.asarray(model(ones))
+with convdiff.capture(model, "dump"):
+    model(random.standard_normal((2, 21, 18, 4)).astype("float32"))
+assert np.array_equal(before, np.asarray(model(ones))), "the model is as it was"
+deep = keras.Sequential([L.Conv3D(3, 2), L.Conv3DTranspose(2, 3, strides=2)])
+with convdiff.capture(deep, "deep"):
+    deep(random.standard_normal((1, 5, 6, 7, 2)).astype("float32"))
+"""
+
+LINEN = """
+import jax, flax.linen as nn, convdiff
+class Net(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = nn.relu(nn.Conv(8, (3, 3), strides=2, name="first")(x))
+        x = nn.Conv(8, (3, 2), padding="CIRCULAR", feature_group_count=4)(x)
+        x = nn.Conv(6, (3, 3), padding="REFLECT", kernel_dilation=2, use_bias=False)(x)
+        x = nn.Conv(6, (3, 3), padding=((1, 2), (0, 1)), input_dilation=2)(x)
+        x = nn.ConvTranspose(5, (3, 4), strides=(2, 2))(x)
+        x = nn.ConvTranspose(5, (2, 2), strides=(3, 3), padding="VALID", transpose_kernel=True)(x)
+        x = nn.ConvTranspose(4, (3, 3), padding=((1, 2), (0, 1)))(x)
+        x = nn.Conv(4, (1, 1), padding=2)(x)
+        return nn.Conv(3, (3,), padding="CAUSAL")(x.reshape(x.shape[0], -1, 4))
+net, x = Net(), jax.random.normal(jax.random.key(0), (2, 17, 14, 3))
+parameters = jax.tree.map(lambda a: a + 0.1, net.init(jax.random.key(1), x))
+with convdiff.capture(net, "dump"):
+    jax.jit(net.apply)(parameters, x)
+"""
+
+NNX = """
+import jax
+from flax import nnx
+import convdiff
+class Net(nnx.Module):
+    def __init__(self, rngs):
+        self.a = nnx.Conv(3, 8, (3, 3), strides=2, rngs=rngs)
+        self.layers = nnx.List([nnx.Conv(8, 8, (2, 3), padding="CIRCULAR", feature_group_count=2, rngs=rngs)])
+        self.up, self.line = nnx.ConvTranspose(8, 4, (3, 3), strides=(2, 2), rngs=rngs), nnx.Conv(4, 4, 3, use_bias=False, rngs=rngs)
+    def __call__(self, x):
+        x = self.up(self.layers[0](nnx.relu(self.a(x))))
+        return self.line(x.reshape(x.shape[0], -1, 4))
+net = Net(nnx.Rngs(0))
+call = nnx.Conv.__call__
+with convdiff.capture(net, "dump"):
+    net(jax.random.normal(jax.random.key(0), (2, 17, 14, 3)))
+assert nnx.Conv.__call__ is call, "the class is as it was"
+"""
+
+ONNX = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import onnx.backend.test.case.node as node
+import convdiff
+count = 0
+for case in node.collect_testcases(sys.argv[1]):
+    if any(one.op_type == sys.argv[1] for one in case.model.graph.node) and case.model.graph.node[0].op_type == sys.argv[1]:
+        with convdiff.capture(case.model, "dump/" + case.name) as session:
+            for inputs, _ in case.data_sets:
+                session(*inputs)
+        count += 1
+assert count >= 5, count
+"""
+
+# what to import, what CONVDIFF_REQUIRE calls it, the script, the names of the layers in their order.
+FRAMEWORKS: dict[str, tuple[str, str, str, list[str]]] = {
+    "torch": ("torch", "torch", TORCH,
+              ["lazy", "spectral", "up", "conv2d", "twice", "twice#2", "block.1", "deep.conv", "deep.up", "line", "line_up"]),
+    "keras": ("keras", "tensorflow", KERAS, [
+        "first", "depthwise_conv2d", "separable_conv2d/depthwise", "separable_conv2d/pointwise", "conv2d_transpose", "conv2d_transpose_1",
+        "conv2d_transpose_2", "conv2d", "conv1d", "separable_conv1d/depthwise", "separable_conv1d/pointwise", "depthwise_conv1d",
+        "conv1d_transpose"]),
+    "flax linen": ("flax", "flax", LINEN, ["first", "Conv_0", "Conv_1", "Conv_2", "ConvTranspose_0", "ConvTranspose_1", "ConvTranspose_2",
+                                           "Conv_3", "Conv_4"]),
+    "flax nnx": ("flax", "flax", NNX, ["a", "layers.0", "up", "line"]),
+}
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_what_is_captured_checks_out(name: str, captured: Captured) -> None:
+    module, required, script, layers = FRAMEWORKS[name]
+    need(module, required)
+    assert list(captured(script)) == layers
+
+
+@pytest.mark.parametrize("operator", ["Conv", "ConvTranspose"])
+def test_onnx_node_tests_through_onnx_runtime_all_agree(operator: str, captured: Captured, tmp_path: Path) -> None:
+    need("onnx", "onnx")
+    need("onnxruntime", "onnx")
+    (tmp_path / "dump").mkdir()
+    done = run(f"import sys; sys.argv = ['', {operator!r}]\n{ONNX}", tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    folders = [str(path.relative_to(tmp_path)) for path in sorted((tmp_path / "dump").iterdir())]
+    captured("", *folders)
+
+
+def test_a_setting_that_is_wrong_would_be_seen(captured: Captured, tmp_path: Path) -> None:
+    """The tests above can fail: with one setting of one layer changed, that layer differs."""
+    need("torch", "torch")
+    done = run(FRAMEWORKS["torch"][2], tmp_path)
+    assert done.returncode == 0, done.stderr
+    manifest = tmp_path / "dump" / "manifest.toml"
+    manifest.write_text(manifest.read_text().replace('pad_mode = "reflect"', 'pad_mode = "symmetric"'))
+    with pytest.raises(AssertionError, match="lazy"):
+        captured("")
+
+
+BAD: dict[str, tuple[str, str]] = {
+    "no model": ("import convdiff\nwith convdiff.capture({}, 'dump'): pass", "capture: found a builtins.dict, expected a PyTorch module"),
+    "another file": ("import convdiff\nwith convdiff.capture('net.pt', 'dump'): pass", "capture net.pt: found a file of unknown kind"),
+    "nothing ran": ("import torch, convdiff\nwith convdiff.capture(torch.nn.Conv2d(1, 1, 1), 'dump'): pass", "no convolution ran inside"),
+    "a manifest is there": ("import torch, convdiff\nopen('manifest.toml', 'w')\nwith convdiff.capture(torch.nn.ReLU(), '.'): pass",
+                            "found a manifest already"),
+    "a traced graph": ("import keras, numpy, convdiff\nmodel = keras.Sequential([keras.layers.Conv1D(1, 1)])\nmodel.build((1, 4, 1))\n"
+                       "with convdiff.capture(model, 'dump'): model.predict(numpy.ones((1, 4, 1)), verbose=0)",
+                       "found a graph being traced"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_cannot_be_captured_is_told(name: str, tmp_path: Path) -> None:
+    script, said = BAD[name]
+    for framework in ("torch", "keras"):
+        if framework in script:
+            need(framework, "tensorflow" if framework == "keras" else framework)
+    done = run(script, tmp_path)
+    assert done.returncode == 1
+    assert "ConvdiffError" in done.stderr
+    assert said in done.stderr
+
+
+def test_the_command_runs_a_function_that_gives_model_and_input(tmp_path: Path) -> None:
+    need("torch", "torch")
+    (tmp_path / "net.py").write_text(
+        "import torch\nfrom neighbour import CHANNELS\n\n\n"
+        "def make():\n    return torch.nn.Conv2d(CHANNELS, 2, 3), torch.ones(1, CHANNELS, 5, 5)\n"
+    )
+    (tmp_path / "neighbour.py").write_text("CHANNELS = 3\n")
+    done = run("import sys; sys.argv = ['convdiff', 'capture', 'net.py:make', '--folder', 'dump']\nimport convdiff.__main__ as m; m.main()",
+               tmp_path)
+    assert done.stdout == "dump/manifest.toml: 1 convolution; convdiff check dump\n", done.stderr
+    case: dict[str, Any] = tomllib.loads((tmp_path / "dump" / "manifest.toml").read_text())["case"][0]
+    assert case["kernel_layout"] == "OIHW"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["net.onnx"], "capture net.onnx: cannot be read as ONNX"),
+        (["net"], "MODEL: found 'net', expected model.onnx or path.py:function"),
+        (["net.py:make"], "MODEL net.py: found no such file"), (["net.py:make", "--input", "x.npy"], "--input x.npy: found it beside"),
+    ],
+)
+def test_a_bad_target_is_one_line(args: list[str], said: str, tmp_path: Path) -> None:
+    if "onnx" in args[0]:
+        need("onnxruntime", "onnx")
+    done = run(f"import sys; sys.argv = ['convdiff', 'capture', *{args!r}]\nimport convdiff.__main__ as m; m.main()", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"convdiff: {said}"), done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,91 @@
+"""The page in a real browser: Debian's chromium, headless, at the width of a desktop and of a phone, light and dark.
+
+Skipped where there is no chromium, unless CONVDIFF_REQUIRE names it.  The page stands in a frame of a page of the test's own, whose
+script measures it: it has none itself.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convdiff.report import page_html
+from tests.report.suites import SUITE
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+REQUIRED = "chromium" in os.environ.get("CONVDIFF_REQUIRE", "").split(",")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason="no chromium: make browser"), pytest.mark.xdist_group("chromium")
+]
+
+MEASURE = """
+const frame = document.querySelector('iframe'), page = frame.contentDocument;
+const style = element => frame.contentWindow.getComputedStyle(element);
+const texts = [...page.querySelectorAll('p, td, th, dd, dt, li, h1, h2, h3, figcaption, summary, pre')].filter(e => e.textContent.trim());
+const behind = element => { for (let e = element; e; e = e.parentElement) { const color = style(e).backgroundColor;
+  if (color !== 'rgba(0, 0, 0, 0)') return color; } };
+document.body.append(Object.assign(document.createElement('pre'), {id: 'measured', textContent: JSON.stringify({
+  title: page.title, scripts: page.scripts.length, width: page.documentElement.scrollWidth, height: page.documentElement.scrollHeight,
+  images: [...page.images].map(image => [image.naturalWidth, image.naturalHeight, image.clientWidth, image.clientHeight]),
+  colors: texts.map(e => [style(e).color, behind(e)]), wide: [...page.querySelectorAll('body *')].filter(e => !e.closest('pre, svg')
+    && e.getBoundingClientRect().right > page.documentElement.clientWidth + 1).map(e => e.outerHTML.slice(0, 90)),
+})}));
+"""
+
+
+def measured(tmp_path: Path, page: str, width: int, dark: bool) -> dict[str, Any]:
+    assert CHROMIUM is not None, "CONVDIFF_REQUIRE names chromium, and there is none"
+    harness = tmp_path / "harness.html"
+    frame = f'<iframe srcdoc="{html.escape(page)}" style="border:0;width:{width}px;height:900px"></iframe>'
+    harness.write_text(f"<!doctype html><meta charset=utf-8><body>{frame}<script>onload = () => {{{MEASURE}}}</script>", encoding="utf-8")
+    done = subprocess.run(
+        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={tmp_path / 'profile'}",
+         f"--blink-settings=preferredColorScheme={0 if dark else 1}", f"--window-size={width + 40},1000", "--virtual-time-budget=5000",
+         "--dump-dom", harness.as_uri()],
+        capture_output=True, text=True, timeout=120, check=False,
+    )
+    found = re.search(r'<pre id="measured">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found, done.stdout[-500:] + done.stderr[-2000:]
+    return dict(json.loads(html.unescape(found[1])))
+
+
+def luminance(color: str) -> float:
+    parts = [float(part) / 255 for part in re.findall(r"[\d.]+", color)[:3]]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 390, 320])
+def test_the_page_is_readable(width: int, dark: bool, tmp_path: Path) -> None:
+    found = measured(tmp_path, page_html.render(SUITE), width, dark)
+    assert found["title"].startswith("convdiff: 2 of 6 cases agree"), "no name of a case ran"
+    assert found["scripts"] == 0
+    assert found["width"] <= width
+    assert found["wide"] == []
+    assert len(found["images"]) >= 3
+    assert all(natural and high and shown >= 16 and tall >= 4 for natural, high, shown, tall in found["images"])
+    behind = {background for _, background in found["colors"]}
+    assert all((luminance(color) < 0.1) == dark for color in behind), behind
+    assert min(contrast(color, background) for color, background in found["colors"]) >= 4.5
+
+
+def test_a_page_with_a_fault_is_seen(tmp_path: Path) -> None:
+    """Else the test above could not fail: text that vanishes, a line that is too wide."""
+    spoilt = page_html.render(SUITE).replace("</style>", ".dim { color: #eee } h1 { width: 2000px }</style>")
+    found = measured(tmp_path, spoilt, 390, dark=False)
+    assert found["width"] > 390
+    assert min(contrast(color, background) for color, background in found["colors"]) < 4.5

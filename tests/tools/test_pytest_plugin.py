@@ -1,0 +1,81 @@
+"""The fixture in a pytest of its own: what a failing test leaves, and that the printed command reproduces it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import environment
+
+HEAD = """
+import numpy as np
+random = np.random.default_rng(0)
+x, w = random.standard_normal((1, 3, 8, 9)).astype("f4"), random.standard_normal((4, 3, 3, 3)).astype("f4")
+def conv(x, w):
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))), (3, 3), (2, 3))
+    return np.einsum("nchwij,ocij->nohw", windows, w)
+"""
+
+
+def run(folder: Path, body: str, *options: str) -> str:
+    (folder / "test_it.py").write_text(HEAD + body)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "test_it.py"], cwd=folder, env=environment(),
+        capture_output=True, text=True, timeout=120, check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def again(folder: Path, output: str) -> subprocess.CompletedProcess[str]:
+    found = re.search(r"^  (convdiff check .*)$", output, re.MULTILINE)
+    assert found, output
+    command = [sys.executable, "-m", *shlex.split(found[1])]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_one_that_agrees_passes_and_leaves_nothing(tmp_path: Path) -> None:
+    assert "1 passed" in run(tmp_path, "def test_port(convdiff_case):\n    convdiff_case(x, w, conv(x, w), padding=1)\n")
+    assert not (tmp_path / "convdiff-cases").exists()
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["alone", "xdist"])
+def test_one_that_differs_leaves_its_arrays_and_the_command(options: tuple[str, ...], tmp_path: Path) -> None:
+    body = (
+        'import pytest\n@pytest.mark.parametrize("name", ["a/b c"])\ndef test_port(convdiff_case, name):\n'
+        "    convdiff_case(x, w, conv(x, w), padding=1)\n    convdiff_case(x, w, conv(x, w[:, :, ::-1, ::-1]), padding=((1, 1), (1, 1)))\n"
+    )
+    output = run(tmp_path, body, *options)
+    assert "1 failed" in output
+    assert "the kernel was flipped along H and W" in output
+    done = again(tmp_path, output)
+    assert done.returncode == 1, done.stderr
+    assert "1 of 2 cases agrees; 1 differs" in done.stdout
+    assert "the kernel was flipped along H and W" in done.stdout
+
+
+def test_a_test_that_fails_for_another_reason_leaves_them_too(tmp_path: Path) -> None:
+    body = 'def test_port(convdiff_case):\n    convdiff_case(x, w, conv(x, w), padding=1, as_="torch")\n    assert x is None\n'
+    output = run(tmp_path, body)
+    assert again(tmp_path, output).returncode == 0
+
+
+def test_arrays_that_are_none_are_the_tests_own_failure(tmp_path: Path) -> None:
+    output = run(tmp_path, "def test_port(convdiff_case):\n    convdiff_case(x, w, 'no array', padding=1)\n")
+    assert "ConvdiffError: obtained:" in output
+    assert "the arrays could not be saved: obtained:" in output
+
+
+def test_the_folder_may_be_set(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nconvdiff_folder = out/kept\n")
+    run(tmp_path, "def test_port(convdiff_case):\n    convdiff_case(x, w, conv(x, -w), padding=1)\n")
+    assert [path.name for path in (tmp_path / "out" / "kept").iterdir()] == ["test_it.py_test_port"]
+
+
+def test_a_pytest_that_does_not_use_it_imports_nothing_of_it(tmp_path: Path) -> None:
+    body = "import sys\ndef test_it():\n    assert 'convdiff.api' not in sys.modules and 'convdiff.diagnose' not in sys.modules\n"
+    assert "1 passed" in run(tmp_path, body)
