@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from convdiff.case import Answer, Case, ErrorStats, Finding, Row
-from convdiff.compare import Comparison, Rounding, compare, normwise
+from convdiff.compare import LARGER, Comparison, Rounding, compare, normwise
 from convdiff.diagnose import MOST_EDITS, Diagnosis, Making, Problem, best_making
 from convdiff.diagnose.catalogue import sentence
 from convdiff.diagnose.reduced import USUAL
@@ -51,6 +51,12 @@ def _largest(array: Array) -> float:
         return 0.0
     top = max(abs(float(array.max())), abs(float(array.min())))
     return top if np.isfinite(top) else float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
+
+
+def _usual(bias: Array) -> float:
+    """The largest magnitude of a bias, or not much more than is usual there: one channel's is not all others'."""
+    sizes = np.abs(bias[np.isfinite(bias) & (bias != 0)]).astype(np.float64)
+    return float(min(sizes.max(), LARGER * np.median(sizes))) if sizes.size else 0.0
 
 
 class Judge:
@@ -130,7 +136,7 @@ class Judge:
                 self._reach[dtype] = operands.reach
             for computed in ("float32", dtype) if width(dtype) < 24 else (dtype,):
                 narrow = dtype if width(dtype) < width(stored) and width(dtype) < 24 else stored
-                bias = 0.0 if operands.bias is None else _largest(operands.bias)
+                bias = 0.0 if operands.bias is None else _usual(operands.bias)
                 yield operands, Rounding(computed, narrow, self.case.spec.terms, self._reach[dtype], bias=bias)
 
     def _diagnosed_under(self, answer: Answer, output: Array) -> tuple[Operands, Rounding]:
@@ -176,6 +182,10 @@ class Judge:
         if found is None:
             known = diagnosis.unexplained(1 - comparison.stats.differing / comparison.stats.elements)
             return Row(answer, "different", comparison.stats, (), f"it differs {place}; {known}", place)
+        if all(edit["code"] == "reduced-precision" for edit in found.edits[0]):
+            # Sums kept in 16 bits, and nothing beside; asked for in 16 bits that is rounding.
+            told = (found.finding(self.case.spec),) if found.edits[0] else ()
+            return Row(answer, "reduced-precision" if told else "rounding", comparison.stats, told)
         return Row(answer, "different", comparison.stats, (found.finding(self.case.spec),), None, place)
 
     def _of_another_shape(self, answer: Answer, output: Array) -> Row:

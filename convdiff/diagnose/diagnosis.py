@@ -24,8 +24,8 @@ MOST_EDITS = 3
 # Candidates proved at one level; the sampled elements have dismissed all but true equivalents by then.
 MOST_PROOFS = 12
 MOST_RIVALS = 20
-# Bits that an output must hold for one edit, two and three: a little more than it takes to number the combinations tried.
-EVIDENCE = (0, 20, 27)
+# Bits that an output must hold for one edit, two, three, and rounding beside three: a little more than it takes to number what is tried.
+EVIDENCE = (0, 20, 27, 34)
 # Products of a proof from which on it is dear, and how many explanations are then enough.
 DEAR = 1 << 28
 ENOUGH_IF_DEAR = 3
@@ -61,10 +61,11 @@ class Diagnosis:
     def explanation(self, most: int = MOST_EDITS) -> Explanation | None:
         """The simplest proven explanation of at most `most` edits, beside a rounded output that the values show; or None."""
         evidence = self.problem.bits
-        most = min(most, sum(evidence >= needed for needed in EVIDENCE))
+        enough = sum(evidence >= needed for needed in EVIDENCE)
+        most = min(most, enough, MOST_EDITS)
         final = most + len(self.turns.makings[0].edits)
         for level in range(1, final + 1):
-            for candidates in self.turns.at(level, last=level == final):
+            for candidates in self.turns.at(level, last=level == final and enough > most):
                 proven = sorted(self._proven(sorted(candidates, key=lambda candidate: candidate.cost)), key=lambda pair: pair[0])
                 if proven:
                     told = with_twins([edits for _, edits in proven], self.problem)
@@ -79,8 +80,9 @@ class Diagnosis:
         `agreeing` is the share of elements that are right as asked.
         """
         solved = solved_kernel(self.turns.search)
-        if solved is not None:
-            return other_weights(self.problem, solved)
+        weights = None if solved is None else other_weights(self.problem, solved)
+        if weights is not None:
+            return weights
         nearest = nearest_miss(self.turns.search, self.turns.makings[0])
         start = "no combination of known mistakes gives these numbers"
         if nearest is None or nearest[1] < agreeing + 0.05:

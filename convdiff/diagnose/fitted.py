@@ -66,6 +66,8 @@ class OverlapAccumulated:
         if not known.any() or counts[known].min() < 1 or not 2 <= counts.max() <= 1e6 or counts[known].min() == counts.max():
             return None
         axes = [counts.max(axis=tuple(a for a in range(rank) if a != axis)) for axis in range(rank)]
+        if any(_lonely(axis) for axis in axes):
+            return None
         separable = axes[0]
         for axis in axes[1:]:
             separable = separable[..., None] * axis
@@ -80,6 +82,12 @@ class OverlapAccumulated:
     def sentence(self, edit: Edit) -> str:
         counts = "; ".join(" ".join(map(str, axis[:12])) + (" ..." if len(axis) > 12 else "") for axis in edit["counts"])
         return f"overlapping windows were added up, position by position {counts} times"
+
+
+def _lonely(counts: Array) -> bool:
+    """Whether one position alone was counted more often, and not the one in the middle: no windows overlap so."""
+    more = np.flatnonzero(counts > counts[counts > 0].min(initial=np.inf))
+    return len(more) == 1 and len(counts) > 1 and not np.array_equal(counts, counts[::-1])
 
 
 def _peak(counts: Array, axis: int) -> float:

@@ -28,6 +28,8 @@ class Making:
     rivals: tuple[tuple[Edit, ...], ...] = ()
     # Whether a kernel counts by its largest element, not by its length, in what rounding may change.
     by_peaks: bool = False
+    # Whether what the rest may be off by is so much that it could hide a fault.
+    wide: bool = False
 
     @property
     def accumulates(self) -> bool:

@@ -29,7 +29,7 @@ from convdiff.layout import Array
 SURE = 40
 FEWEST = 24
 # Multiplications that all trials of each number of edits may cost; the likeliest are tried.
-MOST_WORK = {1: 2e8, 2: 1e8, 3: 6e7}
+MOST_WORK = {1: 4e8, 2: 1e8, 3: 6e7}
 # What the output may have gone through.
 KINDS = ("plain", "offset", "factor", "relu")
 
@@ -61,9 +61,9 @@ class OrderedInput:
             return
         self._made.clear()
         work = 0.0
-        for number, trial in enumerate(self._trials(edits - 1)):
+        for trial in self._trials(edits - 1):
             work += self._work(trial)
-            if work > MOST_WORK[edits] and number:
+            if work > MOST_WORK[edits]:
                 return
             yield from self._read(trial)
 

@@ -381,6 +381,10 @@ class ChannelsScaled:
         with np.errstate(all="ignore"):
             factors = np.where(span > 0, (got[rows, high] - got[rows, low]) / np.where(span > 0, span, 1), 0)
         values = got[rows, low] - factors * made[rows, low]
+        # Two values lie on a line, whatever they are: there must be others between.
+        between = np.abs(made - (made[rows, low] + span / 2)[:, None]) < 0.4 * span[:, None]
+        if between.any(axis=1).mean() < 0.75:
+            return None
         if not np.isfinite(factors).all() or not np.isfinite(values).all() or (factors == 0).any():
             return None
         # A channel or two are other weights, not a normalisation.

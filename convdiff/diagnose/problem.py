@@ -12,6 +12,7 @@ from convdiff.diagnose.placed import SMALL, Placed
 from convdiff.diagnose.reshaping import placed_in_order, reshapes
 from convdiff.layout import Array
 from convdiff.normal import normal_input, normal_kernel
+from convdiff.precision import cast, width
 from convdiff.spec import ConvSpec
 
 
@@ -82,12 +83,20 @@ class Problem:
 
     @cached_property
     def bits(self) -> float:
-        """About how many bits of evidence the obtained values hold: 24 for each float, few for small whole numbers."""
+        """About how many bits of evidence the obtained values hold: those of its type for each number, few for small whole numbers."""
         low, high = self.obtained_range
         if not low < high:
-            return 24.0
-        each = np.log2(high - low + 1) if self.obtained_whole else 24.0
+            # One number, however often.
+            return float(np.log2(abs(low) + 1) + 1) if self.obtained_whole else self._bits_each
+        each = np.log2(high - low + 1) if self.obtained_whole else self._bits_each
         return float(each * self.obtained.size)
+
+    @property
+    def _bits_each(self) -> float:
+        """The significand bits that each obtained number uses."""
+        sample = self.obtained.reshape(-1)[:: max(1, self.obtained.size // 4096)]
+        narrow = ((width(stored), cast(sample, stored)) for stored in ("bfloat16", "float16"))
+        return float(next((bits for bits, rounded in narrow if np.array_equal(rounded, sample, equal_nan=True)), 24))
 
     @cached_property
     def channel_bias(self) -> Array:

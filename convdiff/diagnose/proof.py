@@ -13,12 +13,14 @@ from convdiff.diagnose.activations import activation_of
 from convdiff.diagnose.candidate import Candidate
 from convdiff.diagnose.fitted import Fit, OutputBatchPermuted, OutputChannelsPermuted, OverlapAccumulated
 from convdiff.diagnose.forms import OutputForm
-from convdiff.diagnose.outputs import ChannelsScaled, IntegerWrapped
+from convdiff.diagnose.outputs import LEAST_SCALED, ChannelsScaled, IntegerWrapped
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.relations import MODULI
 from convdiff.layout import Array
 from convdiff.reference import Truth, correlate
 
+# What rounding may be at the most, as a share of the spread of a channel's values, for agreement to say something.
+SHOWN = 0.15
 FITS: dict[str, Fit] = {
     "counts": OverlapAccumulated(), "channels": OutputChannelsPermuted(), "items": OutputBatchPermuted(), "lines": ChannelsScaled(),
     **{name: IntegerWrapped(name) for name in MODULI},
@@ -71,6 +73,8 @@ def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
     if made.output.shape != obtained.shape or not made.scale.any():
         # Windows that meet nothing but padding give zeros, which is no convolution of this input.
         return Proof(False, edits)
+    if candidate.making.wide and not _shows(obtained, made, rounding):
+        return Proof(False, edits)
     if form.values in ("offset", "factor"):
         return _fitted(candidate, obtained, made.output, made.scale, rounding)
     if form.values.startswith("times "):
@@ -83,6 +87,12 @@ def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
     if activation is not None:
         return Proof(_activated(activation, obtained, made.output, made.scale, rounding, alone=len(edits) == 1), edits)
     return Proof(rounding.explains(obtained, made.output, made.scale), edits)
+
+
+def _shows(obtained: Array, made: Truth, rounding: Rounding) -> bool:
+    """Whether rounding is small beside what the values of a channel differ by: if it is not, anything agrees."""
+    apart = obtained - obtained.mean(axis=tuple(range(2, obtained.ndim)), keepdims=True)
+    return float(np.median(rounding.allowed(made.output, made.scale))) < SHOWN * float(np.std(apart))
 
 
 def _run(candidate: Candidate, absolute: bool) -> Array:
@@ -107,6 +117,8 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
             return failed
         slack = rounding.allowed(got, scale * abs(rough)) + rounding.unit * np.abs(got) + rounding.written(got)
         used = predicted != 0
+        if int(used.sum()) < LEAST_SCALED:
+            return failed
         ends = np.stack([(got - slack)[used], (got + slack)[used]]) / predicted[used]
         low, high = float(ends.min(axis=0).max()), float(ends.max(axis=0).min())
         holds = low <= high and bool((np.abs(got[~used]) <= slack[~used]).all())
@@ -117,6 +129,10 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
     slack = slack + rounding.written(np.abs(exact) + np.abs(difference))
     lows, highs = (difference - slack).max(axis=1), (difference + slack).min(axis=1)
     if difference.shape[1] < 2 or not (lows <= highs).all():
+        return failed
+    flat = np.ptp(np.moveaxis(predicted, 1, 0).reshape(channels, -1), axis=1) <= 2 * slack.max(axis=1)
+    if flat.all() and len(candidate.edits) > 1:
+        # Constants, explained by constants: so would any be.
         return failed
     values = [_plain(low, high) for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
     return Proof(True, _filled(candidate.edits, "bias-added", {"values": values}))

@@ -21,6 +21,8 @@ from convdiff.normal import normal_output
 from convdiff.precision import to_bfloat16, to_float16, width
 from convdiff.reference import Truth, truth
 
+# Errors of narrow sums, in what is usual for each element, and in the root mean square of all: beyond both a place is wrong.
+FAR_OUT, FARTHEST = 8.0, 10.0
 # A model must leave errors this much smaller, root mean square, before it is believed.
 FAR_SMALLER = 4.0
 # Root mean square units below which no one needs an explanation: what plain sums of any length show.
@@ -120,7 +122,7 @@ def narrow_sums(problem: Problem, seen: Iterable[Making]) -> Iterator[Making]:
         wide = replace(base, dtype=name, stored=name)
         told = () if problem.spec.dtype == name else (edit(_SHORT[name], "accumulator"),)
         if wide.tells(0.0):
-            yield Making(replace(wide, terms=int(wide.usual)), _SHORT[name], told)
+            yield Making(replace(wide, terms=int(wide.usual)), _SHORT[name], told, wide=True)
 
 
 # Outputs that hold so many elements can tell a fault from sums kept in 16 bits.
@@ -194,21 +196,36 @@ def best_making(problem: Problem, truth_as_asked: Truth, worst: float, mean_squa
     possible: Iterable[Making] = operand_makings(problem) if worst * problem.rounding.unit <= MOST_MOVED else ()
     tried = ((making, made) for making in (*looks(problem), *possible) for made in making.problems(problem))
     for making, made in tried:
+        if making.accumulates and worst <= problem.rounding.bound:
+            # Nothing is left to explain.
+            continue
         if making.operands is not None:
             sampled = _sampled_units(made, obtained)
             if sampled.size and float(np.sqrt(np.square(sampled).mean())) * FAR_SMALLER > np.sqrt(mean_square):
                 continue
         expected = truth_as_asked if making.operands is None else truth(made.spec, made.input, made.kernel, made.bias)
         units = making.rounding.excess(obtained, expected.output, expected.scale)
-        unit_ratio = making.rounding.unit / problem.rounding.unit
-        left = float(np.sqrt(np.square(units).mean())) * unit_ratio
-        settled = making.operands is None or left * FAR_SMALLER <= np.sqrt(mean_square)
         if making.accumulates:
-            # Narrow sums leave no smaller errors than narrow operands; but a fault's would be larger.
-            settled = making.rounding.tells_by(float(np.sqrt(np.square(units).mean())))
+            settled = _as_sums_are(units, expected, making)
+        else:
+            left = float(np.sqrt(np.square(units).mean())) * making.rounding.unit / problem.rounding.unit
+            settled = making.operands is None or left * FAR_SMALLER < np.sqrt(mean_square)
         if bool((units <= making.rounding.bound).all()) and settled:
             return making
     return None
+
+
+def _as_sums_are(units: Array, expected: Truth, making: Making) -> bool:
+    """Whether errors are those of sums kept in a narrow type: they leave no smaller ones than narrow operands, but a fault's are larger.
+
+    As large altogether as such sums usually have them, and nowhere far larger than everywhere else, as where one place is wrong.
+    """
+    root_mean_square = float(np.sqrt(np.square(units).mean()))
+    with np.errstate(all="ignore"):
+        # Sums that grow from term to term lose more at each: up to sqrt(n) units, where nothing cancels.
+        share = units / (1 + np.sqrt(making.rounding.terms) * np.nan_to_num(np.abs(expected.output) / expected.scale))
+    usual = float(np.sqrt(np.square(share).mean())) <= 1 or making.rounding.tells_by(root_mean_square)
+    return usual and bool(share.max() <= FAR_OUT or units.max() <= FARTHEST * max(root_mean_square, 0.3))
 
 
 def _sampled_units(problem: Problem, obtained: Array) -> Array:

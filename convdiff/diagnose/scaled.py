@@ -37,6 +37,8 @@ def scaled_channels(search: Search, making: Making) -> Iterator[Candidate]:
     rows = equations(search.problem, geometry, chosen, shape)[0, :, :-1].reshape(len(chosen), spec.in_channels, -1)
     values = rows[:, :inner].reshape(len(chosen), -1) @ w.array.along(0, slice(1)).whole().astype(np.float64).reshape(-1)
     got = Bundle([plain.array]).look_up(*elements(chosen, shape, channel=0))[0]
+    if not np.isfinite(values).all():
+        return
     line = np.stack([values, np.ones(len(values))], axis=1)
     found = np.linalg.lstsq(line, got, rcond=None)[0]
     if np.abs(line @ found - got).max() <= CLOSE * np.std(got):

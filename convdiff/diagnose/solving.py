@@ -53,12 +53,14 @@ def solved_kernel(search: Search) -> Array | None:
     return np.ascontiguousarray(weights.T).reshape(spec.out_channels, spec.in_channels, *spec.kernel_size)
 
 
-def other_weights(problem: Problem, solved: Array) -> str:
-    """How the solved kernel differs from the given one, in one sentence."""
+def other_weights(problem: Problem, solved: Array) -> str | None:
+    """How the solved kernel differs from the given one, in one sentence; None where it does not."""
     spec = problem.spec
     given = dense(problem.w.astype(np.float64), spec.groups, spec.in_channels)
     spread = float(np.std(given)) or 1.0
     wrong = np.abs(solved - given) > 20 * CLOSE * spread
+    if not wrong.any():
+        return None
     start = "it is a convolution of this geometry, but with other weights"
     if 1 <= int(wrong.sum()) <= 3:
         places = [tuple(place) for place in np.argwhere(wrong).tolist()]

@@ -56,5 +56,5 @@ class Turns:
             yield self.search.level(level, self.rounded)
         if last:
             for making in self.sums:
-                for count in range(1, MOST_EDITS_SUMS + 1):
+                for count in range(MOST_EDITS_SUMS + 1):
                     yield self.search.level(count, [making])

@@ -16,7 +16,8 @@ def short(value: float) -> str:
         return "0"
     rounded = float(f"{value:.3g}")
     if not 1e-3 <= abs(rounded) < 1e6:
-        mantissa, exponent = f"{rounded:.2e}".split("e")
+        # Not of the rounded number, which the largest of all rounds beyond.
+        mantissa, exponent = f"{value:.2e}".split("e")
         return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
     if abs(rounded) >= 100:
         return f"{rounded:,.0f}"

@@ -92,7 +92,7 @@ def test_a_file_that_is_none_is_told(invoke: Invoke) -> None:
 
 
 def test_every_option_of_run_is_a_key() -> None:
-    said = {"settings", "command", "align", "calls", "pictures"}
+    said = {"settings", "command", "align", "calls", "pictures", "notes"}
     options = {name.rstrip("_") for name in Settings.names()} | {name for name in Request.__dataclass_fields__ if name not in said}
     assert options | {"name", "allow", "call", "no_align"} == set(keys.KEYS)
 

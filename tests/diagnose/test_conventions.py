@@ -178,3 +178,46 @@ def test_float16_sums_that_cancel_are_no_fault() -> None:
     # An error such as sums of so large terms have in float16, the same at all positions of a channel.
     made = (made + RNG.standard_normal((1, 12, 1, 1)) * 40).astype(np.float16)
     assert convdiff.diff(x, w, made, padding=1).verdict == "rounding"
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+@pytest.mark.parametrize("seed", range(10))
+def test_a_right_output_saved_as_float16_is_right(seed: int, with_bias: bool) -> None:
+    rng = np.random.default_rng(seed)
+    x, w = rng.standard_normal((2, 8, 9, 9)).astype(np.float32), rng.standard_normal((8, 8, 3, 3)).astype(np.float32)
+    bias = rng.standard_normal(8).astype(np.float32) if with_bias else None
+    made = conv(x, w, 1) + (0 if bias is None else bias.reshape(1, -1, 1, 1))
+    assert convdiff.diff(x, w, made.astype(np.float16), bias=bias, padding=1).verdict in ("identical", "rounding")
+
+
+@pytest.mark.parametrize("where", [(0, 3, 4, 5), (1, slice(None), 0, 0), (slice(None), 2)])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_place_that_is_wrong_in_a_wide_16_bit_layer_is_no_rounding(where: Any, dtype: Any) -> None:
+    rng = np.random.default_rng(3)
+    x, w = rng.standard_normal((2, 32, 10, 10)).astype(np.float32), rng.standard_normal((16, 32, 3, 3)).astype(np.float32)
+    made = conv(x, w, 1)
+    made[where] += 1.5 * made.std() * rng.standard_normal(made[where].shape)
+    found = convdiff.diff(x, w, made.astype(np.float16).astype(dtype), padding=1)
+    assert found.verdict == "different"
+    assert not found.findings
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("elements", [1, 2])
+def test_noise_of_one_or_two_16_bit_numbers_gets_no_story(dtype: Any, elements: int) -> None:
+    rng = np.random.default_rng(elements)
+    for _ in range(20):
+        x, w = rng.standard_normal((1, 3, 3, 3)).astype(np.float32), rng.standard_normal((elements, 3, 3, 3)).astype(np.float32)
+        noise = (5 * rng.standard_normal((1, elements, 1, 1))).astype(np.float16).astype(dtype)
+        assert not convdiff.diff(x, w, noise, **NCHW).findings
+
+
+def test_infinite_inputs_and_outputs_are_no_trouble() -> None:
+    x, w = normal(1, 2, 6, 6), normal(3, 2, 3, 3)
+    for array in (x, w):
+        array[0, 0, 0, 0] = np.inf
+        assert str(convdiff.diff(x, w, normal(1, 3, 4, 4)))
+        array[0, 0, 0, 0] = 1
+    spoilt = conv(x, w)
+    spoilt[0, 0, 0, 0] = -np.inf
+    assert "inf" in str(convdiff.diff(x, w, spoilt))
