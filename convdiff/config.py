@@ -13,7 +13,6 @@ The command line says otherwise where it says anything.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,6 +57,9 @@ def load(folder: Path | None = None) -> Config:
 def _read(file: Path) -> dict[str, Any] | None:
     try:
         with file.open("rb") as stream:
+            # Not at the top of the module: most folders have no such file, and every command starts here.
+            import tomllib
+
             text = tomllib.load(stream)
     except (FileNotFoundError, NotADirectoryError):
         return None
