@@ -19,12 +19,14 @@ from convdiff.diagnose.forms import InputForm, KernelForm, OutputForm
 from convdiff.diagnose.geometries import Geometries
 from convdiff.diagnose.inputs import ENUMERATED, dealings
 from convdiff.diagnose.making import Making
-from convdiff.diagnose.ordering import order_of_channels
+from convdiff.diagnose.ordering import TRIED, order_of_channels
 from convdiff.diagnose.placed import Bundle
 from convdiff.diagnose.search import Search
 from convdiff.diagnose.windows import Point, windows
 from convdiff.layout import Array
 
+# Channels of which every order is tried where nothing else went wrong.
+TRIED_ALONE = 8
 # Output elements for each channel that is to be told from the others of its group.
 SURE = 40
 FEWEST = 24
@@ -65,7 +67,7 @@ class OrderedInput:
             work += self._work(trial)
             if work > MOST_WORK[edits]:
                 return
-            yield from self._read(trial)
+            yield from self._read(trial, TRIED_ALONE if edits == 1 else TRIED)
 
     def _trials(self, edits: int) -> Iterator[Trial]:
         """Everything with so many edits in the stages after the input, the likeliest first."""
@@ -109,12 +111,12 @@ class OrderedInput:
         wanted = math.ceil(SURE * spec.in_channels / spec.out_channels)
         return min(max(wanted, FEWEST), shape[0] * math.prod(shape[2:]))
 
-    def _read(self, trial: Trial) -> Iterator[Candidate]:
+    def _read(self, trial: Trial, most_tried: int) -> Iterator[Candidate]:
         form, kernel = trial.output, trial.kernel
         chosen = form.array.shape, self._places(trial)
         met = self._once((chosen, trial.at, id(trial.geometry), trial.number, kernel.size), lambda: self._windows(trial, *chosen))
         weights = self._once(id(kernel), lambda: _dense(kernel))
-        read = order_of_channels(met, weights, *self._once((chosen, id(form)), lambda: self._values(form, *chosen)))
+        read = order_of_channels(met, weights, *self._once((chosen, id(form)), lambda: self._values(form, *chosen)), most_tried=most_tried)
         if read is None or read[0] == sorted(read[0]):
             return
         made = _ordered(self.search.forms("inputs", trial.at, 0)[0], read[0], self.search.problem.spec.groups)

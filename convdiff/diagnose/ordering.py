@@ -16,7 +16,7 @@ from convdiff.layout import Array
 
 # Channels of which every order is tried.
 TRIED = 6
-MOST_LOOKED_AT = 96
+LEAST_LOOKED_AT = 96
 # Rounds in which all channels are matched again, each with what the others leave of the output.
 ROUNDS = 12
 # What no right combination leaves of the output after any round.
@@ -25,11 +25,14 @@ HOPELESS = 0.75
 LEFT = 1e-3
 
 
-def order_of_channels(windows: Array, weights: Array, values: Array, known: Array | None = None) -> tuple[list[int], float] | None:
+def order_of_channels(
+    windows: Array, weights: Array, values: Array, known: Array | None = None, most_tried: int = TRIED
+) -> tuple[list[int], float] | None:
     """The order in which the kernel's channels meet the input's, and the share of the values' energy that it leaves; None if there is none.
 
     `windows` is (places, C, taps), `weights` (O, C, taps), `values` (O, places), up to one factor, and up to a constant for each output
     channel too; but where only some values are `known`, up to the factor alone, and the others may be less than they are here.
+    Every order of at most `most_tried` channels is tried.
     """
     centred, rest = windows - windows.mean(axis=0), values - values.mean(axis=1, keepdims=True)
     if known is None:
@@ -38,7 +41,7 @@ def order_of_channels(windows: Array, weights: Array, values: Array, known: Arra
     if not energy:
         return None
     known = np.ones(values.shape, bool) if known is None else known
-    if len(weights[0]) <= TRIED:
+    if len(weights[0]) <= most_tried:
         order, left = _tried(windows, weights, values, known)
     else:
         # Single precision tells channels apart, at half the cost.
@@ -61,7 +64,8 @@ def _tried(windows: Array, weights: Array, values: Array, known: Array) -> tuple
     along = going[places].sum(axis=1)
     # Parts of different channels are nearly at right angles: the best of all is among the best if they were quite.
     rough = np.square(along) / np.maximum(np.diagonal(crossed)[places].sum(axis=1), 1e-300)
-    best_few = np.argpartition(-rough, MOST_LOOKED_AT)[:MOST_LOOKED_AT]
+    few = max(LEAST_LOOKED_AT, len(orders) // 32)
+    best_few = np.argpartition(-rough, few)[:few]
     orders, places, along = orders[best_few], places[best_few], along[best_few]
     own = crossed[places[:, :, None], places[:, None, :]].sum(axis=(1, 2))
     gained = np.square(along) / np.maximum(own, 1e-300)

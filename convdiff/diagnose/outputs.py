@@ -260,9 +260,9 @@ class ActivationApplied:
         if base.values != "plain" or not base.array.size:
             return
         low, high = problem.obtained_range
+        if low >= 0 and 0 < high <= 6 and (low == 0 or high == 6):
+            yield base.plus({"code": self.code, "obtained": "relu6"}, 0.3, values="relu6")
         if low == 0:
-            if 0 < high <= 6:
-                yield base.plus({"code": self.code, "obtained": "relu6"}, 0.3, values="relu6")
             yield base.plus({"code": self.code, "obtained": "relu"}, 0.1, values="relu")
         if low >= 0 and high <= 1:
             yield base.plus({"code": self.code, "obtained": "sigmoid"}, 0.3, values="sigmoid")

@@ -30,8 +30,12 @@ def choose_points(outputs: Bundle) -> list[Point]:
     # The first form, which is the output as it was asked, counts as much as all others together.
     score = telling[0] * len(values) + telling.sum(axis=0)
     at = np.arange(2 * PAIRS), score.argmax(axis=1)
-    finite = np.isfinite(values[0][at]).reshape(PAIRS, 2).all(axis=1).repeat(2)
-    item, channel, *place = (each[at][finite].tolist() for each in drawn)
+    chosen = values[0][at].reshape(PAIRS, 2)
+    # A factor is told by the first value of all: it must not be zero, if any is not.
+    order = np.argsort(chosen[:, 0] == 0, kind="stable")
+    order = order[np.isfinite(chosen[order]).all(axis=1)]
+    numbers = (2 * order[:, None] + np.arange(2)).reshape(-1)
+    item, channel, *place = (each[at][numbers].tolist() for each in drawn)
     return [Point(*numbers) for numbers in zip(item, channel, zip(*place, strict=True), strict=True)]
 
 
