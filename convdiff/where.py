@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from convdiff.compare import Rounding
@@ -14,7 +16,7 @@ EVERYWHERE = 0.99
 
 
 def where(spec: ConvSpec, obtained: Array, truth: Truth, rounding: Rounding) -> str:
-    """The narrowest of: one element, some batch items, some channels, the border, from some index on; else everywhere.
+    """The narrowest of: one element, some batch items, some channels, the border or some indices of an axis; else everywhere.
 
     Both arrays are (N, C, *space) of one shape.
     """
@@ -34,17 +36,10 @@ def where(spec: ConvSpec, obtained: Array, truth: Truth, rounding: Rounding) -> 
         lines = np.asarray(bad.any(axis=tuple(a for a in range(bad.ndim) if a != axis)))
         if bad.shape[axis] > 1 and not lines.all():
             return f"in {_listed(name, np.flatnonzero(lines), bad.shape[axis])} only"
-    border = _border(bad)
-    if border is not None:
-        return border
-    for axis in range(spec.rank):
-        lines = np.asarray(bad.any(axis=tuple(a for a in range(bad.ndim) if a != axis + 2)))
-        if not lines.all():
-            first = int(lines.argmax())
-            at = np.flatnonzero(lines)
-            if lines[first:].all():
-                return f"from {spec.axes[axis]} index {first} on"
-            return f"in {_listed(spec.axes[axis] + ' index', at, lines.size)} only"
+    places = np.asarray(bad.any(axis=(0, 1)))
+    areas = [*_border(places), *(area for axis in range(spec.rank) for area in _lines(places, axis, spec.axes[axis]))]
+    if areas:
+        return min(areas)[1]
     return "everywhere" if share > EVERYWHERE else f"in {_percent(share)} of the elements, over the whole output"
 
 
@@ -52,14 +47,24 @@ def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.01 else "less than 1%"
 
 
-def _border(bad: Array) -> str | None:
-    """Whether only positions within some distance of the edge differ."""
-    places = np.asarray(bad.any(axis=(0, 1)))
+def _border(places: Array) -> Iterator[tuple[int, str]]:
+    """How many positions lie no farther from the edge than those that differ, if there are others."""
     for depth in range(1, min(places.shape) // 2):
         inner = places[tuple(slice(depth, size - depth) for size in places.shape)]
         if inner.size and not inner.any():
-            return "at the border only" if depth == 1 else f"within {depth} of the border only"
-    return None
+            yield places.size - inner.size, "at the border only" if depth == 1 else f"within {depth} of the border only"
+            return
+
+
+def _lines(places: Array, axis: int, letter: str) -> Iterator[tuple[int, str]]:
+    """How many positions have an index along the axis at which any differs, if there are others."""
+    lines = np.asarray(places.any(axis=tuple(a for a in range(places.ndim) if a != axis)))
+    if lines.all():
+        return
+    first = int(lines.argmax())
+    words = f"in {_listed(letter + ' index', np.flatnonzero(lines), lines.size)} only"
+    words = f"from {letter} index {first} on" if lines[first:].all() else words
+    yield int(lines.sum()) * (places.size // lines.size), words
 
 
 def _listed(name: str, numbers: Array, total: int) -> str:

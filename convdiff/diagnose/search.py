@@ -203,6 +203,7 @@ class Search:
     def _sieve(self, at: int, y: Group[OutputForm], making: Making) -> Sieve:
         """These outputs at the chosen points, if there are any."""
         points, spec = self.points(y), self.operations[at][0].spec
+        # Both live as long as the search: groups are kept here, makings by whoever searches.
         key = id(y), id(making)
         if key not in self._targets:
             self._targets[key] = Targets(y.forms, y.bundle, points, self.problem.channel_bias, making)
