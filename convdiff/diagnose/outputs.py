@@ -1,4 +1,4 @@
-"""Hypotheses about the output: laid out otherwise, channels reversed, bias, scale, activation."""
+"""Hypotheses about the output's values: scale, activation, limits, wrapped sums; and all about the output, as the search takes them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from convdiff.compare import Rounding
 from convdiff.diagnose.fitted import OutputBatchPermuted, OutputChannelsPermuted, OverlapAccumulated
 from convdiff.diagnose.forms import OperationForm, OutputForm
 from convdiff.diagnose.hypothesis import OutputHypothesis
-from convdiff.diagnose.inputs import GroupsInterleaved, dealings
+from convdiff.diagnose.output_bias import BiasAdded, BiasDoubled, BiasMissing
+from convdiff.diagnose.output_order import OutputAxesPermuted, OutputChannelsReversed, OutputGroupsInterleaved, OutputReshaped
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.relations import MODULI
-from convdiff.diagnose.reshaping import read_otherwise
 from convdiff.layout import Array
 from convdiff.reference import Truth
 
@@ -23,181 +23,6 @@ from convdiff.reference import Truth
 LEAST_SCALED = 3
 _USUAL = (*range(2, 11), 16, 100, 127.5, 128, 255, 256)
 USUAL_FACTORS = (-1.0, *map(float, _USUAL), *(1 / factor for factor in _USUAL))
-
-
-class OutputAxesPermuted:
-    """The output's axes are in another order than the one asked.
-
-    How it shows: by the shape, unless the exchanged axes have equal sizes; then everything but a diagonal differs.
-    Typical causes: an NHWC output compared with an NCHW one; H and W exchanged on the way; an output flattened for a dense layer
-    in the other order; a framework that answers in its own layout whatever the input's.
-    What tells it apart: distinct sizes of batch, channels, height and width; an input read in another order gives another output
-    unless the kernel is exchanged with it.
-    Fix: transpose the output, or say its layout with --output-layout:
-        numpy: `output.transpose(0, 3, 1, 2)` brings NHWC to NCHW
-        torch: `output.permute(0, 2, 3, 1)` brings NCHW to NHWC, as before a Flatten ported from TensorFlow
-        tensorflow: `tf.transpose(output, [0, 3, 1, 2])` brings NHWC to NCHW
-        jax: `dimension_numbers=("NCHW", "OIHW", "NHWC")` names the output's axes too
-        theano: `output.dimshuffle(0, 2, 3, 1)`
-    """
-
-    code: ClassVar[str] = "output-axes-permuted"
-
-    def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
-        """Every other order with the asked batch and channels."""
-        layout = problem.spec.output_layout
-        if base.edits or problem.obtained.ndim != len(layout):
-            return
-        for read, oddness, made in read_otherwise(problem.placed_obtained, layout, "NC" + problem.spec.axes):
-            yield base.plus({"code": self.code, "asked": layout, "obtained": read}, oddness, array=made)
-
-    def sentence(self, edit: Edit) -> str:
-        return f"the output is laid out {edit['obtained']} where {edit['asked']} was asked"
-
-
-class OutputReshaped:
-    """The output's buffer was reshaped to another layout's shape, not transposed: its values were shuffled.
-
-    How it shows: everything differs and every shape is right; the sorted values are the same. One output channel shows nothing.
-    Typical causes: reshape or view used to bring NHWC to NCHW; a flattened output given its shape back in the other framework's
-    order; a raw buffer read with the wrong shape.
-    What tells it apart: more than one output channel and more than one position; an exchange of axes has each channel's values
-    together, a reshape mixes them.
-    Fix: transpose where the axes change their order; reshape only joins or splits neighbours:
-        numpy: `output.transpose(0, 3, 1, 2)` brings NHWC to NCHW
-        torch: `output.permute(0, 3, 1, 2)`, and never `output.view(N, C, H, W)`
-        tensorflow: `tf.transpose(output, [0, 3, 1, 2])`
-        jax: `jnp.transpose(output, (0, 3, 1, 2))`
-        theano: `output.dimshuffle(0, 3, 1, 2)`
-    """
-
-    code: ClassVar[str] = "output-reshaped"
-
-    def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
-        """Undo each common mistaken reshape."""
-        layout = problem.spec.output_layout
-        if base.edits or problem.obtained.ndim != len(layout):
-            return
-        # The obtained array has the target's shape: reading it back is the reshape from target to source.
-        for target, source, made in problem.reshaped_outputs:
-            if target == layout:
-                yield base.plus({"code": self.code, "asked": source, "obtained": target}, 0.2, array=made)
-
-    def sentence(self, edit: Edit) -> str:
-        return f"the output's {edit['asked']} buffer was reshaped, not transposed, to {edit['obtained']}"
-
-
-class OutputChannelsReversed:
-    """The output's channels come in reverse order.
-
-    How it shows: channel c holds what channel C-1-c should. One channel shows nothing.
-    Typical causes: a kernel reversed along O as well (np.flip without axis=, kernel[::-1] where spatial axes were meant), [::-1] on the
-    wrong axis of the output, a picture written in BGR.
-    What tells it apart: a bias with distinct values tells it from the kernel's output channels reversed, which it leaves in place;
-    three channels or more tell it from other orders.
-    Fix: reverse the channel axis on one side only:
-        numpy: `output[:, ::-1]` for NCHW, `output[..., ::-1]` for NHWC
-        torch: `output.flip(1)`
-        tensorflow: `tf.reverse(output, [-1])`
-        jax: `jnp.flip(output, axis=1)` for NCHW
-        theano: `output[:, ::-1]`
-    """
-
-    code: ClassVar[str] = "output-channels-reversed"
-
-    def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
-        """The one reversal."""
-        if base.array.shape[1] > 1 and not base.has(self.code):
-            yield base.plus({"code": self.code}, 0.25, array=base.array.flipped([1]))
-
-    def sentence(self, edit: Edit) -> str:
-        return "the output's channels were reversed"
-
-
-class OutputGroupsInterleaved(GroupsInterleaved):
-    """The groups' output channels were written in turn, not in blocks: see the input's side."""
-
-    def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:  # type: ignore[override]
-        """The output's channels dealt out, or gathered."""
-        for edit, oddness, order in dealings(base.array.shape[1], problem.spec.groups, "output"):
-            if not base.has(self.code):
-                yield base.plus(edit, oddness, array=base.array.along(1, order))
-
-
-class BiasMissing:
-    """The bias was not added.
-
-    How it shows: each channel is off by a constant, which is its bias. A bias of zeros, as layers start with, shows nothing.
-    Typical causes: bias=False or use_bias=False on one side; tf.nn.conv2d and jax.lax take no bias at all; the bias loaded into
-    another layer; a converter that drops a depthwise layer's bias; an in-place variant that returns the convolution only.
-    What tells it apart: a bias with distinct values, none of them zero.
-    Fix: add the bias once, one value for each output channel:
-        numpy: `output + bias[:, None, None]` for NCHW
-        torch: `F.conv2d(input, kernel, bias)`
-        tensorflow: `tf.nn.bias_add(output, bias)`
-        jax: `output + bias[None, :, None, None]` for NCHW
-        theano: `output + bias.dimshuffle("x", 0, "x", "x")`
-    """
-
-    code: ClassVar[str] = "bias-missing"
-    factor: ClassVar[int] = 0
-
-    def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
-        """The bias counted `factor` times."""
-        if problem.bias is not None and base.bias_factor == 1 and base.values != "offset" and np.any(problem.channel_bias):
-            edit = {"code": self.code, "values": problem.channel_bias.tolist()}
-            yield base.plus(edit, 0.05, bias_factor=self.factor)
-
-    def sentence(self, edit: Edit) -> str:
-        return "the bias was not added"
-
-
-class BiasDoubled(BiasMissing):
-    """The bias was added twice.
-
-    How it shows: each channel is off by its bias. A bias of zeros shows nothing.
-    Typical causes: the layer adds it and the code around it adds it again (tf.nn.bias_add after a Keras layer); a BatchNorm's shift
-    folded into the bias and kept besides; a loop over input channels or groups that adds it each time, where there are two.
-    What tells it apart: a bias with distinct values, none of them zero.
-    Fix: add the bias once, in the layer or after it:
-        numpy: `output - bias[:, None, None]` for NCHW undoes the second
-        torch: `nn.Conv2d(C, O, 3, bias=False)`, or leave out the addition after it
-        tensorflow: `keras.layers.Conv2D(O, 3, use_bias=False)`, or leave out tf.nn.bias_add
-        jax: `flax.linen.Conv(O, (3, 3), use_bias=False)`, or leave out the addition: jax.lax adds none
-    """
-
-    code: ClassVar[str] = "bias-doubled"
-    factor: ClassVar[int] = 2
-
-    def sentence(self, edit: Edit) -> str:
-        return "the bias was added twice"
-
-
-class BiasAdded:
-    """A constant per output channel was added that was not asked for.
-
-    How it shows: each channel is off by a constant of its own, at every position.
-    Typical causes: a layer's bias left out of the comparison (nn.Conv2d and keras.layers.Conv2D have one unless told otherwise); the
-    shift of a BatchNorm folded into the layer; another layer's bias loaded; a zero point left in by quantisation.
-    What tells it apart: more than one position in each channel; an input of zeros gives the added constants themselves.
-    Fix: give the bias with --bias, or compare without it:
-        numpy: `output - bias[:, None, None]` for NCHW
-        torch: `nn.Conv2d(C, O, 3, bias=False)`; the constants are in `layer.bias`
-        tensorflow: `keras.layers.Conv2D(O, 3, use_bias=False)`; they are the last of `layer.get_weights()`
-        jax: `flax.linen.Conv(O, (3, 3), use_bias=False)`; jax.lax adds none
-    """
-
-    code: ClassVar[str] = "bias-added"
-
-    def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
-        """Values unknown: compared up to a constant per channel, fitted by the proof.  One element is some constant off from anything."""
-        if base.values == "plain" and base.bias_factor == 1 and base.array.size >= 2 * base.array.shape[1]:
-            yield base.plus({"code": self.code}, 0.3, values="offset")
-
-    def sentence(self, edit: Edit) -> str:
-        values = edit.get("values", [])
-        shown = ", ".join(f"{v:.4g}" for v in values[:4]) + (", ..." if len(values) > 4 else "")
-        return f"a bias was added that was not asked for ({shown})"
 
 
 class Scaled:
