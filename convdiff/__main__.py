@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+TROUBLE = 2
 INTERRUPTED = 130
 
 
@@ -16,6 +17,13 @@ def main() -> None:
         code = run()
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except Exception:
+        # Exit code 1 would say that outputs differ.
+        import traceback
+
+        traceback.print_exc()
+        print("convdiff: a bug of convdiff's; please report it with what stands above", file=sys.stderr)
+        code = TROUBLE
     if code == INTERRUPTED:
         # All is cleaned up, and an interpreter that met Ctrl-C in a C extension would end itself by signal instead.
         os._exit(code)

@@ -12,6 +12,7 @@ The command line says otherwise where it says anything.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,5 +86,7 @@ def _checked(file: Path, found: dict[str, Any]) -> Config:
         if not isinstance(value, kind) or isinstance(value, bool) or not strings:
             wanted = _KINDS[kind] if isinstance(kind, type) else "a number"
             raise ConvdiffError(f"{file}: {name}: found {value!r}, expected {wanted}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConvdiffError(f"{file}: {name}: found {value!r}, expected a finite number")
     pythons = {name: Path(os.path.abspath(file.parent / Path(python).expanduser())) for name, python in environments.items()}  # noqa: PTH100
     return Config(file, found, pythons)

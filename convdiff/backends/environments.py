@@ -90,8 +90,11 @@ def _configured(name: str, python: Path) -> Environment:
 
 def all_environments() -> list[Environment]:
     """Every backend, usable or not, and after each the registered variants of it (`torch@1.13`)."""
-    variants = sorted(name for name in {*read(), *load().environments} if "@" in name)
-    bases = [row.name for row in backends()]
+    bases, config = [row.name for row in backends()], load()
+    for name in config.environments:
+        if name.partition("@")[0] not in bases:
+            raise one_of(f"{config.file}: environments", name, bases)
+    variants = sorted(name for name in {*read(), *config.environments} if "@" in name)
     return [find(name) for base in bases for name in (base, *(v for v in variants if v.partition("@")[0] == base))]
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from convdiff.capturing.recording import Layer, Recording
-from convdiff.errors import ConvdiffError
+from convdiff.errors import ConvdiffError, one_of
 
 OPERATORS = ("Conv", "ConvTranspose")
 QUANTIZED = ("QLinearConv", "ConvInteger", "FusedConv", "NhwcConv", "DeformConv")
@@ -50,10 +50,12 @@ class Session:
         watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in shown)
         self._asked = [*self._outputs, *shown]
         self._onnx = onnx
-        self._session = runtime.InferenceSession(watched.SerializeToString(), providers=runtime.get_available_providers())
+        self._session = _allowed(lambda: runtime.InferenceSession(watched.SerializeToString(), providers=runtime.get_available_providers()))
 
     def __call__(self, *inputs: Any, **named: Any) -> dict[str, Any]:
         """Run once."""
+        if len(inputs) > len(self._inputs):
+            raise ConvdiffError(f"found {len(inputs)} inputs, expected at most {len(self._inputs)}: {', '.join(self._inputs)}")
         feeds = {**dict(zip(self._inputs, inputs, strict=False)), **named}
         return self.run(feeds)
 
@@ -63,7 +65,11 @@ class Session:
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Run once, with the inputs by name."""
-        found = dict(zip(self._asked, self._session.run(self._asked, {k: np.asarray(v) for k, v in feeds.items()}), strict=True))
+        for name in feeds:
+            if name not in self._inputs:
+                raise one_of("input", name, self._inputs)
+        made = _allowed(lambda: self._session.run(self._asked, {name: np.asarray(value) for name, value in feeds.items()}))
+        found = dict(zip(self._asked, made, strict=True))
         tensors = {**self._constants, **{name: np.asarray(value) for name, value in feeds.items()}, **found}
         for number, node in enumerate(self._nodes):
             self._record(node.name or node.output[0] or f"{node.op_type}-{number}", node, tensors)
@@ -116,3 +122,12 @@ def _to_size(
         pairs.append([small, max(total, 0) - small] if upper else [max(total, 0) - small, small])
         tails.append(extra + max(-total, 0))
     return pairs, tails
+
+
+def _allowed(do: Callable[[], Any]) -> Any:
+    """What ONNX Runtime makes of it; ConvdiffError with the first line of its reason where it refuses."""
+    try:
+        return do()
+    except Exception as error:  # its errors are of no common type
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConvdiffError(f"ONNX Runtime refuses the model or its inputs: {reason}") from None

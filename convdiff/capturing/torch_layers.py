@@ -28,8 +28,11 @@ def recorded(model: Any, recording: Recording) -> Iterator[Any]:
     recording.heading = f"Captured from a {type(model).__name__} in torch {torch.__version__}."
     watch = _Watch(recording)
     handles = []
+    kinds = [getattr(torch.nn, f"Conv{kind}{rank}d") for kind in ("", "Transpose") for rank in (1, 2, 3)]
+    # A subclass with a forward of its own may pad, scale or activate around the call: there the call itself is what is known.
+    plain = {kind.forward for kind in kinds}
     for name, module in model.named_modules():
-        conv = isinstance(module, torch.nn.modules.conv._ConvNd)
+        conv = type(module).forward in plain
         handles.append(module.register_forward_pre_hook(watch.entering(name, conv)))
         handles.append(module.register_forward_hook(watch.leaving(name, conv), with_kwargs=True, always_call=True))
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +91,7 @@ def _keys(file: Path) -> list[str]:
     try:
         with np.load(file, allow_pickle=False) as archive:
             return list(archive.files)
-    except (OSError, ValueError):
+    except (OSError, ValueError, zipfile.BadZipFile):
         return []
 
 

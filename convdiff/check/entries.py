@@ -27,6 +27,11 @@ class Asked:
     trouble: str | None = None
 
 
+def picks(name: str, pattern: str) -> bool:
+    """Whether a pattern of --case picks this name: the name itself does, though it holds brackets."""
+    return name == pattern or fnmatchcase(name, pattern)
+
+
 def load_all(request: CheckRequest) -> list[Manifest]:
     """Every manifest.  ConvdiffError for one that cannot be read at all."""
     return [load(Path(name)) for name in request.manifests]
@@ -36,9 +41,9 @@ def entries(manifests: Sequence[Manifest], request: CheckRequest) -> list[Asked]
     """The cases that the patterns pick.  ConvdiffError for a pattern that picks none, and for codes that [defaults] cannot allow."""
     found = [entry for manifest in manifests for entry in manifest.entries]
     for pattern in request.patterns:
-        if not any(fnmatchcase(entry.name, pattern) for entry in found):
+        if not any(picks(entry.name, pattern) for entry in found):
             raise one_of("--case", pattern, [entry.name for entry in found[:200]])
-    picked = [entry for entry in found if not request.patterns or any(fnmatchcase(entry.name, p) for p in request.patterns)]
+    picked = [entry for entry in found if not request.patterns or any(picks(entry.name, p) for p in request.patterns)]
     known: dict[tuple[Any, ...], Chosen] = {}
     return [_asked(entry, request, known) for entry in picked]
 

@@ -11,7 +11,6 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import numpy as np
 
 from convdiff.arrays import compute_dtype, read
 from convdiff.case import Stored
-from convdiff.check.entries import Asked
+from convdiff.check.entries import Asked, picks
 from convdiff.check.moved import cropped, frame
 from convdiff.check.pairing import Layer, Pair, pair
 from convdiff.check.request import CheckRequest
@@ -72,9 +71,9 @@ def check_port(source: str, port: str, request: CheckRequest, watch: Watch) -> S
         raise ConvdiffError(f"--source {source} --port {port}: found no two kernels of one size, expected captures of one model")
     every = len(pairs)
     for pattern in request.patterns:
-        if not any(fnmatchcase(one.source.name, pattern) for one in pairs):
+        if not any(picks(one.source.name, pattern) for one in pairs):
             raise one_of("--case", pattern, [one.source.name for one in pairs])
-    pairs = [one for one in pairs if not request.patterns or any(fnmatchcase(one.source.name, p) for p in request.patterns)]
+    pairs = [one for one in pairs if not request.patterns or any(picks(one.source.name, p) for p in request.patterns)]
     seen = [_look(one) for one in pairs]
     fed = [Fed(None, 0.0) if isinstance(look, ConvdiffError) else look.fed for look in seen]
     asked = [_asked(one, look, request) for one, look in zip(pairs, seen, strict=True)]
@@ -89,6 +88,9 @@ def check_port(source: str, port: str, request: CheckRequest, watch: Watch) -> S
     notes += [f"{layer.name} of the port has no counterpart in the source" for layer in extra]
     code = max((checked.exit_code for checked in done), default=2)
     code = max(code, 0 if all(inputs.same for inputs in fed) else 1)
+    if lost and not request.patterns:
+        # What is not there was not compared.
+        code = max(code, 1)
     return Suite(tuple(done), code, request.command, tuple(filter(None, notes)), time.monotonic() - began)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from convdiff.cli.options import COLOR, Command, File, Word, all_of, option
+from convdiff.cli.options import COLOR, Command, File, Seconds, Word, all_of, option
 from convdiff.cli.reports import REPORTS
 from convdiff.errors import ConvdiffError
 from convdiff.pipeline.request import FAIL_ON
@@ -24,7 +24,7 @@ CASES = all_of([
 COMPARED = all_of([
     option(_COMPARED, "--backend", "backends", multiple=True, metavar="NAME", help="Instead of the manifest's; none: saved outputs alone."),
     option(_COMPARED, "--require", multiple=True, metavar="NAME", help="Exit 2 where this backend cannot run; repeatable."),
-    option(_COMPARED, "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+    option(_COMPARED, "--timeout", type=Seconds(), metavar="SECONDS",
            help="For one backend and case. Default: the manifest's, else 60."),
     option(_COMPARED, "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes that compare. Default: one a core."),
     option(_COMPARED, "--scheduler", metavar="ADDRESS", help="Run the cases on a Dask cluster: tcp://HOST:8786."),

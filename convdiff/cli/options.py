@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,22 @@ class Word(click.Choice[str]):
         if value not in self.choices:
             raise one_of(param.opts[0] if param else "option", value, [str(choice) for choice in self.choices])
         return str(value)
+
+
+class Seconds(click.FloatRange):
+    """A finite number above 0."""
+
+    name = "seconds"
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number itself."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"found {value}, expected a finite number", param, ctx)
+        return number
 
 
 class Option(click.Option):

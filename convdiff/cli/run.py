@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from convdiff.cli.options import COLOR, CONVOLUTION, Command, File, Word, all_of, option, settings
+from convdiff.cli.options import COLOR, CONVOLUTION, Command, File, Seconds, Word, all_of, option, settings
 from convdiff.cli.reports import REPORTS
 from convdiff.pipeline.request import FAIL_ON, PATHS, Request
 
@@ -28,7 +28,7 @@ COMPARED = all_of([
            help="Ask each N times; an answer that changes is not-deterministic."),
     option(_COMPARED, "--require", multiple=True, metavar="NAME", help="Exit 2 where this backend cannot run; repeatable."),
     option(_COMPARED, "--no-align", is_flag=True, help="Each framework's own default call, nothing aligned, and what it then did."),
-    option(_COMPARED, "--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True, metavar="SECONDS",
+    option(_COMPARED, "--timeout", type=Seconds(), default=60.0, show_default=True, metavar="SECONDS",
            help="For one backend."),
 ])
 OUTPUT = all_of([

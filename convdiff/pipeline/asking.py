@@ -61,7 +61,7 @@ def _job(case: Case, asked: Asked, align: bool, repeat: int) -> Job | Answer:
         return Answer(name, "backend", "unavailable", environment.name, path=way, message=reason)
     try:
         base = environment.backend
-        script = write(base, case.spec, path or PLAIN) if align else write_default(base, case.spec)
+        script = write(base, case.spec, path or PLAIN) if align else write_default(base, case.spec, path or PLAIN)
         aligned = script.aligned if align else (own_call(script),)
     except Unsupported as why:
         return Answer(name, "backend", "unsupported", environment.name, path=way, message=str(why))

@@ -17,6 +17,8 @@ def script(input: str, kernel: str, bias: str | None, settings: Settings, name: 
     Raises ConvdiffError for files and options that make no convolution, and where the framework cannot do it.
     """
     framework, colon, way = name.partition(":")
+    # The code is the same in whichever environment: torch@1.13's is torch's.
+    framework = framework.partition("@")[0]
     if framework not in known():
         raise one_of("--for", framework, known())
     path = find_path(framework, way) if colon else PLAIN
@@ -29,7 +31,7 @@ def script(input: str, kernel: str, bias: str | None, settings: Settings, name: 
             "reshape it"
         )
     try:
-        written = write(framework, spec, path) if align else write_default(framework, spec)
+        written = write(framework, spec, path) if align else write_default(framework, spec, path)
     except Unsupported as why:
         raise ConvdiffError(f"--for {name}: found a convolution that it cannot do, {why}; try another framework") from None
     return standalone(

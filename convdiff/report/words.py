@@ -113,7 +113,9 @@ def exit_words(report: Report) -> str:
     """What the exit code means here."""
     verdicts = {row.verdict for row in report.rows if row.verdict}
     if report.exit_code == 0:
-        return "all agree" if verdicts <= set(AGREE) else "nothing that --fail-on counts as a failure"
+        whole = all(row.verdict for row in report.rows)
+        agree = "all agree" if whole else "all that ran agree"
+        return agree if verdicts <= set(AGREE) else "nothing that --fail-on counts as a failure"
     if report.exit_code == 1:
         return "at least one differs" if verdicts & {"different", "incomparable"} else "at least one is less exact than --fail-on allows"
     return "a backend or call that is required could not run" if verdicts else "nothing was compared"

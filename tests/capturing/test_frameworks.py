@@ -66,6 +66,23 @@ with convdiff.capture(deep, "deep"):
     deep(random.standard_normal((1, 5, 6, 7, 2)).astype("float32"))
 """
 
+# Forwards of their own: what they do around the call is not the layer's.
+SUBCLASSED = """
+import torch, torch.nn as nn, torch.nn.functional as F, convdiff
+class Same(nn.Conv2d):
+    def forward(self, x):
+        return F.conv2d(F.pad(x, (0, 1, 0, 1)), self.weight, self.bias, self.stride)
+class Activated(nn.Conv2d):
+    def forward(self, x):
+        return F.relu(super().forward(x))
+class Twice(nn.Conv2d):
+    def forward(self, x):
+        return super().forward(super().forward(x))
+net = nn.Sequential(Same(3, 4, 3, stride=2), Activated(4, 4, 3, padding=1), Twice(4, 4, 1), nn.Conv2d(4, 2, 2))
+with convdiff.capture(net, "dump"):
+    net(torch.randn(2, 3, 12, 12))
+"""
+
 LINEN = """
 import jax, flax.linen as nn, convdiff
 class Net(nn.Module):
@@ -124,6 +141,7 @@ assert count >= 5, count
 FRAMEWORKS: dict[str, tuple[str, str, str, list[str]]] = {
     "torch": ("torch", "torch", TORCH,
               ["lazy", "spectral", "up", "conv2d", "twice", "twice#2", "block.1", "deep.conv", "deep.up", "line", "line_up"]),
+    "torch, subclassed": ("torch", "torch", SUBCLASSED, ["0.conv2d", "1.conv2d", "2.conv2d", "2.conv2d#2", "3"]),
     "keras": ("keras", "tensorflow", KERAS, [
         "first", "depthwise_conv2d", "separable_conv2d/depthwise", "separable_conv2d/pointwise", "conv2d_transpose", "conv2d_transpose_1",
         "conv2d_transpose_2", "conv2d", "conv1d", "separable_conv1d/depthwise", "separable_conv1d/pointwise", "depthwise_conv1d",

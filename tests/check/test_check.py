@@ -92,6 +92,9 @@ def test_patterns_pick_cases(manifest: Manifest, invoke: Invoke) -> None:
     assert list(cases(invoke("check", path, "--case", "encoder.*", "--case", "good", "--format", "json").stdout)) == [
         "good", "encoder.1", "encoder.2"
     ]
+    path = str(manifest({**GOOD, "name": "layers[0].conv"}))
+    assert list(cases(invoke("check", path, "--case", "layers[0].conv", "--format", "json").stdout)) == ["layers[0].conv"]
+    path = str(manifest(GOOD, {**GOOD, "name": "encoder.1"}))
     none = invoke("check", path, "--case", "encodr.1")
     assert none.exit_code == 2
     assert "--case: found 'encodr.1'" in none.stderr

@@ -142,7 +142,10 @@ def test_the_source_may_be_the_one_that_pads(invoke: Invoke) -> None:
 def test_layers_without_a_counterpart_are_told(invoke: Invoke) -> None:
     network("a", last=False)
     network("b", last=False, order=[0, 1, 3, 4])
-    assert check(invoke)["notes"] == ["conv2 of the source has no counterpart in the port"]
+    told = check(invoke)
+    assert told["notes"] == ["conv2 of the source has no counterpart in the port"]
+    # What was not compared does not agree.
+    assert told["exit_code"] == 1
 
 
 def test_rounded_kernels_are_paired(folder: Path) -> None:

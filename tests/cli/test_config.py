@@ -63,7 +63,7 @@ BAD = {
     "environments": ("environments = 3", "environments: expected a table"),
     "value": ('paths = "most"', "--paths: found 'most', expected one of all, default"),
     "name": ('backends = ["numpi"]', "--backend: found 'numpi', expected one of "),
-    "framework": ('[environments]\n"spam" = "python"', "backend: found 'spam'"),
+    "framework": ('[environments]\n"spam" = "python"', "environments: found 'spam'"),
 }
 
 

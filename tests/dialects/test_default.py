@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from convdiff.dialects import DIALECTS, Unsupported, write_default
+from convdiff.paths import PATHS, Path
 from convdiff.spec import ConvSpec
 from tests.dialects.conftest import Ask
 from tests.dialects.test_conformance import check
@@ -79,3 +80,10 @@ def test_numpy_says_same_in_its_own_way(ask: Ask) -> None:
     asked = conv("W W", n=8, k=4, padding=(1, 2))
     answer = ask("numpy", write_default("numpy", asked).body, arrays(asked))
     assert np.array_equal(answer.output, np.correlate(*arrays(asked).values(), "same"))  # type: ignore[arg-type, call-overload]
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path.setup or path.style or path.device or path.around != "{}"],
+                         ids=lambda path: f"{path.backend}:{path.name}")
+def test_a_default_call_does_not_go_by_a_path_of_other_settings(path: Path) -> None:
+    with pytest.raises(Unsupported, match="own default call"):
+        write_default(path.backend, next(iter(SPECS.values())), path)
