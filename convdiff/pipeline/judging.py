@@ -6,12 +6,22 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from convdiff.case import Answer, Case, Finding, Row, Verdict
 from convdiff.diagnose.catalogue import sentence
 from convdiff.judge import Judge
 from convdiff.layout import Array
 
 WORSE: tuple[Verdict | None, ...] = (None, "identical", "rounding", "reduced-precision", "different", "incomparable")
+
+
+def _apart(one: Array | None, other: Array) -> float:
+    """The largest finite distance of two answers; 0 where their shapes differ."""
+    if one is None or one.shape != other.shape or not one.size:
+        return 0.0
+    distance = np.abs(one.astype(np.float64) - other)
+    return float(distance[np.isfinite(distance)].max(initial=0.0))
 
 
 class Judging:
@@ -31,7 +41,9 @@ class Judging:
         edit = {"code": "not-deterministic"}
         finding = Finding((edit,), sentence(edit), notes=(row.answer.message,) if row.answer.message else ())
         message = worse.message or (row.answer.message if worse.verdict in WORSE[:3] else None)
-        return replace(worse, findings=(*worse.findings, finding), message=message)
+        # Where the answers are about as far from each other as from the truth, that is what is wrong, whatever else fits the worse.
+        first = worse.error is not None and 2 * _apart(row.answer.output, again) >= worse.error.max_abs > 0
+        return replace(worse, findings=(finding, *worse.findings) if first else (*worse.findings, finding), message=message)
 
     def rows(self, answers: Iterable[Answer]) -> Iterator[Row]:
         """A row for each answer, in their order."""
