@@ -16,6 +16,8 @@ from convdiff.spec import ConvSpec
 
 Shape = tuple[int, ...]
 
+# Strides and dilations that frameworks take lie below it: they count in 32 bits.
+LARGEST = 2**31
 _FLIPPING = ("theano", "numpy", "scipy")
 _LAST = ("tensorflow", "keras")
 _PLAIN = ("numpy", "scipy")
@@ -53,6 +55,8 @@ def read_spec(input_shape: Shape, kernel_shape: Shape, settings: Settings, *, bi
     for option, values in (("--stride", stride), ("--dilation", dilation), ("--input-dilation", input_dilation)):
         if min(values) < 1:
             raise ConvdiffError(f"{option}: found {min(values)}, expected at least 1 (1 is none)")
+        if max(values) >= LARGEST:
+            raise ConvdiffError(f"{option}: found {max(values)}, expected less than {LARGEST}, more than any axis is long")
     if not settings.transposed and settings.output_size is not None:
         raise ConvdiffError("--output-size: expected --transposed with it; a direct convolution's size follows from its padding")
     spans = tuple(reach(kk, dd) for kk, dd in zip(k, dilation, strict=True))

@@ -124,3 +124,9 @@ def test_numpy_pads_fully_unless_told() -> None:
     assert spec((10,), (3,), **{"as": "numpy"}).output_size == (12,)
     assert spec((10,), (3,), **{"as": "numpy", "padding": "valid"}).output_size == (8,)
     assert spec((10,), (3,)).output_size == (8,)
+
+
+@pytest.mark.parametrize("option", ["stride", "dilation", "input_dilation"])
+def test_a_number_beyond_all_frameworks_is_refused(option: str) -> None:
+    with pytest.raises(ConvdiffError, match="expected less than 2147483648"):
+        read_spec((1, 1, 4, 4), (1, 1, 1, 1), Settings.from_mapping({option: 10**20}), bias=False, dtype="float32")

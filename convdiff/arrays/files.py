@@ -93,7 +93,8 @@ def _unreadable(path: Path, where: str, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         beside = _siblings(path)
         near = difflib.get_close_matches(path.stem, beside, n=1)
-        hint = f"did you mean {path.with_name(beside[near[0]])}?" if near else "check the path, it is relative to the current directory"
+        elsewhere = "check the path: on the command line it is relative to the current directory, in a manifest to that"
+        hint = f"did you mean {path.with_name(beside[near[0]])}?" if near else elsewhere
         return f"{where}: found no such file, expected file.npy or file.npz:key; {hint}"
     if isinstance(error, PermissionError):
         return f"{where}: found a file that may not be read, expected read permission; see ls -l, chmod"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,29 @@ def run(target: str, folder: str, inputs: Sequence[str]) -> str:
     match = re.fullmatch(r"(.+\.py):(\w+)", target)
     if match is None:
         raise ConvdiffError(f"MODEL: found {target!r}, expected model.onnx or path.py:function")
-    made = _function(Path(match[1]), match[2])()
+    made = _theirs(target, _function(Path(match[1]), match[2]))
     if not isinstance(made, tuple) or len(made) < 2:
         raise ConvdiffError(f"{target}: it returned a {type(made).__name__}, expected the model and its arguments: return model, x")
     model, *arguments = made
     with capture(model, folder):
         # linen's modules hold no parameters: those come first.
         call = model.apply if "flax.linen" in {kind.__module__.rpartition(".")[0] for kind in type(model).__mro__} else model
-        call(*arguments)
+        _theirs(target, lambda: call(*arguments))
     return _told(Path(folder))
+
+
+def _theirs(target: str, do: Callable[[], Any]) -> Any:
+    """What code of the user's gives; ConvdiffError, with where it was raised, if it raises."""
+    try:
+        return do()
+    except ConvdiffError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if Path(frame.filename).name == Path(target.partition(".py:")[0]).with_suffix(".py").name]
+        where = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise ConvdiffError(f"{target}: it raised {type(error).__name__}{where}: {reason}") from None
 
 
 def _named(text: str) -> tuple[str, str, str]:
@@ -56,7 +71,8 @@ def _function(path: Path, name: str) -> Any:
     sys.modules[path.stem] = module
     # Its neighbours can be imported, as by `python path.py`.
     sys.path.insert(0, str(path.resolve().parent))
-    spec.loader.exec_module(module)
+    loader = spec.loader
+    _theirs(str(path), lambda: loader.exec_module(module))
     function = getattr(module, name, None)
     if not callable(function):
         known = [one for one, value in vars(module).items() if callable(value) and getattr(value, "__module__", "") == path.stem]

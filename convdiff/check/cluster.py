@@ -7,6 +7,7 @@ after another is trouble.  The arrays go with the task and not ahead of it, so t
 from __future__ import annotations
 
 import importlib
+import re
 import time
 import warnings
 from collections import deque
@@ -49,6 +50,8 @@ def _client(scheduler: str) -> Any:
         distributed = importlib.import_module("distributed")
     except ImportError:
         raise ConvdiffError("--scheduler: found no dask.distributed, expected it here too: pip install 'convdiff[cluster]'") from None
+    if not re.fullmatch(r"\w+://\S+:\d+", scheduler):
+        raise ConvdiffError(f"--scheduler {scheduler}: found no address, expected tcp://HOST:8786")
     try:
         client = distributed.Client(scheduler, timeout=PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:

@@ -234,3 +234,16 @@ def test_a_bad_target_is_one_line(args: list[str], said: str, tmp_path: Path) ->
     assert done.returncode == 2
     assert done.stderr.startswith(f"convdiff: {said}"), done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("name", "said"), [("boom", "it raised RuntimeError"), ("worse", "it raised KeyError (")])
+def test_a_model_that_raises_is_one_line_and_trouble(name: str, said: str, tmp_path: Path) -> None:
+    need("torch", "torch")
+    (tmp_path / "model.py").write_text(
+        "import torch\ndef boom():\n    return torch.nn.Conv2d(3, 4, 3), torch.randn(1, 5, 8, 8)\n"
+        "def worse():\n    raise KeyError('no weights')\n"
+    )
+    done = run(f"import sys; sys.argv[1:] = ['capture', 'model.py:{name}']\nfrom convdiff.__main__ import main\nmain()", tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
