@@ -26,8 +26,8 @@ CHUNK = 1 << 18
 class Rounding:
     """What an output may be off by: computed in `dtype` from `terms` products, stored as `stored`.
 
-    `reach` is 1 + max|input| + max|kernel|, what an operand flushed to zero is multiplied by at most; `bias` is max|bias|: a sum may have
-    been stored once without it and again with it.
+    `reach` is 1 + max|input| + max|kernel|, what an operand flushed to zero is multiplied by at most; `bias` is how large a bias is: a
+    sum may have been stored once without it and again with it.
     """
 
     dtype: str

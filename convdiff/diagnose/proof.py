@@ -37,22 +37,17 @@ class Proof:
 
 def predicted(problem: Problem, candidate: Candidate) -> Truth:
     """What the candidate's convolution gives, with the bias that its output form believes in, float64."""
-    return _biased(Truth(_run(candidate, absolute=False), _run(candidate, absolute=True)), candidate.output, _biases(problem, candidate)[0])
+    return _biased(_sums(candidate), candidate.output, candidate.making.biases(problem.channel_bias)[0])
 
 
 def prove(problem: Problem, candidate: Candidate) -> Proof:
     """Run the edited convolution in float64 and hold the whole obtained output against it."""
-    sums = Truth(_run(candidate, absolute=False), _run(candidate, absolute=True))
-    proof = Proof(False, candidate.edits)
-    for bias in _biases(problem, candidate):
+    sums, proof = _sums(candidate), Proof(False, candidate.edits)
+    for bias in candidate.making.biases(problem.channel_bias):
         proof = _proof(candidate, sums, bias)
         if proof.holds:
             break
     return proof
-
-
-def _biases(problem: Problem, candidate: Candidate) -> tuple[Array, ...]:
-    return candidate.making.biases(problem.channel_bias)
 
 
 def _biased(sums: Truth, form: OutputForm, values: Array) -> Truth:
@@ -95,12 +90,11 @@ def _shows(obtained: Array, made: Truth, rounding: Rounding) -> bool:
     return float(np.median(rounding.allowed(made.output, made.scale))) < SHOWN * float(np.std(apart))
 
 
-def _run(candidate: Candidate, absolute: bool) -> Array:
-    rounds = candidate.making.rounds
-    return correlate(
-        rounds(candidate.input.array.whole()), rounds(candidate.kernel.array.whole()), candidate.geometry.correlation(),
-        candidate.operation.spec.groups, candidate.output.size, absolute=absolute,
-    )
+def _sums(candidate: Candidate) -> Truth:
+    """What the candidate's convolution gives without a bias."""
+    x, w = (candidate.making.rounds(form.array.whole()) for form in (candidate.input, candidate.kernel))
+    geometry, groups, size = candidate.geometry.correlation(), candidate.operation.spec.groups, candidate.output.size
+    return Truth(*(correlate(x, w, geometry, groups, size, absolute=absolute) for absolute in (False, True)))
 
 
 def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Array, rounding: Rounding) -> Proof:

@@ -188,7 +188,7 @@ MOST_MOVED = 2.0**-6.9
 
 
 def best_making(problem: Problem, truth_as_asked: Truth, worst: float, mean_square: float) -> Making | None:
-    """The making that explains every element with far smaller errors than rounding in the asked type, if one does.
+    """The making that explains every element, if one does: with far smaller errors than the asked type leaves, or as narrow sums have them.
 
     `worst` and `mean_square` are of the errors under the asked type, in its units.
     """
