@@ -49,11 +49,9 @@ def write(name: str, spec: ConvSpec, path: Path = PLAIN) -> Script:
 def write_default(name: str, spec: ConvSpec, path: Path = PLAIN) -> Script:
     """The framework's own default call on the same arrays: nothing permuted or flipped, its own idea of same padding.
 
-    Raises as `write` does; `Unsupported` too for a path that is another call than that, or takes settings before it.
+    Raises as `write` does; `Unsupported` too for a path that is another call than that.
     """
-    if path.setup or path.style or path.device or path.around != PLAIN.around:
-        raise Unsupported(f"{name}'s own default call takes no path: {path.name} is settings, or another call")
-    return _dialect(name).default(spec)
+    return _dialect(name).default(spec, path)
 
 
 def _dialect(name: str) -> Dialect:

@@ -82,7 +82,7 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     return body.script()
 
 
-def default(spec: ConvSpec) -> Script:
+def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
     """There is no call of cuDNN's that says nothing: every number is the caller's."""
     raise Unsupported("cuDNN has no defaults: every number of a call is the caller's")
 

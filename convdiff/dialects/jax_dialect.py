@@ -9,7 +9,7 @@ one, while along another, without padding and stride, the input dilation is the 
 from __future__ import annotations
 
 from convdiff.dialects.by_hand import crop_first, dilated_input, padded_input
-from convdiff.dialects.script import Body, Dialect, Script, Unsupported
+from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
 from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, numbers, option, restored, reversed_axes
 from convdiff.dialects.transposed import same_like
 from convdiff.layout import spatial_axes
@@ -24,9 +24,6 @@ _X64 = 'jax.config.update("jax_enable_x64", True)'
 
 def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     """jax code for `spec`; nothing is unsupported."""
-    narrow = spec.dtype in ("float16", "bfloat16")
-    if path.style == "float32 sums" and not narrow:
-        raise Unsupported(f"preferred_element_type=float32 is for float16 and bfloat16, not {spec.dtype}")
     body = _body(spec, path)
     geometry = spec.correlation()
     padding, name, dilation = geometry.padding, "input", geometry.input_dilation
@@ -49,15 +46,16 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
         option("rhs_dilation", [geometry.dilation[i] for i in at], 1, whole=True),
         f'dimension_numbers=("{source}", "{kernel_layout}", "{target}")',
         f"feature_group_count={spec.groups}" if spec.groups > 1 else None,
-        "preferred_element_type=jnp.float32" if path.style == "float32 sums" else None,
+        _sums(path),
     )
     _finish(spec, body, restored("y", target, spec.output_layout), spec.output_layout)
     return body.script()
 
 
-def default(spec: ConvSpec) -> Script:
+def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
     """conv_general_dilated and conv_transpose with the dimension numbers that each has by default."""
-    body = _body(spec)
+    same_call(path, "float32 sums")
+    body = _body(spec, path)
     order, kernel_order = (f"N{spec.axes}C", f"{spec.axes}IO") if spec.transposed else (f"NC{spec.axes}", f"OI{spec.axes}")
     if spec.transposed and spec.groups > 1:
         raise Unsupported("lax.conv_transpose takes no groups")
@@ -72,19 +70,25 @@ def default(spec: ConvSpec) -> Script:
         padding = '"VALID"'
     rhs = option("rhs_dilation", spec.dilation, 1, whole=True)
     if spec.transposed:
-        body.call("y", "lax.conv_transpose", "x", "w", numbers(spec.stride), padding, rhs)
+        body.call("y", "lax.conv_transpose", "x", "w", numbers(spec.stride), padding, rhs, _sums(path))
     else:
         body.call(
             "y", "lax.conv_general_dilated", "x", "w", numbers(spec.stride), padding,
             option("lhs_dilation", spec.input_dilation, 1, whole=True), rhs,
-            f"feature_group_count={spec.groups}" if spec.groups > 1 else None,
+            f"feature_group_count={spec.groups}" if spec.groups > 1 else None, _sums(path),
         )
     _finish(spec, body, restored("y", order, layouts[1]), layouts[1])
     return body.script()
 
 
-def _body(spec: ConvSpec, path: Path = PLAIN) -> Body:
+def _body(spec: ConvSpec, path: Path) -> Body:
+    if path.style == "float32 sums" and spec.dtype not in ("float16", "bfloat16"):
+        raise Unsupported(f"preferred_element_type=float32 is for float16 and bfloat16, not {spec.dtype}")
     return Body(_IMPORTS, path, [_X64] if spec.dtype == "float64" else [])
+
+
+def _sums(path: Path) -> str | None:
+    return "preferred_element_type=jnp.float32" if path.style == "float32 sums" else None
 
 
 def _aborts(spec: ConvSpec, geometry: Correlation) -> bool:

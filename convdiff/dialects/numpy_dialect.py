@@ -31,7 +31,7 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     return body.script()
 
 
-def default(spec: ConvSpec) -> Script:
+def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
     """np.convolve or np.correlate with numpy's own word for the padding, where it has one."""
     body = _body(spec)
     if spec.transposed or not _plain(spec) or spec.dilation != (1,) or spec.input_dilation != (1,):

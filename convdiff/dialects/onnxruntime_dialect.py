@@ -7,7 +7,7 @@ ConvTranspose lacks or has too much of is filled and cut after it.
 from __future__ import annotations
 
 from convdiff.dialects.by_hand import dilated_input, dilated_size, padded_input
-from convdiff.dialects.script import Body, Dialect, Script, Unsupported
+from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
 from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, index, moved, numbers, restored, reversed_axes
 from convdiff.dialects.transposed import full_output, same_like
 from convdiff.padding import same_total, split
@@ -48,11 +48,12 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     return body.script()
 
 
-def default(spec: ConvSpec) -> Script:
+def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
     """The node on the arrays as they lie, with auto_pad SAME_UPPER where the output has its size."""
+    same_call(path, "unoptimized", "auto_pad")
     if max(spec.input_dilation) > 1:
         raise Unsupported("ONNX's convolutions have no input dilation")
-    body = _body(spec, PLAIN)
+    body = _body(spec, path)
     order, kernel_order = _orders(spec)
     layouts = [as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
     body.add(f"x = {_cast(arranged('input', layouts[0], order), spec)}")

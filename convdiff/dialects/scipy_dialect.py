@@ -54,18 +54,19 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     return body.script()
 
 
-def default(spec: ConvSpec) -> Script:
-    """signal.correlate or convolve with scipy's own word for the padding."""
+def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
+    """signal.correlate or convolve with scipy's own word for the padding; ndimage's, which mirror at the border unasked."""
     plain = spec.input_layout == spec.kernel_layout == spec.output_layout == spec.axes
     if not plain or spec.transposed or max(spec.dilation + spec.input_dilation) > 1 or spec.dtype in ("float16", "bfloat16"):
         raise Unsupported("scipy's own calls, signal.correlate and convolve, take one plain signal or image and a kernel, nothing else")
-    body = Body(_IMPORTS)
+    body = Body(_IMPORTS, path)
     same = spec.output_size == tuple(-(-n // s) for n, s in zip(spec.input_size, spec.stride, strict=True))
     word = "same" if same and any(map(any, spec.padding)) else _word(spec)
+    module, option = ("ndimage", "") if path.style == "ndimage" else ("signal", f', "{word}"' + (', method="fft"' if path.style else ""))
     kernel, x = (f"{name}.astype(np.{spec.dtype})" for name in ("kernel", "input"))
-    text = f'signal.{"convolve" if spec.flip else "correlate"}({x}, {kernel}, "{word}"){index(spec.axes, _picks(spec, False))}'
+    text = f'{module}.{"convolve" if spec.flip else "correlate"}({x}, {kernel}{option}){index(spec.axes, _picks(spec, False))}'
     body.add(f"output = {text}" + (f" + bias.astype(np.{spec.dtype})" if spec.bias else ""))
-    return replace(body.script(), path="signal")
+    return replace(body.script(), path=path.name or "signal")
 
 
 class _Kernel(NamedTuple):

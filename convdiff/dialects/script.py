@@ -41,10 +41,16 @@ def own_call(script: Script) -> str:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one framework is written: a convolution done right, through a path, and the framework's own default call."""
+    """How one framework is written, each through a path: a convolution done right, and the framework's own default call."""
 
     write: Callable[[ConvSpec, Path], Script]
-    default: Callable[[ConvSpec], Script]
+    default: Callable[[ConvSpec, Path], Script]
+
+
+def same_call(path: Path, *styles: str) -> None:
+    """Raise Unsupported where a path is another call than the framework's default; `styles` are those that are not."""
+    if path.style and path.style not in styles:
+        raise Unsupported(f"the default call of {path.backend} is another one than that of its path {path.name}")
 
 
 class Body:

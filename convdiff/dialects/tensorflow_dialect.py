@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from convdiff.dialects import keras_dialect
 from convdiff.dialects.by_hand import crop_first, crops, dilated_input, dilated_kernel, dilated_size, padded_input
-from convdiff.dialects.script import Body, Dialect, Script, Unsupported
+from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
 from convdiff.dialects.text import arranged, as_is, axes_to_flip, bracketed, index, moved, numbers, option, restored, short
 from convdiff.dialects.transposed import Full, full_output, same_like
 from convdiff.padding import Pair, reach, same_total, split
@@ -49,11 +49,12 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     return body.script()
 
 
-def default(spec: ConvSpec) -> Script:
+def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
     """tf.nn's call on the arrays as they lie, with SAME where the output has its size."""
+    same_call(path)
     if max(spec.input_dilation) > 1:
         raise Unsupported("TensorFlow's convolutions have no input dilation")
-    body = Body(_IMPORTS)
+    body = Body(_IMPORTS, path)
     order, kernel_order = f"N{spec.axes}C", f"{spec.axes}{'OI' if spec.transposed else 'IO'}"
     depthwise = "M" in spec.kernel_layout and not spec.transposed
     if depthwise and spec.rank != 2:
@@ -76,11 +77,11 @@ def default(spec: ConvSpec) -> Script:
     strides = _strides(spec)
     if spec.transposed:
         shape = numbers((spec.batch, *spec.output_size, spec.out_channels))
-        body.call("y", f"tf.nn.conv{spec.rank}d_transpose", "x", "w", shape, strides, f"padding={padding}", _dilations(spec))
+        body.call("y", body.through(f"tf.nn.conv{spec.rank}d_transpose"), "x", "w", shape, strides, f"padding={padding}", _dilations(spec))
     elif depthwise:
         _depthwise(spec, body, padding)
     else:
-        body.call("y", f"tf.nn.conv{spec.rank}d", "x", "w", strides, f"padding={padding}", _dilations(spec))
+        body.call("y", body.through(f"tf.nn.conv{spec.rank}d"), "x", "w", strides, f"padding={padding}", _dilations(spec))
     if spec.bias:
         body.add(f"y = tf.nn.bias_add(y, tf.cast(bias, tf.{spec.dtype}))")
     _finish(spec, body, order, layouts[1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from convdiff.dialects import theano_legacy
 from convdiff.dialects.by_hand import dilated_input, padded_input
-from convdiff.dialects.script import Body, Dialect, Script, Unsupported
+from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
 from convdiff.dialects.text import along_channels, arranged, as_is, index, moved, numbers, restored
 from convdiff.dialects.transposed import full_output, same_like
 from convdiff.padding import Pair
@@ -56,11 +56,12 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     return body.script()
 
 
-def default(spec: ConvSpec) -> Script:
+def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
     """conv2d or conv3d on the arrays as they lie: border_mode half for same, and the kernel flipped as Theano does."""
+    same_call(path)
     if max(spec.input_dilation) > 1:
         raise Unsupported("Theano's convolutions have no input dilation")
-    body = _body(spec)
+    body = _body(spec, path)
     order, kernel_order = _orders(spec)
     layouts = [as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
     body.add(f"x = {_cast(arranged('input', layouts[0], order), spec)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convdiff.dialects.by_hand import crop_first, crops, dilated_input, dilated_size, padded_input
-from convdiff.dialects.script import Body, Dialect, Script, Unsupported
+from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
 from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, index, moved, numbers, option, restored
 from convdiff.dialects.transposed import Full, full_output, same_like
 from convdiff.padding import reach
@@ -36,11 +36,12 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     return body.script()
 
 
-def default(spec: ConvSpec) -> Script:
+def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
     """F.conv on the arrays as they lie, with the padding=k//2 that stands for same."""
+    same_call(path, "channels_last")
     if max(spec.input_dilation) > 1:
         raise Unsupported("torch's convolutions have no input dilation")
-    body = Body(_IMPORTS)
+    body = Body(_IMPORTS, path)
     order, kernel_order = f"NC{spec.axes}", f"{'IO' if spec.transposed else 'OI'}{spec.axes}"
     _tensor(spec, body, "x", "input", arranged("", as_is(spec.input_layout, order), order))
     _tensor(spec, body, "w", "kernel", arranged("", as_is(spec.kernel_layout, kernel_order), kernel_order))

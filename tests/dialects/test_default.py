@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,8 +83,28 @@ def test_numpy_says_same_in_its_own_way(ask: Ask) -> None:
     assert np.array_equal(answer.output, np.correlate(*arrays(asked).values(), "same"))  # type: ignore[arg-type, call-overload]
 
 
-@pytest.mark.parametrize("path", [path for path in PATHS if path.setup or path.style or path.device or path.around != "{}"],
-                         ids=lambda path: f"{path.backend}:{path.name}")
-def test_a_default_call_does_not_go_by_a_path_of_other_settings(path: Path) -> None:
-    with pytest.raises(Unsupported, match="own default call"):
-        write_default(path.backend, next(iter(SPECS.values())), path)
+# Paths that are another call than the framework's default, and why; the others are settings around it.
+OTHER_CALLS = {"tensorflow:cpu/keras", "theano:cpu/convop", "cudnn:tf32", "cudnn:no-tf32"}
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: f"{path.backend}:{path.name}")
+def test_a_default_call_goes_by_its_path(path: Path) -> None:
+    plain = path.backend in ("numpy", "scipy")
+    spec = conv("HW HW" if path.backend == "scipy" else "W W", n=7, k=3, padding=1) if plain else conv(n=7, k=3, c=2, o=3, padding=1)
+    if path.style == "float32 sums":
+        spec = replace(spec, dtype="float16")
+    if f"{path.backend}:{path.name}" in OTHER_CALLS:
+        with pytest.raises(Unsupported, match="default"):
+            write_default(path.backend, spec, path)
+        return
+    body = write_default(path.backend, spec, path).body
+    compile(body, "default", "exec")
+    assert all(line in body for line in path.setup) and path.device in body and path.around.partition("{}")[0] in body
+    if path.style and path.style != "auto_pad":
+        assert body != write_default(path.backend, spec).body
+
+
+def test_ndimage_mirrors_at_the_border_unasked(ask: Ask) -> None:
+    asked = conv("HW HW", n=6, k=3, padding=1)
+    path = next(path for path in PATHS if path.style == "ndimage")
+    check(ask, "scipy", replace(asked, pad_mode="symmetric"), write_default("scipy", asked, path).body, **arrays(asked))

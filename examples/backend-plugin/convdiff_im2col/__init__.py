@@ -30,10 +30,11 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     return Script("import numpy as np\nimport im2col\n\n" + "\n".join(lines) + "\n", ("kernel flipped",) if spec.flip else ())
 
 
-def default(spec: ConvSpec) -> Script:
+def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
     """What somebody writes who does not look twice: the call on the arrays as they lie."""
     refuse(spec)
-    return Script("import im2col\n\noutput = im2col.conv2d(input, kernel)\n", ())
+    lines = [*path.setup, "output = im2col.conv2d(input, kernel)"]
+    return Script("import im2col\n\n" + "\n".join(lines) + "\n", ())
 
 
 def refuse(spec: ConvSpec) -> None:
