@@ -2,11 +2,13 @@
 
 Jobs are written to the worker ahead of time, so it goes from one to the next without waiting for the host.  The first unanswered
 one is therefore the one it is at: if the process dies or the time is up, that job has the fault, and those behind it go to a fresh
-process.  A job is handed over a second time only if it had not begun.  A framework that cannot be imported is not tried again.
+process.  A job is handed over a second time only if it had not begun.  A framework that cannot be imported is not tried again,
+unless the process was killed meanwhile: that is another's doing (memory is short for a moment, say), and is given one more try.
 """
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -60,6 +62,7 @@ class Station:
         self._deadline = 0.0
         self._pending: deque[dict[str, Any]] = deque()
         self._again: set[int] = set()
+        self._killed = False
 
     def start(self, log: Path) -> None:
         """Start the process, unless it runs or cannot, and send it what waits."""
@@ -157,9 +160,13 @@ class Station:
     def _bury(self) -> list[Outcome]:
         """It died by itself."""
         assert self.process is not None
-        ready = self._ready
-        message, begun = failures.crashed(self.process.end(), self._log), self._begun()
+        ready, status = self._ready, self.process.end()
+        message, begun = failures.crashed(status, self._log), self._begun()
         self.close()
+        if not ready and status == -signal.SIGKILL and not self._killed:
+            self._killed = True
+            self.start(self._log)
+            return []
         if not ready:
             self.reason = f"{self.environment.backend} cannot be imported by {self.environment.python}: {message}"
             return self._refuse()

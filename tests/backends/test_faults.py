@@ -129,6 +129,20 @@ def test_one_that_died_while_idle_is_replaced(fleet: Fleet, run: Run) -> None:
     assert run(GOOD)[0].status == "ok"
 
 
+@pytest.mark.parametrize(("kills", "status"), [(1, "ok"), (2, "unavailable")])
+def test_one_that_is_killed_while_it_imports_has_one_more_try(kills: int, status: str, tmp_path: Path) -> None:
+    """The interpreter is a script that is killed so many times, then gives way to Python's own."""
+    count = tmp_path / "count"
+    python = tmp_path / "python"
+    script = f'echo >> {count}; if [ "$(wc -l < {count})" -le {kills} ]; then kill -9 $$; fi; exec {find("numpy").python} "$@"'
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    with Fleet([Environment("numpy", "numpy", python, "registered")]) as fleet:
+        answers = list(fleet.run([job(GOOD, "a"), job(GOOD, "b")], ARRAYS))
+    assert [answer.status for answer in answers] == [status, status]
+    assert status == "ok" or "killed (out of memory?)" in str(answers[0].message)
+
+
 def test_a_death_between_jobs_is_not_the_next_one_s_fault(run: Run) -> None:
     after = "import os, threading, time\nthreading.Timer(0.3, os._exit, (5,)).start()\n" + GOOD
     answers = run(after, "import time; time.sleep(1)\n" + GOOD, GOOD)
