@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from convdiff.errors import one_of
+from convdiff.errors import ConvdiffError, one_of
 from convdiff.settings import FRAMEWORKS, Settings
 
 Decorator = Callable[[Any], Any]
@@ -62,8 +65,33 @@ class File(click.Argument):
         return [CompletionItem(incomplete, type="file")]
 
 
+@contextmanager
+def _blamed(ctx: click.Context) -> Iterator[None]:
+    """What is wrong with an option that the project's file sets is told of the file, under the name that it has there."""
+    try:
+        yield
+    except (ConvdiffError, click.BadParameter) as error:
+        for param in ctx.command.params:
+            if ctx.get_parameter_source(param.name or "") is not ParameterSource.DEFAULT_MAP:
+                continue
+            said = re.sub(rf"^({'|'.join(map(re.escape, param.opts))})[: ]+", "", str(error))
+            if said != str(error) or (isinstance(error, click.BadParameter) and error.param is param):
+                raise ConvdiffError(f"{ctx.obj.file}: {(param.name or '').rstrip('_')}: {said}") from None
+        raise
+
+
 class Command(click.Command):
-    """A command whose help has its options under their headings."""
+    """A command whose help has its options under their headings, and whose errors name the project's file where that is to blame."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does."""
+        with _blamed(ctx):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does."""
+        with _blamed(ctx):
+            return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, section by section."""

@@ -70,12 +70,19 @@ def _asked(option: str, text: str) -> Asked:
     """`torch`, `torch@1.13`, `torch:cpu/native`."""
     name, colon, path = text.partition(":")
     environment = _find(option, name)
-    return through(environment, find_path(environment.backend, path)) if colon else Asked(text, environment)
+    if not colon:
+        return Asked(text, environment)
+    try:
+        return through(environment, find_path(environment.backend, path))
+    except ConvdiffError as error:
+        raise ConvdiffError(f"{option}: {error}") from None
 
 
 def through(environment: Environment, path: Path) -> Asked:
     """The row of a path: in a process of its own where the path needs variables set."""
-    return Asked(f"{environment.name}:{path.name}", replace(environment, variables=path.variables), path)
+    from convdiff.backends.variables import of_path
+
+    return Asked(f"{environment.name}:{path.name}", replace(environment, variables=of_path(path)), path)
 
 
 def _find(option: str, name: str) -> Environment:

@@ -61,8 +61,14 @@ BAD = {
     "item": ("backends = [1]", "convdiff.toml: backends: found [1], expected a list of strings"),
     "syntax": ("repeat =", "convdiff.toml: cannot be read ("),
     "environments": ("environments = 3", "environments: expected a table"),
-    "value": ('paths = "most"', "--paths: found 'most', expected one of all, default"),
-    "name": ('backends = ["numpi"]', "--backend: found 'numpi', expected one of "),
+    "value": ('paths = "most"', "convdiff.toml: paths: found 'most', expected one of all, default"),
+    "name": ('backends = ["numpi"]', "convdiff.toml: backends: found 'numpi', expected one of "),
+    "path": ('backends = ["numpy:gpu"]', "convdiff.toml: backends: path of numpy: found 'gpu', expected one of cpu"),
+    "alone": ('backends = ["none", "numpy"]', "convdiff.toml: backends: none: found --backend numpy beside it"),
+    "required": ('require = ["numpi"]', "convdiff.toml: require: found 'numpi', expected one of "),
+    "framework to read as": ('as = "tensorflaw"', "convdiff.toml: as: found 'tensorflaw', expected one of "),
+    "range": ("repeat = 0", "convdiff.toml: repeat: 0 is not in the range"),
+    "seconds": ("timeout = -1", "convdiff.toml: timeout: -1.0 is not in the range"),
     "framework": ('[environments]\n"spam" = "python"', "environments: found 'spam'"),
 }
 
@@ -74,6 +80,12 @@ def test_what_it_may_not_say(name: str, invoke: Invoke) -> None:
     result = invoke("run", "x.npy", "w.npy", *(["--backend", "spam"] if name == "framework" else []))
     assert result.exit_code == 2 and said in result.stderr, result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_what_the_command_line_says_is_not_blamed_on_the_file(invoke: Invoke) -> None:
+    Path("convdiff.toml").write_text('paths = "all"\nbackends = ["numpy"]\n')
+    result = invoke("run", "x.npy", "w.npy", "--backend", "numpi", "--paths", "default")
+    assert result.exit_code == 2 and result.stderr.startswith("convdiff: --backend: found 'numpi'")
 
 
 def test_another_tools_pyproject_is_left_alone(folder: Path) -> None:
