@@ -17,8 +17,9 @@ class Path:
 
     `needs` is a word for what must be there, `provided` what would provide it.  `setup` are the lines of the prelude, `around` is
     put around the function that does the convolution, `device` is where arrays go, `style` names a way of writing that the
-    dialect knows, `variables` are set before the framework is imported.  `usual` marks what a user of such a machine gets
-    without asking, beside the backend's own default.  Not `exact` is an algorithm that rounds sums of whole numbers too.
+    dialect knows, `variables` are set before the framework is imported, and on a machine with an accelerator those of `off` too,
+    which keep the framework away from it.  `usual` marks what a user of such a machine gets without asking, beside the backend's own
+    default.  Not `exact` is an algorithm that rounds sums of whole numbers too.
     """
 
     backend: str
@@ -31,6 +32,7 @@ class Path:
     device: str = ""
     style: str = ""
     variables: tuple[tuple[str, str], ...] = ()
+    off: tuple[tuple[str, str], ...] = ()
     usual: bool = False
     exact: bool = True
 
@@ -39,6 +41,9 @@ PLAIN = Path("", "", "")
 
 _CUDA = "an NVIDIA GPU with its driver, and the framework's CUDA build"
 _TORCH_GPU = ("cuda", _CUDA)
+# Where TensorFlow and JAX see a GPU they compute on it, so their paths on the processor have a process that sees none.
+_TF_OFF = (("CUDA_VISIBLE_DEVICES", "-1"), ("HIP_VISIBLE_DEVICES", "-1"))
+_JAX_OFF = (("JAX_PLATFORMS", "cpu"),)
 _FAST_OFF = "tf.config.experimental.enable_tensor_float_32_execution(False)"
 
 
@@ -65,20 +70,19 @@ PATHS = (
     Path("torch", "cuda/native", "ATen's CUDA kernels, cuDNN switched off", *_TORCH_GPU,
          ("torch.backends.cudnn.enabled = False",), device="cuda"),
     Path("torch", "mps", "Apple's Metal Performance Shaders", "mps", "a Mac with Apple silicon", device="mps", usual=True),
-    Path("tensorflow", "cpu/onednn", "oneDNN's kernels", "cpu", "no GPU, or CUDA_VISIBLE_DEVICES=-1",
-         variables=(("TF_ENABLE_ONEDNN_OPTS", "1"),)),
-    Path("tensorflow", "cpu/native", "Eigen's kernels, oneDNN switched off", "cpu", "no GPU, or CUDA_VISIBLE_DEVICES=-1",
-         variables=(("TF_ENABLE_ONEDNN_OPTS", "0"),)),
-    Path("tensorflow", "cpu/xla", "compiled by XLA", "cpu xla", "TensorFlow 2.5", around="tf.function({}, jit_compile=True)"),
-    Path("tensorflow", "cpu/keras", "the layers of Keras", "cpu keras", "Keras, which comes with TensorFlow 2", style="keras"),
+    Path("tensorflow", "cpu/onednn", "oneDNN's kernels", variables=(("TF_ENABLE_ONEDNN_OPTS", "1"),), off=_TF_OFF),
+    Path("tensorflow", "cpu/native", "Eigen's kernels, oneDNN switched off", variables=(("TF_ENABLE_ONEDNN_OPTS", "0"),), off=_TF_OFF),
+    Path("tensorflow", "cpu/xla", "compiled by XLA", "xla", "TensorFlow 2.5", around="tf.function({}, jit_compile=True)",
+         off=_TF_OFF),
+    Path("tensorflow", "cpu/keras", "the layers of Keras", "keras", "Keras, which comes with TensorFlow 2", style="keras",
+         off=_TF_OFF),
     Path("tensorflow", "gpu/cudnn", "cuDNN, as TensorFlow has it: TF32 on", "gpu", _CUDA),
     Path("tensorflow", "gpu/cudnn-no-tf32", "cuDNN, TF32 off", "gpu", _CUDA, (_FAST_OFF,)),
     Path("tensorflow", "gpu/xla", "compiled by XLA", "gpu", _CUDA, around="tf.function({}, jit_compile=True)"),
-    Path("jax", "cpu", "XLA, precision default: float32", "cpu", "no GPU, or JAX_PLATFORMS=cpu"),
-    Path("jax", "cpu/high", "precision high", "cpu", "no GPU, or JAX_PLATFORMS=cpu", _precision("high")),
-    Path("jax", "cpu/highest", "precision highest", "cpu", "no GPU, or JAX_PLATFORMS=cpu", _precision("highest")),
-    Path("jax", "cpu/float32-sums", "16-bit operands, preferred_element_type float32", "cpu", "no GPU, or JAX_PLATFORMS=cpu",
-         style="float32 sums"),
+    Path("jax", "cpu", "XLA, precision default: float32", off=_JAX_OFF),
+    Path("jax", "cpu/high", "precision high", setup=_precision("high"), off=_JAX_OFF),
+    Path("jax", "cpu/highest", "precision highest", setup=_precision("highest"), off=_JAX_OFF),
+    Path("jax", "cpu/float32-sums", "16-bit operands, preferred_element_type float32", style="float32 sums", off=_JAX_OFF),
     Path("jax", "gpu", "XLA, precision default: TF32", "gpu", _CUDA),
     Path("jax", "gpu/high", "XLA, precision high", "gpu", _CUDA, _precision("high")),
     Path("jax", "gpu/highest", "XLA, precision highest: float32 throughout", "gpu", _CUDA, _precision("highest")),

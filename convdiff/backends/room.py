@@ -7,8 +7,8 @@ import platform
 from pathlib import Path
 
 WORKER = 1 << 30  # bytes that a worker is taken to need: its framework, and arrays of a usual size
-# What the drivers of NVIDIA (also under WSL) and AMD put there.
-DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+# What the drivers of NVIDIA (also under WSL), AMD and Google's TPUs put there.
+DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/accel0")
 CGROUP = Path("/sys/fs/cgroup")  # version 2: the limits of a container
 
 

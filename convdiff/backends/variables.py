@@ -9,6 +9,9 @@ import os
 import sys
 from pathlib import Path
 
+from convdiff.backends import room
+from convdiff.paths import Path as Way
+
 # Another interpreter's modules: a numpy built for this one would be found first by that one.
 FOREIGN = ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "__PYVENV_LAUNCHER__", "PYTHONEXECUTABLE")
 # A framework warns while it is imported: that must neither end it (=error) nor keep the process open (inspect).
@@ -29,6 +32,11 @@ def variables(python: Path, also: tuple[tuple[str, str], ...] = ()) -> dict[str,
     needed = dict(also)
     flags = ",".join(filter(None, [_theano_flags(), needed.pop("THEANO_FLAGS", "")]))
     return {**QUIET, **kept, **needed, "THEANO_FLAGS": flags}
+
+
+def of_path(path: Way) -> tuple[tuple[str, str], ...]:
+    """What the process of a path has set: its own, and on a machine with an accelerator what keeps it off that."""
+    return path.variables + (path.off if room.accelerator() else ())
 
 
 def _theano_flags() -> str:

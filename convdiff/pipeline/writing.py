@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from convdiff.arrays import compute_dtype, read
+from convdiff.backends.variables import of_path
 from convdiff.dialects import Unsupported, known, standalone, write, write_default
 from convdiff.errors import ConvdiffError, one_of
 from convdiff.paths import PLAIN
@@ -36,5 +37,5 @@ def script(input: str, kernel: str, bias: str | None, settings: Settings, name: 
         raise ConvdiffError(f"--for {name}: found a convolution that it cannot do, {why}; try another framework") from None
     return standalone(
         written, spec, input=roles["input"].name, kernel=roles["kernel"].name, bias=roles["bias"].name if bias else None, output=None,
-        stored={role: stored.stored for role, stored in roles.items()}, variables=dict(path.variables),
+        stored={role: stored.stored for role, stored in roles.items()}, variables=dict(of_path(path)),
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from convdiff.paths import paths_of
+from convdiff.paths import _JAX_OFF, PATHS, Path, paths_of
 from tests.cli.conftest import Invoke
 from tests.dialects.conftest import environment
 
@@ -60,3 +60,17 @@ def test_a_path_that_is_none(option: str, name: str, said: str, invoke: Invoke) 
 def test_code_sets_what_a_path_needs_before_the_import(invoke: Invoke) -> None:
     text = invoke("code", "x.npy", "w.npy", "--for", "tensorflow:cpu/native").stdout
     assert text.index('os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"') < text.index("import tensorflow")
+
+
+def test_a_processor_s_path_keeps_off_an_accelerator(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that seems to have one, what computes on it by default has a process of its own that sees none."""
+    environment("jax")
+    alone = invoke("code", "x.npy", "w.npy", "--for", "jax:cpu/high").stdout
+    monkeypatch.setattr("convdiff.backends.room.DEVICES", ("x.npy",))
+    beside = invoke("code", "x.npy", "w.npy", "--for", "jax:cpu/high").stdout
+    assert "JAX_PLATFORMS" not in alone
+    assert beside.index('os.environ["JAX_PLATFORMS"] = "cpu"') < beside.index("import jax")
+    seen = "jax.config.jax_platforms == 'cpu' and np.ones(1)"
+    monkeypatch.setattr("convdiff.paths.PATHS", (*PATHS, Path("jax", "cpu/seen", "what it sees", setup=(f"assert {seen}",), off=_JAX_OFF)))
+    result = invoke("run", "x.npy", "w.npy", "--backend", "jax:cpu/seen", "--backend", "jax:cpu/high", "--format", "json")
+    assert {name: row["status"] for name, row in rows(result.stdout).items()} == {"jax:cpu/seen": "ok", "jax:cpu/high": "ok"}

@@ -28,9 +28,9 @@ def path(jax: Any) -> str:
 
 
 def missing(jax: Any) -> dict[str, str]:
-    """The platforms that are not the default."""
+    """A GPU, where it is not the default platform."""
     there = path(jax)
-    return {name: f"jax {jax.__version__} computes on the {there}" for name in ("cpu", "gpu") if name != there}
+    return {} if there == "gpu" else {"gpu": f"jax {jax.__version__} computes on the {there}"}
 
 
 def precision(jax: Any, platform: str) -> list[tuple[str, str, str]]:

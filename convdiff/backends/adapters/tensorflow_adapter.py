@@ -42,15 +42,13 @@ def onednn(tf: Any) -> bool:
 
 
 def missing(tf: Any) -> dict[str, str]:
-    """A GPU or, beside one, the processor; XLA in tf.function; Keras."""
+    """A GPU; XLA in tf.function; Keras."""
     lacks = {}
     build = f"tensorflow {tf.__version__}"
     gpus = tf.config.list_physical_devices("GPU") if hasattr(tf.config, "list_physical_devices") else []
-    if gpus:
-        lacks["cpu"] = f"{build} computes on its GPU"
-    elif not tf.test.is_built_with_cuda():
+    if not gpus and not tf.test.is_built_with_cuda():
         lacks["gpu"] = f"{build} was built without CUDA"
-    else:
+    elif not gpus:
         lacks["gpu"] = f"{build} finds no GPU"
     if tuple(int(part) for part in tf.__version__.split(".")[:2]) < (2, 5):
         lacks["xla"] = f"{build} has no tf.function(jit_compile=True)"
