@@ -98,9 +98,12 @@ def _rendered(kind: str, suite: Suite) -> str:
 
         return render_suite(suite)
     if kind == "junit":
+        import socket
+        import time
+
         from convdiff.report.junit import render as junit
 
-        return junit(suite)
+        return junit(suite, time.time() - (suite.seconds or 0), socket.gethostname() or "localhost")
     if kind == "github":
         from convdiff.report.github import commands
 

@@ -7,10 +7,12 @@ import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from importlib.resources import files
+from pathlib import Path
 from xml.etree import ElementTree
 
 import jsonschema
 import pytest
+import xmlschema
 
 from convdiff.checked import alone
 from convdiff.report import github, json_report, junit, page_html, pixels, suite_table
@@ -18,6 +20,7 @@ from tests.report.reports import REPORTS
 from tests.report.suites import EVIL, PICTURE, SUITE, SUITES
 
 Golden = Callable[[str, str], None]
+JUNIT = xmlschema.XMLSchema(str(Path(__file__).with_name("junit.xsd")))
 SCHEMA = json.loads(files("convdiff.report").joinpath("schema.json").read_text())
 
 
@@ -70,19 +73,33 @@ def test_junit_counts_what_it_holds() -> None:
     cases = root.findall("./testsuite/testcase")
     assert root.tag == "testsuites"
     assert [case.get("name") for case in cases][:2] == ["encoder/conv1", "encoder/conv2"]
-    for under in [root, *root.findall("testsuite")]:
+    for under in root.findall("testsuite"):
         inside = under.findall(".//testcase")
         assert int(under.get("tests", "-1")) == len(inside)
         assert int(under.get("failures", "-1")) == len(under.findall(".//failure"))
         assert int(under.get("errors", "-1")) == len(under.findall(".//error"))
         assert float(under.get("time", "-1")) >= 0
     for case in cases:
-        assert {"classname", "name", "time", "file", "line"} == set(case.keys())
-        assert [child.tag for child in case] in ([], ["failure"], ["error"], ["system-out"])
+        assert {"classname", "name", "time"} == set(case.keys())
+        assert [child.tag for child in case] in ([], ["failure"], ["error"])
     failed = cases[1].find("failure")
     assert failed is not None
     assert failed.get("type") == "overlap-accumulated"
     assert "overlapping windows were added up" in str(failed.text)
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_junit_fits_its_schema(name: str) -> None:
+    JUNIT.validate(junit.render(SUITES[name], began=1.5e9, host="builder"))
+    assert "allowed: wrong-groups" in junit.render(SUITE)
+
+
+@pytest.mark.parametrize("spoil", [('id="0"', 'id="first"'), ("<system-err />", ""), ("<testcase ", '<testcase line="3" '), ('type="trouble"', "")])
+def test_the_schema_of_junit_refuses_what_is_spoilt(spoil: tuple[str, str]) -> None:
+    text = junit.render(SUITE)
+    assert spoil[0] in text
+    with pytest.raises(xmlschema.XMLSchemaValidationError):
+        JUNIT.validate(text.replace(*spoil))
 
 
 def test_junit_holds_any_name() -> None:
