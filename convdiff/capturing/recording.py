@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,9 @@ class Recording:
         """Write the layer's arrays."""
         names = {case["name"] for case in self._cases}
         name = _unique(layer.name or "conv", names, "#")
-        stem = _unique(_UNSAFE.sub("_", name)[:120], self._files, "-")
-        self._files.add(stem)
+        # File systems may not tell cases apart.
+        stem = _unique(_UNSAFE.sub("_", name)[:120], self._files, "-", key=str.lower)
+        self._files.add(stem.lower())
         files = {}
         for role, letter in ROLES.items():
             array = getattr(layer, role)
@@ -77,11 +78,10 @@ class Recording:
         return len(self._cases)
 
 
-def _unique(name: str, taken: set[str], sign: str) -> str:
-    """The name, or with the first number from 2 on that makes it a new one, in any case: file systems may not tell it."""
-    lower = {one.lower() for one in taken}
+def _unique(name: str, taken: set[str], sign: str, key: Callable[[str], str] = str) -> str:
+    """The name, or with the first number from 2 on whose key is not taken."""
     number, made = 1, name
-    while made.lower() in lower:
+    while key(made) in taken:
         number += 1
         made = f"{name}{sign}{number}"
     return made

@@ -34,8 +34,9 @@ ROLES = {
     "saved": ("y", "output", "out", "outputs"),
 }
 ROLE = {word: role for role, words in ROLES.items() for word in words}
-PADDINGS: tuple[Any, ...] = ("same", "valid", 1, 2, 3, "half", "same_lower", "full", "causal", 4, 5)
+PADDINGS: tuple[Any, ...] = ("same", "valid", 0, 1, 2, 3, "half", "same_lower", "full", "causal", 4, 5)
 STRIDES = (1, 2, 3, 4)
+DILATIONS = (1, 2, 3, 4)
 # Beyond so many products a settings' output is not computed to see whether it fits: the shapes alone decide.
 MOST_PRODUCTS = 1 << 31
 
@@ -126,28 +127,34 @@ def _drafted(name: str, found: Found, folder: Path) -> dict[str, Any]:
 
 def _settled(arrays: Mapping[str, Stored], outputs: list[Stored]) -> tuple[dict[str, Any], str | None]:
     """The simplest settings that give an output's values, else its shape; and what is doubtful about them."""
-    known: list[tuple[dict[str, Any], ConvSpec]] = []
-    problem = "no output is saved: these are the defaults"
-    for options in _candidates(arrays):
-        try:
-            known.append((options, _spec(arrays, options)))
-        except ConvdiffError as error:
-            problem = problem if known else str(error)
     if not outputs:
-        return {}, problem
+        try:
+            _spec(arrays, {})
+        except ConvdiffError as error:
+            return {}, str(error)
+        return {}, "no output is saved: these are the defaults"
+    fitting: dict[str, Any] | None = None
     # The first output is the source's, by its name; another may be the port that is wrong.
-    fitting = [(options, spec, stored.array) for stored in outputs for options, spec in known if stored.array.shape == spec.shape("output")]
-    for options, spec, output in fitting:
-        if _gives(spec, arrays, output):
-            return {**options, **_layouts(spec)}, None
+    for output in (stored.array for stored in outputs):
+        for options in _candidates(arrays, output.shape):
+            try:
+                spec = _spec(arrays, options)
+            except ConvdiffError:
+                continue
+            if output.shape == spec.shape("output"):
+                settings = {**options, **_layouts(spec)}
+                if _gives(spec, arrays, output):
+                    return settings, None
+                fitting = fitting or settings
     if fitting:
-        options, spec, _ = fitting[0]
-        return {**options, **_layouts(spec)}, "none of the settings tried gives this output: these fit its shape"
+        return fitting, "none of the settings tried gives this output: these fit its shape"
     return {}, "no setting tried gives an output of this shape: say padding, stride and layouts"
 
 
-def _candidates(arrays: Mapping[str, Stored]) -> Iterator[dict[str, Any]]:
-    """Settings, simplest first: frameworks' readings, then strides and paddings, grouped where the shapes say so, transposed last."""
+def _candidates(arrays: Mapping[str, Stored], made: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+    """Settings, simplest first: frameworks' readings, then strides and paddings, grouped where the shapes say so, then transposed ones,
+    dilated ones last.  `made` is the output's shape.
+    """
     x, w = arrays["input"].array.shape, arrays["kernel"].array.shape
     readings: list[dict[str, Any]] = [{}]
     if len(x) == len(w) and len(x) in (3, 4, 5):
@@ -155,26 +162,34 @@ def _candidates(arrays: Mapping[str, Stored]) -> Iterator[dict[str, Any]]:
         first, last = f"NC{space}", f"N{space}C"
         readings = [{"input_layout": first, "kernel_layout": f"OI{space}"}, {"input_layout": last, "kernel_layout": f"{space}IO"}]
         readings += [{"input_layout": last, "kernel_layout": f"{space}IM"}]
-    for transposed, reading in itertools.product((False, True), readings):
+    for dilation, transposed, reading in itertools.product(DILATIONS, (False, True), readings):
         if transposed and "kernel_layout" in reading:
             swapped = {"OI": "IO", "IO": "OI"}
             letters = re.sub("[DHW]", "", reading["kernel_layout"])
             if letters == "IM":
                 continue
             reading = {**reading, "kernel_layout": reading["kernel_layout"].replace(letters, swapped[letters])}
-        groups = _groups(reading, x, w, transposed)
+        groups = _groups(reading, x, w, made if transposed else None)
         for stride, padding in itertools.product(STRIDES, PADDINGS):
-            yield {
-                **({"transposed": True} if transposed else {}), **({"stride": stride} if stride > 1 else {}),
-                **({"padding": padding} if padding != "valid" else {}), **({"groups": groups} if groups > 1 else {}), **reading,
-            }
+            # A transposed convolution's size leaves open what was added at its end; words and "valid" settle it.
+            for added in range(stride if transposed and isinstance(padding, int) else 1):
+                yield {
+                    **({"transposed": True} if transposed else {}), **({"stride": stride} if stride > 1 else {}),
+                    **({"padding": padding} if padding != "valid" else {}), **({"output_padding": added} if added else {}),
+                    **({"dilation": dilation} if dilation > 1 else {}), **({"groups": groups} if groups > 1 else {}), **reading,
+                }
 
 
-def _groups(reading: Mapping[str, Any], x: tuple[int, ...], w: tuple[int, ...], transposed: bool) -> int:
-    if not reading or transposed or "M" in reading["kernel_layout"]:
+def _groups(reading: Mapping[str, Any], x: tuple[int, ...], w: tuple[int, ...], made: tuple[int, ...] | None) -> int:
+    """The groups that the channel counts say, of a transposed convolution those of its output's shape `made`; 1 where they say none."""
+    if not reading or "M" in reading["kernel_layout"]:
         return 1
-    channels, inner = x[reading["input_layout"].index("C")], w[reading["kernel_layout"].index("I")]
-    return channels // inner if channels % inner == 0 else 1
+    at = reading["input_layout"].index("C")
+    if made is None:
+        whole, part = x[at], w[reading["kernel_layout"].index("I")]
+    else:
+        whole, part = made[at] if len(made) == len(x) else 1, w[reading["kernel_layout"].index("O")]
+    return max(1, whole // part) if whole % part == 0 else 1
 
 
 def _spec(arrays: Mapping[str, Stored], options: Mapping[str, Any]) -> ConvSpec:

@@ -5,6 +5,7 @@ Commands: docs.github.com, "Workflow commands for GitHub Actions"; GitHub shows 
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from convdiff.checked import Checked, Suite
@@ -35,6 +36,9 @@ def _again(case: Checked) -> str:
 
 def _command(kind: str, case: Checked, title: str, message: str) -> str:
     file, _, line = case.place.rpartition(":")
+    # Trouble names the line of the key that it is about, which is nearer than the case's own.
+    nearer = re.match(rf"{re.escape(file)}:(\d+): ", case.trouble or "")
+    line = nearer[1] if file and nearer else line
     where = f"file={_property(file)},line={line}," if file else ""
     return f"::{kind} {where}title={_property(title)}::{_data(message)}"
 

@@ -24,6 +24,12 @@ MADE: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "grouped": ((2, 4, 9, 8), (6, 2, 3, 3), {"groups": 2}),
     "depthwise": ((2, 9, 8, 4), (3, 3, 4, 2), {"depthwise": True, "as_": "tensorflow"}),
     "transposed": ((2, 4, 5, 6), (4, 6, 3, 3), {"transposed": True, "stride": 2, "padding": 1}),
+    "transposed torch": ((2, 4, 5, 6), (4, 6, 3, 3), {"transposed": True, "stride": 2, "padding": 1, "output_padding": 1}),
+    "transposed zero": ((2, 4, 5, 6), (4, 6, 2, 2), {"transposed": True, "stride": 3, "padding": 0}),
+    "transposed grouped": ((2, 4, 5, 6), (4, 3, 3, 3), {"transposed": True, "stride": 2, "groups": 2, "padding": "same"}),
+    "transposed depthwise": ((2, 4, 5, 6), (4, 1, 4, 4), {"transposed": True, "stride": 2, "groups": 4, "padding": 1}),
+    "transposed last": ((2, 5, 6, 4), (3, 3, 6, 4), {"transposed": True, "stride": 2, "padding": "same", "as_": "tensorflow"}),
+    "dilated": ((2, 4, 12, 11), (6, 4, 3, 3), {"dilation": 2, "padding": 2}),
     "1-D": ((2, 4, 19), (6, 4, 5), {"padding": "causal"}),
     "3-D": ((1, 2, 5, 6, 7), (3, 2, 3, 3, 3), {"padding": 1, "stride": 2}),
 }

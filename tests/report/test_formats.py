@@ -94,7 +94,9 @@ def test_junit_fits_its_schema(name: str) -> None:
     assert "allowed: wrong-groups" in junit.render(SUITE)
 
 
-@pytest.mark.parametrize("spoil", [('id="0"', 'id="first"'), ("<system-err />", ""), ("<testcase ", '<testcase line="3" '), ('type="trouble"', "")])
+@pytest.mark.parametrize(
+    "spoil", [('id="0"', 'id="first"'), ("<system-err />", ""), ("<testcase ", '<testcase line="3" '), ('type="trouble"', "")]
+)
 def test_the_schema_of_junit_refuses_what_is_spoilt(spoil: tuple[str, str]) -> None:
     text = junit.render(SUITE)
     assert spoil[0] in text
@@ -114,6 +116,7 @@ def test_annotations_are_one_line_each_and_a_name_cannot_make_one() -> None:
     assert commands == lines[:-1], "a message of several lines is one command"
     assert len(commands) == sum(case.exit_code > 0 for case in SUITE.cases) + 1 + len(SUITE.notes)
     assert "::error file=manifest.toml,line=9,title=convdiff%3A encoder/conv2::" in commands[0]
+    assert any("file=manifest.toml,line=22,title=convdiff%3A lost::" in line for line in commands), "the key's line, not the case's 21"
     assert not any("\n" in line or "::error::" in line.partition("::")[2].partition("::")[0] for line in commands)
 
 

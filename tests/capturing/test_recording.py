@@ -1,0 +1,21 @@
+"""What a recording writes: each layer under its own name, in files that no file system confuses."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+
+from convdiff.capturing import Layer, Recording
+
+
+def test_names_stay_and_files_differ_in_more_than_case(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "dump")
+    for number, name in enumerate(["up", "UP", "up", "a/b", "a:b"]):
+        recording.add(Layer(name, "onnx", *(np.full((1, 1, 1), number, np.float32) for _ in range(3))))
+    recording.finish()
+    cases = tomllib.loads((tmp_path / "dump" / "manifest.toml").read_text())["case"]
+    assert [case["name"] for case in cases] == ["up", "UP", "up#2", "a/b", "a:b"]
+    assert len({case["input"].lower() for case in cases}) == 5
+    assert [float(np.load(tmp_path / "dump" / case["input"]).item()) for case in cases] == [0, 1, 2, 3, 4]
