@@ -83,6 +83,36 @@ with convdiff.capture(net, "dump"):
     net(torch.randn(2, 3, 12, 12))
 """
 
+# As with torch; and layers of no convolution's class that call keras.ops.
+KERAS_SUBCLASSED = """
+import numpy as np, keras, convdiff
+from keras import layers as L, ops
+class Padded(L.Conv2D):
+    def call(self, x):
+        return ops.relu(super().call(ops.pad(x, [[0, 0], [0, 1], [0, 1], [0, 0]])))
+class Standardised(L.Conv2D):
+    def convolution_op(self, inputs, kernel):
+        return super().convolution_op(inputs, kernel - ops.mean(kernel, axis=(0, 1, 2)))
+class Free(L.Layer):
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(3, 3, 2, 4), initializer="normal")
+        self.up = self.add_weight(shape=(3, 3, 5, 4), initializer="normal")
+        self.inner = L.Conv2D(5, 1, activation="relu", name="inner")
+    def call(self, x):
+        y = ops.conv(x, self.kernel, 2, padding="SAME")
+        y = ops.depthwise_conv(y, ops.ones((2, 2, 4, 1)))
+        y = ops.separable_conv(y, ops.ones((2, 2, 4, 1)), ops.ones((1, 1, 4, 4)), padding="same")
+        return self.inner(ops.conv_transpose(y, self.up, strides=2, padding="same", output_padding=1))
+inputs = keras.Input((12, 12, 3))
+made = Free(name="free")(Standardised(4, 3, name="standard")(Padded(4, 3, strides=2, name="padded")(inputs)))
+model = keras.Model(inputs, made)
+x = np.random.default_rng(0).standard_normal((2, 12, 12, 3)).astype("float32")
+before = np.asarray(model(x))
+with convdiff.capture(model, "dump"):
+    model(x)
+assert np.array_equal(before, np.asarray(model(x))) and ops.conv is keras.src.ops.nn.conv, "all is as it was"
+"""
+
 LINEN = """
 import jax, flax.linen as nn, convdiff
 class Net(nn.Module):
@@ -146,6 +176,9 @@ FRAMEWORKS: dict[str, tuple[str, str, str, list[str]]] = {
         "first", "depthwise_conv2d", "separable_conv2d/depthwise", "separable_conv2d/pointwise", "conv2d_transpose", "conv2d_transpose_1",
         "conv2d_transpose_2", "conv2d", "conv1d", "separable_conv1d/depthwise", "separable_conv1d/pointwise", "depthwise_conv1d",
         "conv1d_transpose"]),
+    "keras, subclassed": ("keras", "tensorflow", KERAS_SUBCLASSED, [
+        "padded/conv", "standard/conv", "free/conv", "free/depthwise_conv", "free/separable_conv/depthwise",
+        "free/separable_conv/pointwise", "free/conv_transpose", "free/inner"]),
     "flax linen": ("flax", "flax", LINEN, ["first", "Conv_0", "Conv_1", "Conv_2", "ConvTranspose_0", "ConvTranspose_1", "ConvTranspose_2",
                                            "Conv_3", "Conv_4"]),
     "flax nnx": ("flax", "flax", NNX, ["a", "layers.0", "up", "line"]),
