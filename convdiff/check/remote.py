@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from convdiff import __version__
 from convdiff.backends.environments import Environment
 from convdiff.backends.fleet import Fleet
 from convdiff.case import Report
+from convdiff.check.neighbours import together
 from convdiff.check.tasks import Saved, judged, light
 from convdiff.errors import ConvdiffError
 from convdiff.pipeline.asking import ask
@@ -59,13 +60,14 @@ class Parcel:
             request, input=taken(request.input, "input "), kernel=taken(request.kernel, "kernel "),
             bias=None if request.bias is None else taken(request.bias, "--bias "),
             saved=tuple(named(text, "--saved ") for text in request.saved),
-            calls=tuple(_call(text, taken) for text in request.calls),
+            calls=tuple(_call(text, files) for text in request.calls),
         )
         return Parcel(moved, files)
 
     def at(self, folder: Path) -> Request:
         """The request, once its files are in `folder`."""
         for name, data in self.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
 
         def here(text: str) -> str:
@@ -123,8 +125,16 @@ def _split(text: str) -> tuple[str, str, str]:
     return text, "", ""
 
 
-def _call(text: str, taken: Callable[[str], str]) -> str:
-    """A call of a function in a file takes the file along; what that imports must be there already."""
+def _call(text: str, files: dict[str, bytes]) -> str:
+    """A call of a function in a file takes the file along, with the modules beside it that it imports."""
     name, _, code = text.partition("=")
-    file, colon, _ = code.partition(".py:")
-    return f"{name}={taken(code)}" if colon and Path(f"{file}.py").is_file() else text
+    stem, colon, function = code.partition(".py:")
+    file = Path(f"{stem}.py")
+    if not colon or not file.is_file():
+        return text
+    folder = f"call{len(files)}"
+    try:
+        files.update({f"{folder}/{beside}": data for beside, data in together(file).items()})
+    except OSError as error:
+        raise ConvdiffError(f"--call {error.filename}: cannot be read ({error.strerror or error}), expected a module") from None
+    return f"{name}={folder}/{file.name}:{function}"

@@ -62,10 +62,15 @@ def test_a_worker_that_is_lost_loses_nothing(cluster: Any, manifest: Manifest) -
 
 
 def test_backends_run_there_and_start_once_in_a_process(cluster: Any, manifest: Manifest) -> None:
-    Path("port.py").write_text(
-        "import os\nimport numpy as np\n\n\ndef pid(input, kernel):\n    return np.full((2, 4, 6, 7), os.getpid(), 'f4')\n"
+    Path("deep/package").mkdir(parents=True)
+    Path("deep/port.py").write_text("import os\nfrom filling import full\n\n\ndef pid(input, kernel):\n    return full(os.getpid())\n")
+    Path("deep/filling.py").write_text(
+        "from package.sub import SIZE\nimport numpy as np\n\n\ndef full(value):\n    return np.full(SIZE, value, 'f4')\n"
     )
-    case = {**GOOD, "call": {"numpy": "port.py:pid"}}
+    Path("deep/package/__init__.py").write_text("")
+    Path("deep/package/sub.py").write_text("from . import own\nSIZE = own.SIZE\n")
+    Path("deep/package/own.py").write_text("SIZE = (2, 4, 6, 7)\n")
+    case = {**GOOD, "call": {"numpy": "deep/port.py:pid"}}
     path = manifest(*({**case, "name": f"c{n}"} for n in range(12)), backends=["numpy"])
     suite = check(CheckRequest(manifests=(str(path),), scheduler=cluster.scheduler_address), Nobody())
     rows = [row for case in suite.cases for row in case.rows]
