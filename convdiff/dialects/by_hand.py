@@ -6,12 +6,36 @@ is written out there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from convdiff.dialects.script import Body
 from convdiff.dialects.text import index, numbers
 from convdiff.padding import Pair, reach
+from convdiff.paths import Path
 from convdiff.spec import ConvSpec
 
 NO_PADDING = (0, 0)
+
+
+def widened(spec: ConvSpec, imports: Mapping[str, str], path: Path, dtype: str) -> tuple[Body, ConvSpec]:
+    """A script to write the convolution in `dtype` where the framework cannot in its own, and what to write; `narrowed` ends it.
+
+    The operands are rounded to the asked type first: they may be wider.
+    """
+    if dtype == spec.dtype:
+        return Body(imports, path), spec
+    names = ["input", "kernel", *(["bias"] if spec.bias else [])]
+    rounded = ", ".join(f'{name}.astype("{spec.dtype}")' for name in names)
+    return Body(imports, path, [f"{', '.join(names)} = {rounded}"]), replace(spec, dtype=dtype)
+
+
+def narrowed(body: Body, dtype: str, wide: ConvSpec) -> Body:
+    """With the output in the asked type."""
+    if dtype != wide.dtype:
+        body.add(f'output = output.astype("{dtype}")')
+        body.note(f"computed in {wide.dtype}")
+    return body
 
 
 def dilated_input(spec: ConvSpec, body: Body, kind: str = "input.dtype") -> str:

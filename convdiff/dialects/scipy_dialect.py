@@ -1,7 +1,6 @@
 """scipy: signal's correlate and convolve, or ndimage's, which take one plain array and a kernel; channels by a loop of calls.
 
-signal sums over channels itself: they are one more axis of a "valid" correlation.  A transposed convolution is written as the
-correlation that it is: zeros between the input's elements, the kernel flipped.  ndimage's kernel lies around k // 2.
+signal sums over channels itself: they are one more axis of a "valid" correlation.  ndimage's kernel lies around k // 2.
 """
 
 from __future__ import annotations
@@ -9,10 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from convdiff.dialects.by_hand import dilated_input, dilated_kernel, padded_input
+from convdiff.dialects.by_hand import dilated_input, narrowed, padded_input, widened
+from convdiff.dialects.direct import as_direct, dense_kernel
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported
-from convdiff.dialects.text import along_channels, arranged, axes_to_flip, index, numbers, restored, reversed_axes
-from convdiff.padding import Pair, reach
+from convdiff.dialects.text import along_channels, arranged, index, restored
+from convdiff.padding import Pair
 from convdiff.paths import PLAIN, Path
 from convdiff.spec import ConvSpec
 
@@ -21,13 +21,14 @@ _MODES = {"constant": "constant", "edge": "nearest", "reflect": "mirror", "symme
 
 
 def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
-    """scipy code for `spec`; Unsupported for bfloat16, and for float16 but by FFT."""
+    """scipy code for `spec`; Unsupported for bfloat16."""
     ndimage, method = path.style == "ndimage", path.style or "direct"
-    if spec.dtype == "bfloat16" or (spec.dtype == "float16" and path.style != "fft"):
-        raise Unsupported(f"scipy.{'ndimage' if ndimage else 'signal'} takes no {spec.dtype}")
-    body = Body(_IMPORTS, path)
-    w = _kernel(spec, body)
-    spec = _direct(spec)
+    if spec.dtype == "bfloat16":
+        raise Unsupported("scipy takes no bfloat16")
+    # signal's direct sums and ndimage know no float16; a transform in float32 takes the digits of small sums beside large ones.
+    body, wide = widened(spec, _IMPORTS, path, "float64" if method == "fft" else "float32" if spec.dtype == "float16" else spec.dtype)
+    w = _kernel(wide, body)
+    dtype, spec = spec.dtype, as_direct(wide)
     plain = spec.input_layout == spec.output_layout == spec.axes and w.order == spec.axes
     word = "" if ndimage else _word(spec) if plain else "valid"
     own = ndimage and _around(spec) and spec.input_dilation == (1,) * spec.rank
@@ -51,7 +52,7 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
         bias = f"bias.astype(np.{spec.dtype})"
         output += f" + {along_channels(bias, spec.output_layout)}"
     body.add(f"output = {output}")
-    return body.script()
+    return narrowed(body, dtype, wide).script()
 
 
 def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
@@ -78,38 +79,15 @@ class _Kernel(NamedTuple):
 
 def _kernel(spec: ConvSpec, body: Body) -> _Kernel:
     """Writes w: the kernel's own axes where there are no others, else (out, in per group, space)."""
-    name = dilated_kernel(spec, body)
-    flip, ending = spec.flip != spec.transposed, ""
+    flip = spec.flip != spec.transposed
     plain = spec.kernel_layout == spec.input_layout == spec.output_layout == spec.axes
     convolves = plain and flip and body.path.style != "ndimage"
     order = spec.axes if plain else f"OI{spec.axes}"
     if flip and not convolves:
-        ending = reversed_axes(order, axes_to_flip(spec))
         body.note("kernel flipped")
-    size = tuple(reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True))
-    inner, outer = spec.in_channels // spec.groups, spec.out_channels // spec.groups
-    if spec.transposed and spec.groups > 1:
-        text = arranged(name, spec.kernel_layout.replace("M", "O"), f"IO{spec.axes}")
-        body.add(f"w = {text}.reshape{numbers((spec.groups, inner, outer, *size))}.swapaxes(1, 2)")
-        text = f"w.reshape{numbers((spec.out_channels, inner, *size))}"
-        body.note("in and out channels swapped in each group")
-    elif "M" in spec.kernel_layout and not spec.transposed:
-        text = arranged(name, spec.kernel_layout, f"IM{spec.axes}") + f".reshape{numbers((spec.out_channels, 1, *size))}"
-    else:
-        text = arranged(name, spec.kernel_layout.replace("M", "O"), order)
-    body.add(f"w = {text}{ending}.astype(np.{spec.dtype})")
+    text = dense_kernel(spec, body, order, flipped=flip and not convolves)
+    body.add(f"w = {text}.astype(np.{spec.dtype})")
     return _Kernel(order, convolves)
-
-
-def _direct(spec: ConvSpec) -> ConvSpec:
-    """The direct convolution, with a dense kernel as `_kernel` writes it, that gives the same."""
-    geometry = spec.correlation()
-    return replace(
-        spec, transposed=False, stride=geometry.stride, padding=geometry.padding, input_dilation=geometry.input_dilation,
-        dilation=(1,) * spec.rank, output_padding=(0,) * spec.rank,
-        kernel_size=tuple(reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)),
-        kernel_layout=spec.axes if spec.kernel_layout == spec.axes else f"OI{spec.axes}",
-    )
 
 
 def _word(spec: ConvSpec) -> str:

@@ -7,7 +7,7 @@ exists in 2-D only.
 from __future__ import annotations
 
 from convdiff.dialects import theano_legacy
-from convdiff.dialects.by_hand import dilated_input, padded_input
+from convdiff.dialects.by_hand import dilated_input, narrowed, padded_input, widened
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
 from convdiff.dialects.text import along_channels, arranged, as_is, index, moved, numbers, restored
 from convdiff.dialects.transposed import full_output, same_like
@@ -19,12 +19,14 @@ _IMPORTS = {"np": "import numpy as np", "theano": "import theano", "T": "import 
 
 
 def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
-    """Theano code for `spec`; Unsupported for float16 and bfloat16."""
-    body = _body(spec, path)
+    """Theano code for `spec`; Unsupported for bfloat16."""
+    _refuse(spec)
+    dtype = spec.dtype
+    # On the processor its kernels know no float16.
+    body, spec = widened(spec, _IMPORTS, path, "float32" if dtype == "float16" and not path.name.startswith("gpu") else dtype)
     if path.style == "legacy":
-        theano_legacy.refuse(spec)
         theano_legacy.write_body(spec, body)
-        return body.script()
+        return narrowed(body, dtype, spec).script()
     order, kernel_order = _orders(spec)
     name, border = "input", ""
     if not spec.transposed:
@@ -53,7 +55,7 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     if flip:
         body.note("filter_flip=False")
     _finish(spec, body, result, order, spec.output_layout)
-    return body.script()
+    return narrowed(body, dtype, spec).script()
 
 
 def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
@@ -61,7 +63,10 @@ def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
     same_call(path)
     if max(spec.input_dilation) > 1:
         raise Unsupported("Theano's convolutions have no input dilation")
-    body = _body(spec, path)
+    _refuse(spec)
+    if spec.dtype == "float16":
+        raise Unsupported("Theano's own calls take no float16 on the CPU")
+    body = Body(_IMPORTS, path)
     order, kernel_order = _orders(spec)
     layouts = [as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
     body.add(f"x = {_cast(arranged('input', layouts[0], order), spec)}")
@@ -80,10 +85,9 @@ def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
     return body.script()
 
 
-def _body(spec: ConvSpec, path: Path = PLAIN) -> Body:
-    if spec.dtype not in ("float32", "float64"):
-        raise Unsupported(f"Theano has no {spec.dtype} convolution on the CPU")
-    return Body(_IMPORTS, path)
+def _refuse(spec: ConvSpec) -> None:
+    if spec.dtype == "bfloat16":
+        raise Unsupported("Theano has no bfloat16")
 
 
 def _orders(spec: ConvSpec) -> tuple[str, str]:

@@ -18,10 +18,10 @@ from tests.specs import SPECS, arrays, conv, random_specs
 
 # What a framework cannot do at all; anything else that a dialect refuses is a fault of ours.
 UNSUPPORTED = {
-    "scipy": {"float16", "float16, plain signal", "bfloat16", "bfloat16, transposed"},
+    "scipy": {"bfloat16", "bfloat16, transposed"},
     "onnxruntime": {"float64", "float64, transposed", "bfloat16", "bfloat16, transposed"},
     "numpy": {"bfloat16", "bfloat16, transposed"},
-    "theano": {"float16", "float16, plain signal", "bfloat16", "bfloat16, transposed"},
+    "theano": {"bfloat16", "bfloat16, transposed"},
 }
 # Those that compile for every shape get fewer.
 RANDOM = {"jax": 20, "theano": 15}
@@ -68,6 +68,16 @@ def test_any_stored_type(name: str, kind: str, ask: Ask) -> None:
     spec = conv("NHWC HWIO", n=5, k=3, c=2, o=2, padding=((1, 2), (0, 1)), pad_mode="reflect", flip=True, bias=True)
     data = {role: np.abs(array).astype(kind) for role, array in arrays(spec).items()}
     check(ask, name, spec, write(name, spec).body, **data)
+
+
+@pytest.mark.parametrize("name", ["scipy", pytest.param("theano", marks=pytest.mark.xdist_group("theano"))])
+def test_what_is_computed_wider_takes_its_operands_as_asked(name: str, ask: Ask) -> None:
+    """2049 is no float16: as one it is 2048."""
+    spec = conv(n=3, k=1, c=1, o=1, dtype="float16")
+    data = {"input": np.full(spec.shape("input"), 2049, np.float32), "kernel": np.ones(spec.shape("kernel"), np.float32)}
+    answer = ask(name, write(name, spec).body, data)
+    assert answer.output is not None and answer.output.dtype == np.float16
+    assert np.array_equal(answer.output, np.full(spec.shape("output"), 2048, np.float16))
 
 
 FAULTS = {

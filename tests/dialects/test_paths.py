@@ -25,16 +25,14 @@ UNSUPPORTED: dict[str, Callable[[ConvSpec], bool]] = {
     "torch:cpu/channels_last": lambda spec: spec.rank == 1,
     "tensorflow:cpu/keras": lambda spec: spec.groups > 1 and (spec.transposed or spec.rank == 3),
     "jax:cpu/float32-sums": lambda spec: spec.dtype in ("float32", "float64"),
-    "scipy:signal/direct": lambda spec: spec.dtype in ("float16", "bfloat16"),
+    "scipy:signal/direct": lambda spec: spec.dtype == "bfloat16",
     "scipy:signal/fft": lambda spec: spec.dtype == "bfloat16",
-    "scipy:ndimage": lambda spec: spec.dtype in ("float16", "bfloat16"),
+    "scipy:ndimage": lambda spec: spec.dtype == "bfloat16",
     "onnxruntime:cpu": lambda spec: spec.dtype in ("float64", "bfloat16"),
     "onnxruntime:cpu/auto_pad": lambda spec: not said_by_auto_pad(spec),
     "onnxruntime:cpu/unoptimized": lambda spec: spec.dtype in ("float64", "bfloat16"),
-    "theano:cpu/corrmm": lambda spec: spec.dtype in ("float16", "bfloat16"),
-    "theano:cpu/convop": lambda spec: (
-        spec.dtype in ("float16", "bfloat16") or spec.rank == 3 or spec.groups > 1 or spec.transposed
-    ),
+    "theano:cpu/corrmm": lambda spec: spec.dtype == "bfloat16",
+    "theano:cpu/convop": lambda spec: spec.dtype == "bfloat16" or spec.rank == 3,
 }
 # Those that compile every call anew get every eighth of the table.
 SLOW = ("torch:cpu/inductor",)
