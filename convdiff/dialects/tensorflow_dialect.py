@@ -24,8 +24,6 @@ _PAD_MODES = {"constant": "CONSTANT", "reflect": "REFLECT", "symmetric": "SYMMET
 def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     """TensorFlow code for `spec`; nothing is unsupported."""
     keras = path.style == "keras"
-    if keras:
-        keras_dialect.refuse(spec)
     body = Body(_IMPORTS, path)
     order, kernel_order = f"N{spec.axes}C", f"{spec.axes}{'OI' if spec.transposed else 'IO'}"
     depthwise = not spec.transposed and spec.rank == 2 and ("M" in spec.kernel_layout or spec.groups == spec.in_channels > 1)

@@ -23,7 +23,6 @@ from tests.specs import SPECS, arrays, random_specs
 UNSUPPORTED: dict[str, Callable[[ConvSpec], bool]] = {
     "numpy:cpu": lambda spec: spec.dtype == "bfloat16",
     "torch:cpu/channels_last": lambda spec: spec.rank == 1,
-    "tensorflow:cpu/keras": lambda spec: spec.groups > 1 and (spec.transposed or spec.rank == 3),
     "jax:cpu/float32-sums": lambda spec: spec.dtype in ("float32", "float64"),
     "scipy:signal/direct": lambda spec: spec.dtype == "bfloat16",
     "scipy:signal/fft": lambda spec: spec.dtype == "bfloat16",
