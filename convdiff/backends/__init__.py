@@ -40,7 +40,9 @@ BACKENDS = (
     Backend("jax", "jax", 0.6, (("jax==0.10.2",),), (11, 14)),
     Backend("onnxruntime", "onnxruntime", 0.2, (("onnxruntime==1.31.1", "onnx>=1.23,<2", "numpy"),), (11, 14)),
     Backend(
-        "cudnn", "cudnn", 0.5, (("nvidia-cudnn-frontend==1.32.0", "nvidia-cudnn-cu12", "cuda-bindings", "ml_dtypes", "numpy"),),
+        "cudnn", "cudnn", 0.5,
+        (("nvidia-cudnn-frontend==1.32.0", "nvidia-cudnn-cu12==9.28.0.42", "nvidia-cuda-runtime-cu12==12.9.79", "cuda-bindings==12.9.*",
+          "ml_dtypes", "numpy"),),
         (10, 13), gpu=True,
     ),
     Backend(

@@ -44,7 +44,8 @@ class Job:
 
     `process` is the environment's process, where that is not the one that bears its name.  `repeat` runs it that many times;
     `display_code` is what reports show instead of `code`, and `path` how it computes ("cpu/onednn"; None: as its worker says).
-    `wrap` is an expression for a function that each array goes through first ("torch.from_numpy").
+    `wrap` is an expression for a function that each array goes through first ("torch.from_numpy").  `dtype` is what it computes in,
+    where that is known: settings that lower the precision of float32 concern no other type.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Job:
     path: str | None = None
     wrap: str | None = None
     process: str | None = None
+    dtype: str | None = None
 
 
 def call_job(call: Call, repeat: int = 1) -> Job:
@@ -124,7 +126,8 @@ class Fleet:
             self._want(station)
             station.hand_over({
                 "id": self._count, "name": job.name, "mode": job.mode, "code": job.code, "repeat": job.repeat,
-                "wrap": job.wrap, "path": job.path or "", "out": str(folder / f"{self._count}.npy"), "arrays": paths,
+                "wrap": job.wrap, "path": "" if job.kind == "call" else job.path,
+                "out": str(folder / f"{self._count}.npy"), "arrays": paths,
             })
         self._admit()
         return self._answers(mine, paths)
@@ -254,7 +257,8 @@ class Fleet:
                 )
                 with contextlib.suppress(OSError, ValueError):
                     again = take_back(self._open() / f"{outcome.id}.npy.again.npy")
-        precision = tuple((str(to), str(by), str(off)) for to, by, off in said.get("precision", ()))
+        lowered = said.get("precision", ()) if job.dtype in (None, "float32") else ()
+        precision = tuple((str(to), str(by), str(off)) for to, by, off in lowered)
         return Answer(
             name=job.name, kind=job.kind, status=status, backend=job.backend, version=hello.version if hello else None,
             path=job.path or (hello.path if hello else None), message=message,

@@ -26,8 +26,8 @@ them is part of the protocol, so code may print what it likes.  Messages are JSO
    "expression"   an expression, its value is the result
    "function"     "path.py:function", called with (input, kernel[, bias]); the file's folder is put on sys.path
 
-   "path", if there, is the path that the code takes ("cuda/cudnn").  "wrap", if there, is an expression among the adapter's names;
-   each array is passed through the function that it gives.
+   "path" is the path that the code takes ("cuda/cudnn"), null for the one that it takes unasked, "" where nobody knows.  "wrap", if
+   there, is an expression among the adapter's names; each array is passed through the function that it gives.
 
    Texts find the names input, kernel, bias (None without one), np and the adapter's (torch and F, say).  Every run gets
    arrays of its own: writable, mapped copy-on-write, so that writing to them changes no file and no later run.
@@ -214,7 +214,7 @@ class Worker:
             self.names = dict(self.adapter.names(self.framework), np=self.numpy)
             hello["version"] = str(self.framework.__version__)
             hello["devices"] = self.adapter.devices(self.framework)
-            hello["path"] = self.adapter.path(self.framework)
+            hello["path"] = self.path = self.adapter.path(self.framework)
             hello["missing"] = self.adapter.missing(self.framework)
             self.restore = self.adapter.settings(self.framework)
         except BaseException as error:
@@ -294,7 +294,7 @@ class Worker:
                 self.numpy.save(out, farthest)
         return {
             "status": "ok", "seconds": min(seconds), "stored": first_stored, "runs": len(seconds), "changed": changed,
-            "apart": apart, "precision": self.precision(job.get("path") or ""),
+            "apart": apart, "precision": self.precision(self.path if job["path"] is None else job["path"]),
         }
 
     def precision(self, path: str) -> list[Any]:

@@ -24,9 +24,16 @@ class Buffer(int):
     data_ptr = int.__int__  # what the frontend asks for an address
 
 
+def checked(done):
+    status, *values = done
+    if int(status):
+        raise RuntimeError(f"CUDA: {status}")
+    return values[0] if values else None
+
+
 def on_device(array):
-    buffer = Buffer(cuda.cudaMalloc(max(array.nbytes, 1))[1])
-    cuda.cudaMemcpy(buffer, array.ctypes.data, array.nbytes, cuda.cudaMemcpyKind.cudaMemcpyHostToDevice)
+    buffer = Buffer(checked(cuda.cudaMalloc(max(array.nbytes, 1))))
+    checked(cuda.cudaMemcpy(buffer, array.ctypes.data, array.nbytes, cuda.cudaMemcpyKind.cudaMemcpyHostToDevice))
     return buffer
 
 
@@ -49,7 +56,8 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
         pairs, size = _forward(spec)
     else:
         name = dilated_input(spec, body)
-        if spec.pad_mode != "constant" or any(side < 0 for pair in pairs for side in pair):
+        # Few engines take paddings that differ at the two ends.
+        if spec.pad_mode != "constant" or any(lo != hi or lo < 0 for lo, hi in pairs):
             name, pairs = padded_input(spec, body, name), ((0, 0),) * spec.rank
     body.add(_MEMORY)
     body.add(f"kind = cudnn.data_type.{_TYPES[spec.dtype]}")
@@ -92,12 +100,11 @@ def _numpy(spec: ConvSpec) -> str:
 
 
 def _forward(spec: ConvSpec) -> tuple[tuple[Pair, ...], tuple[int, ...]]:
-    """Padding and output size of the forward convolution whose gradient this is: the asked, else the full one's."""
+    """Padding, the same at both ends, and output size of the forward convolution whose gradient this is: the asked, else the full one's."""
     pairs: list[Pair] = []
     full = full_output(spec)
-    for whole, (lo, hi), out, s in zip(full.size, spec.padding, spec.output_size, spec.stride, strict=True):
-        ends = [end for end in (lo, hi, whole - lo - out) if 0 <= out + lo + end - whole < s and end >= 0 <= lo]
-        pairs += [(lo, ends[0])] if ends else []
+    for whole, (lo, _), out, s in zip(full.size, spec.padding, spec.output_size, spec.stride, strict=True):
+        pairs += [(lo, lo)] if 0 <= out + 2 * lo - whole < s and lo >= 0 else []
     if len(pairs) == spec.rank:
         return tuple(pairs), spec.output_size
     return ((0, 0),) * spec.rank, full.size
@@ -114,8 +121,8 @@ def _run(body: Body) -> None:
     body.add("workspace = on_device(np.empty(graph.get_workspace_size(), np.uint8))")
     body.add("handle = cudnn.create_handle()")
     body.add("graph.execute(buffers, workspace, handle=handle)")
-    body.add("cuda.cudaDeviceSynchronize()")
-    body.add("cuda.cudaMemcpy(y.ctypes.data, buffers[Y], y.nbytes, cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost)")
+    body.add("checked(cuda.cudaDeviceSynchronize())")
+    body.add("checked(cuda.cudaMemcpy(y.ctypes.data, buffers[Y], y.nbytes, cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost))")
     body.add("for buffer in (*buffers.values(), workspace):\n    cuda.cudaFree(buffer)\ncudnn.destroy_handle(handle)")
 
 

@@ -70,8 +70,8 @@ def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
 
 
 def _body(spec: ConvSpec, path: Path) -> Body:
-    if spec.dtype not in ("float32", "float16"):
-        raise Unsupported(f"ONNX Runtime has no {spec.dtype} convolution on the CPU")
+    if spec.dtype == "bfloat16" or (spec.dtype == "float64" and not path.device):
+        raise Unsupported(f"ONNX Runtime has no {spec.dtype} convolution{'' if path.device else ' on the CPU'}")
     return Body(_IMPORTS, path)
 
 
@@ -131,7 +131,8 @@ def _model(spec: ConvSpec, body: Body, kind: str, options: list[str | None], bia
     body.add(f'ends = [helper.make_tensor_value_info(name, {kind_of}, None) for name in "xy"]')
     arrays = ", ".join(f'numpy_helper.from_array({name}, "{name}")' for name in names[1:])
     body.call("graph", "helper.make_graph", "[node]", '"conv"', "ends[:1]", "ends[1:]", f"[{arrays}]")
-    body.add('model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)')
+    # Operators as they have been since 2019: any version that is still in use reads them.
+    body.add('model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)')
     settings = None
     if body.path.style == "unoptimized":
         body.add("options = ort.SessionOptions()")
@@ -139,6 +140,9 @@ def _model(spec: ConvSpec, body: Body, kind: str, options: list[str | None], bia
         settings = "options"
     provider = body.path.device or '"CPUExecutionProvider"'
     body.call("session", "ort.InferenceSession", "model.SerializeToString()", settings, f"providers=[{provider}]")
+    if body.path.device:
+        # Where the provider's libraries cannot be loaded it takes the processor without a word.
+        body.add('assert session.get_providers()[0] == "CUDAExecutionProvider", "CUDA\'s or cuDNN\'s libraries cannot be loaded"')
     body.add('(y,) = session.run(None, {"x": x})')
 
 

@@ -67,5 +67,5 @@ def _job(case: Case, asked: Asked, align: bool, repeat: int) -> Job | Answer:
         return Answer(name, "backend", "unsupported", environment.name, path=way, message=str(why))
     return Job(
         name, "backend", environment.name, script.body, "body", aligned, repeat=repeat, path=way or script.path,
-        process=environment.process,
+        process=environment.process, dtype=case.spec.dtype,
     )

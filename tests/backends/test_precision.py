@@ -30,6 +30,13 @@ def test_a_setting_in_force_is_told_and_is_not_there_afterwards() -> None:
     assert answers["unset"].precision == ()
 
 
+def test_a_setting_for_float32_concerns_no_other_type() -> None:
+    with Fleet([environment("torch")], timeout=60) as fleet:
+        made = Job("narrow", "backend", "torch", f"{BF16}\noutput = input", "body", path="cpu/onednn-bf16", dtype="float16")
+        (answer,) = fleet.run([made], ARRAYS)
+    assert answer.precision == ()
+
+
 def test_the_row_says_what_decided_and_how_to_switch_it_off(tmp_path: Path) -> None:
     """A call that rounds as oneDNN would on a processor with bfloat16 arithmetic."""
     environment("torch")
@@ -63,15 +70,27 @@ def test_flags_that_a_version_has_not_are_none() -> None:
 
 
 # Stand-ins, since no GPU can be asked: what the frameworks' modules say there.
-def torch(capability: tuple[int, int], **cudnn: Any) -> Any:
+def torch(capability: tuple[int, int], *, products: bool = False, **cudnn: Any) -> Any:
     return SimpleNamespace(
         cuda=SimpleNamespace(is_available=lambda: True, get_device_capability=lambda: capability),
-        backends=SimpleNamespace(cudnn=SimpleNamespace(**cudnn), mkldnn=SimpleNamespace()),
+        backends=SimpleNamespace(
+            cudnn=SimpleNamespace(**cudnn), mkldnn=SimpleNamespace(), cuda=SimpleNamespace(matmul=SimpleNamespace(allow_tf32=products)),
+        ),
     )
 
 
-def jax(mode: str | None, backend: str = "cuda") -> Any:
-    return SimpleNamespace(default_backend=lambda: backend, config=SimpleNamespace(jax_default_matmul_precision=mode))
+def jax(mode: str | None, backend: str = "cuda", capability: str = "9.0") -> Any:
+    return SimpleNamespace(
+        default_backend=lambda: backend, config=SimpleNamespace(jax_default_matmul_precision=mode),
+        devices=lambda: [SimpleNamespace(compute_capability=capability)],
+    )
+
+
+def tensorflow(capability: tuple[int, int]) -> Any:
+    experimental = SimpleNamespace(
+        tensor_float_32_execution_enabled=lambda: True, get_device_details=lambda gpu: {"compute_capability": capability}
+    )
+    return SimpleNamespace(config=SimpleNamespace(experimental=experimental, list_physical_devices=lambda kind: ["gpu"]))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +100,15 @@ def jax(mode: str | None, backend: str = "cuda") -> Any:
         ("torch", torch((8, 0), allow_tf32=False), "cuda/cudnn-no-tf32", []),
         ("torch", torch((7, 5), allow_tf32=True), "cuda/cudnn", []),
         ("torch", torch((9, 0), allow_tf32=True), "cpu/onednn", []),
+        ("torch", torch((9, 0), allow_tf32=True), "cuda/native", []),
+        ("torch", torch((9, 0), allow_tf32=False, products=True), "cuda/native", ["tf32"]),
+        ("torch", torch((9, 0), allow_tf32=True), "", ["tf32"]),
+        ("tensorflow", tensorflow((8, 6)), "gpu/cudnn", ["tf32"]),
+        ("tensorflow", tensorflow((7, 5)), "gpu/cudnn", []),
+        ("tensorflow", tensorflow((8, 6)), "cpu/xla", []),
+        ("jax", jax(None, capability="7.0"), "gpu", []),
+        ("onnxruntime", None, "cuda", ["tf32"]),
+        ("onnxruntime", None, "cuda/no-tf32", []),
         ("jax", jax(None), "gpu", ["tf32"]),
         ("jax", jax("highest"), "gpu/highest", []),
         ("jax", jax("bfloat16"), "gpu", ["bf16"]),
@@ -90,7 +118,9 @@ def jax(mode: str | None, backend: str = "cuda") -> Any:
 def test_where_there_are_accelerators(
     adapter: str, framework: Any, path: str, narrow: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE"):
+    for name in ("NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE", "TF_SET_ONEDNN_FPMATH_MODE"):
         monkeypatch.delenv(name, raising=False)
     module: Any = load_file(str(HERE / "adapters" / f"{adapter}_adapter.py"), f"test_{adapter}")
     assert [to for to, _, _ in module.precision(framework, path)] == narrow
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    assert "tf32" not in [to for to, _, _ in module.precision(framework, path)]

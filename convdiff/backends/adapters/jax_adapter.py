@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -37,7 +38,9 @@ def precision(jax: Any, platform: str) -> list[tuple[str, str, str]]:
     """What XLA takes float32 for, off the processor, unless told "highest"; the processor always takes it as it is."""
     there = path(jax)
     mode = getattr(jax.config, "jax_default_matmul_precision", None)
-    if there == "cpu" or mode in ("highest", "float32"):
+    if there == "cpu" or mode in ("highest", "float32") or os.environ.get("NVIDIA_TF32_OVERRIDE") == "0":
+        return []
+    if there == "gpu" and float(getattr(jax.devices()[0], "compute_capability", "8.0")) < 8:
         return []
     narrow = {"gpu": "tf32", "tpu": "bf16"}.get(there, "tf32")
     narrow = {"bfloat16": "bf16", "tensorfloat32": "tf32"}.get(str(mode), narrow)

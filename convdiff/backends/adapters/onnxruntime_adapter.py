@@ -38,7 +38,9 @@ def missing(ort: Any) -> dict[str, str]:
 
 def precision(ort: Any, path: str) -> list[tuple[str, str, str]]:
     """TF32 in CUDA's provider."""
-    return [("tf32", "use_tf32 = 1 (the default)", 'providers=[("CUDAExecutionProvider", {"use_tf32": 0})]')] if path == "cuda" else []
+    if path != "cuda" or os.environ.get("NVIDIA_TF32_OVERRIDE") == "0":
+        return []
+    return [("tf32", "use_tf32 = 1 (the default)", 'providers=[("CUDAExecutionProvider", {"use_tf32": 0})]')]
 
 
 def to_numpy(ort: Any, value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,9 @@ LEAVE_OUT = ("jax",)
 
 
 def names(tf: Any) -> dict[str, Any]:
-    """tf; Keras is tf.keras, which loads when it is first used."""
+    """tf; Keras is tf.keras, which loads when it is first used.  A graph's tensor has numpy() too, which evaluates it (version 1)."""
+    if tf.__version__.startswith("1.") and not hasattr(tf.Tensor, "numpy"):
+        tf.Tensor.numpy = evaluated
     return {"tf": tf, "tensorflow": tf}
 
 
@@ -51,20 +54,26 @@ def missing(tf: Any) -> dict[str, str]:
     elif not gpus:
         lacks["gpu"] = f"{build} finds no GPU"
     if tuple(int(part) for part in tf.__version__.split(".")[:2]) < (2, 5):
+        lacks["onednn"] = f"{build} has no TF_ENABLE_ONEDNN_OPTS"
         lacks["xla"] = f"{build} has no tf.function(jit_compile=True)"
         if tf.__version__.startswith("1."):
             lacks["keras"] = f"{build} runs no layers eagerly"
     return lacks
 
 
+def ampere(tf: Any) -> bool:
+    """Whether a GPU here has TF32 arithmetic, or does not say."""
+    details = getattr(getattr(tf.config, "experimental", None), "get_device_details", dict)
+    gpus = tf.config.list_physical_devices("GPU") if hasattr(tf.config, "list_physical_devices") else []
+    return any(details(gpu).get("compute_capability", (8, 0)) >= (8, 0) for gpu in gpus)
+
+
 def precision(tf: Any, path: str) -> list[tuple[str, str, str]]:
     """TF32 on a GPU; oneDNN's fast math by the environment."""
-    import os
-
     found = []
     experimental: Any = getattr(tf.config, "experimental", None)
     enabled = getattr(experimental, "tensor_float_32_execution_enabled", bool)
-    if "gpu" not in missing(tf) and enabled():
+    if not path.startswith("cpu") and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0" and ampere(tf) and enabled():
         name = "tf.config.experimental.enable_tensor_float_32_execution"
         found.append(("tf32", f"{name}(True) (the default)", f"{name}(False)"))
     mode = os.environ.get("TF_SET_ONEDNN_FPMATH_MODE")
@@ -77,10 +86,17 @@ def to_numpy(tf: Any, value: Any) -> Any:
     """An eager tensor or variable; a graph's (version 1) is evaluated."""
     if not isinstance(value, (tf.Tensor, tf.Variable)):
         return value.numpy() if type(value).__module__.startswith("keras") and hasattr(value, "numpy") else None
-    if hasattr(value, "numpy") and getattr(tf, "executing_eagerly", bool)():
-        return value.numpy()
-    with tf.compat.v1.Session(graph=value.graph) as session:
-        session.run(tf.compat.v1.global_variables_initializer())
+    return value.numpy() if hasattr(value, "numpy") and getattr(tf, "executing_eagerly", bool)() else evaluated(value)
+
+
+def evaluated(value: Any) -> Any:
+    """A graph's tensor or variable, with the graph's variables at their first values."""
+    import importlib
+
+    v1 = importlib.import_module("tensorflow").compat.v1
+    with v1.Session(graph=value.graph) as session:
+        with value.graph.as_default():
+            session.run(v1.global_variables_initializer())
         return session.run(value)
 
 

@@ -10,8 +10,8 @@ to_numpy(f, v)    a numpy array, or one with the name of the type it was widened
 settings(f)       a function that puts back what a job may have set
 path(f)           the path that code takes which asks for none, as the table of paths has it
 missing(f)        what of the table's `needs` is not there, each with the reason
-precision(f, path)  the settings in force that lower the precision of float32 convolutions on that path ("": any of its
-                  devices): what to, the setting, the line that switches it off (may be absent)
+precision(f, path)  the settings in force that lower the precision of float32 convolutions on that path ("": a call, which may go
+                  anywhere): what to, the setting, the line that switches it off (may be absent)
 transient(e)      whether an error is another process's doing, and worth another try (may be absent)
 
 Syntax of Python 3.7, any version of the framework that its users still have.
@@ -72,19 +72,31 @@ def devices(torch: Any) -> list[str]:
 
 def path(torch: Any) -> str:
     """Tensors are made on the processor."""
-    return "cpu/onednn" if torch.backends.mkldnn.is_available() and read(torch, "backends.mkldnn.enabled") is not False else "cpu/native"
+    return "cpu/onednn" if onednn(torch) and read(torch, "backends.mkldnn.enabled") is not False else "cpu/native"
+
+
+def onednn(torch: Any) -> bool:
+    """Whether this build has oneDNN.  Early versions import the module that says so only when it is asked for."""
+    import importlib
+
+    try:
+        return bool(importlib.import_module("torch.backends.mkldnn").is_available())
+    except ImportError:
+        return False
 
 
 def missing(torch: Any) -> dict[str, str]:
     """oneDNN and its bfloat16 arithmetic, torch.compile, accelerators."""
     lacks = {}
     build = f"torch {torch.__version__}"
-    if not torch.backends.mkldnn.is_available():
+    if not onednn(torch):
         lacks["onednn"] = f"{build} was built without oneDNN"
     if not hasattr(torch, "channels_last_3d"):
         lacks["channels_last"] = f"{build} has no channels_last"
     if read(torch, "backends.mkldnn.conv.fp32_precision") is None:
         lacks["onednn-bf16"] = f"{build} has no torch.backends.mkldnn.conv.fp32_precision"
+    elif not bfloat16(torch):
+        lacks["onednn-bf16"] = "this processor has no bfloat16 arithmetic that oneDNN knows"
     compiler = os.environ.get("CXX", "g++")
     if not hasattr(torch, "compile"):
         lacks["inductor"] = f"{build} has no torch.compile"
@@ -99,12 +111,25 @@ def missing(torch: Any) -> dict[str, str]:
     return lacks
 
 
+def bfloat16(torch: Any) -> bool:
+    """Whether oneDNN has bfloat16 arithmetic on this processor, as far as torch tells."""
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except (AttributeError, RuntimeError):
+        return True  # it does not tell: the path is tried
+
+
 def precision(torch: Any, path: str) -> list[tuple[str, str, str]]:
-    """TF32 in cuDNN, on processors that have it; bfloat16 and TF32 in oneDNN, by torch or by the environment."""
+    """TF32 in cuDNN or cuBLAS, on processors that have it; bfloat16 and TF32 in oneDNN, by torch or by the environment."""
     found = []
-    if not path.startswith("cpu") and torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0):
-        if os.environ.get("NVIDIA_TF32_OVERRIDE") == "1":
+    override = os.environ.get("NVIDIA_TF32_OVERRIDE")
+    if not path.startswith("cpu") and override != "0" and torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0):
+        if override == "1":
             found.append(("tf32", "NVIDIA_TF32_OVERRIDE=1 in the environment", "NVIDIA_TF32_OVERRIDE=0 in the environment"))
+        elif path == "cuda/native":
+            # Without cuDNN a convolution is a product of matrices, cuBLAS'.
+            if read(torch, "backends.cuda.matmul.fp32_precision") == "tf32" or read(torch, "backends.cuda.matmul.allow_tf32"):
+                found.append(("tf32", "torch.backends.cuda.matmul.allow_tf32 = True", "torch.backends.cuda.matmul.allow_tf32 = False"))
         elif read(torch, "backends.cudnn.conv.fp32_precision") == "tf32" or read(torch, "backends.cudnn.allow_tf32"):
             found.append(("tf32", "torch.backends.cudnn.allow_tf32 = True (the default)", "torch.backends.cudnn.allow_tf32 = False"))
     if not path.startswith(("cuda", "mps")):
