@@ -213,6 +213,28 @@ def test_bad_input_is_one_line_and_exits_2(name: str, invoke: Invoke) -> None:
     assert result.stderr.count("\n") == 1
 
 
+def test_a_name_cannot_write_to_the_terminal(invoke: Invoke) -> None:
+    result = invoke("run", "q\x1b[31m\r\x07\u202e.npy", "w.npy", *ALONE)
+    assert result.stderr.startswith(r"convdiff: input q\x1b[31m\r\x07\u202e.npy: found no such file")
+
+
+def test_a_padded_input_that_fits_no_memory_is_one_line(invoke: Invoke) -> None:
+    options = ("--padding", "2000000000", "--stride", "1000000000", "--pad-mode", "edge")
+    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "y.npy", *options)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("convdiff: the padded input of 2x3x4000000006x4000000007 needs ")
+
+
+def test_memory_that_runs_out_is_one_line(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError("Unable to allocate 7 EiB")
+
+    monkeypatch.setattr("convdiff.pipeline.reading.compute_dtype", full)
+    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "y.npy")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("convdiff: run: found more to compute than this machine's memory holds (Unable to allocate 7 EiB)")
+
+
 @pytest.mark.parametrize("args", [("run",), ("run", "x.npy"), ("run", "x.npy", "w.npy", "--strde", "2"), ("rnu",), ("run", "--timeout=0")])
 def test_wrong_usage_exits_2(args: tuple[str, ...], invoke: Invoke) -> None:
     result = invoke(*args)
