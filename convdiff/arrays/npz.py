@@ -90,8 +90,12 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str, any_shape
     with archive.open(info) as member:
         header = npy.read_header(member, where, any_shape)
         held = info.file_size - header.offset
-        if header.size > held:
-            raise ConvdiffError(npy.short_of(where, header, held))
+        npy.check_size(where, header, held)
+        if held - header.size > CHUNK:
+            raise ConvdiffError(
+                f"{where}: found {held - header.size:,} bytes behind the {header.size:,} of the elements, expected none; the member is "
+                f"damaged, or made to take long: {_AGAIN}"
+            )
         flat = np.empty(header.size // header.dtype.itemsize, header.dtype)
         view = flat.view(np.uint8).data
         at = 0
