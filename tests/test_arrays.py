@@ -336,6 +336,39 @@ def test_keys_of_an_archive(tmp_path: Path) -> None:
         read(f"{path}:kernal", "input")
 
 
+def test_an_archive_of_a_whole_model_is_not_listed_whole(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, **{f"layer{number}.weight": PLAIN for number in range(500)})
+    with pytest.raises(ConvdiffError, match=r"found 500 arrays, expected one, .* one of :layer0\.weight, .*, \.\.\.$") as listed:
+        read(path, "input")
+    with pytest.raises(ConvdiffError, match=r"found 'layer499\.wieght', expected one of .*; did you mean layer499\.weight\?$") as near:
+        read(f"{path}:layer499.wieght", "input")
+    assert max(len(str(each.value)) for each in (listed, near)) < 800 + len(str(path))
+
+
+def test_a_member_that_is_no_npy_hides_none(tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(zipped({"a.npy": saved(PLAIN), "a": b"notes"}))
+    assert read(tmp_path / "x.npz", "input").array.shape == PLAIN.shape
+
+
+def test_a_name_that_is_damaged_is_not_told_whole(tmp_path: Path) -> None:
+    data = bytearray(zipped({"a.npy": saved(PLAIN)}))
+    data[26:28] = struct.pack("<H", 200)
+    (tmp_path / "x.npz").write_bytes(data)
+    with pytest.raises(ConvdiffError, match="found a damaged zip archive") as raised:
+        read(tmp_path / "x.npz", "input")
+    assert len(str(raised.value)) < 260 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_no_elements_of_an_absurd_shape(name: str, tmp_path: Path) -> None:
+    """A saved output may be empty, but numpy has no such array."""
+    data = with_header(header(f"(0, {2**62}, {2**62})"))
+    (tmp_path / name).write_bytes(data if name == "x.npy" else zipped({"a.npy": data}))
+    with pytest.raises(ConvdiffError, match=r"found the shape \(0, 4611686018427387904, 46116"):
+        read(tmp_path / name, "--saved", any_shape=True)
+
+
 def test_a_file_whose_name_has_the_colon_wins(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", key=PLAIN)
     np.save(tmp_path / "x.npz:key.npy", PLAIN[0])

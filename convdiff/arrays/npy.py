@@ -117,9 +117,12 @@ def check_shape(shape: tuple[int, ...], where: str, any_shape: bool = False) -> 
 
 
 def check_size(where: str, header: Header, held: int) -> None:
-    """ConvdiffError where the file holds fewer bytes of elements than its header promises, or more than this machine's memory."""
+    """ConvdiffError where the file holds fewer bytes of elements than its header promises, or more than can be."""
     if header.size > held:
         raise ConvdiffError(short_of(where, header, held))
+    if total(tuple(size or 1 for size in header.shape)) * header.dtype.itemsize >= 2**63:
+        # No elements, for an axis has size 0, but more along the others than numpy counts.
+        raise ConvdiffError(f"{where}: found the shape {shape_text(header.shape)} in the .npy header, expected one of an array; {_AGAIN}")
     here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if header.size > here:
         raise ConvdiffError(
