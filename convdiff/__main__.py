@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 TROUBLE = 2
 INTERRUPTED = 130
@@ -21,9 +22,10 @@ def main() -> None:
         # Exit code 1 would say that outputs differ.
         import traceback
 
-        traceback.print_exc()
-        print("convdiff: a bug of convdiff's; please report it with what stands above", file=sys.stderr)
         code = TROUBLE
+        with suppress(OSError, ValueError):  # stderr may be what takes no more
+            traceback.print_exc()
+            print("convdiff: a bug of convdiff's; please report it with what stands above", file=sys.stderr)
     if code == INTERRUPTED:
         # All is cleaned up, and an interpreter that met Ctrl-C in a C extension would end itself by signal instead.
         os._exit(code)

@@ -9,6 +9,7 @@ from convdiff.advice import with_fixes
 from convdiff.arrays import compute_dtype, from_memory, notes
 from convdiff.blind import blind_spots
 from convdiff.case import Answer, Case, Finding, Report, Row, Verdict
+from convdiff.errors import ConvdiffError
 from convdiff.judge import Judge
 from convdiff.reading import bias_vector, read_spec
 from convdiff.settings import Settings
@@ -57,6 +58,8 @@ def diff(input: Any, kernel: Any, obtained: Any, *, bias: Any = None, name: str 
     those of `convdiff run`: stride, padding, dilation, groups, transposed, input_layout, ..., and `as_` (or "as").
     Raises ConvdiffError where the shapes and options make no convolution.
     """
+    if not isinstance(name, str):
+        raise ConvdiffError(f"name: found {name!r}, expected a word")
     settings = Settings.from_mapping(options)
     x, w, y = from_memory(input, "input"), from_memory(kernel, "kernel"), from_memory(obtained, "obtained", any_shape=True)
     b = None if bias is None else from_memory(bias, "bias")

@@ -27,7 +27,7 @@ def check_layout(layout: str, role: str) -> str:
     """`layout` in capitals, if it is one for `role` ("input", "kernel" or "output"); ConvdiffError otherwise."""
     text = layout.strip().upper()
     allowed = _OTHER_LETTERS[role] + SPATIAL
-    option = f"--{role}-layout {layout}"
+    option = f"--{role}-layout {layout}" if layout.isprintable() and text else f"--{role}-layout {layout!r}"
     strange = sorted(set(text) - set(allowed))
     if strange:
         raise ConvdiffError(
@@ -37,7 +37,7 @@ def check_layout(layout: str, role: str) -> str:
     if twice:
         raise ConvdiffError(f"{option}: the letter {twice[0]} stands twice, expected each axis once (as in {_example(role)})")
     space = spatial_axes(text)
-    if sorted(space) != sorted(AXES_OF_RANK.get(len(space), "")):
+    if not space or sorted(space) != sorted(AXES_OF_RANK.get(len(space), "")):
         raise ConvdiffError(f"{option}: found the spatial axes {space or 'none'}, expected W (1-D), HW (2-D) or DHW (3-D)")
     if "M" in text and "O" in text:
         raise ConvdiffError(f"{option}: found both O and M; a depthwise kernel has I and M (HWIM), any other O and I (HWIO)")

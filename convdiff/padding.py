@@ -6,11 +6,16 @@ share; `same_lower` is ONNX's SAME_LOWER; `half` and `full` are Theano's border 
 
 from __future__ import annotations
 
+import operator
+import re
 from collections.abc import Sequence
 
 from convdiff.errors import ConvdiffError, one_of
 
 Pair = tuple[int, int]
+# Strides, dilations and paddings that frameworks take lie below it: they count in 32 bits.
+LARGEST = 2**31
+_DIGITS = re.compile(r"\s*[+-]?0*(\d+)\s*")
 WORDS = ("valid", "same", "same_lower", "half", "full", "causal")
 
 
@@ -34,7 +39,7 @@ def parse_padding(value: object, rank: int) -> str | tuple[Pair, ...]:
         if text[:1].isalpha():
             raise one_of("--padding", value, WORDS)
         items: list[object] = [part.split(":") if ":" in part else part for part in text.split(",")]
-    elif isinstance(value, Sequence):
+    elif isinstance(value, Sequence) and not isinstance(value, bytes):
         items = list(value)
     else:
         items = [value]
@@ -53,22 +58,37 @@ def _pair(item: object, value: object) -> Pair:
     try:
         if isinstance(item, list | tuple):
             lo, hi = item
-            return _whole(lo), _whole(hi)
-        return _whole(item), _whole(item)
+            return whole(lo), whole(hi)
+        return whole(item), whole(item)
+    except OverflowError as error:
+        raise ConvdiffError(f"--padding: {error}") from None
     except (TypeError, ValueError):
         raise ConvdiffError(
             f"--padding {_show(value)}: expected a word ({', '.join(WORDS)}), whole numbers (1 or 1,2) or lo:hi pairs (0:1,0:1)"
         ) from None
 
 
-def _whole(number: object) -> int:
-    if isinstance(number, bool) or not (isinstance(number, str) or hasattr(number, "__index__")):
+def whole(number: object) -> int:
+    """A whole number of any integer type, or the text of one.
+
+    TypeError or ValueError for anything else; OverflowError, with the end of a sentence, for one beyond `LARGEST`.
+    """
+    if isinstance(number, str):
+        digits = _DIGITS.fullmatch(number)
+        if digits is None:
+            raise ValueError
+        found = int(digits[0]) if len(digits[1]) < 20 else LARGEST
+    elif isinstance(number, bool):
         raise TypeError
-    return int(number)
+    else:
+        found = operator.index(number)  # type: ignore[arg-type]
+    if abs(found) >= LARGEST:
+        raise OverflowError(f"found a number that is too large, expected less than {LARGEST}, more than any axis is long")
+    return found
 
 
 def _show(value: object) -> str:
-    return value if isinstance(value, str) else repr(value)
+    return value if isinstance(value, str) and value.isprintable() and value.strip() else repr(value)
 
 
 def same_total(size: int, span: int, stride: int) -> int:

@@ -16,8 +16,6 @@ from convdiff.spec import ConvSpec
 
 Shape = tuple[int, ...]
 
-# Strides and dilations that frameworks take lie below it: they count in 32 bits.
-LARGEST = 2**31
 _FLIPPING = ("theano", "numpy", "scipy")
 _LAST = ("tensorflow", "keras")
 _PLAIN = ("numpy", "scipy")
@@ -39,6 +37,10 @@ def read_spec(input_shape: Shape, kernel_shape: Shape, settings: Settings, *, bi
     """
     if settings.depthwise and settings.groups is not None:
         raise ConvdiffError(f"--depthwise with --groups {settings.groups}: expected one of them; depthwise is one group per input channel")
+    for role in ("input", "kernel", "output"):
+        layout = getattr(settings, f"{role}_layout")
+        if layout is not None:
+            check_layout(layout, role)
     reading, notes = _choose(input_shape, kernel_shape, settings)
     x, w = sizes(reading.input, input_shape), sizes(reading.kernel, kernel_shape)
     axes = spatial_axes(reading.input)
@@ -55,8 +57,6 @@ def read_spec(input_shape: Shape, kernel_shape: Shape, settings: Settings, *, bi
     for option, values in (("--stride", stride), ("--dilation", dilation), ("--input-dilation", input_dilation)):
         if min(values) < 1:
             raise ConvdiffError(f"{option}: found {min(values)}, expected at least 1 (1 is none)")
-        if max(values) >= LARGEST:
-            raise ConvdiffError(f"{option}: found {max(values)}, expected less than {LARGEST}, more than any axis is long")
     if not settings.transposed and settings.output_size is not None:
         raise ConvdiffError("--output-size: expected --transposed with it; a direct convolution's size follows from its padding")
     spans = tuple(reach(kk, dd) for kk, dd in zip(k, dilation, strict=True))
@@ -66,7 +66,8 @@ def read_spec(input_shape: Shape, kernel_shape: Shape, settings: Settings, *, bi
         input_layout=reading.input, kernel_layout=reading.kernel, output_layout=output_layout, batch=x.get("N", 1),
         in_channels=channels, out_channels=out_channels, groups=groups, input_size=n, kernel_size=k, stride=stride,
         padding=padding, dilation=dilation, input_dilation=input_dilation, output_padding=extra,
-        pad_mode=settings.pad_mode or "constant", transposed=settings.transposed, flip=_flip(settings), bias=bias, dtype=dtype,
+        pad_mode="constant" if settings.pad_mode is None else settings.pad_mode, transposed=settings.transposed, flip=_flip(settings),
+        bias=bias, dtype=dtype,
     ), notes
 
 

@@ -66,14 +66,19 @@ def truth(spec: ConvSpec, input: Array, kernel: Array, bias: Array | None = None
 
 
 def _check_memory(spec: ConvSpec) -> None:
-    """ConvdiffError where the reference and its scale cannot fit the machine."""
-    needed = 12 * total(spec.shape("output"))
+    """ConvdiffError where the reference and its scale, or an input padded by hand, cannot fit the machine."""
     here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > here:
-        raise ConvdiffError(
-            f"the output of {'x'.join(map(str, spec.shape('output')))} needs {needed / 2**30:.0f} GiB, "
-            f"this machine has {here / 2**30:.0f}; is --padding or --stride what you mean?"
-        )
+    wanted = [("output", 12, spec.shape("output"))]
+    if spec.pad_mode != "constant":
+        padded = [(n - 1) * r + 1 + lo + hi for n, r, (lo, hi) in zip(spec.input_size, spec.input_dilation, spec.padding, strict=True)]
+        wanted.append(("padded input", 4, (spec.batch, spec.in_channels, *padded)))
+    for what, bytes_each, shape in wanted:
+        needed = bytes_each * total(shape)
+        if needed > here:
+            raise ConvdiffError(
+                f"the {what} of {'x'.join(map(str, shape))} needs {needed / 2**30:.0f} GiB, "
+                f"this machine has {here / 2**30:.0f}; is --padding or --stride what you mean?"
+            )
 
 
 def _scale_type(x: Array, w: Array) -> type[np.floating[Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from convdiff.errors import ConvdiffError, one_of
+from convdiff.padding import whole
 
 FRAMEWORKS = ("cudnn", "jax", "keras", "numpy", "onnx", "scipy", "tensorflow", "theano", "torch")
 
@@ -45,11 +46,12 @@ class Settings:
         for name, kinds in _KINDS.items():
             if not isinstance(getattr(self, name), kinds):
                 wanted = "True or False" if bool in kinds else "a word"
-                raise ConvdiffError(f"--{name.replace('_', '-')}: found {getattr(self, name)!r}, expected {wanted}")
+                raise ConvdiffError(f"--{name.strip('_').replace('_', '-')}: found {getattr(self, name)!r}, expected {wanted}")
         if self.as_ is not None and self.as_ not in FRAMEWORKS:
             raise one_of("--as", self.as_, FRAMEWORKS)
-        if self.groups is not None and (not hasattr(self.groups, "__index__") or isinstance(self.groups, bool) or self.groups < 1):
-            raise ConvdiffError(f"--groups: found {self.groups!r}, expected a whole number of at least 1")
+        if self.groups is not None:
+            # A plain int: numpy's small types would wrap around in what is computed with it.
+            object.__setattr__(self, "groups", _groups(self.groups))
 
     @staticmethod
     def names() -> list[str]:
@@ -66,6 +68,17 @@ class Settings:
         return Settings(**known)
 
 
+def _groups(value: object) -> int:
+    try:
+        if not isinstance(value, str) and (found := whole(value)) > 0:
+            return found
+    except OverflowError as error:
+        raise ConvdiffError(f"--groups: {error}") from None
+    except (TypeError, ValueError):
+        pass
+    raise ConvdiffError(f"--groups: found {value!r}, expected a whole number of at least 1")
+
+
 def numbers(option: str, value: object, rank: int, default: int) -> tuple[int, ...]:
     """`rank` whole numbers from None, `2`, `"2,1"` or `[2, 1]`; one value stands for every axis."""
     if value is None:
@@ -80,9 +93,9 @@ def numbers(option: str, value: object, rank: int, default: int) -> tuple[int, .
     else:
         parts = [value]
     try:
-        if any(isinstance(part, bool | float) for part in parts):
-            raise TypeError
-        found = tuple(int(part) for part in parts)
+        found = tuple(whole(part) for part in parts)
+    except OverflowError as error:
+        raise ConvdiffError(f"{option}: {error}") from None
     except (TypeError, ValueError):
         raise ConvdiffError(f"{option}: found {value!r}, expected whole numbers: 2, or one per spatial axis: 2,1") from None
     if len(found) == 1:

@@ -8,6 +8,8 @@ import os
 import pickle
 import resource
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -22,7 +24,9 @@ from hypothesis import strategies as st
 from convdiff.arrays import compute_dtype, from_memory, notes, read
 from convdiff.case import Stored
 from convdiff.errors import ConvdiffError
+from tests.cli.conftest import environment
 
+MEMORY = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 PLAIN = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 
 
@@ -265,8 +269,8 @@ def test_headers_of_python_2_read(tmp_path: Path) -> None:
 
 
 def test_a_file_is_mapped_and_read_only(tmp_path: Path) -> None:
-    """A file of 1 TB that occupies nothing on the disk: whoever touched it would not come back soon."""
-    size = 2**38
+    """A file nearly as large as the memory, which occupies nothing on the disk: whoever touched it would not come back soon."""
+    size = MEMORY // 8
     path = tmp_path / "x.npy"
     path.write_bytes(with_header(header(f"({size},)")))
     try:
@@ -280,6 +284,48 @@ def test_a_file_is_mapped_and_read_only(tmp_path: Path) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
+def test_an_array_larger_than_the_memory_is_refused(tmp_path: Path) -> None:
+    """Reading all of it, for NaN or the largest integer, would take hours before anybody said that it cannot be computed with."""
+    path = tmp_path / "x.npy"
+    path.write_bytes(with_header(header(f"(2, {MEMORY})", "'|i1'")))
+    try:
+        os.truncate(path, path.stat().st_size + 2 * MEMORY)
+    except OSError:
+        pytest.skip("this file system cannot hold a file of that size")
+    said = rf"found \d+ GiB of elements, shape \(2, {MEMORY}\), expected no more than this machine's memory"
+    with pytest.raises(ConvdiffError, match=rf"^input {path}: {said}"):
+        read(path, "input")
+
+
+def test_bytes_behind_the_elements_of_a_member_are_not_read(tmp_path: Path) -> None:
+    """A small file may inflate to any number of them."""
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.npy", "w") as member:
+        member.write(saved(PLAIN))
+        for _ in range(200):
+            member.write(bytes(1 << 20))
+    with pytest.raises(ConvdiffError, match=r"x\.npz:a: found 209,715,200 bytes behind the 96 of the elements, expected none"):
+        read(path, "input")
+    path.write_bytes(zipped({"a.npy": saved(PLAIN) + b"a little"}))
+    assert np.array_equal(read(path, "input").array, PLAIN)
+
+
+LOOKS = ["notes(stored, 'input')", "stored.array[-1, 5]", "stored.array @ stored.array.T", "stored.array[[900], [3]]"]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_file_that_shrinks_while_it_is_read_is_one_line(look: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones((1024, 1024), np.float32))
+    script = (
+        "import os\nfrom convdiff.arrays import notes, read\nfrom convdiff.arrays.vanishing import watch\nwatch()\n"
+        f"stored = read('x.npy', 'input')\nos.truncate('x.npy', 4096)\n{look}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment(), timeout=60, text=True, capture_output=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("convdiff: an array's file was cut short or written again while it was read")
+    assert done.stderr.count("\n") == 1
+
+
 def test_keys_of_an_archive(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     np.savez(path, **{"kernel": PLAIN, "bias": PLAIN[0], "enc:1/w": PLAIN[1]})
@@ -288,6 +334,39 @@ def test_keys_of_an_archive(tmp_path: Path) -> None:
     assert read(f"{path}:kernel", "input").name == f"{path}:kernel"
     with pytest.raises(ConvdiffError, match=r"x\.npz:kernal: found 'kernal', expected one of bias, enc:1/w, kernel; did you mean kernel\?"):
         read(f"{path}:kernal", "input")
+
+
+def test_an_archive_of_a_whole_model_is_not_listed_whole(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, **{f"layer{number}.weight": PLAIN for number in range(500)})
+    with pytest.raises(ConvdiffError, match=r"found 500 arrays, expected one, .* one of :layer0\.weight, .*, \.\.\.$") as listed:
+        read(path, "input")
+    with pytest.raises(ConvdiffError, match=r"found 'layer499\.wieght', expected one of .*; did you mean layer499\.weight\?$") as near:
+        read(f"{path}:layer499.wieght", "input")
+    assert max(len(str(each.value)) for each in (listed, near)) < 800 + len(str(path))
+
+
+def test_a_member_that_is_no_npy_hides_none(tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(zipped({"a.npy": saved(PLAIN), "a": b"notes"}))
+    assert read(tmp_path / "x.npz", "input").array.shape == PLAIN.shape
+
+
+def test_a_name_that_is_damaged_is_not_told_whole(tmp_path: Path) -> None:
+    data = bytearray(zipped({"a.npy": saved(PLAIN)}))
+    data[26:28] = struct.pack("<H", 200)
+    (tmp_path / "x.npz").write_bytes(data)
+    with pytest.raises(ConvdiffError, match="found a damaged zip archive") as raised:
+        read(tmp_path / "x.npz", "input")
+    assert len(str(raised.value)) < 260 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_no_elements_of_an_absurd_shape(name: str, tmp_path: Path) -> None:
+    """A saved output may be empty, but numpy has no such array."""
+    data = with_header(header(f"(0, {2**62}, {2**62})"))
+    (tmp_path / name).write_bytes(data if name == "x.npy" else zipped({"a.npy": data}))
+    with pytest.raises(ConvdiffError, match=r"found the shape \(0, 4611686018427387904, 46116"):
+        read(tmp_path / name, "--saved", any_shape=True)
 
 
 def test_a_file_whose_name_has_the_colon_wins(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 
 from convdiff.errors import ConvdiffError
@@ -126,7 +129,46 @@ def test_numpy_pads_fully_unless_told() -> None:
     assert spec((10,), (3,)).output_size == (8,)
 
 
-@pytest.mark.parametrize("option", ["stride", "dilation", "input_dilation"])
+NOT_WHOLE = ["1.5", "1_0", b"2", True, [np.float32(1.5), 1], [np.float32("inf"), 1], Fraction(3, 2), Decimal(2), [None], "", "9e9"]
+
+
+@pytest.mark.parametrize("value", NOT_WHOLE, ids=repr)
+@pytest.mark.parametrize("option", ["stride", "padding", "groups"])
+def test_what_is_no_whole_number_is_refused(option: str, value: object) -> None:
+    with pytest.raises(ConvdiffError, match=rf"^--{option}\b.*expected .*whole number"):
+        spec((1, 4, 8, 8), (4, 4, 3, 3), **{option: value})
+
+
+@pytest.mark.parametrize("value", [1, "1", " +1 ", "1,1", [1, "1"], np.int8(1), np.array([1, 1]), np.array(1), (np.uint8(1), 1)], ids=repr)
+def test_whole_numbers_of_any_kind(value: object) -> None:
+    made = spec((1, 4, 8, 8), (4, 4, 3, 3), stride=value, padding=value)
+    assert (made.stride, made.padding) == ((1, 1), ((1, 1), (1, 1)))
+
+
+def test_groups_are_a_plain_number() -> None:
+    """int8's would wrap around where channels are counted with it."""
+    assert type(spec((1, 4, 8, 8), (4, 2, 3, 3), groups=np.int8(2)).groups) is int
+    with pytest.raises(ConvdiffError, match=r"^--groups: found array"):
+        spec((1, 4, 8, 8), (4, 2, 3, 3), groups=np.array([2, 2]))
+
+
+@pytest.mark.parametrize(("option", "said"), [
+    *((f"{role}_layout", f"--{role}-layout '': found the spatial axes none") for role in ("input", "kernel", "output")),
+    ("pad_mode", "--pad-mode: found '', expected one of constant"),
+])
+def test_an_empty_word_is_none(option: str, said: str) -> None:
+    with pytest.raises(ConvdiffError, match=said):
+        spec((1, 4, 8, 8), (4, 4, 3, 3), **{option: ""})
+
+
+def test_the_option_is_named_as_it_is_given() -> None:
+    with pytest.raises(ConvdiffError, match=r"^--as: found 3, expected a word"):
+        Settings.from_mapping({"as": 3})
+
+
+@pytest.mark.parametrize("option", ["stride", "dilation", "input_dilation", "padding", "output_padding", "groups"])
 def test_a_number_beyond_all_frameworks_is_refused(option: str) -> None:
-    with pytest.raises(ConvdiffError, match="expected less than 2147483648"):
-        read_spec((1, 1, 4, 4), (1, 1, 1, 1), Settings.from_mapping({option: 10**20}), bias=False, dtype="float32")
+    for value in (10**20, str(10**20), 10**5000, "9" * 5000):
+        if option != "groups" or not isinstance(value, str):
+            with pytest.raises(ConvdiffError, match=f"^--{option.replace('_', '-')}: .*expected less than 2147483648"):
+                read_spec((1, 1, 4, 4), (1, 1, 1, 1), Settings.from_mapping({option: value}), bias=False, dtype="float32")

@@ -46,8 +46,7 @@ def read(text: str | Path, role: str, *, any_shape: bool = False) -> Stored:
             raise ConvdiffError(_not_npy(start, path, where))
         with path.open("rb") as stream:
             header = npy.read_header(stream, where, any_shape)
-        if header.size > size - header.offset:
-            raise ConvdiffError(npy.short_of(where, header, size - header.offset))
+        npy.check_size(where, header, size - header.offset)
         return _stored(header, _mapped(path, header), path, None)
     except OSError as error:
         raise ConvdiffError(_unreadable(path, where, error)) from None

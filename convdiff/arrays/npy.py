@@ -7,6 +7,7 @@ literal {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}, then the elem
 from __future__ import annotations
 
 import ast
+import os
 import re
 import warnings
 from typing import IO, Any, NamedTuple
@@ -112,6 +113,21 @@ def check_shape(shape: tuple[int, ...], where: str, any_shape: bool = False) -> 
         raise ConvdiffError(
             f"{where}: found no elements, axis {shape.index(0)} of shape {shape_text(shape)} has size 0, expected at least 1 along every "
             "axis; look at the code that saved it"
+        )
+
+
+def check_size(where: str, header: Header, held: int) -> None:
+    """ConvdiffError where the file holds fewer bytes of elements than its header promises, or more than can be."""
+    if header.size > held:
+        raise ConvdiffError(short_of(where, header, held))
+    if total(tuple(size or 1 for size in header.shape)) * header.dtype.itemsize >= 2**63:
+        # No elements, for an axis has size 0, but more along the others than numpy counts.
+        raise ConvdiffError(f"{where}: found the shape {shape_text(header.shape)} in the .npy header, expected one of an array; {_AGAIN}")
+    here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if header.size > here:
+        raise ConvdiffError(
+            f"{where}: found {header.size / 2**30:.0f} GiB of elements, shape {shape_text(header.shape)}, expected no more than this "
+            f"machine's memory, {here / 2**30:.0f} GiB; save a part of the array"
         )
 
 

@@ -6,6 +6,7 @@ about the size has been found to agree: an allocation is never larger than what 
 
 from __future__ import annotations
 
+import difflib
 import struct
 import zipfile
 import zlib
@@ -20,6 +21,8 @@ from convdiff.layout import Array
 
 # Deflate cannot shrink further than this; a directory that says so lies.
 MOST_SHRUNK = 1100
+# Keys that a message names: an archive may hold a whole model.
+MOST_LISTED = 30
 CHUNK = 1 << 20
 _AGAIN = "save it again with np.savez"
 _DAMAGE = (
@@ -50,21 +53,22 @@ def read_member(path: Path, key: str | None, role: str, any_shape: bool) -> tupl
 
 
 def _member(archive: zipfile.ZipFile, key: str | None, where: str) -> zipfile.ZipInfo:
-    names = {_key(info.filename): info for info in archive.infolist() if not info.is_dir()}
-    keys = sorted(name for name, info in names.items() if info.filename.endswith(".npy"))
+    names = {_key(info.filename): info for info in archive.infolist() if info.filename.endswith(".npy")}
+    keys = sorted(names)
     if not keys:
-        if any(name.endswith("data.pkl") for name in names):
+        if any(name.endswith("data.pkl") for name in archive.namelist()):
             raise ConvdiffError(
                 f"{where}: found a torch file (.pt), expected a .npy or .npz; save it with np.save(file, tensor.detach().cpu().numpy())"
             )
         raise ConvdiffError(f"{where}: found a zip archive without .npy members, expected an .npz; make it with np.savez")
     if key is None and len(keys) > 1:
-        listed = ", ".join(f":{name}" for name in keys)
+        listed = ", ".join(f":{name}" for name in keys[:MOST_LISTED]) + (", ..." if len(keys) > MOST_LISTED else "")
         raise ConvdiffError(f"{where}: found {len(keys)} arrays, expected one, or a key behind the file's name: one of {listed}")
     if key is None:
         return names[keys[0]]
     if key not in keys:
-        raise one_of(f"{where}:{key}", key, keys)
+        near = difflib.get_close_matches(key, keys, n=MOST_LISTED, cutoff=0) if len(keys) > MOST_LISTED else keys
+        raise one_of(f"{where}:{key}", key, near)
     return names[key]
 
 
@@ -90,8 +94,12 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str, any_shape
     with archive.open(info) as member:
         header = npy.read_header(member, where, any_shape)
         held = info.file_size - header.offset
-        if header.size > held:
-            raise ConvdiffError(npy.short_of(where, header, held))
+        npy.check_size(where, header, held)
+        if held - header.size > CHUNK:
+            raise ConvdiffError(
+                f"{where}: found {held - header.size:,} bytes behind the {header.size:,} of the elements, expected none; the member is "
+                f"damaged, or made to take long: {_AGAIN}"
+            )
         flat = np.empty(header.size // header.dtype.itemsize, header.dtype)
         view = flat.view(np.uint8).data
         at = 0
@@ -108,5 +116,5 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str, any_shape
 def _damaged(where: str, error: Exception) -> NoReturn:
     if "CRC" in str(error):
         raise ConvdiffError(f"{where}: found a bad checksum (CRC-32), expected the data as saved; the file is damaged: {_AGAIN}") from None
-    what = str(error).splitlines()[0] if str(error) else type(error).__name__
+    what = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
     raise ConvdiffError(f"{where}: found a damaged zip archive ({what}), expected an .npz; {_AGAIN}") from None

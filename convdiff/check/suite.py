@@ -122,6 +122,7 @@ class _Suite:
             yield _ended(self._slots.popleft())
 
     def _begin(self, one: Asked) -> None:
+        from convdiff.arrays.vanishing import watch
         from convdiff.check.tasks import Saved
         from convdiff.pipeline.reading import read_case
 
@@ -132,6 +133,7 @@ class _Suite:
         elif not one.chosen.needed:
             slot.outcome = self._comparers.submit(Saved(one.request, one.chosen))
         else:
+            watch()
             try:
                 slot.case = read_case(one.request, one.chosen)
                 slot.answers = self._serving.ask(slot.case, one)

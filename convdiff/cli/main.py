@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -36,13 +36,19 @@ class Trouble(click.ClickException):
     exit_code = 2
 
     def __init__(self, message: str, color: bool | None) -> None:
-        super().__init__(" ".join(message.split("\n")))
+        message = " ".join(message.split("\n"))
+        if not message.isprintable():
+            from convdiff.report.words import literal
+
+            message = literal(message)
+        super().__init__(message)
         self._color = color
 
     def show(self, file: Any = None) -> None:
         """Write it to stderr."""
         color = self._color if self._color is not None else False if os.environ.get("NO_COLOR") else None
-        click.echo(click.style(f"convdiff: {self.message}", fg="red"), err=True, color=color)
+        with suppress(OSError):  # a full disk: the exit code is left to tell
+            click.echo(click.style(f"convdiff: {self.message}", fg="red"), err=True, color=color)
 
 
 class Commands(click.Group):
@@ -87,6 +93,9 @@ class Commands(click.Group):
                 return super().invoke(ctx)
         except ConvdiffError as error:
             raise Trouble(str(error), ctx.find_root().color) from None
+        except MemoryError as error:
+            what = f"{ctx.invoked_subcommand}: found more to compute than this machine's memory holds ({error or 'no room'})"
+            raise Trouble(f"{what}, expected smaller arrays or less padding", ctx.find_root().color) from None
         except click.UsageError as error:
             raise Trouble(_one_line(error), ctx.find_root().color) from None
 

@@ -36,7 +36,17 @@ class Outputs:
         """Takes what belongs here out of a command's options.  ConvdiffError for a file that cannot be written."""
         self.format: str = options.pop("format_")
         names = {"json": options.pop("json_"), "junit": options.pop("junit"), "html": options.pop("html")}
-        self._files = {kind: ReportFile(f"--{kind}", name) for kind, name in names.items() if name}
+        self._files = {kind: ReportFile(f"--{kind}", name) for kind, name in names.items() if name is not None}
+        self._check()
+
+    def _check(self) -> None:
+        """ConvdiffError where two of the reports would be written over each other."""
+        taken: dict[Path | None, str] = {None: f"--format {self.format}"} if self.format != "table" else {}
+        for file in self._files.values():
+            device = file.path is not None and file.path.exists() and not file.path.is_file()
+            if file.path in taken and not device:
+                raise ConvdiffError(f"{file.said}: found {taken[file.path]} going there too, expected a file for each; name another")
+            taken[file.path] = file.said
 
     @property
     def to_stderr(self) -> bool:
@@ -117,19 +127,30 @@ class ReportFile:
     """A file that an option names; - is stdout."""
 
     def __init__(self, option: str, name: str) -> None:
-        """ConvdiffError for a folder that is missing or may not be written to."""
-        self._said = f"{option} {name}"
+        """ConvdiffError for a folder that is missing or may not be written to, and for what is an array's name."""
+        self.said = f"{option} {name or repr(name)}"
         self.stdout = name == "-"
-        # Through a link to its target, so that the link stays.
-        self._path = Path(name).resolve()
         if self.stdout:
             return
+        if not name or Path(name).suffix.lower() in (".npy", ".npz"):
+            found = "the name of an array" if name else "no name"
+            raise ConvdiffError(f"{self.said}: found {found}, expected that of a report; name another file")
+        try:
+            # Through a link to its target, so that the link stays.
+            self._path = Path(name).resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a deleted current folder, a loop of links, a NUL
+            raise ConvdiffError(f"{self.said}: found no place for a file ({error}), expected a path that can be written") from None
         if self._path.is_dir():
-            raise ConvdiffError(f"{self._said}: found a directory, expected a file to write; name a file in it")
+            raise ConvdiffError(f"{self.said}: found a directory, expected a file to write; name a file in it")
         if not self._path.parent.is_dir():
-            raise ConvdiffError(f"{self._said}: found no directory {self._path.parent}, expected one to write in; make it first")
+            raise ConvdiffError(f"{self.said}: found no directory {self._path.parent}, expected one to write in; make it first")
         if not os.access(self._path.parent, os.W_OK) and not os.access(self._path, os.W_OK):
-            raise ConvdiffError(f"{self._said}: found a directory that may not be written to, expected write permission")
+            raise ConvdiffError(f"{self.said}: found a directory that may not be written to, expected write permission")
+
+    @property
+    def path(self) -> Path | None:
+        """Where it goes, through links; None is stdout."""
+        return None if self.stdout else self._path
 
     def write(self, text: str) -> None:
         """Write it whole or not at all: beside it first, then into its place."""
@@ -150,4 +171,4 @@ class ReportFile:
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
-            raise ConvdiffError(f"{self._said}: cannot be written ({error.strerror or error}), expected a writable file") from None
+            raise ConvdiffError(f"{self.said}: cannot be written ({error.strerror or error}), expected a writable file") from None

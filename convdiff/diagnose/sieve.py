@@ -118,8 +118,9 @@ class Sieve:
         with np.errstate(all="ignore"):
             for kind, relate in (("offset", self._differences), ("factor", self._ratios)):
                 alike = np.flatnonzero(targets.kinds == kind)
-                # Forms that believe in one bias are related to it together.
-                for added in np.unique(targets.added[0, alike]):
+                # Forms that believe in one bias are related to it together; a bias that is no number relates nothing.
+                biases = targets.added[0, alike]
+                for added in np.unique(biases[np.isfinite(biases)]):
                     forms = alike[targets.added[0, alike] == added]
                     related, low, high = relate(first, second, forms)
                     found.append(Intervals(low, high, forms).matched_by(*related))

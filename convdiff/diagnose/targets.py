@@ -46,7 +46,9 @@ class Targets:
         self._index = [np.array(each) for each in zip(*((p.item, p.channel, *p.place) for p in points), strict=True)]
         self.values = bundle.look_up(*self._index).T
         known = np.append(bias, np.zeros(max(bundle.shape[1] - bias.size, 0)))[self._index[1]]
-        self.added = known[:, None] * np.array([form.bias_factor for form in forms], float)
+        factors = np.array([form.bias_factor for form in forms], float)
+        # A form that believes in no bias believes in no NaN of it either.
+        self.added = np.where(factors == 0, 0.0, known[:, None] * factors)
         self.rounding = rounding = making.rounding
         # What was done to a sum that was stored before is stored again.
         self.written = self._written(self.values) * np.where(np.isin(self.kinds, ("factor", "offset")), 2, 1)

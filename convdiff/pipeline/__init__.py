@@ -48,12 +48,14 @@ def run(request: Request, open_view: OpenView) -> Report:
     chosen = choose(request)
     with _started(chosen, request) as fleet:
         # From here on numpy is imported, so nothing of this stands at the top of the module.
+        from convdiff.arrays.vanishing import watch
         from convdiff.case import Report
         from convdiff.pipeline.asking import ask
         from convdiff.pipeline.ending import exit_code
         from convdiff.pipeline.judging import Judging
         from convdiff.pipeline.reading import read_case
 
+        watch()
         case = read_case(request, chosen)
         chosen = settle(chosen, fleet, request.paths)
         expected, answers = ask(case, chosen, fleet, align=request.align, repeat=request.repeat)

@@ -38,11 +38,18 @@ def saved_names(saved: Sequence[Saved], taken: Collection[str]) -> list[str]:
     stems = [_stem(file) for _, file in saved]
     names: list[str] = []
     for (given, file), stem in zip(saved, stems, strict=True):
-        folder = Path(file).absolute().parent.name
+        folder = _folder(file)
         name = given or (f"{folder}/{stem}" if stems.count(stem) > 1 and folder else stem)
         # A name that was given stays: a saved "torch" beside the backend is told from it by its kind.
         names.append(unique(name if given or name not in taken else f"{name}-saved", names if given else [*taken, *names]))
     return names
+
+
+def _folder(file: str) -> str:
+    try:
+        return Path(file).absolute().parent.name
+    except OSError:  # the current folder has been deleted
+        return Path(file).parent.name
 
 
 def _stem(file: str) -> str:

@@ -212,3 +212,36 @@ def test_a_full_disk_is_one_line(args: tuple[str, ...], spawn: Spawn) -> None:
         done = spawn("-m", "convdiff", *args, stdout=full)
     assert done.returncode == 2
     assert done.stderr == "convdiff: stdout: cannot be written (No space left on device), expected room for the results\n"
+
+
+@pytest.mark.parametrize("args", [("run", "none.npy", "w.npy"), (*SAVED, "--saved", "none.npy"), ("rnu",)])
+def test_an_error_that_cannot_be_told_is_trouble_still(args: tuple[str, ...], folder: Path) -> None:
+    """Not 1, which says that outputs differ."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "convdiff", *args], env=environment(), timeout=120, stderr=full)
+    assert done.returncode == 2
+
+
+def test_a_bug_that_cannot_be_told_is_trouble_still(folder: Path) -> None:
+    script = "import sys, convdiff.cli.main as m; m.main = lambda: 1 / 0; sys.argv = ['convdiff']; import convdiff.__main__ as n; n.main()"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", script], env=environment(), timeout=120, stderr=full)
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize(("args", "said"), [
+    (("--saved", "none.npy"), "convdiff: --saved none.npy: found no such file"),
+    (("--json", "r.json"), "convdiff: --json r.json: found no place for a file ([Errno 2] No such file or directory)"),
+])
+def test_a_current_folder_that_is_gone(args: tuple[str, ...], said: str, folder: Path) -> None:
+    gone = folder / "gone"
+    gone.mkdir()
+    script = f"import os, sys; os.rmdir({str(gone)!r}); from convdiff.__main__ import main; main()"
+    arrays = [str(folder / name) for name in ("x.npy", "w.npy")]
+    done = subprocess.run(
+        [sys.executable, "-c", script, "run", *arrays, "--backend", "none", "--saved", str(folder / "y.npy"), *args],
+        env=environment(), cwd=gone, timeout=120, text=True, capture_output=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1

@@ -55,6 +55,33 @@ def test_a_file_that_cannot_be_written_is_told_before_any_work(option: str, invo
     assert result.stderr.startswith(f"convdiff: {option} no/where: found no directory")
 
 
+TWICE: dict[str, tuple[tuple[str, ...], str]] = {
+    "one file": (("--json", "r", "--html", "r"), "--html r: found --json r going there too, expected a file for each"),
+    "spelled otherwise": (("--json", "r", "--junit", "./r"), "--junit ./r: found --json r going there too"),
+    "stdout": (("--json", "-", "--junit", "-"), "--junit -: found --json - going there too"),
+    "stdout by format": (("--json", "-", "--format", "json"), "--json -: found --format json going there too"),
+    "an array": (("--json", "x.npy"), "--json x.npy: found the name of an array, expected that of a report"),
+    "an array with a slash": (("--html", "x.npy/"), "--html x.npy/: found the name of an array"),
+    "no name": (("--junit", ""), "--junit '': found no name"),
+    "a loop": (("--json", "loop"), "--json loop: found no place for a file"),
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_a_report_overwrites_no_array_and_no_other(name: str, invoke: Invoke) -> None:
+    Path("loop").symlink_to("loop")
+    args, said = TWICE[name]
+    before = Path("x.npy").read_bytes()
+    result = invoke(*RUN, *args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"convdiff: {said}")
+    assert Path("x.npy").read_bytes() == before
+
+
+def test_a_device_takes_any_number_of_reports(invoke: Invoke) -> None:
+    assert invoke(*RUN, "--json", "/dev/null", "--html", "/dev/null").exit_code == 1
+
+
 def test_a_report_on_stdout_moves_the_table_to_stderr(invoke: Invoke) -> None:
     result = invoke(*RUN, "--junit", "-")
     assert ElementTree.fromstring(result.stdout.encode()).tag == "testsuites"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from convdiff.backends import environments
-from tests.cli.conftest import Invoke
+from tests.cli.conftest import Invoke, environment
 
 ALONE = ("--padding", "1", "--backend", "none")
 
@@ -211,6 +213,41 @@ def test_bad_input_is_one_line_and_exits_2(name: str, invoke: Invoke) -> None:
     assert result.stderr.startswith("convdiff: ")
     assert said in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_name_cannot_write_to_the_terminal(invoke: Invoke) -> None:
+    result = invoke("run", "q\x1b[31m\r\x07\u202e.npy", "w.npy", *ALONE)
+    assert result.stderr.startswith(r"convdiff: input q\x1b[31m\r\x07\u202e.npy: found no such file")
+
+
+def test_a_padded_input_that_fits_no_memory_is_one_line(invoke: Invoke) -> None:
+    options = ("--padding", "2000000000", "--stride", "1000000000", "--pad-mode", "edge")
+    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "y.npy", *options)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("convdiff: the padded input of 2x3x4000000006x4000000007 needs ")
+
+
+def test_a_file_written_again_while_it_is_compared_is_one_line(folder: Path) -> None:
+    script = (
+        "import os, sys, convdiff.pipeline.reading as reading\nfrom convdiff.__main__ import main\nreal = reading.compute_dtype\n"
+        "def shrunk(*each):\n    os.truncate('big.npy', 4096)\n    return real(*each)\n"
+        "reading.compute_dtype = shrunk\n"
+        "sys.argv = ['convdiff', 'run', 'big.npy', 'w.npy', '--backend', 'none', '--saved', 'y.npy']\nmain()\n"
+    )
+    np.save("big.npy", np.ones((1, 3, 512, 512), np.float32))
+    done = subprocess.run([sys.executable, "-c", script], env=environment(), timeout=60, text=True, capture_output=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("convdiff: an array's file was cut short")
+
+
+def test_memory_that_runs_out_is_one_line(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError("Unable to allocate 7 EiB")
+
+    monkeypatch.setattr("convdiff.pipeline.reading.compute_dtype", full)
+    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "y.npy")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("convdiff: run: found more to compute than this machine's memory holds (Unable to allocate 7 EiB)")
 
 
 @pytest.mark.parametrize("args", [("run",), ("run", "x.npy"), ("run", "x.npy", "w.npy", "--strde", "2"), ("rnu",), ("run", "--timeout=0")])
