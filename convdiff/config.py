@@ -70,8 +70,11 @@ def _read(file: Path) -> dict[str, Any] | None:
         raise ConvdiffError(f"{file}: cannot be read ({error}), expected TOML") from None
     if file.name == "convdiff.toml":
         return text
-    found = text.get("tool", {}).get("convdiff")
-    return found if isinstance(found, dict) else None
+    tools = text.get("tool")
+    found = tools.get("convdiff") if isinstance(tools, dict) else None
+    if found is not None and not isinstance(found, dict):
+        raise ConvdiffError(f"{file}: tool.convdiff: found {found!r}, expected a table: [tool.convdiff]")
+    return found
 
 
 def _checked(file: Path, found: dict[str, Any]) -> Config:

@@ -7,6 +7,7 @@ adapter there and a dialect.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,12 @@ class Backend(NamedTuple):
     gpu: bool = False
     adapter: Path | None = None
     reason: str | None = None
+
+    @property
+    def package(self) -> str:
+        """The name under which pip knows the module."""
+        wanted = [argument for argument in self.steps[-1] if not argument.startswith("-")] if self.steps else [self.module]
+        return re.split(r"[=<>]", wanted[0])[0]
 
 
 # Theano-PyMC builds from source: its setup needs distutils as setuptools below 60 has it, and numpy before 1.24 (np.bool).

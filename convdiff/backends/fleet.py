@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from convdiff.case import Answer, Call, Stored
 
-IMPORT_TIMEOUT = 180.0  # seconds; a cold network disk takes its time
+# Importing may take that many times a job's timeout, and at least so many seconds: a cold network disk takes its time.
+IMPORT, LEAST_IMPORT = 3.0, 60.0
 STALLED = 8.0  # seconds after which one more is started though no core is free: who hangs holds up nobody
 TICK = 0.1  # seconds between looks at processes whose pipes are silent
 NOT_DETERMINISTIC = "not deterministic"  # an Answer's message begins with it where repeated runs differed
@@ -45,7 +46,7 @@ class Job:
     `process` is the environment's process, where that is not the one that bears its name.  `repeat` runs it that many times;
     `display_code` is what reports show instead of `code`, and `path` how it computes ("cpu/onednn"; None: as its worker says).
     `wrap` is an expression for a function that each array goes through first ("torch.from_numpy").  `dtype` is what it computes in,
-    where that is known: settings that lower the precision of float32 concern no other type.
+    where that is known: settings that lower the precision of float32 concern no other type.  `hint` may be why, should it fail.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Job:
     wrap: str | None = None
     process: str | None = None
     dtype: str | None = None
+    hint: str = ""
 
 
 def call_job(call: Call, repeat: int = 1) -> Job:
@@ -74,8 +76,8 @@ class Fleet:
     An exception in the host, Ctrl-C, SIGTERM or leaving the `with` ends every worker and deletes the fleet's folder.
     """
 
-    def __init__(self, environments: Sequence[Environment], *, timeout: float = 60.0, import_timeout: float = IMPORT_TIMEOUT) -> None:
-        self._timeout, self._import_timeout = timeout, import_timeout
+    def __init__(self, environments: Sequence[Environment], *, timeout: float = 60.0) -> None:
+        self._timeout, self._import_timeout = timeout, max(LEAST_IMPORT, IMPORT * timeout)
         self._stations: dict[str, Station] = {}
         self._wanted: set[str] = set()
         for environment in sorted(environments, key=lambda e: -backend(e.backend).seconds):
@@ -245,6 +247,8 @@ class Fleet:
         output = again = None
         if status == "failed" and job.kind == "backend" and failures.refused(message or ""):
             status = "unsupported"
+        if status == "failed" and job.hint:
+            message = f"{job.hint}: {message}"
         if status == "ok":
             try:
                 output = take_back(self._open() / f"{outcome.id}.npy")

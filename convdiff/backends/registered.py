@@ -66,7 +66,8 @@ def add(name: str, python: str | Path) -> str:
         raise ConvdiffError(f"{path}: found Python {version}, expected 3.7 or newer")
     for module, there in (("numpy", has_numpy), (row.module, has_framework)):
         if not there:
-            raise ConvdiffError(f"{path}: it has no module {module}; `{path} -m pip install {module}`, or register another interpreter")
+            package = row.package if module == row.module else module
+            raise ConvdiffError(f"{path}: it has no module {module}; `{path} -m pip install {package}`, or register another interpreter")
     with _locked():
         _write({**read(), name: str(path)})
     return f"{name}: {path} (Python {version})"

@@ -12,7 +12,10 @@ from convdiff.pipeline.request import FAIL_ON, PATHS, Request
 
 _COMPARED, _OUTPUT = "What is compared", "Output"
 
-UNALIGNED = "nothing is aligned: each framework's own default call on the same arrays, and what that does in place of what was asked"
+UNALIGNED = (
+    "nothing is aligned: each framework's own default call on the same arrays, and what that does in place of what was asked; "
+    "convdiff code --for NAME writes it as it should be"
+)
 
 COMPARED = all_of([
     option(_COMPARED, "--saved", multiple=True, metavar="[NAME=]FILE", help="An output saved elsewhere; repeatable."),
@@ -29,7 +32,7 @@ COMPARED = all_of([
     option(_COMPARED, "--require", multiple=True, metavar="NAME", help="Exit 2 where this backend cannot run; repeatable."),
     option(_COMPARED, "--no-align", is_flag=True, help="Each framework's own default call, nothing aligned, and what it then did."),
     option(_COMPARED, "--timeout", type=Seconds(), default=60.0, show_default=True, metavar="SECONDS",
-           help="For one backend."),
+           help="For one backend's answer; importing it may take three times that, and a minute at least."),
 ])
 OUTPUT = all_of([
     option(_OUTPUT, "--fail-on", type=Word(FAIL_ON), default="different", show_default=True, metavar="VERDICT",

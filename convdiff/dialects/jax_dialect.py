@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from convdiff.dialects.by_hand import crop_first, dilated_input, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
-from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, numbers, option, restored, reversed_axes
+from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, misread, numbers, option, restored, reversed_axes
 from convdiff.dialects.transposed import same_like
 from convdiff.layout import spatial_axes
 from convdiff.paths import PLAIN, Path
@@ -57,6 +57,7 @@ def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
     same_call(path, "float32 sums")
     body = _body(spec, path)
     order, kernel_order = (f"N{spec.axes}C", f"{spec.axes}IO") if spec.transposed else (f"NC{spec.axes}", f"OI{spec.axes}")
+    body.note(*misread(spec, order, kernel_order))
     if spec.transposed and spec.groups > 1:
         raise Unsupported("lax.conv_transpose takes no groups")
     layouts = [as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]

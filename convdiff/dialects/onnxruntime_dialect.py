@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from convdiff.dialects.by_hand import dilated_input, dilated_size, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
-from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, index, moved, numbers, restored, reversed_axes
+from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, index, misread, moved, numbers, restored, reversed_axes
 from convdiff.dialects.transposed import full_output, same_like
 from convdiff.padding import same_total, split
 from convdiff.paths import PLAIN, Path
@@ -55,6 +55,7 @@ def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
         raise Unsupported("ONNX's convolutions have no input dilation")
     body = _body(spec, path)
     order, kernel_order = _orders(spec)
+    body.note(*misread(spec, order, kernel_order))
     layouts = [as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
     body.add(f"x = {_cast(arranged('input', layouts[0], order), spec)}")
     body.add(f"w = {_cast(arranged('kernel', as_is(spec.kernel_layout, kernel_order), kernel_order), spec)}")

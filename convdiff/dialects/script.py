@@ -68,10 +68,9 @@ class Body:
         """One line, or several in one string."""
         self._lines.append(line)
 
-    def note(self, word: str) -> None:
-        """A word for the table, once."""
-        if word not in self._words:
-            self._words.append(word)
+    def note(self, *words: str) -> None:
+        """Words for the table, each once."""
+        self._words += [word for word in words if word not in self._words]
 
     def call(self, target: str, function: str, *args: str | None, ending: str = "") -> None:
         """`target = function(args)ending`, on one line where it fits; arguments that are None are left out."""

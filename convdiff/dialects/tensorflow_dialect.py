@@ -11,7 +11,19 @@ from __future__ import annotations
 from convdiff.dialects import keras_dialect
 from convdiff.dialects.by_hand import crop_first, crops, dilated_input, dilated_kernel, dilated_size, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
-from convdiff.dialects.text import arranged, as_is, axes_to_flip, bracketed, index, moved, numbers, option, restored, short
+from convdiff.dialects.text import (
+    arranged,
+    as_is,
+    axes_to_flip,
+    bracketed,
+    index,
+    misread,
+    moved,
+    numbers,
+    option,
+    restored,
+    short,
+)
 from convdiff.dialects.transposed import Full, full_output, same_like
 from convdiff.padding import Pair, reach, same_total, split
 from convdiff.paths import PLAIN, Path
@@ -54,6 +66,7 @@ def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
         raise Unsupported("TensorFlow's convolutions have no input dilation")
     body = Body(_IMPORTS, path)
     order, kernel_order = f"N{spec.axes}C", f"{spec.axes}{'OI' if spec.transposed else 'IO'}"
+    body.note(*misread(spec, order, kernel_order))
     depthwise = "M" in spec.kernel_layout and not spec.transposed
     if depthwise and spec.rank != 2:
         raise Unsupported(f"TensorFlow's depthwise convolution is 2-D, the kernel {spec.kernel_layout} is {spec.rank}-D")

@@ -6,7 +6,7 @@ as a 2-D one).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from convdiff.padding import Pair
 from convdiff.spec import ConvSpec
@@ -72,6 +72,13 @@ def restored(name: str, order: str, layout: str, permute: str = "transpose") -> 
 def as_is(layout: str, order: str) -> str:
     """`layout` as one takes it who expects `order` and looks no further: the axes that are there, in that order."""
     return "".join(letter for letter in order if letter in layout.replace("M", "O"))
+
+
+def misread(spec: ConvSpec, order: str, kernel_order: str) -> Iterator[str]:
+    """Words for each array that `as_is` takes for what it is not: "input NCHW read as NHWC"."""
+    for role, layout, wanted in (("input", spec.input_layout, order), ("kernel", spec.kernel_layout, kernel_order)):
+        if moved(layout.replace("M", "O"), wanted):
+            yield f"{role} {layout} read as {as_is(layout, wanted)}"
 
 
 def moved(layout: str, order: str) -> bool:

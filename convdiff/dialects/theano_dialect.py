@@ -9,7 +9,7 @@ from __future__ import annotations
 from convdiff.dialects import theano_legacy
 from convdiff.dialects.by_hand import dilated_input, narrowed, padded_input, widened
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
-from convdiff.dialects.text import along_channels, arranged, as_is, index, moved, numbers, restored
+from convdiff.dialects.text import along_channels, arranged, as_is, index, misread, moved, numbers, restored
 from convdiff.dialects.transposed import full_output, same_like
 from convdiff.padding import Pair
 from convdiff.paths import PLAIN, Path
@@ -68,6 +68,7 @@ def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
         raise Unsupported("Theano's own calls take no float16 on the CPU")
     body = Body(_IMPORTS, path)
     order, kernel_order = _orders(spec)
+    body.note(*misread(spec, order, kernel_order))
     layouts = [as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
     body.add(f"x = {_cast(arranged('input', layouts[0], order), spec)}")
     body.add(f"w = {_cast(arranged('kernel', as_is(spec.kernel_layout, kernel_order), kernel_order), spec)}")

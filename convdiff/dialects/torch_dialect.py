@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from convdiff.dialects.by_hand import crop_first, crops, dilated_input, dilated_size, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
-from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, index, moved, numbers, option, restored
+from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, index, misread, moved, numbers, option, restored
 from convdiff.dialects.transposed import Full, full_output, same_like
 from convdiff.padding import reach
 from convdiff.paths import PLAIN, Path
@@ -43,6 +43,7 @@ def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
         raise Unsupported("torch's convolutions have no input dilation")
     body = Body(_IMPORTS, path)
     order, kernel_order = f"NC{spec.axes}", f"{'IO' if spec.transposed else 'OI'}{spec.axes}"
+    body.note(*misread(spec, order, kernel_order))
     _tensor(spec, body, "x", "input", arranged("", as_is(spec.input_layout, order), order))
     _tensor(spec, body, "w", "kernel", arranged("", as_is(spec.kernel_layout, kernel_order), kernel_order))
     spans = [reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]

@@ -62,10 +62,10 @@ def _job(case: Case, asked: Asked, align: bool, repeat: int) -> Job | Answer:
     try:
         base = environment.backend
         script = write(base, case.spec, path or PLAIN) if align else write_default(base, case.spec, path or PLAIN)
-        aligned = script.aligned if align else (own_call(script),)
+        aligned = script.aligned if align else (own_call(script), *script.aligned)
     except Unsupported as why:
         return Answer(name, "backend", "unsupported", environment.name, path=way, message=str(why))
     return Job(
         name, "backend", environment.name, script.body, "body", aligned, repeat=repeat, path=way or script.path,
-        process=environment.process, dtype=case.spec.dtype,
+        process=environment.process, dtype=case.spec.dtype, hint="" if align else ", ".join(script.aligned),
     )

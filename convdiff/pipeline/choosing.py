@@ -69,6 +69,8 @@ def _once(asked: list[Asked]) -> tuple[Asked, ...]:
 def _asked(option: str, text: str) -> Asked:
     """`torch`, `torch@1.13`, `torch:cpu/native`."""
     name, colon, path = text.partition(":")
+    if name == NONE and colon:
+        raise ConvdiffError(f"{option}: found {text!r}, expected none alone: it has no paths")
     environment = _find(option, name)
     if not colon:
         return Asked(text, environment)

@@ -102,7 +102,7 @@ def test_add_refuses(torch_environment: Path, tmp_path: Path) -> None:
     for file in (old, odd):
         file.chmod(0o755)
     for name, python, message in (
-        ("tensorflow", torch_environment, "has no module tensorflow"),
+        ("tensorflow", torch_environment, "has no module tensorflow; `.* -m pip install tensorflow-cpu`"),
         ("torch", tmp_path / "nowhere", "expected an interpreter or the folder"),
         ("torch", tmp_path, "expected an interpreter"),
         ("torch", old, r"found Python 2.7.18, expected 3.7 or newer"),

@@ -89,8 +89,12 @@ def test_what_the_command_line_says_is_not_blamed_on_the_file(invoke: Invoke) ->
 
 
 def test_another_tools_pyproject_is_left_alone(folder: Path) -> None:
-    Path("pyproject.toml").write_text("= not toml")
-    assert load().file is None
+    for text in ("= not toml", "tool = 3", "tool = [1]", "[tool.other]"):
+        Path("pyproject.toml").write_text(text)
+        assert load().file is None
+    Path("pyproject.toml").write_text("[tool]\nconvdiff = 3")
+    with pytest.raises(ConvdiffError, match=r"tool\.convdiff: found 3, expected a table"):
+        load()
     Path("convdiff.toml").write_text("x = [")
     with pytest.raises(ConvdiffError):
         load()

@@ -45,3 +45,21 @@ def test_the_call_is_shown_and_its_finding(asked: dict[str, Any]) -> None:
         row = asked[name]
         assert row["status"] == "ok" and row["aligned"][0].startswith(call), (name, row)
         assert [finding["edits"] for finding in row["findings"][:1]] == ([edits] if edits else []), name
+
+
+def test_an_array_in_another_layout_is_told(invoke: Invoke) -> None:
+    """The commonest slip of all: what the call takes the axes for, whether it fails for that or computes something else."""
+    for name in ("torch", "tensorflow"):
+        environment(name)
+    random = np.random.default_rng(0)
+    for name, shape in (("x", (1, 4, 6, 5)), ("w", (4, 4, 3, 3)), ("square", (1, 4, 4, 4)), ("cube", (4, 4, 4, 4))):
+        np.save(f"{name}.npy", random.standard_normal(shape).astype(np.float32))
+    said = "input NCHW read as NHWC, kernel OIHW read as HWIO"
+    backends = ("--backend", "torch", "--backend", "tensorflow", "--format", "json", "--no-align")
+    rows = {row["name"]: row for row in json.loads(invoke("run", "x.npy", "w.npy", *backends).stdout)["rows"]}
+    assert rows["tensorflow"]["status"] == "failed" and rows["tensorflow"]["message"].startswith(f"{said}: ")
+    assert rows["torch"]["verdict"] in ("identical", "rounding") and len(rows["torch"]["aligned"]) == 1
+    layouts = ("--input-layout", "NCHW", "--kernel-layout", "OIHW", "--padding", "1:2,1:2")
+    rows = {row["name"]: row for row in json.loads(invoke("run", "square.npy", "cube.npy", *layouts, *backends).stdout)["rows"]}
+    assert rows["tensorflow"]["status"] == "ok" and rows["tensorflow"]["verdict"] == "different"
+    assert rows["tensorflow"]["aligned"][1:] == said.split(", ")

@@ -49,6 +49,7 @@ def test_one_that_is_not_there_is_a_row_with_its_reason(invoke: Invoke) -> None:
     [
         ("--backend", "torch:cpu/natve", "path of torch: found 'cpu/natve', expected one of cpu/channels_last, "),
         ("--backend", "torhc:cpu", "--backend: found 'torhc', expected one of "),
+        ("--backend", "none:cpu", "--backend: found 'none:cpu', expected none alone"),
         ("--require", "numpy:cpu/fast", "path of numpy: found 'cpu/fast'"),
     ],
 )
