@@ -28,6 +28,7 @@ class SpecError(ConvdiffError):
 def one_of(what: str, found: object, choices: Iterable[str]) -> ConvdiffError:
     """An error for a word that is not among the sorted `choices`, with the nearest one if one is near."""
     known = sorted(choices)
-    near = difflib.get_close_matches(str(found), known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    lower = {word.lower(): word for word in reversed(known)}
+    near = difflib.get_close_matches(str(found).lower(), lower, n=1)
+    hint = f"; did you mean {lower[near[0]]}?" if near else ""
     return ConvdiffError(f"{what}: found {found!r}, expected one of {', '.join(known)}{hint}")

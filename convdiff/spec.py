@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import NamedTuple
 
-from convdiff.errors import ConvdiffError, SpecError
+from convdiff.errors import ConvdiffError, SpecError, one_of
 from convdiff.layout import check_layout, spatial_axes
 from convdiff.padding import Pair, reach
 
@@ -117,7 +117,7 @@ class ConvSpec:
             if channels % self.groups:
                 raise SpecError(4, f"--groups {self.groups}: does not divide the {channels} {name} channels")
         if self.pad_mode not in PAD_MODES:
-            raise SpecError(6, f"--pad-mode: found {self.pad_mode!r}, expected one of {', '.join(PAD_MODES)}")
+            raise SpecError(6, str(one_of("--pad-mode", self.pad_mode, PAD_MODES)))
         for n, r, (lo, hi) in zip(self.input_size, self.input_dilation, self.padding, strict=True):
             if self.pad_mode != "constant" and (n - 1) * r + 1 + min(lo, 0) + min(hi, 0) < 1:
                 raise SpecError(6, f"--pad-mode {self.pad_mode}: padding {lo}:{hi} crops all {n} of the input, nothing is left to repeat")
@@ -135,7 +135,7 @@ class ConvSpec:
                 f"found --groups {self.groups}"
             )
         if self.dtype not in DTYPES:
-            raise SpecError(10, f"--dtype: found {self.dtype!r}, expected one of {', '.join(sorted(DTYPES))}")
+            raise SpecError(10, str(one_of("--dtype", self.dtype, DTYPES)))
 
     def _empty(self, axis: str) -> str:
         at = self.axes.index(axis)

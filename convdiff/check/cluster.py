@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Seconds to wait for the scheduler, and for its first machine.
 PATIENCE = 15
+# Seconds between looks at a cluster that does not answer.
+TICK = 1.0
 # Cases that are there at once, for each thread of the cluster: the next one should have arrived before it is needed.
 AHEAD = 3
 
@@ -34,13 +36,14 @@ def outcomes(asked: Sequence[Asked], scheduler: str) -> Generator[Checked, None,
     client = _client(scheduler)
     try:
         room = max(2, AHEAD * sum(client.nthreads().values()))
+        machines = _Machines(client)
         waiting: deque[tuple[Asked, Any, float]] = deque()
         for one in asked:
             waiting.append((one, _submitted(client, one), time.monotonic()))
             while waiting and (len(waiting) >= room or not hasattr(waiting[0][1], "done") or waiting[0][1].done()):
-                yield _ended(*waiting.popleft())
+                yield _ended(machines, *waiting.popleft())
         while waiting:
-            yield _ended(*waiting.popleft())
+            yield _ended(machines, *waiting.popleft())
     finally:
         client.close()
 
@@ -86,11 +89,11 @@ def _submitted(client: Any, one: Asked) -> Any:
         return client.submit(remote.run, parcel, pure=False, key=None)
 
 
-def _ended(one: Asked, outcome: Any, began: float) -> Checked:
+def _ended(machines: _Machines, one: Asked, outcome: Any, began: float) -> Checked:
     if isinstance(outcome, ConvdiffError):
         return trouble(one, str(outcome), began)
     try:
-        found = outcome.result()
+        found = machines.result(outcome)
     except Exception as error:  # KilledWorker, a cancelled future, a scheduler that has gone
         return trouble(one, one.entry.located(f"the cluster could not do it: {type(error).__name__}, {_first(error)}"), began)
     finally:
@@ -98,6 +101,24 @@ def _ended(one: Asked, outcome: Any, began: float) -> Checked:
     if isinstance(found, ConvdiffError):
         return trouble(one, one.entry.located(str(found)), began)
     return finished(one, found, began)
+
+
+class _Machines:
+    """Those of the cluster, as long as there are any."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._without = 0.0  # seconds
+
+    def result(self, future: Any) -> Any:
+        """What came of it; TimeoutError where there has been no machine for a while: none may ever come back."""
+        while True:
+            try:
+                return future.result(timeout=TICK)
+            except TimeoutError:
+                self._without = 0.0 if self._client.nthreads() else self._without + TICK
+                if self._without >= PATIENCE:
+                    raise TimeoutError(f"no machine is left, and none came within {PATIENCE} s") from None
 
 
 def _first(error: BaseException) -> str:

@@ -53,10 +53,15 @@ class Entry:
         return (value,) if isinstance(value, str) else tuple(value)
 
     def located(self, message: str) -> str:
-        """The message behind file, line and case; the line is that of the key or option with which the message begins."""
-        match = _OPTION.match(message)
+        """The message behind file, line and case; the line is that of the key or option with which it begins, else that it names.
+
+        An option at its beginning is called as its key is here.
+        """
+        match = _OPTION.match(message) or re.search(r"--(?P<key>[a-z][a-z-]*)", message)
         key = match["key"].replace("-", "_") if match else ""
         key = next((known for known in (key, f"{key}s", f"{key.rstrip('_')}") if known in self.keys), "")
+        if match and key and not match.start():
+            message = key + message[match.end() :]
         table = "case" if key in self.own else "defaults"
         line = key_line(self._text, table, self.number, key) if key else case_line(self._text, self.number)
         return f"{self.path}:{line}: case {self.name}: {message}"

@@ -77,7 +77,8 @@ def summary_text(suite: Suite) -> str:
 
 
 def _html(text: str) -> str:
-    return escape(literal(elide(text)))
+    # Quotes may stand outside of tags; an entity's # would be taken for Markdown.
+    return escape(literal(elide(text)), quote=False)
 
 
 def _cell(text: str) -> str:

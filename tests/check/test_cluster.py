@@ -61,6 +61,28 @@ def test_a_worker_that_is_lost_loses_nothing(cluster: Any, manifest: Manifest) -
     assert "none.npy: cannot be read (No such file or directory)" in str(suite.cases[-1].trouble)
 
 
+class Last:
+    """Takes all machines away, once a case is done, for good."""
+
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+
+    def begin(self, total: int) -> None: ...
+
+    def add(self, checked: Checked) -> None:
+        self._cluster.scale(0)
+
+
+def test_a_cluster_without_machines_is_not_waited_for(cluster: Any, manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    from convdiff.check import cluster as module
+
+    monkeypatch.setattr(module, "PATIENCE", 2)
+    path = manifest(*({**GOOD, "name": f"c{n}"} for n in range(60)))
+    suite = check(CheckRequest(manifests=(str(path),), scheduler=cluster.scheduler_address), Last(cluster))
+    lost = [case for case in suite.cases if case.exit_code == 2]
+    assert len(suite.cases) == 60 and lost and all("no machine is left" in str(case.trouble) for case in lost), lost
+
+
 def test_backends_run_there_and_start_once_in_a_process(cluster: Any, manifest: Manifest) -> None:
     Path("deep/package").mkdir(parents=True)
     Path("deep/port.py").write_text("import os\nfrom filling import full\n\n\ndef pid(input, kernel):\n    return full(os.getpid())\n")

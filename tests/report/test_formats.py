@@ -120,6 +120,10 @@ def test_annotations_are_one_line_each_and_a_name_cannot_make_one() -> None:
     assert not any("\n" in line or "::error::" in line.partition("::")[2].partition("::")[0] for line in commands)
 
 
+def test_a_summary_s_cells_hold_no_broken_entities() -> None:
+    assert "&\\#" not in github.summary_text(SUITE)
+
+
 def test_a_summary_has_no_tag_that_is_not_ours() -> None:
     made = github.summary_text(SUITE)
     assert set(re.findall(r"</?([a-z]+)", made)) == {"details", "summary", "pre"}
