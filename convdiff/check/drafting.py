@@ -6,39 +6,24 @@ behind NAME.y is an output too: NAME.y.port.  What the arrays settle is written 
 
 from __future__ import annotations
 
-import itertools
-import math
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from convdiff.arrays import compute_dtype, read
-from convdiff.case import Stored
-from convdiff.compare import Rounding
+from convdiff.arrays import read
+from convdiff.check.fitting import settled
 from convdiff.errors import ConvdiffError
-from convdiff.layout import Array, total
 from convdiff.manifest import FILE, text
-from convdiff.normal import normal_output
-from convdiff.reading import bias_vector, read_spec
-from convdiff.reference import truth
-from convdiff.settings import Settings
-from convdiff.spec import ConvSpec
 
 ROLES = {
     "input": ("x", "input", "in", "inputs"), "kernel": ("w", "kernel", "weight", "weights", "filter", "filters"), "bias": ("b", "bias"),
     "saved": ("y", "output", "out", "outputs"),
 }
 ROLE = {word: role for role, words in ROLES.items() for word in words}
-PADDINGS: tuple[Any, ...] = ("same", "valid", 0, 1, 2, 3, "half", "same_lower", "full", "causal", 4, 5)
-STRIDES = (1, 2, 3, 4)
-DILATIONS = (1, 2, 3, 4)
-# Beyond so many products a settings' output is not computed to see whether it fits: the shapes alone decide.
-MOST_PRODUCTS = 1 << 31
 
 
 @dataclass
@@ -119,96 +104,7 @@ def _drafted(name: str, found: Found, folder: Path) -> dict[str, Any]:
     try:
         arrays = {role: read(str(folder / file), role) for role, file in found.files.items()}
         outputs = [read(str(folder / file), "saved", any_shape=True) for file in found.outputs.values()]
-        settings, doubt = _settled(arrays, outputs)
+        settings, doubt = settled(arrays, outputs)
     except ConvdiffError as error:
         settings, doubt = {}, str(error)
     return {**case, **settings, **({"#": doubt} if doubt else {})}
-
-
-def _settled(arrays: Mapping[str, Stored], outputs: list[Stored]) -> tuple[dict[str, Any], str | None]:
-    """The simplest settings that give an output's values, else its shape; and what is doubtful about them."""
-    if not outputs:
-        try:
-            _spec(arrays, {})
-        except ConvdiffError as error:
-            return {}, str(error)
-        return {}, "no output is saved: these are the defaults"
-    fitting: dict[str, Any] | None = None
-    # The first output is the source's, by its name; another may be the port that is wrong.
-    for output in (stored.array for stored in outputs):
-        for options in _candidates(arrays, output.shape):
-            try:
-                spec = _spec(arrays, options)
-            except ConvdiffError:
-                continue
-            if output.shape == spec.shape("output"):
-                settings = {**options, **_layouts(spec)}
-                if _gives(spec, arrays, output):
-                    return settings, None
-                fitting = fitting or settings
-    if fitting:
-        return fitting, "none of the settings tried gives this output: these fit its shape"
-    return {}, "no setting tried gives an output of this shape: say padding, stride and layouts"
-
-
-def _candidates(arrays: Mapping[str, Stored], made: tuple[int, ...]) -> Iterator[dict[str, Any]]:
-    """Settings, simplest first: frameworks' readings, then strides and paddings, grouped where the shapes say so, then transposed ones,
-    dilated ones last.  `made` is the output's shape.
-    """
-    x, w = arrays["input"].array.shape, arrays["kernel"].array.shape
-    readings: list[dict[str, Any]] = [{}]
-    if len(x) == len(w) and len(x) in (3, 4, 5):
-        space = {3: "W", 4: "HW", 5: "DHW"}[len(x)]
-        first, last = f"NC{space}", f"N{space}C"
-        readings = [{"input_layout": first, "kernel_layout": f"OI{space}"}, {"input_layout": last, "kernel_layout": f"{space}IO"}]
-        readings += [{"input_layout": last, "kernel_layout": f"{space}IM"}]
-    for dilation, transposed, reading in itertools.product(DILATIONS, (False, True), readings):
-        if transposed and "kernel_layout" in reading:
-            swapped = {"OI": "IO", "IO": "OI"}
-            letters = re.sub("[DHW]", "", reading["kernel_layout"])
-            if letters == "IM":
-                continue
-            reading = {**reading, "kernel_layout": reading["kernel_layout"].replace(letters, swapped[letters])}
-        groups = _groups(reading, x, w, made if transposed else None)
-        for stride, padding in itertools.product(STRIDES, PADDINGS):
-            # A transposed convolution's size leaves open what was added at its end; words and "valid" settle it.
-            for added in range(stride if transposed and isinstance(padding, int) else 1):
-                yield {
-                    **({"transposed": True} if transposed else {}), **({"stride": stride} if stride > 1 else {}),
-                    **({"padding": padding} if padding != "valid" else {}), **({"output_padding": added} if added else {}),
-                    **({"dilation": dilation} if dilation > 1 else {}), **({"groups": groups} if groups > 1 else {}), **reading,
-                }
-
-
-def _groups(reading: Mapping[str, Any], x: tuple[int, ...], w: tuple[int, ...], made: tuple[int, ...] | None) -> int:
-    """The groups that the channel counts say, of a transposed convolution those of its output's shape `made`; 1 where they say none."""
-    if not reading or "M" in reading["kernel_layout"]:
-        return 1
-    at = reading["input_layout"].index("C")
-    if made is None:
-        whole, part = x[at], w[reading["kernel_layout"].index("I")]
-    else:
-        whole, part = made[at] if len(made) == len(x) else 1, w[reading["kernel_layout"].index("O")]
-    return max(1, whole // part) if whole % part == 0 else 1
-
-
-def _spec(arrays: Mapping[str, Stored], options: Mapping[str, Any]) -> ConvSpec:
-    x, w = arrays["input"], arrays["kernel"]
-    dtype = compute_dtype(x, w, None)
-    return read_spec(x.array.shape, w.array.shape, Settings.from_mapping(options), bias="bias" in arrays, dtype=dtype)[0]
-
-
-def _layouts(spec: ConvSpec) -> dict[str, str]:
-    return {"input_layout": spec.input_layout, "kernel_layout": spec.kernel_layout}
-
-
-def _gives(spec: ConvSpec, arrays: Mapping[str, Stored], output: Array) -> bool:
-    """Whether rounding explains the output under these settings, by one batch item."""
-    if total(spec.shape("output")) * math.prod(spec.kernel_size) * spec.in_channels // spec.groups > MOST_PRODUCTS:
-        return False
-    bias = bias_vector(arrays["bias"].array, spec, "bias") if "bias" in arrays else None
-    with np.errstate(all="ignore"):
-        made = truth(spec, arrays["input"].array, arrays["kernel"].array, bias)
-        obtained = normal_output(spec, output)
-        rounding = Rounding(spec.dtype, obtained.dtype.name if obtained.dtype.kind == "f" else "float64", spec.terms)
-        return rounding.explains(obtained, made.output, made.scale)

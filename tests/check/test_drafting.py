@@ -30,6 +30,11 @@ MADE: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "transposed depthwise": ((2, 4, 5, 6), (4, 1, 4, 4), {"transposed": True, "stride": 2, "groups": 4, "padding": 1}),
     "transposed last": ((2, 5, 6, 4), (3, 3, 6, 4), {"transposed": True, "stride": 2, "padding": "same", "as_": "tensorflow"}),
     "dilated": ((2, 4, 12, 11), (6, 4, 3, 3), {"dilation": 2, "padding": 2}),
+    "flipped": ((2, 4, 9, 8), (6, 4, 3, 3), {"flip": True, "padding": 1}),
+    "a plain signal": ((19,), (4,), {"flip": True, "padding": "same", "input_layout": "W", "kernel_layout": "W"}),
+    "strides that differ": ((2, 4, 9, 8), (6, 4, 3, 2), {"stride": (2, 1), "padding": ((0, 2), (1, 0))}),
+    "mirrored": ((2, 4, 9, 8), (6, 4, 3, 3), {"pad_mode": "reflect", "padding": 1}),
+    "dilations that differ": ((2, 12, 9, 4), (3, 3, 4, 6), {"dilation": (1, 2), "as_": "tensorflow"}),
     "1-D": ((2, 4, 19), (6, 4, 5), {"padding": "causal"}),
     "3-D": ((1, 2, 5, 6, 7), (3, 2, 3, 3, 3), {"padding": 1, "stride": 2}),
 }
