@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from convdiff.cli.options import COLOR, Command, File, Seconds, Word, all_of, option
+from convdiff.cli.options import COLOR, Command, File, Seconds, Word, all_of, backends, option
 from convdiff.cli.reports import REPORTS
 from convdiff.errors import ConvdiffError
 from convdiff.pipeline.request import FAIL_ON
@@ -22,8 +22,10 @@ CASES = all_of([
     option(_CASES, "--write-manifest", metavar="FOLDER", help="Draft FOLDER/manifest.toml from the arrays there, and stop."),
 ])
 COMPARED = all_of([
-    option(_COMPARED, "--backend", "backends", multiple=True, metavar="NAME", help="Instead of the manifest's; none: saved outputs alone."),
-    option(_COMPARED, "--require", multiple=True, metavar="NAME", help="Exit 2 where this backend cannot run; repeatable."),
+    option(_COMPARED, "--backend", "backends", multiple=True, metavar="NAME", shell_complete=backends,
+           help="Instead of the manifest's; none: saved outputs alone."),
+    option(_COMPARED, "--require", multiple=True, metavar="NAME", shell_complete=backends,
+           help="Exit 2 where this backend cannot run; repeatable."),
     option(_COMPARED, "--timeout", type=Seconds(), metavar="SECONDS",
            help="For one backend and case. Default: the manifest's, else 60."),
     option(_COMPARED, "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes that compare. Default: one a core."),

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from convdiff.cli.options import COLOR, CONVOLUTION, Command, File, option, settings
+from convdiff.cli.options import COLOR, CONVOLUTION, Command, File, backends, option, settings
 
 
 @click.command("code", cls=Command)
 @click.argument("input", cls=File)
 @click.argument("kernel", cls=File)
-@option("Options", "--for", "name", required=True, metavar="NAME",
+@option("Options", "--for", "name", required=True, metavar="NAME", shell_complete=backends,
         help="The framework to write for: torch, tensorflow, jax, ...; or a path of it: torch:cpu/native.")
 @option("Options", "--no-align", is_flag=True, help="The framework's own default call, nothing aligned.")
 @CONVOLUTION

@@ -7,8 +7,15 @@ import click
 from convdiff.cli.options import COLOR, Command
 
 
+def codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For a shell: the codes."""
+    from convdiff.diagnose.catalogue import CODES
+
+    return [code for code in CODES if code.startswith(incomplete)]
+
+
 @click.command("explain", cls=Command)
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=codes)
 @COLOR
 def command(code: str | None) -> None:
     """Say what a finding means, how it comes about and how to fix it; without CODE, list them.

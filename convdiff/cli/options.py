@@ -57,6 +57,15 @@ class Option(click.Option):
         return [CompletionItem(incomplete, type=kind)] if kind else super().shell_complete(ctx, incomplete)
 
 
+def backends(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """For a shell: backends, and the paths of one whose name is there."""
+    from convdiff.backends import NAMES
+    from convdiff.paths import PATHS
+
+    known = [*NAMES, *(f"{path.backend}:{path.name}" for path in PATHS if incomplete.startswith(f"{path.backend}:"))]
+    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+
 class File(click.Argument):
     """An argument that a shell completes to a file."""
 

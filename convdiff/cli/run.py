@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from convdiff.cli.options import COLOR, CONVOLUTION, Command, File, Seconds, Word, all_of, option, settings
+from convdiff.cli.options import COLOR, CONVOLUTION, Command, File, Seconds, Word, all_of, backends, option, settings
 from convdiff.cli.reports import REPORTS
 from convdiff.pipeline.request import FAIL_ON, PATHS, Request
 
@@ -23,13 +23,14 @@ COMPARED = all_of([
         _COMPARED, "--call", "calls", multiple=True, metavar="NAME=CODE",
         help="Code of yours, run where NAME runs, on input, kernel, bias: an expression or path.py:function; repeatable.",
     ),
-    option(_COMPARED, "--backend", "backends", multiple=True, metavar="NAME",
+    option(_COMPARED, "--backend", "backends", multiple=True, metavar="NAME", shell_complete=backends,
            help="NAME or NAME:PATH; repeatable. Default: all that are installed; none: the reference alone."),
     option(_COMPARED, "--paths", type=Word(PATHS), default="default", show_default=True, metavar="WHICH",
            help="default: what a user would hit without asking; all: every path that this machine has."),
     option(_COMPARED, "--repeat", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
            help="Ask each N times; an answer that changes is not-deterministic."),
-    option(_COMPARED, "--require", multiple=True, metavar="NAME", help="Exit 2 where this backend cannot run; repeatable."),
+    option(_COMPARED, "--require", multiple=True, metavar="NAME", shell_complete=backends,
+           help="Exit 2 where this backend cannot run; repeatable."),
     option(_COMPARED, "--no-align", is_flag=True, help="Each framework's own default call, nothing aligned, and what it then did."),
     option(_COMPARED, "--timeout", type=Seconds(), default=60.0, show_default=True, metavar="SECONDS",
            help="For one backend's answer; importing it may take three times that, and a minute at least."),

@@ -74,6 +74,9 @@ COMPLETED: dict[str, tuple[str, set[str]]] = {
     "a command": ("convdiff ch", {"plain,check"}), "an option": ("convdiff check --fail", {"plain,--fail-fast", "plain,--fail-on"}),
     "a word": ("convdiff run x.npy w.npy --fail-on red", {"plain,reduced-precision"}), "a file": ("convdiff run x", {"file,x"}),
     "an option's file": ("convdiff run x.npy w.npy --bias b", {"file,b"}), "a manifest": ("convdiff check con", {"file,con"}),
+    "a backend": ("convdiff run x.npy w.npy --backend te", {"plain,tensorflow"}),
+    "a path": ("convdiff code x.npy w.npy --for torch:cpu/n", {"plain,torch:cpu/native"}),
+    "a code": ("convdiff explain wrong-p", {"plain,wrong-padding", "plain,wrong-pad-mode"}),
     "a folder": ("convdiff check --source d", {"dir,d"}),
 }
 
