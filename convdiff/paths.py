@@ -19,7 +19,7 @@ class Path:
     put around the function that does the convolution, `device` is where arrays go, `style` names a way of writing that the
     dialect knows, `variables` are set before the framework is imported, and on a machine with an accelerator those of `off` too,
     which keep the framework away from it.  `usual` marks what a user of such a machine gets without asking, beside the backend's own
-    default.  Not `exact` is an algorithm that rounds sums of whole numbers too.
+    default.  Not `exact` is an algorithm that rounds sums of whole numbers too.  `only` are the types that it is for, if not all.
     """
 
     backend: str
@@ -35,6 +35,7 @@ class Path:
     off: tuple[tuple[str, str], ...] = ()
     usual: bool = False
     exact: bool = True
+    only: tuple[str, ...] = ()
 
 
 PLAIN = Path("", "", "")
@@ -44,6 +45,7 @@ _TORCH_GPU = ("cuda", _CUDA)
 # Where TensorFlow and JAX see a GPU they compute on it, so their paths on the processor have a process that sees none.
 _TF_OFF = (("CUDA_VISIBLE_DEVICES", "-1"), ("HIP_VISIBLE_DEVICES", "-1"))
 _JAX_OFF = (("JAX_PLATFORMS", "cpu"),)
+_NARROW = ("float16", "bfloat16")
 _FAST_OFF = "tf.config.experimental.enable_tensor_float_32_execution(False)"
 
 
@@ -83,11 +85,12 @@ PATHS = (
     Path("jax", "cpu", "XLA, precision default: float32", off=_JAX_OFF),
     Path("jax", "cpu/high", "precision high", setup=_precision("high"), off=_JAX_OFF),
     Path("jax", "cpu/highest", "precision highest", setup=_precision("highest"), off=_JAX_OFF),
-    Path("jax", "cpu/float32-sums", "16-bit operands, preferred_element_type float32", style="float32 sums", off=_JAX_OFF),
+    Path("jax", "cpu/float32-sums", "16-bit operands, preferred_element_type float32", style="float32 sums", off=_JAX_OFF, only=_NARROW),
     Path("jax", "gpu", "XLA, precision default: TF32", "gpu", _CUDA),
     Path("jax", "gpu/high", "XLA, precision high", "gpu", _CUDA, _precision("high")),
     Path("jax", "gpu/highest", "XLA, precision highest: float32 throughout", "gpu", _CUDA, _precision("highest")),
-    Path("jax", "gpu/float32-sums", "16-bit operands, preferred_element_type float32", "gpu", _CUDA, style="float32 sums"),
+    Path("jax", "gpu/float32-sums", "16-bit operands, preferred_element_type float32", "gpu", _CUDA, style="float32 sums",
+         only=_NARROW),
     Path("scipy", "signal/direct", "signal, products summed"),
     Path("scipy", "signal/fft", "signal, fast Fourier transform", style="fft", exact=False),
     Path("scipy", "ndimage", "ndimage", style="ndimage"),

@@ -95,7 +95,7 @@ def run(parcel: Parcel) -> Report | ConvdiffError:
             with _TURN:
                 case = read_case(request, chosen)
                 fleet = _fleet(tuple(e for e in chosen.needed if e.usable), request.timeout)
-                chosen = settle(chosen, fleet, request.paths)
+                chosen = settle(chosen, fleet, request.paths, case.spec.dtype)
                 _, answers = ask(case, chosen, fleet, align=request.align, repeat=request.repeat)
                 return judged(case, list(answers), request)
         except ConvdiffError as error:

@@ -48,6 +48,6 @@ class Serving:
         assert one.request is not None
         assert one.chosen is not None
         fleet = self._fleets.get(one.request.timeout)
-        chosen = settle(one.chosen, fleet, one.request.paths)
+        chosen = settle(one.chosen, fleet, one.request.paths, case.spec.dtype)
         _, answers = ask(case, chosen, fleet, align=one.request.align, repeat=one.request.repeat)
         return answers

@@ -57,7 +57,7 @@ def run(request: Request, open_view: OpenView) -> Report:
 
         watch()
         case = read_case(request, chosen)
-        chosen = settle(chosen, fleet, request.paths)
+        chosen = settle(chosen, fleet, request.paths, case.spec.dtype)
         expected, answers = ask(case, chosen, fleet, align=request.align, repeat=request.repeat)
         with open_view(case, expected) as view:
             judging = Judging(case, pictures=request.pictures)

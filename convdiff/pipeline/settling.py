@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 PATIENCE = 45.0
 
 
-def settle(chosen: Chosen, fleet: Fleet | None, paths: str) -> Chosen:
-    """The rows: for each backend that was asked for without a path those of `paths` ("default", "all") that are there.
+def settle(chosen: Chosen, fleet: Fleet | None, paths: str, dtype: str) -> Chosen:
+    """The rows: for each backend that was asked for without a path those of `paths` ("default", "all") that are there, for `dtype`.
 
     A path that was named stays, with the reason where it is not there.
     """
@@ -31,13 +31,13 @@ def settle(chosen: Chosen, fleet: Fleet | None, paths: str) -> Chosen:
     if fleet is None or not any(asked.path.needs if asked.path else open_ended for asked in chosen.asked):
         return chosen
     said = fleet.wait(PATIENCE)
-    asked = [row for one in chosen.asked for row in _rows(one, said.get(one.environment.process), paths, open_ended)]
+    asked = [row for one in chosen.asked for row in _rows(one, said.get(one.environment.process), paths, open_ended, dtype)]
     for row in asked:
         fleet.add(row.environment)
     return replace(chosen, asked=tuple(dict.fromkeys(asked)))
 
 
-def _rows(asked: Asked, hello: Hello | str | None, paths: str, open_ended: bool) -> Iterator[Asked]:
+def _rows(asked: Asked, hello: Hello | str | None, paths: str, open_ended: bool, dtype: str) -> Iterator[Asked]:
     known = {} if hello is None or isinstance(hello, str) else hello.missing
     if asked.path is not None:
         yield replace(asked, reason=missing(asked.path, known))
@@ -46,5 +46,6 @@ def _rows(asked: Asked, hello: Hello | str | None, paths: str, open_ended: bool)
     if hello is None or isinstance(hello, str) or not open_ended:
         return
     for path in paths_of(asked.environment.backend):
-        if (paths == "all" or path.usual) and path.name != hello.path and missing(path, known) is None:
+        wanted = (paths == "all" or path.usual) and (not path.only or dtype in path.only)
+        if wanted and path.name != hello.path and missing(path, known) is None:
             yield through(asked.environment, path)

@@ -32,7 +32,10 @@ def test_all_paths_of_this_machine(invoke: Invoke) -> None:
     result = invoke("run", "x.npy", "w.npy", "--backend", "jax", "--backend", "numpy", "--paths", "all", "--format", "json")
     found = rows(result.stdout)
     own = found["jax"]["path"]
-    assert list(found) == ["jax", *(f"jax:{p.name}" for p in paths_of("jax") if p.name.startswith(own) and p.name != own), "numpy"]
+    here = [path.name for path in paths_of("jax") if path.name.startswith(own) and path.name != own and not path.only]
+    assert list(found) == ["jax", *(f"jax:{name}" for name in here), "numpy"]
+    narrow = invoke("run", "x.npy", "w.npy", "--backend", "jax", "--paths", "all", "--dtype", "float16", "--format", "json")
+    assert f"jax:{own}/float32-sums" in rows(narrow.stdout)
     assert {row["status"] for row in found.values()} <= {"ok", "unsupported"}
 
 
