@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from convdiff.case import Edit
 from convdiff.spec import ConvSpec
 
+STRIDE = "a stride of 2 or more"
 # What shows an edit that these arrays leave in doubt.
 SHOWS = {
     "kernel-flipped": "a kernel without symmetry, smaller than the input",
@@ -29,8 +30,8 @@ SHOWS = {
     "wrong-pad-mode": "values that differ near the border, and padding of 2 or more",
     "wrong-stride": "more output positions",
     "wrong-dilation": "a kernel of more taps, and more output positions",
-    "wrong-transposed": "a stride of 2 or more",
-    "wrong-output-padding": "a stride of 2 or more",
+    "wrong-transposed": STRIDE,
+    "wrong-output-padding": STRIDE,
     "scaled": "random values, of both signs",
     "bias-added": "more elements in each channel",
     "bias-missing": "a bias with no zeros",
@@ -61,7 +62,8 @@ def separating(first: Sequence[Edit], rivals: Sequence[Sequence[Edit]], spec: Co
         # What would show the rival's own edits, were they there.
         own = [edit["code"] for edit in rival if edit not in first]
         wanted += [SHOWS[code] for code in own or [edit["code"] for edit in apart] if code in SHOWS]
-    told = list(dict.fromkeys(wanted))[:3]
+    # What is there already told nothing.
+    told = [what for what in dict.fromkeys(wanted) if what != STRIDE or max(spec.stride) == 1][:3]
     said = []
     if told:
         said.append(f"to tell them apart, compare with {'; '.join(told)} (convdiff probe makes such arrays)")
