@@ -16,11 +16,14 @@ from convdiff.diagnose.forms import OutputForm
 from convdiff.diagnose.outputs import LEAST_SCALED, ChannelsScaled, IntegerWrapped
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.relations import MODULI
+from convdiff.diagnose.targets import STORED_TWICE
 from convdiff.layout import Array
 from convdiff.reference import Truth, correlate
 
 # What rounding may be at the most, as a share of the spread of a channel's values, for agreement to say something.
 SHOWN = 0.15
+# And the same where an activation was applied, which may hide much.
+CLEAR, CLEAR_IF_NARROW = 0.01, 0.05
 FITS: dict[str, Fit] = {
     "counts": OverlapAccumulated(), "channels": OutputChannelsPermuted(), "items": OutputBatchPermuted(), "lines": ChannelsScaled(),
     **{name: IntegerWrapped(name) for name in MODULI},
@@ -76,7 +79,7 @@ def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
         factor = float(form.values.split()[1])
         return Proof(rounding.explains(obtained, made.output * factor, made.scale * abs(factor)), edits)
     if form.values in FITS:
-        edit = FITS[form.values].fit(rounding, obtained, made)
+        edit = FITS[form.values].fit(rounding.twice if form.values in STORED_TWICE else rounding, obtained, made)
         return Proof(False, edits) if edit is None else Proof(True, _filled(edits, edit["code"], edit))
     activation = activation_of(form.values)
     if activation is not None:
@@ -129,6 +132,9 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
         # Constants, explained by constants: so would any be.
         return failed
     values = [_plain(low, high) for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
+    if rounding.narrow and max(map(abs, values)) <= 2 * float(np.max(rounding.written(exact))):
+        # What sums kept in 16 bits lose on the average is no bias.
+        return failed
     return Proof(True, _filled(candidate.edits, "bias-added", {"values": values}))
 
 
@@ -149,7 +155,7 @@ def _activated(
     if not np.ptp(obtained):
         # All came out alike, as zeros do: a sign each is enough for an activation, but for nothing beside it.
         return alone
-    return float(np.median(moved + own)) < 0.01 * float(np.std(obtained.astype(np.float64)))
+    return float(np.median(moved + own)) < (CLEAR_IF_NARROW if rounding.narrow else CLEAR) * float(np.std(obtained.astype(np.float64)))
 
 
 def _plain(low: float, high: float) -> float:

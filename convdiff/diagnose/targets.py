@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from convdiff.diagnose.activations import undone
+from convdiff.diagnose.activations import ACTIVATIONS, undone
 from convdiff.diagnose.forms import OutputForm
 from convdiff.diagnose.making import Making
 from convdiff.diagnose.placed import Bundle
@@ -21,6 +21,8 @@ from convdiff.layout import Array
 # How often a turn of an integer type may be lost where everything meets everything.
 TURNS = np.arange(-128.0, 129.0)
 COUNTS = np.arange(1.0, MOST_COUNTED + 1)
+# Kinds of which the sums may have been stored before, and what was made of them again.
+STORED_TWICE = ("factor", "offset", "counts", "lines")
 # What any making does to a bias, at most.
 ANY_ROUNDING = 2.0**-8
 # Channels, or items, of which one is always near if they are looked for roughly.
@@ -49,7 +51,7 @@ class Targets:
         self.added = known[:, None] * np.array([form.bias_factor for form in forms], float)
         self.rounding = rounding = making.rounding
         # What was done to a sum that was stored before is stored again.
-        self.written = self._written(self.values) * np.where(np.isin(self.kinds, ("factor", "offset")), 2, 1)
+        self.written = self._written(self.values) * np.where(np.isin(self.kinds, STORED_TWICE), 2, 1)
         self.values = self.values - known[:, None] * np.array([form.bias_kept for form in forms])
         self.rounded = (rounding.unit * rounding.bound + (ANY_ROUNDING if making.operands else 0)) * np.abs(self.added)
         self.low, self.high = self._intervals()
@@ -65,7 +67,11 @@ class Targets:
         with np.errstate(all="ignore"):
             for kind in set(self.kinds[self.exact].tolist()) - {"plain"}:
                 at = self.kinds == kind
-                low[:, at], high[:, at] = undone(kind, self.values[:, at], low[:, at], high[:, at])
+                below, above = undone(kind, self.values[:, at], low[:, at], high[:, at])
+                if kind in ACTIVATIONS:
+                    # What it was applied to may have been stored before.
+                    below, above = below - self._written(below), above + self._written(above)
+                low[:, at], high[:, at] = below, above
         silent = ~self.exact | ~np.isfinite(self.values)
         low, high = low - self.added - self.rounded, high - self.added + self.rounded
         return np.where(silent, -np.inf, low), np.where(silent, np.inf, high)
@@ -92,7 +98,7 @@ class Targets:
             if kind == "counts" or kind in MODULI:
                 value = self.values[0, forms, None]
                 several = value / COUNTS if kind == "counts" else value + MODULI[kind] * TURNS
-                written = self._written(several)
+                written = self._written(several) * (2 if kind in STORED_TWICE else 1)
             else:
                 several, written = (each[0] for each in self.orders[kind][:2])
             slack = written + self.rounded[0, forms, None]
