@@ -21,7 +21,7 @@ from convdiff.layout import Array
 COMPARED = 40
 # Input positions that may be compared with each other; in larger inputs the output's positions are taken from one corner.
 MOST_MET = 1024
-# Taps that are all looked at; of more the outermost ones.
+# Taps that are all looked at; of more the outermost ones and those between, in two dimensions.
 FEW = 9
 # Likenesses this much smaller than others' are none.
 FLAT = 1e-3
@@ -75,11 +75,13 @@ def _seen(x: Placed, points: Sequence[Point], geometry: Geometries, taps: tuple[
     """What of the input is looked at, (places, C), less its mean, and (points, geometries x taps): which of it."""
     space = x.shape[2:]
     table = geometry.table([point.place for point in points], taps, space)
-    looked_at = [[*range(size)] if math.prod(taps) <= FEW else [*dict.fromkeys((0, size - 1))] for size in taps]
+    looked_at = [_several(size, taps) for size in taps]
     place = np.array([point.item for point in points]).reshape(-1, *(1,) * (1 + len(taps)))
     for axis, index in enumerate(table.indices):
         place = place * space[axis] + index.take(looked_at[axis], axis=2 + axis)
-    inside = table.inside[(slice(None), slice(None), *np.ix_(*looked_at))]
+    inside = table.inside
+    for axis, those in enumerate(looked_at):
+        inside = inside.take(those, axis=2 + axis)
     nowhere = x.shape[0] * math.prod(space)
     place = np.where(inside, place, nowhere).reshape(len(points), -1)
     met, where = np.unique(place, return_inverse=True)
@@ -87,6 +89,13 @@ def _seen(x: Placed, points: Sequence[Point], geometry: Geometries, taps: tuple[
     values = Bundle([x]).look_up(item[:, None], np.arange(x.shape[1])[None], *(each[:, None] for each in at))[0]
     values[met == nowhere] = 0.0
     return (values - values.mean(axis=0)).astype(np.float32), where.reshape(place.shape)
+
+
+def _several(size: int, taps: tuple[int, ...]) -> list[int]:
+    """The taps of one axis that are looked at."""
+    if math.prod(taps) <= FEW:
+        return [*range(size)]
+    return [*dict.fromkeys((0, size // 2, size - 1) if len(taps) < 3 else (0, size - 1))]
 
 
 def _named(where: Array) -> Array:

@@ -89,7 +89,9 @@ class Looks:
         costs = np.concatenate([np.zeros(0), *(geometry.costs + _least(members) for geometry, members in found)])
         starts = np.cumsum([0, *(len(geometry) for geometry, _ in found)])
         done: set[tuple[object, ...]] = set()
-        for flat in np.lexsort((costs, -told.round(ALIKE))).tolist():
+        # Those that the output speaks for and the commonest by turns: few elements speak softly.
+        loud, common = np.lexsort((costs, -told.round(ALIKE))), np.lexsort((-told, costs))
+        for flat in dict.fromkeys(np.stack([loud, common], axis=1).reshape(-1).tolist()):
             which = int(np.searchsorted(starts, flat, "right")) - 1
             geometry, members = found[which]
             look = Look(geometry, flat - int(starts[which]), members)

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from convdiff.diagnose.candidate import Candidate
+from convdiff.diagnose.estimating import both_orders, estimated, goes_with, solved
 from convdiff.diagnose.forms import InputForm, KernelForm, OutputForm
 from convdiff.diagnose.inputs import ENUMERATED, dealings
 from convdiff.diagnose.looks import ALIKE, UNDONE, Look, Looks, Member, channel_of, dense_kernel
 from convdiff.diagnose.making import Making
-from convdiff.diagnose.ordering import TRIED, both_orders, estimated, goes_with, mixed_places, order_of_channels, solved
+from convdiff.diagnose.ordering import TRIED, mixed_places, order_of_channels
 from convdiff.diagnose.search import Search
 from convdiff.layout import Array
 
@@ -21,7 +22,7 @@ TRIED_ALONE = 8
 # Multiplications that all looks with each number of edits may cost; the likeliest are taken.
 MOST_WORK = {1: 4e8, 2: 4e7, 3: 4e7}
 # And how many there may be.
-MOST_LOOKS = 28
+MOST_LOOKS = 32
 # Kernels that are looked at closely of all that go with the output, the channels by which that is seen, and how well they must go.
 LIKELY = 8
 SAMPLED = 6

@@ -82,7 +82,9 @@ class ActivationApplied:
     code: ClassVar[str] = "activation-applied"
 
     def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
-        """The activations whose range holds the obtained values."""
+        """The activations whose range holds the obtained values; ReLU also of items in any order, which changes nothing of it."""
+        if base.values == "items" and problem.obtained_range[0] == 0:
+            yield base.plus({"code": self.code, "obtained": "relu"}, 0.1, rectified=True)
         if base.values != "plain" or not base.array.size:
             return
         low, high = problem.obtained_range

@@ -18,6 +18,7 @@ from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.relations import MODULI
 from convdiff.diagnose.targets import STORED_TWICE
 from convdiff.layout import Array
+from convdiff.precision import UNIT
 from convdiff.reference import Truth, correlate
 
 # What rounding may be at the most, as a share of the spread of a channel's values, for agreement to say something.
@@ -73,6 +74,8 @@ def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
         return Proof(False, edits)
     if candidate.making.wide and not _shows(obtained, made, rounding):
         return Proof(False, edits)
+    if form.rectified:
+        made = Truth(np.maximum(made.output, 0), made.scale)
     if form.values in ("offset", "factor"):
         return _fitted(candidate, obtained, made.output, made.scale, rounding)
     if form.values.startswith("times "):
@@ -119,7 +122,10 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
         ends = np.stack([(got - slack)[used], (got + slack)[used]]) / predicted[used]
         low, high = float(ends.min(axis=0).max()), float(ends.max(axis=0).min())
         holds = low <= high and bool((np.abs(got[~used]) <= slack[~used]).all())
-        return Proof(True, _filled(candidate.edits, "scaled", {"factor": _plain(low, high)})) if holds else failed
+        factor = _plain(low, high)
+        # What sums kept in 16 bits lose is no factor.
+        lost = rounding.narrow and abs(factor - 1) <= 4 * UNIT[rounding.stored]
+        return Proof(True, _filled(candidate.edits, "scaled", {"factor": factor})) if holds and not lost else failed
     channels = obtained.shape[1]
     difference, size, exact = (np.moveaxis(a, 1, 0).reshape(channels, -1) for a in (got - predicted, scale, got))
     slack = rounding.allowed(exact, size) + 2 * rounding.unit * (np.abs(exact) + np.abs(difference))

@@ -41,6 +41,7 @@ class Targets:
     def __init__(self, forms: Sequence[OutputForm], bundle: Bundle, points: Sequence[Point], bias: Array, making: Making) -> None:
         self.space = bundle.shape[2:]
         self.kinds = np.array([form.values for form in forms])
+        self.rectified = np.array([form.rectified for form in forms])
         names, self.numbers = np.unique(self.kinds, return_inverse=True)
         # Kinds that say only how values relate, by number: numbers compare faster than names.
         self.relating = [(number, kind) for number, kind in enumerate(names.tolist()) if kind in RELATIONS or kind in ANY_ORDER]
@@ -103,7 +104,11 @@ class Targets:
                 several, written = (each[0] for each in self.orders[kind][:2])
             slack = written + self.rounded[0, forms, None]
             shifted = several - self.added[0, forms, None]
-            found.append(((shifted - slack).reshape(-1), (shifted + slack).reshape(-1), np.repeat(forms, several.shape[1])))
+            low, high = shifted - slack, shifted + slack
+            # Anything below 0 was 0 before: of several zeros one says it.
+            nothing = (several == 0) & self.rectified[forms, None]
+            low = np.where(nothing, np.where(np.cumsum(nothing, axis=1) == 1, -np.inf, np.inf), low)
+            found.append((low.reshape(-1), high.reshape(-1), np.repeat(forms, several.shape[1])))
         return Intervals(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
 

@@ -165,3 +165,13 @@ def test_the_output_speaks_for_its_geometry_whatever_the_kernel(stride: tuple[in
         speaks = Seen(Placed.of(x), compared(made.shape, 81), several, (3, 3)).aligned(Placed.of(made))
         told += [(float(number), several.form(at).axes[0].lo) for at, number in enumerate(speaks)]
     assert max(told)[1] == lo
+
+
+def test_few_places_that_speak_softly_do_not_hide_a_common_mistake() -> None:
+    rng, x, w, order = arrays((3, 6, 10, 10), (6, 6, 5, 5))
+    bias = rng.standard_normal(6).astype(np.float32)
+    made = convolve(x[:, order], w, Geometry((4, 4), ((1, 1), (1, 1)), (1, 1), pad_mode="edge")) + 2 * bias.reshape(1, -1, 1, 1)
+    found = convdiff.diff(x, w, made.astype(np.float32), padding=1, stride=4, bias=bias)
+    edits = {edit["code"]: edit for edit in found.findings[0].edits}
+    assert edits.pop("input-channels-permuted")["permutation"] == order
+    assert set(edits) == {"wrong-pad-mode", "bias-doubled"}
