@@ -9,7 +9,7 @@ narrower type.  Numbers too small for the type's normal range may be flushed to 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -80,6 +80,11 @@ class Rounding:
     def allowed(self, reference: Array, scale: Array) -> Array:
         """What each element may be off by in all, in its own unit."""
         return self.bound * self.unit * scale.astype(np.float64) + self.floor + self.extra + self.written(reference)
+
+    @property
+    def twice(self) -> Rounding:
+        """The same where a sum may have been stored before something was made of it, and stored again."""
+        return replace(self, bias=max(self.bias, SUBNORMAL.get(self.stored, 0.0)))
 
     @property
     def narrow(self) -> bool:

@@ -45,9 +45,9 @@ class OverlapAccumulated:
     code: ClassVar[str] = "overlap-accumulated"
 
     def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
-        """Counts unknown: compared up to a whole number per position, fitted by the proof."""
-        if base.values == "plain" and max(base.size) > 1:
-            yield base.plus({"code": self.code}, 0.2, values="counts")
+        """Counts unknown: compared up to a whole number per position, fitted by the proof.  Of sums, or of what ReLU made of them."""
+        if base.values in ("plain", "relu") and max(base.size) > 1:
+            yield base.plus({"code": self.code}, 0.2, values="counts", rectified=base.values == "relu")
 
     def fit(self, rounding: Rounding, obtained: Array, truth: Truth) -> Edit | None:
         """The edit if one whole count per position explains every element."""
@@ -120,8 +120,8 @@ class OutputChannelsPermuted:
 
     def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
         """The order unknown: compared with every channel, fitted by the proof.  A reversal is the likelier tale where it is one."""
-        if base.values == "plain" and base.array.shape[1] > 1 and not base.has("output-channels-reversed"):
-            yield base.plus({"code": self.code}, 0.45, values="channels")
+        if base.values in ("plain", "relu") and base.array.shape[1] > 1 and not base.has("output-channels-reversed"):
+            yield base.plus({"code": self.code}, 0.45, values="channels", rectified=base.values == "relu")
 
     def fit(self, rounding: Rounding, obtained: Array, truth: Truth) -> Edit | None:
         """The permutation if each obtained channel is some channel of the reference; obtained[:, c] = reference[:, permutation[c]]."""

@@ -90,13 +90,15 @@ class OutputForm(Form):
     "channels" or "items" up to the order of the channels, or of the batch; "lines" up to a factor and a constant
     per channel; "uint8" and others up to whole turns of that type; "times 0.5" by that factor; or the name of an activation
     ("relu", "clip 0 255").
-    Where `bias_kept`, the bias was added after all that, and is to be taken off first.
+    Where `bias_kept`, the bias was added after all that, and is to be taken off first.  Where `rectified`, negative values were set to 0
+    before all that.
     """
 
     array: Placed = None  # type: ignore[assignment]
     bias_factor: int = 1
     values: str = "plain"
     bias_kept: bool = False
+    rectified: bool = False
 
     @property
     def size(self) -> tuple[int, ...]:

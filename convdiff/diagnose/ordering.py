@@ -23,34 +23,67 @@ ROUNDS = 12
 HOPELESS = 0.75
 # What may be left of the output, as a share of its energy: more than operands in bfloat16 leave.
 LEFT = 1e-3
+# What of the windows' usual energy counts as nothing where a kernel is estimated.
+LEAST_SHARE = 1e-6
+# Places that are mixed at most: it costs their third power.
+MOST_MIXED = 256
+# What is left of the output where the order is right, and how often channels are gone through one by one where more is.
+NOTHING = 1e-5
+SWEEPS = 6
 
 
 def order_of_channels(
-    windows: Array, weights: Array, values: Array, known: Array | None = None, most_tried: int = TRIED
+    windows: Array, weights: Array, values: Array, cut: Array | None = None, most_tried: int = TRIED, counted: bool = False,
+    mixing: Array | None = None,
 ) -> tuple[list[int], float] | None:
     """The order in which the kernel's channels meet the input's, and the share of the values' energy that it leaves; None if there is none.
 
     `windows` is (places, C, taps), `weights` (O, C, taps), `values` (O, places), up to one factor, and up to a constant for each output
-    channel too; but where only some values are `known`, up to the factor alone, and the others may be less than they are here.
-    Every order of at most `most_tried` channels is tried.
+    channel too; but where some are `cut` off, up to the factor alone: there it is 1 where the convolution's may be more, -1 where it may
+    be less, 0 elsewhere.  Where `counted`, each place may have been added several times.  Every order of at most `most_tried` channels is
+    tried.  `mixing` is that of `mixed_places`.
     """
-    centred, rest = windows - windows.mean(axis=0), values - values.mean(axis=1, keepdims=True)
-    if known is None:
-        windows, values = centred, rest
-    energy = float(np.square(values).sum())
-    if not energy:
+    rest = values - values.mean(axis=1, keepdims=True)
+    if cut is None and not counted:
+        windows, values = windows - windows.mean(axis=0), rest
+    if counted:
+        rest = values / np.maximum(np.sqrt(np.square(values).mean(axis=0)), 1e-300)
+    if not values.any():
         return None
-    known = np.ones(values.shape, bool) if known is None else known
-    if len(weights[0]) <= most_tried:
-        order, left = _tried(windows, weights, values, known)
+    cut = np.zeros(values.shape, int) if cut is None else cut
+    mixing = mixed_places(windows, 0.0) if mixing is None else mixing
+    if len(weights[0]) <= most_tried and not counted:
+        known = cut == 0
+        # Places can be mixed only where all are known.
+        apart, made = (_mixed(mixing, windows), values @ mixing) if known.all() else (windows, values)
+        order = _tried(apart, weights, made, known)
     else:
         # Single precision tells channels apart, at half the cost.
-        windows, weights, values, centred, rest = (each.astype(np.float32) for each in (windows, weights, values, centred, rest))
-        order, left = _matched(windows, weights, values, known, _going(centred, weights, rest))
-    return (order.tolist(), left / energy) if left <= LEFT * energy else None
+        narrow = [each.astype(np.float32) for each in (windows, weights, values, mixing)]
+        order = _matched(narrow[0], narrow[1], narrow[2], narrow[3], cut, rest @ mixing, counted)
+    left = _left(windows[:, order], weights, values, cut, counted)[1]
+    return (order.tolist(), left) if left <= LEFT else None
 
 
-def _tried(windows: Array, weights: Array, values: Array, known: Array) -> tuple[Array, float]:
+def mixed_places(windows: Array, noise: float) -> Array:
+    """(places, places): sums of places in which what the windows have in common counts no more than what they differ in.
+
+    `noise` is the share of the energy that may be any rounding's.
+    """
+    places = len(windows)
+    if places > MOST_MIXED:
+        return np.eye(places)
+    flat = windows.reshape(places, -1)
+    size, turned = np.linalg.eigh(flat @ flat.T)
+    least = max(LEAST_SHARE, noise) * max(float(size.mean()), 1e-300)
+    return np.asarray((turned * np.sqrt(least / (np.maximum(size, 0) + least))) @ turned.T)
+
+
+def _mixed(mixing: Array, windows: Array) -> Array:
+    return (mixing @ windows.reshape(len(windows), -1)).reshape(windows.shape)
+
+
+def _tried(windows: Array, weights: Array, values: Array, known: Array) -> Array:
     """The best of all orders."""
     channels = weights.shape[1]
     places, _, taps = windows.shape
@@ -69,8 +102,7 @@ def _tried(windows: Array, weights: Array, values: Array, known: Array) -> tuple
     orders, places, along = orders[best_few], places[best_few], along[best_few]
     own = crossed[places[:, :, None], places[:, None, :]].sum(axis=(1, 2))
     gained = np.square(along) / np.maximum(own, 1e-300)
-    best = int(gained.argmax())
-    return orders[best], float(np.square(target).sum() - gained[best])
+    return np.asarray(orders[int(gained.argmax())])
 
 
 @lru_cache(maxsize=4)
@@ -85,36 +117,80 @@ def _going(windows: Array, weights: Array, values: Array) -> Array:
     return np.asarray(back.reshape(channels, -1) @ windows.transpose(1, 0, 2).reshape(channels, -1).T)
 
 
-def _matched(windows: Array, weights: Array, values: Array, known: Array, going: Array) -> tuple[Array, float]:
-    """Each channel with the one that goes best with the values, then with what the others leave of them, again and again."""
-    places, channels, _ = windows.shape
-    flat, rows = weights.reshape(len(weights), -1), np.arange(channels)
-    length = np.maximum(np.sqrt(np.square(windows).sum(axis=(0, 2))), 1e-30)
-    order = _one_each(going / length)
+def _matched(
+    windows: Array, weights: Array, values: Array, mixing: Array, cut: Array, first: Array, counted: bool
+) -> Array:
+    """Each channel with the one that goes best with the values, then with what the others leave of them, again and again.
+
+    `first` are the values to begin with, with their places mixed.
+    """
+    rows = np.arange(windows.shape[1])
+    apart = _mixed(mixing, windows)
+    length = np.maximum(np.sqrt(np.square(apart).sum(axis=(0, 2))), 1e-30)
+    order = _one_each(_going(apart, weights, first.astype(np.float32)) / length)
     best: tuple[Array, float] = order, np.inf
     sizes: Array | None = None
     for _ in range(ROUNDS):
-        made = flat @ windows[:, order].reshape(places, -1).T
-        norm = float(np.square(made[known]).sum())
-        factor = float(np.vdot(made[known], values[known])) / norm if norm else 1.0
-        rest = values - factor * made
-        rest = np.where(known, rest, np.minimum(rest, 0))
-        left = float(np.square(rest).sum())
+        rest, _, factor, target = _left(windows[:, order], weights, values, cut, counted)
+        rest = rest @ mixing
+        left = float(np.square(rest).sum()) / max(float(np.square(target @ mixing).sum()), 1e-30)
         if left < best[1]:
             best = order, left
-        if left > HOPELESS * float(np.square(values).sum()):
+        if left > HOPELESS:
             break
         if sizes is None:
             # The energy of every kernel channel's part in every input channel.
-            squares, met = (each.transpose(1, 2, 0) @ each.transpose(1, 0, 2) for each in (weights, windows))
-            sizes = squares.reshape(channels, -1) @ met.reshape(channels, -1).T
-        going = _going(windows, weights, rest)
+            squares, met = (each.transpose(1, 2, 0) @ each.transpose(1, 0, 2) for each in (weights, apart))
+            sizes = squares.reshape(len(rows), -1) @ met.reshape(len(rows), -1).T
+        going = _going(apart, weights, rest)
         going[rows, order] += factor * sizes[rows, order]
         again = _one_each(2 * going - factor * sizes)
         if np.array_equal(again, order):
             break
         order = again
-    return best
+    # Other weights are nearest to the output in their own order.
+    if sizes is None or not NOTHING < best[1] < HOPELESS or np.array_equal(best[0], rows):
+        return best[0]
+    return _one_by_one(windows, apart, weights, values, mixing, cut, best[0], counted, sizes)
+
+
+def _one_by_one(
+    windows: Array, apart: Array, weights: Array, values: Array, mixing: Array, cut: Array, order: Array, counted: bool, sizes: Array
+) -> Array:
+    """The order with each channel in turn exchanged for the one that leaves least: what all at once leaves undecided."""
+    order = order.copy()
+    met = np.ascontiguousarray(apart.transpose(1, 2, 0))
+    for _ in range(SWEEPS):
+        before = order.copy()
+        rest, _, factor, _ = _left(windows[:, order], weights, values, cut, counted)
+        rest = rest @ mixing
+        for channel in range(len(order)):
+            used = weights[:, channel]
+            rest += factor * (used @ met[order[channel]])
+            going = met.reshape(len(order), -1) @ (used.T @ rest).reshape(-1)
+            order[channel] = int((2 * going - factor * sizes[channel]).argmax())
+            rest -= factor * (used @ met[order[channel]])
+        if np.array_equal(order, before):
+            break
+    return order if len(set(order.tolist())) == len(order) else before
+
+
+def _left(
+    windows: Array, weights: Array, values: Array, cut: Array, counted: bool
+) -> tuple[Array, float, float, Array]:
+    """What a kernel leaves of the values, (O, places); which share that is; the factor it was multiplied by; and the values, each once."""
+    made = weights.reshape(len(weights), -1) @ windows.reshape(len(windows), -1).T
+    factor = 1.0
+    if counted:
+        sizes, wanted = (np.sqrt(np.square(each).sum(axis=0)) for each in (made, values))
+        values = values / np.maximum(np.rint(wanted / np.maximum(sizes, 1e-30)), 1)
+    else:
+        used = np.where(cut == 0, made, 0)
+        norm = float(np.square(used).sum())
+        factor = float(np.vdot(used, values)) / norm if norm else 1.0
+    rest = values - factor * made
+    rest = np.where(cut < 0, np.minimum(rest, 0), np.where(cut > 0, np.maximum(rest, 0), rest)) if cut.any() else rest
+    return rest, float(np.square(rest).sum()) / max(float(np.square(values).sum()), 1e-300), factor, values
 
 
 def _one_each(fitting: Array) -> Array:

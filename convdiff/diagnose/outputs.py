@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -81,7 +82,9 @@ class ActivationApplied:
     code: ClassVar[str] = "activation-applied"
 
     def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
-        """The activations whose range holds the obtained values."""
+        """The activations whose range holds the obtained values; ReLU also of items in any order, which changes nothing of it."""
+        if base.values == "items" and problem.obtained_range[0] == 0:
+            yield base.plus({"code": self.code, "obtained": "relu"}, 0.1, rectified=True)
         if base.values != "plain" or not base.array.size:
             return
         low, high = problem.obtained_range
@@ -206,6 +209,13 @@ class ChannelsScaled:
         with np.errstate(all="ignore"):
             factors = np.where(span > 0, (got[rows, high] - got[rows, low]) / np.where(span > 0, span, 1), 0)
         values = got[rows, low] - factors * made[rows, low]
+        if rounding.narrow:
+            # Two values are too rough to lay a line through: all of them.
+            apart = made - made.mean(axis=1, keepdims=True)
+            factors = (apart * got).sum(axis=1) / np.maximum(np.square(apart).sum(axis=1), 1e-300)
+            values = got.mean(axis=1) - factors * made.mean(axis=1)
+            # The sums may have been stored as well, without the constants.
+            rounding = replace(rounding, bias=max(rounding.bias, float(np.abs(values).max())))
         # Two values lie on a line, whatever they are: there must be others between.
         between = np.abs(made - (made[rows, low] + span / 2)[:, None]) < 0.4 * span[:, None]
         if between.any(axis=1).mean() < 0.75:

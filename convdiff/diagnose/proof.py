@@ -16,11 +16,15 @@ from convdiff.diagnose.forms import OutputForm
 from convdiff.diagnose.outputs import LEAST_SCALED, ChannelsScaled, IntegerWrapped
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.relations import MODULI
+from convdiff.diagnose.targets import STORED_TWICE
 from convdiff.layout import Array
+from convdiff.precision import UNIT
 from convdiff.reference import Truth, correlate
 
 # What rounding may be at the most, as a share of the spread of a channel's values, for agreement to say something.
 SHOWN = 0.15
+# And the same where an activation was applied, which may hide much.
+CLEAR, CLEAR_IF_NARROW = 0.01, 0.05
 FITS: dict[str, Fit] = {
     "counts": OverlapAccumulated(), "channels": OutputChannelsPermuted(), "items": OutputBatchPermuted(), "lines": ChannelsScaled(),
     **{name: IntegerWrapped(name) for name in MODULI},
@@ -70,13 +74,15 @@ def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
         return Proof(False, edits)
     if candidate.making.wide and not _shows(obtained, made, rounding):
         return Proof(False, edits)
+    if form.rectified:
+        made = Truth(np.maximum(made.output, 0), made.scale)
     if form.values in ("offset", "factor"):
         return _fitted(candidate, obtained, made.output, made.scale, rounding)
     if form.values.startswith("times "):
         factor = float(form.values.split()[1])
         return Proof(rounding.explains(obtained, made.output * factor, made.scale * abs(factor)), edits)
     if form.values in FITS:
-        edit = FITS[form.values].fit(rounding, obtained, made)
+        edit = FITS[form.values].fit(rounding.twice if form.values in STORED_TWICE else rounding, obtained, made)
         return Proof(False, edits) if edit is None else Proof(True, _filled(edits, edit["code"], edit))
     activation = activation_of(form.values)
     if activation is not None:
@@ -116,7 +122,10 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
         ends = np.stack([(got - slack)[used], (got + slack)[used]]) / predicted[used]
         low, high = float(ends.min(axis=0).max()), float(ends.max(axis=0).min())
         holds = low <= high and bool((np.abs(got[~used]) <= slack[~used]).all())
-        return Proof(True, _filled(candidate.edits, "scaled", {"factor": _plain(low, high)})) if holds else failed
+        factor = _plain(low, high)
+        # What sums kept in 16 bits lose is no factor.
+        lost = rounding.narrow and abs(factor - 1) <= 4 * UNIT[rounding.stored]
+        return Proof(True, _filled(candidate.edits, "scaled", {"factor": factor})) if holds and not lost else failed
     channels = obtained.shape[1]
     difference, size, exact = (np.moveaxis(a, 1, 0).reshape(channels, -1) for a in (got - predicted, scale, got))
     slack = rounding.allowed(exact, size) + 2 * rounding.unit * (np.abs(exact) + np.abs(difference))
@@ -129,6 +138,9 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
         # Constants, explained by constants: so would any be.
         return failed
     values = [_plain(low, high) for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
+    if rounding.narrow and max(map(abs, values)) <= 2 * float(np.max(rounding.written(exact))):
+        # What sums kept in 16 bits lose on the average is no bias.
+        return failed
     return Proof(True, _filled(candidate.edits, "bias-added", {"values": values}))
 
 
@@ -149,7 +161,7 @@ def _activated(
     if not np.ptp(obtained):
         # All came out alike, as zeros do: a sign each is enough for an activation, but for nothing beside it.
         return alone
-    return float(np.median(moved + own)) < 0.01 * float(np.std(obtained.astype(np.float64)))
+    return float(np.median(moved + own)) < (CLEAR_IF_NARROW if rounding.narrow else CLEAR) * float(np.std(obtained.astype(np.float64)))
 
 
 def _plain(low: float, high: float) -> float:

@@ -14,9 +14,11 @@ from convdiff.diagnose.outputs import ChannelsScaled
 from convdiff.diagnose.placed import Bundle
 from convdiff.diagnose.search import Search
 
-# Elements of one channel that a line is laid through, and how near it must come to them, as a share of their spread.
+# Elements of one channel that a line is laid through, and how near it must come to them, as a share of their spread; values
+# that were stored in 16 bits lie no nearer.
 LOOKED_AT = 12
 CLOSE = 1e-2
+CLOSE_IF_NARROW = 4e-2
 
 
 def scaled_channels(search: Search, making: Making) -> Iterator[Candidate]:
@@ -41,6 +43,6 @@ def scaled_channels(search: Search, making: Making) -> Iterator[Candidate]:
         return
     line = np.stack([values, np.ones(len(values))], axis=1)
     found = np.linalg.lstsq(line, got, rcond=None)[0]
-    if np.abs(line @ found - got).max() <= CLOSE * np.std(got):
+    if np.abs(line @ found - got).max() <= (CLOSE_IF_NARROW if making.rounding.narrow else CLOSE) * np.std(got):
         form: OutputForm = plain.plus({"code": ChannelsScaled.code}, 0.6, values="lines", bias_factor=0)
         yield Candidate(x, w, geometry.form(0), form, making, form.cost + making.cost)

@@ -223,6 +223,7 @@ class Sieve:
         targets = self.targets
         slack = np.array([v.slack for v in values]) + targets.rounded[at, outputs]
         conv = np.array([v.value for v in values]) + targets.added[at, outputs]
+        conv = np.where(targets.rectified[outputs], np.maximum(conv, 0), conv)
         good = np.zeros(len(outputs), bool)
         for number, kind in targets.relating:
             of = np.flatnonzero(targets.numbers[outputs] == number)

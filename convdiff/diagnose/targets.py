@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from convdiff.diagnose.activations import undone
+from convdiff.diagnose.activations import ACTIVATIONS, undone
 from convdiff.diagnose.forms import OutputForm
 from convdiff.diagnose.making import Making
 from convdiff.diagnose.placed import Bundle
@@ -21,6 +21,8 @@ from convdiff.layout import Array
 # How often a turn of an integer type may be lost where everything meets everything.
 TURNS = np.arange(-128.0, 129.0)
 COUNTS = np.arange(1.0, MOST_COUNTED + 1)
+# Kinds of which the sums may have been stored before, and what was made of them again.
+STORED_TWICE = ("factor", "offset", "counts", "lines")
 # What any making does to a bias, at most.
 ANY_ROUNDING = 2.0**-8
 # Channels, or items, of which one is always near if they are looked for roughly.
@@ -39,6 +41,7 @@ class Targets:
     def __init__(self, forms: Sequence[OutputForm], bundle: Bundle, points: Sequence[Point], bias: Array, making: Making) -> None:
         self.space = bundle.shape[2:]
         self.kinds = np.array([form.values for form in forms])
+        self.rectified = np.array([form.rectified for form in forms])
         names, self.numbers = np.unique(self.kinds, return_inverse=True)
         # Kinds that say only how values relate, by number: numbers compare faster than names.
         self.relating = [(number, kind) for number, kind in enumerate(names.tolist()) if kind in RELATIONS or kind in ANY_ORDER]
@@ -51,7 +54,7 @@ class Targets:
         self.added = np.where(factors == 0, 0.0, known[:, None] * factors)
         self.rounding = rounding = making.rounding
         # What was done to a sum that was stored before is stored again.
-        self.written = self._written(self.values) * np.where(np.isin(self.kinds, ("factor", "offset")), 2, 1)
+        self.written = self._written(self.values) * np.where(np.isin(self.kinds, STORED_TWICE), 2, 1)
         self.values = self.values - known[:, None] * np.array([form.bias_kept for form in forms])
         self.rounded = (rounding.unit * rounding.bound + (ANY_ROUNDING if making.operands else 0)) * np.abs(self.added)
         self.low, self.high = self._intervals()
@@ -67,7 +70,11 @@ class Targets:
         with np.errstate(all="ignore"):
             for kind in set(self.kinds[self.exact].tolist()) - {"plain"}:
                 at = self.kinds == kind
-                low[:, at], high[:, at] = undone(kind, self.values[:, at], low[:, at], high[:, at])
+                below, above = undone(kind, self.values[:, at], low[:, at], high[:, at])
+                if kind in ACTIVATIONS:
+                    # What it was applied to may have been stored before.
+                    below, above = below - self._written(below), above + self._written(above)
+                low[:, at], high[:, at] = below, above
         silent = ~self.exact | ~np.isfinite(self.values)
         low, high = low - self.added - self.rounded, high - self.added + self.rounded
         return np.where(silent, -np.inf, low), np.where(silent, np.inf, high)
@@ -94,12 +101,16 @@ class Targets:
             if kind == "counts" or kind in MODULI:
                 value = self.values[0, forms, None]
                 several = value / COUNTS if kind == "counts" else value + MODULI[kind] * TURNS
-                written = self._written(several)
+                written = self._written(several) * (2 if kind in STORED_TWICE else 1)
             else:
                 several, written = (each[0] for each in self.orders[kind][:2])
             slack = written + self.rounded[0, forms, None]
             shifted = several - self.added[0, forms, None]
-            found.append(((shifted - slack).reshape(-1), (shifted + slack).reshape(-1), np.repeat(forms, several.shape[1])))
+            low, high = shifted - slack, shifted + slack
+            # Anything below 0 was 0 before: of several zeros one says it.
+            nothing = (several == 0) & self.rectified[forms, None]
+            low = np.where(nothing, np.where(np.cumsum(nothing, axis=1) == 1, -np.inf, np.inf), low)
+            found.append((low.reshape(-1), high.reshape(-1), np.repeat(forms, several.shape[1])))
         return Intervals(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
 

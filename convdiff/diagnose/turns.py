@@ -13,7 +13,7 @@ from convdiff.diagnose.scaled import scaled_channels
 from convdiff.diagnose.search import Search
 
 # The most edits beside sums kept in 16 bits.
-MOST_EDITS_SUMS = 2
+MOST_EDITS_SUMS = 3
 # The most edits beside a printed output.
 MOST_EDITS_PRINTED = 2
 

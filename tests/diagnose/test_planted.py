@@ -196,3 +196,20 @@ def test_a_rounded_output_is_told_alone_and_beside_a_fault(rounds: Any, said: di
     assert (clean.verdict, clean.findings[0].edits) == ("reduced-precision", (edit,))
     flipped = convdiff.diff(x, w, rounds(conv(x, w[:, :, ::-1, ::-1])), padding=1)
     assert flipped.findings[0].edits == ({"code": "kernel-flipped", "axes": ["H", "W"]}, edit)
+
+
+@pytest.mark.parametrize("beside", ["overlap-accumulated", "output-channels-permuted", "output-batch-permuted"])
+@pytest.mark.parametrize("rank", [1, 2])
+def test_an_activation_beside_another_edit_of_the_output(beside: str, rank: int) -> None:
+    rng = np.random.default_rng(rank)
+    space = "HW"[-rank:]
+    x, w = rng.standard_normal((3, 3, *(9,) * rank)).astype(np.float32), rng.standard_normal((5, 3, *(3,) * rank)).astype(np.float32)
+    made = np.maximum(convolve(x, w, Geometry((1,) * rank, ((1, 1),) * rank, (1,) * rank)), 0)
+    counts = np.minimum(np.minimum(np.arange(9) + 1, 9 - np.arange(9)), 3)
+    obtained = {
+        "overlap-accumulated": lambda: made * (counts if rank == 1 else np.outer(counts, counts)),
+        "output-channels-permuted": lambda: made[:, [3, 0, 4, 1, 2]], "output-batch-permuted": lambda: made[[1, 2, 0]],
+    }[beside]().astype(np.float32)
+    found = convdiff.diff(x, w, obtained, padding=1, input_layout=f"NC{space}", kernel_layout=f"OI{space}")
+    told = [codes(each) for each in (found.findings[0].edits, *found.findings[0].rivals)]
+    assert sorted(["activation-applied", beside]) in told

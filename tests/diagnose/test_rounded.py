@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,42 @@ def test_only_roundings_that_change_the_operands_are_tried(step: float | None, n
     spec, _ = read_spec(x.shape, w.shape, Settings(), bias=False, dtype="float32")
     problem = Problem(spec, x, w, None, np.zeros((2, 4, 6, 6)), Rounding("float32", "float32", spec.terms))
     assert [making.operands for making in operand_makings(problem)] == named
+
+
+def overlapped(y: Array) -> Array:
+    """Counted up to three times along both axes."""
+    counts = np.minimum(np.minimum(np.arange(8) + 1, 8 - np.arange(8)), 3)
+    return y * counts * counts[:, None]
+
+
+def normalised(y: Array) -> Array:
+    """Each channel by itself, as a BatchNorm has it."""
+    return y * np.array([0.6, 1.7, 0.9, 1.3]).reshape(1, -1, 1, 1) + BIAS.reshape(1, -1, 1, 1)
+
+
+@pytest.mark.parametrize(("after", "code", "flipped"), [
+    (overlapped, "overlap-accumulated", False), (overlapped, "overlap-accumulated", True), (normalised, "channels-scaled", False),
+    (np.tanh, "activation-applied", False), (np.tanh, "activation-applied", True), (lambda y: y / 3, "scaled", True),
+])
+@pytest.mark.parametrize("stored", ["bf16", "fp16"])
+def test_what_was_made_of_sums_stored_in_16_bits_and_stored_again(after: Any, code: str, flipped: bool, stored: str) -> None:
+    x, asked = (np.asarray(ROUNDINGS[stored](array)) for array in (X, W / 8))
+    w = asked[:, :, ::-1, ::-1] if flipped else asked
+    sums = np.asarray(ROUNDINGS[stored](convolve(x, w, Geometry((1, 1), ((1, 1), (1, 1)), (1, 1))).astype(np.float32)))
+    found = convdiff.diff(x, asked, ROUNDINGS[stored](after(sums).astype(np.float32)), padding=1)
+    codes = {edit["code"] for edit in found.findings[0].edits} - {"reduced-precision"}
+    assert codes == {code, *(["kernel-flipped"] if flipped else [])}
+
+
+def test_three_faults_beside_sums_kept_in_16_bits() -> None:
+    x, w = X.astype(np.float16), W[:, :, ::-1, ::-1].astype(np.float16)
+    padded = np.pad(x, ((0, 0), (0, 0), (0, 2), (0, 2)))
+    made = np.zeros((2, 4, 8, 8), np.float16)
+    for channel, row, column in np.ndindex(4, 3, 3):
+        made += w[:, channel, row, column].reshape(1, -1, 1, 1) * padded[:, channel, None, row : row + 8, column : column + 8]
+    found = convdiff.diff(X, W, made[:, ::-1].astype(np.float32), padding=1)
+    told = [{edit["code"] for edit in each} - {"reduced-precision"} for each in (found.findings[0].edits, *found.findings[0].rivals)]
+    assert {"kernel-flipped", "wrong-padding", "output-channels-reversed"} in told
 
 
 LAYOUTS = {"input_layout": "NCHW", "kernel_layout": "OIHW"}
