@@ -188,9 +188,11 @@ def padding_name(spec: ConvSpec, pairs: Sequence[Pair]) -> str | None:
 
 
 def _torchs(pairs: Sequence[Pair]) -> str | None:
-    """torch's padding=p, where both sides of every axis have the same positive number."""
-    number = pairs[0][0]
-    return f"torch's padding={number}" if number > 0 and set(pairs) == {(number, number)} else None
+    """torch's padding=p or (p, q), where both sides of each axis have the same number."""
+    numbers = [lo for lo, hi in pairs if lo == hi >= 0]
+    if len(numbers) < len(pairs) or not any(numbers):
+        return None
+    return f"torch's padding={numbers[0] if len(set(numbers)) == 1 else tuple(numbers)}"
 
 
 CUSTOMS: tuple[tuple[str, Callable[[Edit, Edits, ConvSpec], str | None]], ...] = (

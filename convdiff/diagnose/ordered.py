@@ -13,7 +13,7 @@ from convdiff.diagnose.forms import InputForm, KernelForm, OutputForm
 from convdiff.diagnose.inputs import ENUMERATED, dealings
 from convdiff.diagnose.looks import ALIKE, UNDONE, Look, Looks, Member, channel_of, dense_kernel
 from convdiff.diagnose.making import Making
-from convdiff.diagnose.ordering import TRIED, mixed_places, order_of_channels
+from convdiff.diagnose.ordering import TRIED, alike, in_place, mixed_places, order_of_channels
 from convdiff.diagnose.search import Search
 from convdiff.layout import Array
 
@@ -121,7 +121,11 @@ class OrderedInput:
                     yield from self._candidates(look, member.at, given, form, order)
 
     def _candidates(self, look: Look, at: int, kernel: KernelForm, form: OutputForm, order: list[int]) -> Iterator[Candidate]:
-        made = _ordered(self.search.forms("inputs", at, 0)[0], order, self.search.problem.spec.groups)
+        x = self.search.forms("inputs", at, 0)[0]
+        order = in_place(order, self.looks.once(("alike", id(x)), lambda: alike(x.array.whole(), axis=1)))
+        if order == sorted(order):
+            return
+        made = _ordered(x, order, self.search.problem.spec.groups)
         geometry = look.geometry.form(look.number)
         for making in self.makings:
             yield Candidate(made, kernel, geometry, form, making, made.cost + kernel.cost + geometry.cost + form.cost + making.cost)

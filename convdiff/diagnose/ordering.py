@@ -7,7 +7,9 @@ are; few channels are tried in every order.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -202,3 +204,22 @@ def _one_each(fitting: Array) -> Array:
         order[row] = int(free[row].argmax())
         free[:, order[row]] = -np.inf
     return order
+
+
+def alike(array: Array, axis: int) -> list[int]:
+    """For each channel along `axis` the first that holds the very same values: where a ReLU has silenced several, one of them."""
+    first: dict[bytes, int] = {}
+    parts = (np.ascontiguousarray(np.take(array, at, axis=axis)).tobytes() for at in range(array.shape[axis]))
+    return [first.setdefault(hashlib.blake2b(part).digest(), at) for at, part in enumerate(parts)]
+
+
+def in_place(order: Sequence[int], same: Sequence[int]) -> list[int]:
+    """The same reading, with every channel in its own place that may be there because others are the same (see `alike`)."""
+    made = list(order)
+    for kind in set(same):
+        places = [at for at, source in enumerate(order) if same[source] == kind]
+        own = {at for at in places if same[at] == kind}
+        others = iter(sorted({order[at] for at in places} - own))
+        for at in places:
+            made[at] = at if at in own else next(others)
+    return made

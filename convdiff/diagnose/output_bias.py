@@ -84,5 +84,6 @@ class BiasAdded:
 
     def sentence(self, edit: Edit) -> str:
         values = edit.get("values", [])
-        shown = ", ".join(f"{v:.4g}" for v in values[:4]) + (", ..." if len(values) > 4 else "")
+        least = 1e-6 * max(map(abs, values), default=0)
+        shown = ", ".join(f"{v if abs(v) > least else 0:.4g}" for v in values[:4]) + (", ..." if len(values) > 4 else "")
         return f"a bias was added that was not asked for ({shown})"

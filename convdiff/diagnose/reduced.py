@@ -88,8 +88,11 @@ def _looks(problem: Problem) -> Iterator[Making]:
                 yield Making(replace(narrow, dtype=stored), name, (edit(name, "accumulator"),))
                 break
         if base.stored in _SHORT and base.dtype == "float32":
-            yield Making(replace(base, dtype=base.stored), _SHORT[base.stored], (edit(_SHORT[base.stored], "accumulator"),))
-        for what, extra in _printed(values):
+            name = _SHORT[base.stored]
+            # Narrow operands leave nothing where the sums were wide; narrow sums are the wider claim.
+            yield Making(base, name, (edit(name, "inputs"),))
+            yield Making(replace(base, dtype=base.stored), name, (edit(name, "accumulator"),))
+        for what, extra in _printed(values, _whole(problem)):
             yield Making(replace(base, extra=extra), None, (edit(what, "output"),))
 
 
@@ -156,10 +159,17 @@ def _fixed_by(values: Array, rounds: Callable[[Array], Array], bits: int) -> boo
     return bool(used) and sample.size * (24 - bits) * np.log10(2) > -EVIDENCE
 
 
-def _printed(values: Array) -> Iterator[tuple[str, float]]:
+def _whole(problem: Problem) -> bool:
+    """Whether every sum is one of whole numbers, judged on a sample."""
+    operands = (array for array in (problem.input, problem.kernel, problem.bias) if array is not None)
+    samples = (array.reshape(-1)[:: max(1, array.size // SAMPLE)] for array in operands)
+    return all(sample.dtype.kind in "biu" or bool((sample == np.rint(sample)).all()) for sample in samples)
+
+
+def _printed(values: Array, whole: bool) -> Iterator[tuple[str, float]]:
     """The fewest decimals, up to 7, at which the values stand still, with half a unit of the last; and significant digits.
 
-    A grid counts only where so many values would hardly lie on it by chance.
+    A grid counts only where so many values would hardly lie on it by chance; sums of `whole` numbers lie on theirs anyhow.
     """
     sample = values.reshape(-1)[:: max(1, values.size // 4096)].astype(np.float64)
     sample = np.unique(np.abs(sample[np.isfinite(sample) & (sample != 0)]))
@@ -168,7 +178,7 @@ def _printed(values: Array) -> Iterator[tuple[str, float]]:
     if sample.size < LEAST_DISTINCT:
         return
     slack = sample * (2.0**-23 if values.dtype.itemsize < 8 else 2.0**-51)
-    for decimals in range(8):
+    for decimals in range(0 if whole else 8):
         step = 10.0**-decimals
         if (np.abs(sample - np.rint(sample / step) * step) <= slack).all():
             if np.log10(np.minimum(2 * slack / step, 1)).sum() < EVIDENCE:
@@ -178,7 +188,8 @@ def _printed(values: Array) -> Iterator[tuple[str, float]]:
     for digits in range(2, 7):
         step_each = 10.0 ** (size - digits + 1)
         if (np.abs(sample - np.rint(sample / step_each) * step_each) <= 2 * slack).all():
-            if np.log10(np.minimum(4 * slack / step_each, 1)).sum() < EVIDENCE:
+            finer = step_each > 1 if whole else np.full(len(sample), True)
+            if np.log10(np.minimum(4 * slack / step_each, 1))[finer].sum() < EVIDENCE:
                 yield f"{digits} digits", float(10.0 ** (size.max() - digits + 1) / 2)
             break
 

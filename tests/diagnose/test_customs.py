@@ -135,6 +135,8 @@ def test_sames_side_at_stride_2() -> None:
     x = normal(1, 3, 8, 8)
     told = summary(x, W, conv(x, W, ((0, 1), (0, 1)), stride=(2, 2)), padding=1, stride=2)
     assert "torch's padding=1 pads (1,1), TensorFlow's SAME pads (0,1) here" in told
+    told = summary(X, W, conv(X, W, ((2, 2), (1, 1))), padding="same")
+    assert "torch's padding=(2, 1) pads (2,2),(1,1) here" in told
 
 
 def test_padding_of_the_undilated_kernel() -> None:

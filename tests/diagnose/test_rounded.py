@@ -134,3 +134,30 @@ def test_many_channels_in_another_order_beside_a_batch_in_another_order(items: i
     finding = convdiff.diff(x, w, obtained, padding=1).findings[0]
     wanted = ({"code": "input-channels-permuted", "permutation": channels}, {"code": "output-batch-permuted", "permutation": batch})
     assert wanted in (finding.edits, *finding.rivals)
+
+
+@pytest.mark.parametrize("stored", ["bf16", "fp16"])
+def test_narrow_operands_of_a_narrow_output_are_no_narrow_sums(stored: str) -> None:
+    made = np.asarray(ROUNDINGS[stored](rounded(stored, (), None)))
+    result = convdiff.diff(X, W, made.astype(np.float16) if stored == "fp16" else made, padding=1)
+    assert [edit["where"] for edit in result.findings[0].edits] in (["inputs"], ["output", "inputs"])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whole_numbers_are_not_taken_for_printed_ones(seed: int) -> None:
+    """Sums of whole numbers with the errors of an FFT lie on the grid of whole numbers by themselves."""
+    signal = pytest.importorskip("scipy.signal")
+    random = np.random.default_rng(seed)
+    x, w = random.integers(0, 10, (6, 7)).astype(np.float32), random.integers(0, 10, (3, 3)).astype(np.float32)
+    obtained = signal.correlate(x, w, "same", method="fft")
+    result = convdiff.diff(x, w, obtained, padding="same", input_layout="HW", kernel_layout="HW")
+    assert "reduced-precision" not in {code for finding in result.findings for code in finding.codes}
+
+
+def test_whole_numbers_that_were_printed_are() -> None:
+    random = np.random.default_rng(1)
+    x, w = random.integers(0, 200, (1, 3, 9, 9)).astype(np.float32), random.integers(-90, 90, (4, 3, 3, 3)).astype(np.float32)
+    exact = convolve(x, w, Geometry((1, 1), ((0, 0), (0, 0)), (1, 1)))
+    printed = np.array([float(f"{value:.3g}") for value in exact.ravel()], np.float32).reshape(exact.shape)
+    (edit,) = convdiff.diff(x, w, printed).findings[0].edits
+    assert edit["obtained"] == "3 digits"
