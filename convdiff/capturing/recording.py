@@ -50,9 +50,12 @@ class Recording:
         self.notes: list[str] = []
         self._cases: list[dict[str, Any]] = []
         self._files: set[str] = set()
+        self._closed = False
 
     def add(self, layer: Layer) -> None:
-        """Write the layer's arrays."""
+        """Write the layer's arrays; nothing once it is closed."""
+        if self._closed:
+            return
         names = {case["name"] for case in self._cases}
         name = _unique(layer.name or "conv", names, "#")
         # File systems may not tell cases apart.
@@ -80,6 +83,10 @@ class Recording:
             yield
         except NoValues as error:
             self.skip(name, str(error))
+
+    def close(self) -> None:
+        """Take no more, from what keeps a hold on the recording."""
+        self._closed = True
 
     def finish(self) -> None:
         """Write the manifest.  ConvdiffError where nothing was recorded."""

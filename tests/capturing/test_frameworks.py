@@ -186,6 +186,39 @@ with convdiff.capture(net, "dump"):
     jax.jit(net.apply)(parameters, x)
 """
 
+# Calls of their own, and what JAX traces even where nothing is compiled.
+LINEN_TRANSFORMED = """
+import jax, jax.numpy as jnp, flax.linen as nn, convdiff
+class Padded(nn.Conv):
+    @nn.compact
+    def __call__(self, x):
+        return nn.relu(super().__call__(jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))))) * 2
+class Other(nn.Conv):
+    @nn.compact
+    def __call__(self, x):
+        return x * self.param("kernel", nn.initializers.ones, (1, 1, 4, 4)).sum()
+class Step(nn.Module):
+    @nn.compact
+    def __call__(self, x, _):
+        return nn.Conv(4, (3, 3), padding="CIRCULAR")(x), None
+def doubled(lhs, rhs, *args, **kwargs):
+    return jax.lax.conv_general_dilated(lhs, 2 * rhs, *args, **kwargs)
+class Net(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = Other(4, (1, 1), name="other")(Padded(4, (3, 3), strides=2, padding="VALID", name="padded")(x))
+        x = nn.remat(Padded)(4, (3, 3), name="remat")(x)
+        x = nn.scan(nn.remat(Step), variable_axes={"params": 0}, split_rngs={"params": True}, length=2)(name="scan")(x, None)[0]
+        x = nn.Conv(4, (1, 1), conv_general_dilated=doubled, name="doubled")(x)
+        return nn.vmap(nn.ConvTranspose, variable_axes={"params": None}, split_rngs={"params": False})(3, (3, 2), name="vmap")(x)
+net, x = Net(), jax.random.normal(jax.random.key(0), (2, 9, 8, 3))
+parameters = net.init(jax.random.key(1), x)
+with convdiff.capture(net, "dump"):
+    net.apply(parameters, x)
+with convdiff.capture(net, "grad"):
+    jax.value_and_grad(lambda parameters: net.apply(parameters, x).sum())(parameters)
+"""
+
 NNX = """
 import jax
 from flax import nnx
@@ -203,6 +236,25 @@ call = nnx.Conv.__call__
 with convdiff.capture(net, "dump"):
     net(jax.random.normal(jax.random.key(0), (2, 17, 14, 3)))
 assert nnx.Conv.__call__ is call, "the class is as it was"
+"""
+
+NNX_TRANSFORMED = """
+import jax
+from flax import nnx
+import convdiff
+class Twice(nnx.Conv):
+    def __call__(self, x):
+        return 2 * super().__call__(x)
+class Net(nnx.Module):
+    def __init__(self, rngs):
+        self.a, self.b = nnx.Conv(3, 4, (3, 3), strides=2, rngs=rngs), Twice(4, 4, (3, 3), rngs=rngs)
+        self.mapped = nnx.ConvTranspose(4, 3, (2, 3), rngs=rngs)
+    def __call__(self, x):
+        x = nnx.remat(lambda layer, x: layer(x))(self.a, x)
+        return nnx.vmap(lambda layer, x: layer(x), in_axes=(None, 0))(self.mapped, self.b(x))
+net, x = Net(nnx.Rngs(0)), jax.random.normal(jax.random.key(0), (2, 9, 8, 3))
+with convdiff.capture(net, "dump"):
+    nnx.jit(lambda net, x: net(x))(net, x)
 """
 
 ONNX = """
@@ -236,7 +288,9 @@ FRAMEWORKS: dict[str, tuple[str, str, str, list[str]]] = {
         "free/separable_conv/pointwise", "free/conv_transpose", "free/inner"]),
     "flax linen": ("flax", "flax", LINEN, ["first", "Conv_0", "Conv_1", "Conv_2", "ConvTranspose_0", "ConvTranspose_1", "ConvTranspose_2",
                                            "Conv_3", "Conv_4"]),
+    "flax linen, transformed": ("flax", "flax", LINEN_TRANSFORMED, ["padded", "remat", "scan/Conv_0", "scan/Conv_0#2", "vmap", "vmap#2"]),
     "flax nnx": ("flax", "flax", NNX, ["a", "layers.0", "up", "line"]),
+    "flax nnx, transformed": ("flax", "flax", NNX_TRANSFORMED, ["Conv", "b", "mapped", "mapped#2"]),
 }
 
 
@@ -245,6 +299,7 @@ NOTED: dict[str, list[str]] = {
     "torch, patched": ["scripted: not recorded, it is scripted", "traced: not recorded, it is scripted",
                        "aside: not recorded, no call of torch.conv* was seen in it",
                        "mapped: not recorded, its tensors have no values of their own, as inside torch.vmap ("],
+    "flax linen, transformed": ["other: not recorded, its __call__ is its own", "doubled: not recorded, its conv_general_dilated is"],
 }
 
 
