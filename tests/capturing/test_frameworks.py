@@ -272,6 +272,41 @@ for case in node.collect_testcases(sys.argv[1]):
 assert count >= 5, count
 """
 
+# A function that the model brings along, called twice, one in it; and what a branch holds, which is not recorded.
+ONNX_FUNCTIONS = """
+import numpy as np, convdiff
+from onnx import TensorProto as T, helper as h, numpy_helper as nh
+def shaped(name, kind=T.FLOAT, shape=None):
+    return h.make_tensor_value_info(name, kind, shape)
+def branch(*nodes):
+    return h.make_graph(nodes, "branch", [], [shaped("z")])
+random = np.random.default_rng(0)
+opset = [h.make_opsetid("", 17)]
+inner = h.make_function("own", "Inner", ["x", "w"], ["y"], [h.make_node("Conv", ["x", "w"], ["y"], strides=[2, 1], name="c")], opset)
+outer = h.make_function("own", "Outer", ["x", "w"], ["y"], [
+    h.make_node("Inner", ["x", "w"], ["a"], domain="own"), h.make_node("Relu", ["a"], ["b"]),
+    h.make_node("Conv", ["b", "w"], ["y"], name="c")], [*opset, h.make_opsetid("own", 1)])
+def model(*nodes, outputs):
+    graph = h.make_graph(nodes, "g", [shaped("x", shape=(1, 4, 30, 12)), shaped("yes", T.BOOL, ())], [shaped(name) for name in outputs],
+                         [nh.from_array(random.standard_normal((4, 4, 3, 3)).astype("float32"), "w")])
+    return h.make_model(graph, opset_imports=[*opset, h.make_opsetid("own", 1)], functions=[inner, outer], ir_version=9)
+here = h.make_node("Outer", ["x", "w"], ["p"], domain="own"), h.make_node("Outer", ["p", "w"], ["q"], domain="own")
+held = h.make_node("If", ["yes"], ["r"], name="held", then_branch=branch(h.make_node("Inner", ["x", "w"], ["z"], domain="own")),
+                   else_branch=branch(h.make_node("Identity", ["x"], ["z"])))
+free = h.make_node("If", ["yes"], ["s"], name="free", then_branch=branch(h.make_node("Relu", ["x"], ["z"])),
+                   else_branch=branch(h.make_node("Identity", ["x"], ["z"])))
+x = random.standard_normal((1, 4, 30, 12)).astype("float32")
+with convdiff.capture(model(*here, held, free, outputs=["q", "r", "s"]), "dump") as session:
+    found = session(x, np.array(True))
+assert list(found) == ["q", "r", "s"]
+try:
+    with convdiff.capture(model(held, outputs=["r"]), "none") as session:
+        session(x, np.array(True))
+    raise SystemExit("recorded")
+except convdiff.errors.ConvdiffError as error:
+    assert "(held: not recorded, convolutions inside a node of If are not looked at)" in str(error), error
+"""
+
 # what to import, what CONVDIFF_REQUIRE calls it, the script, the names of the layers in their order.
 FRAMEWORKS: dict[str, tuple[str, str, str, list[str]]] = {
     "torch": ("torch", "torch", TORCH,
@@ -290,6 +325,7 @@ FRAMEWORKS: dict[str, tuple[str, str, str, list[str]]] = {
                                            "Conv_3", "Conv_4"]),
     "flax linen, transformed": ("flax", "flax", LINEN_TRANSFORMED, ["padded", "remat", "scan/Conv_0", "scan/Conv_0#2", "vmap", "vmap#2"]),
     "flax nnx": ("flax", "flax", NNX, ["a", "layers.0", "up", "line"]),
+    "onnx, functions": ("onnxruntime", "onnx", ONNX_FUNCTIONS, ["c__2", "c__1", "c__4", "c__3"]),
     "flax nnx, transformed": ("flax", "flax", NNX_TRANSFORMED, ["Conv", "b", "mapped", "mapped#2"]),
 }
 
@@ -299,6 +335,7 @@ NOTED: dict[str, list[str]] = {
     "torch, patched": ["scripted: not recorded, it is scripted", "traced: not recorded, it is scripted",
                        "aside: not recorded, no call of torch.conv* was seen in it",
                        "mapped: not recorded, its tensors have no values of their own, as inside torch.vmap ("],
+    "onnx, functions": ["held: not recorded, convolutions inside a node of If are not looked at"],
     "flax linen, transformed": ["other: not recorded, its __call__ is its own", "doubled: not recorded, its conv_general_dilated is"],
 }
 
