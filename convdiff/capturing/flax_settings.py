@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,25 +16,53 @@ from convdiff.errors import ConvdiffError
 WRAPPED = {"CIRCULAR": "wrap", "REFLECT": "reflect"}
 
 
+@contextmanager
+def eager(recording: Recording) -> Iterator[None]:
+    """Nothing is compiled inside; what is traced all the same (remat, vmap, grad) has told its values at the end, and tells no more."""
+    jax = importlib.import_module("jax")
+    try:
+        with jax.disable_jit():
+            yield
+    finally:
+        jax.effects_barrier()
+        recording.close()
+
+
 def record(name: str, module: Any, transposed: bool, x: Any, kernel: Any, bias: Any, output: Any, recording: Recording) -> None:
     """Give the recording a layer, or the reason why this one is none."""
-    arrays = [_array(array) for array in (x, kernel, output)]
-    mask = getattr(module, "mask", None)
-    if mask is not None:
-        arrays[1] = arrays[1] * _array(mask)
+    jax = importlib.import_module("jax")
+    calls = [getattr(module, attribute, None) for attribute in ("conv_general_dilated", "conv_general_dilated_cls")]
+    if any(call is not None and call is not jax.lax.conv_general_dilated for call in calls):
+        recording.skip(name, "its conv_general_dilated is not JAX's own")
+        return
     rank = len(_tuple(module.kernel_size))
-    options = _options(module, transposed, arrays[1].shape[:rank], rank)
+    options = _options(module, transposed, kernel.shape[:rank], rank)
     if options is None:
         recording.skip(name, f"its padding is {module.padding}, which no setting says of a transposed convolution")
         return
-    space = "DHW"[3 - rank :]
+    given = {"x": x, "kernel": kernel, "output": output, "bias": bias, "mask": getattr(module, "mask", None)}
+    arrays = {key: array for key, array in given.items() if array is not None}
+
+    def add(arrays: dict[str, Any]) -> None:
+        _add(name, rank, options, {key: _array(array) for key, array in arrays.items()}, recording)
+
+    # What is being traced has its values when it runs: each example of a vmap, each step of a scan by itself.
+    if any(isinstance(array, jax.core.Tracer) for array in arrays.values()):
+        jax.debug.callback(add, arrays)
+    else:
+        add(arrays)
+
+
+def _add(name: str, rank: int, options: dict[str, Any], arrays: dict[str, Any], recording: Recording) -> None:
+    x, kernel, output, bias = arrays["x"], arrays["kernel"], arrays["output"], arrays.get("bias")
+    if "mask" in arrays:
+        kernel = kernel * arrays["mask"]
     # Flax takes any number of batch axes, and none.
-    lead = arrays[0].ndim - rank - 1
-    for at in (0, 2) if lead > 1 else ():
-        arrays[at] = arrays[at].reshape(-1, *arrays[at].shape[lead:])
-    options["input_layout"] = f"{'N' if lead else ''}{space}C"
-    flat = None if bias is None else _array(bias).reshape(-1)
-    recording.add(Layer(name, "jax", arrays[0], arrays[1], arrays[2], flat, options))
+    lead = x.ndim - rank - 1
+    if lead > 1:
+        x, output = (array.reshape(-1, *array.shape[lead:]) for array in (x, output))
+    layout = f"{'N' if lead else ''}{'DHW'[3 - rank :]}C"
+    recording.add(Layer(name, "jax", x, kernel, output, None if bias is None else bias.reshape(-1), {**options, "input_layout": layout}))
 
 
 def _options(module: Any, transposed: bool, taps: Sequence[int], rank: int) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from convdiff.capturing.keras_ops import as_array, options_of, record, replaced, separable, watched
+from convdiff.capturing.keras_ops import as_array, framework, only_shapes, options_of, record, replaced, separable, watched
 from convdiff.capturing.recording import Recording
 
 
@@ -20,8 +20,7 @@ from convdiff.capturing.recording import Recording
 def recorded(model: Any, recording: Recording) -> Iterator[Any]:
     """Record what `model` (or a layer) runs; gives the model."""
     keras = _keras(model)
-    backend = getattr(getattr(keras, "config", keras), "backend", lambda: "tensorflow")()
-    recording.heading = f"Captured from a {type(model).__name__} in keras {keras.__version__} on {backend}."
+    recording.heading = f"Captured from a {type(model).__name__} in keras {keras.__version__} on {framework(keras)}."
     # The layers that are being run, the innermost last, and whether each is recorded as a whole.
     running: list[tuple[str, bool]] = []
     with ExitStack() as stack:
@@ -60,7 +59,8 @@ def _kind(layer: Any) -> str | None:
 def _as_keras_made_it(layer: Any) -> bool:
     """Whether what the layer computes is Keras' own doing."""
     methods = (getattr(type(layer), name, None) for name in ("call", "convolution_op"))
-    return all(method is None or "keras" in method.__module__.partition(".")[0] for method in methods)
+    own = all(method is None or "keras" in method.__module__.partition(".")[0] for method in methods)
+    return own and not {"call", "convolution_op"} & set(vars(layer))
 
 
 def _noted(call: Callable[..., Any], running: list[tuple[str, bool]], path: str, whole: bool) -> Callable[..., Any]:
@@ -87,7 +87,9 @@ def _recording(layer: Any, path: str, kind: str, recording: Recording, keras: An
         before.clear()
         with replaced(layer, "activation", watched) if activation else ExitStack():
             outputs = call(inputs, *args, **kwargs)
-        _record(layer, path, kind, inputs, before[0] if before else outputs, recording, keras)
+        if not only_shapes(keras):
+            with recording.skipping(path):
+                _record(layer, path, kind, inputs, before[0] if before else outputs, recording, keras)
         return outputs
 
     return recording_call
@@ -103,4 +105,5 @@ def _record(layer: Any, path: str, kind: str, inputs: Any, outputs: Any, recordi
     if kind == "ConvTranspose" and layer.output_padding is not None:
         size = outputs.shape[2:] if layer.data_format == "channels_first" else outputs.shape[1:-1]
     kernel = layer.depthwise_kernel if kind == "DepthwiseConv" and hasattr(layer, "depthwise_kernel") else layer.kernel
-    record(path, kind, inputs, kernel, bias, outputs, options, recording, groups=getattr(layer, "groups", 1), output_size=size)
+    record(path, kind, inputs, kernel, bias, outputs, options, recording, keras, groups=getattr(layer, "groups", 1),
+           output_size=size)

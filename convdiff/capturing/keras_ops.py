@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 
-from convdiff.capturing.recording import Layer, Recording
-from convdiff.errors import ConvdiffError
+from convdiff.capturing.recording import Layer, NoValues, Recording
 
-FRAMEWORK = "tensorflow"
 KINDS = {"conv": "Conv", "depthwise_conv": "DepthwiseConv", "separable_conv": "SeparableConv", "conv_transpose": "ConvTranspose"}
 
 
@@ -40,12 +39,13 @@ def _recording(
 
     def call(*args: Any, **kwargs: Any) -> Any:
         outputs = function(*args, **kwargs)
-        symbolic = isinstance(outputs, keras.KerasTensor)
+        symbolic = isinstance(outputs, keras.KerasTensor) or only_shapes(keras)
         if not symbolic and not any(whole for _, whole in running):
             given = signature.bind(*args, **kwargs)
             given.apply_defaults()
             path = "/".join([*(path for path, _ in running[-1:]), name])
-            _record(path, KINDS[name], given.arguments, outputs, recording, keras)
+            with recording.skipping(path):
+                _record(path, KINDS[name], given.arguments, outputs, recording, keras)
         return outputs
 
     return call
@@ -63,7 +63,17 @@ def _record(path: str, kind: str, given: Mapping[str, Any], outputs: Any, record
     size = None
     if given.get("output_padding") is not None:
         size = outputs.shape[2:] if first else outputs.shape[1:-1]
-    record(path, kind, inputs, given["kernel"], None, outputs, options, recording, groups=groups, output_size=size)
+    record(path, kind, inputs, given["kernel"], None, outputs, options, recording, keras, groups=groups, output_size=size)
+
+
+def framework(keras: Any) -> str:
+    """What Keras runs on, by its name as a backend: the saved output is that framework's."""
+    return str(keras.backend.backend())
+
+
+def only_shapes(keras: Any) -> bool:
+    """Whether Keras is finding out shapes, to build layers, with arrays of its own that stand for the inputs."""
+    return bool(getattr(getattr(getattr(keras, "src", None), "backend", None), "in_symbolic_scope", bool)())
 
 
 def options_of(rank: int, data_format: str, padding: str, strides: Any, dilation: Any) -> dict[str, Any]:
@@ -78,8 +88,8 @@ def options_of(rank: int, data_format: str, padding: str, strides: Any, dilation
 
 
 def record(
-    path: str, kind: str, inputs: Any, kernel: Any, bias: Any, outputs: Any, options: Mapping[str, Any], recording: Recording, *,
-    groups: int = 1, output_size: Sequence[Any] | None = None,
+    path: str, kind: str, inputs: Any, kernel: Any, bias: Any, outputs: Any, options: Mapping[str, Any], recording: Recording,
+    keras: Any, *, groups: int = 1, output_size: Sequence[Any] | None = None,
 ) -> None:
     """Give the recording a convolution of one step; `output_size` where the settings do not say it all."""
     space = options["input_layout"].replace("N", "").replace("C", "")
@@ -90,7 +100,8 @@ def record(
         own |= {"output_size": [int(size) for size in output_size]} if output_size is not None else {}
     else:
         own = {"kernel_layout": f"{space}IO", **({"groups": groups} if groups > 1 else {})}
-    recording.add(Layer(path, FRAMEWORK, as_array(inputs), as_array(kernel), as_array(outputs), bias, {**options, **own}))
+    x, w, y = (as_array(array) for array in (inputs, kernel, outputs))
+    recording.add(Layer(path, framework(keras), x, w, y, bias, {**options, **own}))
 
 
 def separable(
@@ -102,14 +113,15 @@ def separable(
     if options["padding"] == "causal":
         recording.skip(path, "it is a SeparableConv with causal padding")
         return
+    x, y, first, second = (as_array(array) for array in (inputs, outputs, depthwise, pointwise))
+    stride, dilation = (tuple(options.get(key, [1] * len(space))) for key in ("stride", "dilation"))
     middle = as_array(keras.src.backend.nn.depthwise_conv(
-        inputs, depthwise, strides=options.get("stride", 1), padding=options["padding"], dilation_rate=options.get("dilation", 1),
+        inputs, depthwise, strides=stride, padding=options["padding"], dilation_rate=dilation,
         data_format="channels_first" if options["input_layout"].startswith("NC") else "channels_last",
     ))
-    first = {**options, "kernel_layout": f"{space}IM"}
-    recording.add(Layer(f"{path}/depthwise", FRAMEWORK, as_array(inputs), as_array(depthwise), middle, None, first))
-    second = {"input_layout": options["input_layout"], "kernel_layout": f"{space}IO"}
-    recording.add(Layer(f"{path}/pointwise", FRAMEWORK, middle, as_array(pointwise), as_array(outputs), bias, second))
+    name, layout = framework(keras), options["input_layout"]
+    recording.add(Layer(f"{path}/depthwise", name, x, first, middle, None, {**options, "kernel_layout": f"{space}IM"}))
+    recording.add(Layer(f"{path}/pointwise", name, middle, second, y, bias, {"input_layout": layout, "kernel_layout": f"{space}IO"}))
 
 
 @contextmanager
@@ -128,15 +140,14 @@ def replaced(holder: Any, name: str, made: Callable[..., Any]) -> Iterator[None]
 
 
 def as_array(tensor: Any) -> Any:
-    """As numpy; ConvdiffError for one without values, of a graph that is only being built."""
+    """As numpy; NoValues for one without values, of a graph that is only being built."""
     tensor = getattr(tensor, "value", tensor) if type(tensor).__name__ in ("Variable", "KerasVariable") else tensor
     try:
         tensor = tensor.detach().cpu() if hasattr(tensor, "detach") else tensor
         array = np.asarray(tensor.float() if str(getattr(tensor, "dtype", "")) == "torch.bfloat16" else tensor)
-    except (NotImplementedError, TypeError, ValueError, RuntimeError) as error:
-        if "symbolic" in str(error).lower() or "graph" in str(error).lower():
-            raise ConvdiffError(
-                "capture: found a graph being traced, expected values; call model(x), or compile with run_eagerly=True"
-            ) from None
-        raise
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if re.search("symbolic|graph|eager|traced", str(error).lower()):
+            reason = "it runs in a graph being traced, where nothing has values; call model(x), or compile with run_eagerly=True"
+        raise NoValues(reason) from None
     return array.view(np.dtype("V2")) if array.dtype.name == "bfloat16" else array

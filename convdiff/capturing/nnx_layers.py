@@ -8,33 +8,38 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from convdiff.capturing.flax_settings import record
+from convdiff.capturing.flax_settings import eager, record
 from convdiff.capturing.recording import Recording
 
 
 @contextmanager
 def recorded(model: Any, recording: Recording) -> Iterator[Any]:
-    """Record what `model`'s own convolutions run; gives the model.  Nothing is compiled meanwhile, so that arrays have values."""
+    """Record what any nnx module runs inside, under the name that `model` has for it; gives the model."""
     flax, jax, nnx = (importlib.import_module(name) for name in ("flax", "jax", "flax.nnx"))
     recording.heading = f"Captured from a {type(model).__name__} in flax {flax.__version__} (nnx), jax {jax.__version__}."
-    names = {id(part): ".".join(map(str, path)) for path, part in nnx.iter_graph(model) if isinstance(part, nnx.Module)}
+    # nnx.jit and its like run copies of the modules, which have the kernels in common.
+    names: dict[int, tuple[Any, str]] = {}
+    for path, part in nnx.iter_graph(model):
+        if isinstance(part, nnx.Conv | nnx.ConvTranspose):
+            names |= {id(key): (key, ".".join(map(str, path))) for key in (part.kernel[...], part)}
     with ExitStack() as stack:
-        stack.enter_context(jax.disable_jit())
+        stack.enter_context(eager(recording))
         for kind in (nnx.Conv, nnx.ConvTranspose):
             stack.enter_context(_watched(kind, kind is nnx.ConvTranspose, names, recording))
         yield model
 
 
 @contextmanager
-def _watched(kind: Any, transposed: bool, names: dict[int, str], recording: Recording) -> Iterator[None]:
+def _watched(kind: Any, transposed: bool, names: dict[int, tuple[Any, str]], recording: Recording) -> Iterator[None]:
     call = kind.__call__
 
     @functools.wraps(call)
     def recording_call(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         output = call(self, inputs, *args, **kwargs)
-        if id(self) in names:
-            bias = self.bias[...] if self.bias is not None and getattr(self, "use_bias", True) else None
-            record(names[id(self)] or kind.__name__, self, transposed, inputs, self.kernel[...], bias, output, recording)
+        kernel = self.kernel[...]
+        _, name = names.get(id(self)) or names.get(id(kernel)) or (None, "")
+        bias = self.bias[...] if self.bias is not None and getattr(self, "use_bias", True) else None
+        record(name or kind.__name__, self, transposed, inputs, kernel, bias, output, recording)
         return output
 
     kind.__call__ = recording_call

@@ -31,6 +31,8 @@ class Session:
                 model = onnx.load(os.fspath(model))
             except Exception as error:
                 raise ConvdiffError(f"capture {os.fspath(model)}: cannot be read as ONNX ({str(error).splitlines()[0]})") from None
+        if model.functions:
+            model = importlib.import_module("onnx.inliner").inline_local_functions(model)
         self._recording = recording
         recording.heading = f"Captured from {model.graph.name or 'a graph'} in onnxruntime {runtime.__version__}."
         self._outputs = [output.name for output in model.graph.output]
@@ -38,8 +40,11 @@ class Session:
         for node in model.graph.node:
             if node.op_type in QUANTIZED:
                 recording.skip(node.name or node.op_type, f"it is a {node.op_type}")
-            if any(attribute.HasField("g") for attribute in node.attribute):
-                recording.skip(node.name or node.op_type, f"convolutions inside a {node.op_type} are not looked at")
+            if any(_convolutions(graph) for graph in _graphs(node)):
+                recording.skip(node.name or node.op_type, f"convolutions inside a node of {node.op_type} are not looked at")
+        for function in model.functions:
+            if _convolutions(function):
+                recording.skip(function.name, "convolutions inside a function of another opset than the model's are not looked at")
         wanted = {name for node in self._nodes for name in (*node.input, *node.output) if name}
         watched = onnx.ModelProto()
         watched.CopyFrom(model)
@@ -81,6 +86,15 @@ class Session:
         attributes = {one.name: self._onnx.helper.get_attribute_value(one) for one in node.attribute}
         options = settings(node.op_type == "ConvTranspose", attributes, x.shape[2:], w.shape[2:], y.shape[2:])
         self._recording.add(Layer(name, "onnx", x, w, y, bias, options))
+
+
+def _graphs(node: Any) -> list[Any]:
+    """The bodies of an If, a Loop or a Scan."""
+    return [graph for attribute in node.attribute for graph in ([attribute.g] if attribute.HasField("g") else attribute.graphs)]
+
+
+def _convolutions(graph: Any) -> bool:
+    return any(node.op_type in OPERATORS + QUANTIZED or any(map(_convolutions, _graphs(node))) for node in graph.node)
 
 
 @contextmanager

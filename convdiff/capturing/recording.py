@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from convdiff.manifest import FILE, text
 
 _UNSAFE = re.compile(r"[^\w.+-]+")
 ROLES = {"input": "x", "kernel": "w", "bias": "b", "output": "y"}
+
+
+class NoValues(Exception):
+    """Why something that was to be recorded is no array: it stands for values that are not there (yet)."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,12 @@ class Recording:
         self.notes: list[str] = []
         self._cases: list[dict[str, Any]] = []
         self._files: set[str] = set()
+        self._closed = False
 
     def add(self, layer: Layer) -> None:
-        """Write the layer's arrays."""
+        """Write the layer's arrays; nothing once it is closed."""
+        if self._closed:
+            return
         names = {case["name"] for case in self._cases}
         name = _unique(layer.name or "conv", names, "#")
         # File systems may not tell cases apart.
@@ -63,14 +71,30 @@ class Recording:
         self._cases.append({"name": name, **files, "saved": {layer.framework: output}, **layer.options})
 
     def skip(self, name: str, why: str) -> None:
-        """Note a convolution that is not recorded, and why."""
-        self.notes.append(f"{name}: not recorded, {why}")
+        """Note a convolution that is not recorded, and why; once, however often it runs."""
+        note = f"{name}: not recorded, {why}"
+        if note not in self.notes:
+            self.notes.append(note)
+
+    @contextmanager
+    def skipping(self, name: str) -> Iterator[None]:
+        """Note a convolution whose arrays have no values: that is no reason to stop what the model does."""
+        try:
+            yield
+        except NoValues as error:
+            self.skip(name, str(error))
+
+    def close(self) -> None:
+        """Take no more, from what keeps a hold on the recording."""
+        self._closed = True
 
     def finish(self) -> None:
         """Write the manifest.  ConvdiffError where nothing was recorded."""
         if not self._cases:
-            left = f" ({'; '.join(self.notes[:3])})" if self.notes else ""
-            raise ConvdiffError(f"capture: no convolution ran inside the `with`, expected at least one; call the model in it{left}")
+            if self.notes:
+                more = f"; and {len(self.notes) - 3} more" if len(self.notes) > 3 else ""
+                raise ConvdiffError(f"capture: no convolution was recorded, expected at least one ({'; '.join(self.notes[:3])}{more})")
+            raise ConvdiffError("capture: no convolution ran inside the `with`, expected at least one; call the model in it, eagerly")
         heading = "\n".join([self.heading or "Captured by convdiff.", *self.notes, f"Check it: convdiff check {FILE}"])
         (self.folder / FILE).write_text(text(self._cases, defaults={"backends": []}, heading=heading), encoding="utf-8")
 

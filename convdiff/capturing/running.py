@@ -15,6 +15,9 @@ from convdiff.capturing import capture
 from convdiff.errors import ConvdiffError
 from convdiff.manifest import FILE
 
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+# Keras tells the layer first; torch.load and its like end with a colon.
+_ANNOUNCES = re.compile(r"^Exception encountered when calling|:$")
 
 def run(target: str, folder: str, inputs: Sequence[str]) -> str:
     """Record what `target` runs; a sentence that says what was recorded.  ConvdiffError for a target that cannot be run."""
@@ -52,8 +55,14 @@ def _theirs(target: str, do: Callable[[], Any]) -> Any:
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if Path(frame.filename).name == Path(target.partition(".py:")[0]).with_suffix(".py").name]
         where = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
-        reason = (str(error).strip().splitlines() or [""])[0]
-        raise ConvdiffError(f"{target}: it raised {type(error).__name__}{where}: {reason}") from None
+        raise ConvdiffError(f"{target}: it raised {type(error).__name__}{where}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what an error says, with the next where the first only announces it; without a terminal's colours."""
+    lines = [line.strip() for line in _ESCAPE.sub("", str(error)).splitlines() if line.strip()] or [""]
+    last = next((at for at, line in enumerate(lines) if not _ANNOUNCES.search(line)), len(lines) - 1)
+    return " ".join(lines[: last + 1])
 
 
 def _named(text: str) -> tuple[str, str, str]:

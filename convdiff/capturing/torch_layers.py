@@ -1,7 +1,8 @@
-"""PyTorch: modules by forward hooks, the weights as the very call had them, and calls of torch.conv* outside any such module.
+"""PyTorch: calls of torch.conv*, named after the module that makes them, the weights as the very call had them.
 
-A hook knows the module's padding mode and name; the weight is taken from the call underneath, since a parametrised one (spectral
-norm in training) is another whenever it is asked for.  Source: torch.nn.modules.conv, torch.overrides.
+A padding mode is the module's own doing before the call: where torch's own code pads, the module's input and mode are recorded, with
+the output of the call.  What hooks, subclasses and patches do around a call is not the convolution's.  The weight is the call's, since
+a parametrised one (spectral norm in training) is another whenever it is asked for.  Source: torch.nn.modules.conv, torch.overrides.
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ import importlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from convdiff.capturing.recording import Layer, Recording
+from convdiff.capturing.recording import Layer, NoValues, Recording
 
 PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 DIRECT = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 TRANSPOSED = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+# Where torch's own `forward` and `_conv_forward` are.
+HOME = "torch.nn.modules.conv"
+# A node of a scripted module's graph.
+_SCRIPTED = re.compile(r"::_?conv(\d|_transpose|olution)")
 
 
 @contextmanager
@@ -28,13 +34,15 @@ def recorded(model: Any, recording: Recording) -> Iterator[Any]:
     recording.heading = f"Captured from a {type(model).__name__} in torch {torch.__version__}."
     watch = _Watch(recording)
     handles = []
-    kinds = [getattr(torch.nn, f"Conv{kind}{rank}d") for kind in ("", "Transpose") for rank in (1, 2, 3)]
-    # A subclass with a forward of its own may pad, scale or activate around the call: there the call itself is what is known.
-    plain = {kind.forward for kind in kinds}
+    scripted: set[Any] = set()
     for name, module in model.named_modules():
-        conv = type(module).forward in plain
-        handles.append(module.register_forward_pre_hook(watch.entering(name, conv)))
-        handles.append(module.register_forward_hook(watch.leaving(name, conv), with_kwargs=True, always_call=True))
+        if isinstance(module, torch.jit.ScriptModule):
+            if module not in scripted and _SCRIPTED.search(str(getattr(module, "inlined_graph", ""))):
+                recording.skip(name or module.original_name, "it is scripted")
+            scripted.update(module.modules())
+            continue
+        handles.append(module.register_forward_pre_hook(watch.entering(name), with_kwargs=True))
+        handles.append(module.register_forward_hook(watch.leaving, always_call=True))
     try:
         with _mode(torch, watch):
             yield model
@@ -43,42 +51,59 @@ def recorded(model: Any, recording: Recording) -> Iterator[Any]:
             handle.remove()
 
 
+@dataclass
+class _Running:
+    """A module that is being run; `input` of one that is recorded as torch made it, whether a convolution was called in it."""
+
+    name: str
+    module: Any
+    whole: bool
+    input: Any
+    seen: bool = False
+
+
 class _Watch:
-    """Which modules are being run, and what the innermost convolution was called with."""
+    """Which modules are being run, the innermost last."""
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
-        self.path: list[tuple[str, bool]] = []
-        self.call: dict[str, Any] | None = None
+        self.path: list[_Running] = []
 
-    def entering(self, name: str, conv: bool) -> Any:
+    def entering(self, name: str) -> Any:
         """A hook for a module of that name."""
 
-        def hook(module: Any, args: Any) -> None:
-            self.path.append((name, conv))
-            self.call = None
+        def hook(module: Any, args: Any, kwargs: Any) -> None:
+            whole = _as_torch_made_it(module)
+            self.path.append(_Running(name, module, whole, (args[0] if args else kwargs.get("input")) if whole else None))
 
         return hook
 
-    def leaving(self, name: str, conv: bool) -> Any:
+    def leaving(self, module: Any, args: Any, output: Any) -> None:
         """Its counterpart, called whatever happened."""
-
-        def hook(module: Any, args: Any, kwargs: Any, output: Any) -> None:
-            if (name, conv) in self.path:
-                del self.path[len(self.path) - 1 - self.path[::-1].index((name, conv)) :]
-            if conv and self.call is not None and output is not None:
-                self.recording.add(_of_module(name, module, args[0] if args else kwargs["input"], self.call, output))
-                self.call = None
-
-        return hook
+        at = next((at for at in reversed(range(len(self.path))) if self.path[at].module is module), None)
+        if at is None:
+            return
+        running = self.path[at]
+        del self.path[at:]
+        if running.whole and not running.seen and output is not None:
+            self.recording.skip(running.name or type(module).__name__, "no call of torch.conv* was seen in it, as in another thread")
 
     def called(self, function: str, call: dict[str, Any], output: Any) -> None:
         """torch.conv2d or the like has been called: for the module that is being run, or by itself."""
-        if self.path and self.path[-1][1]:
-            self.call = call
-            return
-        name = ".".join(filter(None, [self.path[-1][0] if self.path else "", function]))
-        self.recording.add(_of_call(name, function, call, output))
+        running = self.path[-1] if self.path else None
+        for one in self.path:
+            one.seen = True
+        whole = running is not None and running.whole
+        name = running.name if running and whole else ".".join(filter(None, [running.name if running else "", function]))
+        with self.recording.skipping(name or function):
+            self.recording.add(_layer(name, function, call, output, running if whole else None))
+
+
+def _as_torch_made_it(module: Any) -> bool:
+    """Whether it is a convolution whose padding and call are torch's own doing."""
+    methods = {name: getattr(type(module), name, None) for name in ("forward", "_conv_forward")}
+    return getattr(methods["forward"], "__module__", None) == HOME and all(
+        name not in vars(module) and (method is None or method.__module__ == HOME) for name, method in methods.items())
 
 
 def _mode(torch: Any, watch: _Watch) -> Any:
@@ -99,32 +124,23 @@ def _mode(torch: Any, watch: _Watch) -> Any:
     return Mode()
 
 
-def _of_module(name: str, module: Any, input: Any, call: dict[str, Any], output: Any) -> Layer:
-    rank = len(module.kernel_size)
-    options = _options(rank, input.dim(), module.transposed)
-    options |= _numbers(stride=module.stride, dilation=module.dilation, groups=module.groups)
-    padding = module.padding if isinstance(module.padding, str) else list(module.padding)
-    mode = PAD_MODES[module.padding_mode]
-    options |= {"padding": padding, **({"pad_mode": mode} if mode != "constant" else {})}
-    if module.transposed:
-        options |= _tail(tuple(input.shape[-rank:]), tuple(output.shape[-rank:]), module.kernel_size, call | {
-            "stride": module.stride, "padding": module.padding, "dilation": module.dilation})
-    return _layer(name, input, call, output, options)
-
-
-def _of_call(name: str, function: str, call: dict[str, Any], output: Any) -> Layer:
+def _layer(name: str, function: str, call: dict[str, Any], output: Any, running: _Running | None) -> Layer:
+    """The call; of a module that is recorded as torch made it, with the padding that its mode does before the call."""
     rank = int(re.sub(r"\D", "", function))
     transposed = "transpose" in function
-    input, weight = call["input"], call["weight"]
+    input, weight, bias = call["input"], call["weight"], call.get("bias")
     options = _options(rank, input.dim(), transposed)
     spread = {key: _each(call.get(key, default), rank) for key, default in (("stride", 1), ("dilation", 1))}
     options |= _numbers(**spread, groups=call.get("groups", 1))
     padding = call.get("padding", 0)
+    if running is not None and running.module.padding_mode != "zeros":
+        input, padding = running.input, running.module.padding
+        options["pad_mode"] = PAD_MODES[running.module.padding_mode]
     options["padding"] = padding if isinstance(padding, str) else list(_each(padding, rank))
     if transposed:
         spread["padding"] = _each(padding, rank)
         options |= _tail(tuple(input.shape[-rank:]), tuple(output.shape[-rank:]), tuple(weight.shape[2:]), spread)
-    return _layer(name, input, call, output, options)
+    return Layer(name, "torch", _array(input), _array(weight), _array(output), None if bias is None else _array(bias), options)
 
 
 def _options(rank: int, axes: int, transposed: bool) -> dict[str, Any]:
@@ -152,15 +168,16 @@ def _each(value: Any, rank: int) -> tuple[int, ...]:
     return parts * rank if len(parts) == 1 else parts
 
 
-def _layer(name: str, input: Any, call: dict[str, Any], output: Any, options: dict[str, Any]) -> Layer:
-    bias = call.get("bias")
-    return Layer(name, "torch", _array(input), _array(call["weight"]), _array(output), None if bias is None else _array(bias), options)
-
-
 def _array(tensor: Any) -> Any:
     """As numpy; bfloat16, which numpy lacks, as its two raw bytes."""
-    tensor = tensor.detach().cpu().contiguous()
-    if str(tensor.dtype) == "torch.bfloat16":
-        torch = importlib.import_module("torch")
-        return tensor.view(torch.int16).numpy().view(np.dtype("V2"))
-    return tensor.numpy()
+    if getattr(tensor, "is_meta", False):
+        raise NoValues("it is on the meta device, where tensors have no values")
+    try:
+        tensor = tensor.detach().cpu().contiguous()
+        if str(tensor.dtype) == "torch.bfloat16":
+            torch = importlib.import_module("torch")
+            return tensor.view(torch.int16).numpy().view(np.dtype("V2"))
+        return tensor.numpy()
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise NoValues(f"its tensors have no values of their own, as inside torch.vmap ({reason})") from None

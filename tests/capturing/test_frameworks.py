@@ -52,6 +52,7 @@ x = L.Conv2DTranspose(6, 3, strides=2, padding="same", output_padding=1)(x)
 x = L.Conv2D(6, 3, groups=2, use_bias=False, dilation_rate=2)(x)
 x = L.Reshape((-1, 6))(x)
 x = L.Conv1D(4, 3, padding="causal", dilation_rate=2)(x)
+x = L.SeparableConv1D(4, 3, dilation_rate=2)(L.SeparableConv1D(4, 3, strides=2, padding="same", depth_multiplier=2)(x))
 x = L.Conv1DTranspose(4, 3)(L.DepthwiseConv1D(3)(L.SeparableConv1D(4, 3)(x)))
 model = keras.Model(inputs, x)
 for weight in model.weights:
@@ -83,6 +84,40 @@ with convdiff.capture(net, "dump"):
     net(torch.randn(2, 3, 12, 12))
 """
 
+# What others have put around torch's own code, and layers whose arrays have no values.
+PATCHED = """
+import threading, types
+import torch, torch.nn as nn, torch.nn.functional as F, convdiff
+class Tiled(nn.Conv2d):
+    def _conv_forward(self, x, weight, bias):
+        return 2 * F.conv2d(F.pad(x, (1, 1, 1, 1), "circular"), weight, bias, self.stride, 0)
+def tiled(self, x, weight, bias):
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), "circular"), weight, bias, self.stride, 0)
+seamless, called = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")
+seamless._conv_forward = types.MethodType(tiled, seamless)
+forward = called.forward
+called.forward = lambda x: F.relu(forward(F.pad(x, (1, 0, 1, 0))))
+hooked, before = nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular")
+hooked.register_forward_hook(lambda module, args, output: output.mul_(3))
+before.register_forward_pre_hook(lambda module, args: (args[0] + 1,))
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(Tiled(4, 4, 3, padding=1), seamless, called, hooked, before)
+        self.scripted = torch.jit.script(nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU()))
+        self.traced = torch.jit.trace(nn.ConvTranspose2d(4, 4, 1), torch.ones(1, 4, 9, 9))
+        self.aside = nn.Conv2d(4, 4, 1)
+        self.plain, self.mapped = torch.jit.script(nn.ReLU()), nn.Conv2d(4, 4, 3, padding_mode="reflect", padding=1)
+    def forward(self, x):
+        thread = threading.Thread(target=self.aside, args=(x,))
+        thread.start()
+        thread.join()
+        return torch.vmap(self.mapped)(self.plain(self.traced(self.scripted(self.layers(x)))))
+net = Net()
+with torch.no_grad(), convdiff.capture(net, "dump"):
+    net(torch.randn(2, 4, 9, 8))
+"""
+
 # As with torch; and layers of no convolution's class that call keras.ops.
 KERAS_SUBCLASSED = """
 import numpy as np, keras, convdiff
@@ -103,14 +138,32 @@ class Free(L.Layer):
         y = ops.depthwise_conv(y, ops.ones((2, 2, 4, 1)))
         y = ops.separable_conv(y, ops.ones((2, 2, 4, 1)), ops.ones((1, 1, 4, 4)), padding="same")
         return self.inner(ops.conv_transpose(y, self.up, strides=2, padding="same", output_padding=1))
+patched = L.Conv2D(3, 1, name="patched")
+own = patched.call
+patched.call = lambda x: own(x) * 2
 inputs = keras.Input((12, 12, 3))
-made = Free(name="free")(Standardised(4, 3, name="standard")(Padded(4, 3, strides=2, name="padded")(inputs)))
+made = Free(name="free")(Standardised(4, 3, name="standard")(Padded(4, 3, strides=2, name="padded")(patched(inputs))))
 model = keras.Model(inputs, made)
 x = np.random.default_rng(0).standard_normal((2, 12, 12, 3)).astype("float32")
 before = np.asarray(model(x))
 with convdiff.capture(model, "dump"):
     model(x)
 assert np.array_equal(before, np.asarray(model(x))) and ops.conv is keras.src.ops.nn.conv, "all is as it was"
+"""
+
+# Not built before it runs: Keras finds out the shapes first, on some backends by running it with arrays of ones.
+KERAS_UNBUILT = """
+import numpy as np, keras, convdiff
+from keras import layers as L, ops
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = L.Conv2D(4, 3, name="first"), L.SeparableConv2D(3, 3, strides=2, name="last")
+    def call(self, x):
+        return self.last(ops.conv(self.first(x), ops.ones((2, 2, 4, 4))))
+model = Net()
+with convdiff.capture(model, "dump"):
+    model(np.random.default_rng(0).standard_normal((2, 12, 12, 3)).astype("float32"))
 """
 
 LINEN = """
@@ -133,6 +186,39 @@ with convdiff.capture(net, "dump"):
     jax.jit(net.apply)(parameters, x)
 """
 
+# Calls of their own, and what JAX traces even where nothing is compiled.
+LINEN_TRANSFORMED = """
+import jax, jax.numpy as jnp, flax.linen as nn, convdiff
+class Padded(nn.Conv):
+    @nn.compact
+    def __call__(self, x):
+        return nn.relu(super().__call__(jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))))) * 2
+class Other(nn.Conv):
+    @nn.compact
+    def __call__(self, x):
+        return x * self.param("kernel", nn.initializers.ones, (1, 1, 4, 4)).sum()
+class Step(nn.Module):
+    @nn.compact
+    def __call__(self, x, _):
+        return nn.Conv(4, (3, 3), padding="CIRCULAR")(x), None
+def doubled(lhs, rhs, *args, **kwargs):
+    return jax.lax.conv_general_dilated(lhs, 2 * rhs, *args, **kwargs)
+class Net(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = Other(4, (1, 1), name="other")(Padded(4, (3, 3), strides=2, padding="VALID", name="padded")(x))
+        x = nn.remat(Padded)(4, (3, 3), name="remat")(x)
+        x = nn.scan(nn.remat(Step), variable_axes={"params": 0}, split_rngs={"params": True}, length=2)(name="scan")(x, None)[0]
+        x = nn.Conv(4, (1, 1), conv_general_dilated=doubled, name="doubled")(x)
+        return nn.vmap(nn.ConvTranspose, variable_axes={"params": None}, split_rngs={"params": False})(3, (3, 2), name="vmap")(x)
+net, x = Net(), jax.random.normal(jax.random.key(0), (2, 9, 8, 3))
+parameters = net.init(jax.random.key(1), x)
+with convdiff.capture(net, "dump"):
+    net.apply(parameters, x)
+with convdiff.capture(net, "grad"):
+    jax.value_and_grad(lambda parameters: net.apply(parameters, x).sum())(parameters)
+"""
+
 NNX = """
 import jax
 from flax import nnx
@@ -152,6 +238,25 @@ with convdiff.capture(net, "dump"):
 assert nnx.Conv.__call__ is call, "the class is as it was"
 """
 
+NNX_TRANSFORMED = """
+import jax
+from flax import nnx
+import convdiff
+class Twice(nnx.Conv):
+    def __call__(self, x):
+        return 2 * super().__call__(x)
+class Net(nnx.Module):
+    def __init__(self, rngs):
+        self.a, self.b = nnx.Conv(3, 4, (3, 3), strides=2, rngs=rngs), Twice(4, 4, (3, 3), rngs=rngs)
+        self.mapped = nnx.ConvTranspose(4, 3, (2, 3), rngs=rngs)
+    def __call__(self, x):
+        x = nnx.remat(lambda layer, x: layer(x))(self.a, x)
+        return nnx.vmap(lambda layer, x: layer(x), in_axes=(None, 0))(self.mapped, self.b(x))
+net, x = Net(nnx.Rngs(0)), jax.random.normal(jax.random.key(0), (2, 9, 8, 3))
+with convdiff.capture(net, "dump"):
+    nnx.jit(lambda net, x: net(x))(net, x)
+"""
+
 ONNX = """
 import sys, warnings
 warnings.simplefilter("ignore")
@@ -167,29 +272,93 @@ for case in node.collect_testcases(sys.argv[1]):
 assert count >= 5, count
 """
 
+# A function that the model brings along, called twice, one in it; and what a branch holds, which is not recorded.
+ONNX_FUNCTIONS = """
+import numpy as np, convdiff
+from onnx import TensorProto as T, helper as h, numpy_helper as nh
+def shaped(name, kind=T.FLOAT, shape=None):
+    return h.make_tensor_value_info(name, kind, shape)
+def branch(*nodes):
+    return h.make_graph(nodes, "branch", [], [shaped("z")])
+random = np.random.default_rng(0)
+opset = [h.make_opsetid("", 17)]
+inner = h.make_function("own", "Inner", ["x", "w"], ["y"], [h.make_node("Conv", ["x", "w"], ["y"], strides=[2, 1], name="c")], opset)
+outer = h.make_function("own", "Outer", ["x", "w"], ["y"], [
+    h.make_node("Inner", ["x", "w"], ["a"], domain="own"), h.make_node("Relu", ["a"], ["b"]),
+    h.make_node("Conv", ["b", "w"], ["y"], name="c")], [*opset, h.make_opsetid("own", 1)])
+def model(*nodes, outputs):
+    graph = h.make_graph(nodes, "g", [shaped("x", shape=(1, 4, 30, 12)), shaped("yes", T.BOOL, ())], [shaped(name) for name in outputs],
+                         [nh.from_array(random.standard_normal((4, 4, 3, 3)).astype("float32"), "w")])
+    return h.make_model(graph, opset_imports=[*opset, h.make_opsetid("own", 1)], functions=[inner, outer], ir_version=9)
+here = h.make_node("Outer", ["x", "w"], ["p"], domain="own"), h.make_node("Outer", ["p", "w"], ["q"], domain="own")
+held = h.make_node("If", ["yes"], ["r"], name="held", then_branch=branch(h.make_node("Inner", ["x", "w"], ["z"], domain="own")),
+                   else_branch=branch(h.make_node("Identity", ["x"], ["z"])))
+free = h.make_node("If", ["yes"], ["s"], name="free", then_branch=branch(h.make_node("Relu", ["x"], ["z"])),
+                   else_branch=branch(h.make_node("Identity", ["x"], ["z"])))
+x = random.standard_normal((1, 4, 30, 12)).astype("float32")
+with convdiff.capture(model(*here, held, free, outputs=["q", "r", "s"]), "dump") as session:
+    found = session(x, np.array(True))
+assert list(found) == ["q", "r", "s"]
+try:
+    with convdiff.capture(model(held, outputs=["r"]), "none") as session:
+        session(x, np.array(True))
+    raise SystemExit("recorded")
+except convdiff.errors.ConvdiffError as error:
+    assert "(held: not recorded, convolutions inside a node of If are not looked at)" in str(error), error
+"""
+
 # what to import, what CONVDIFF_REQUIRE calls it, the script, the names of the layers in their order.
 FRAMEWORKS: dict[str, tuple[str, str, str, list[str]]] = {
     "torch": ("torch", "torch", TORCH,
               ["lazy", "spectral", "up", "conv2d", "twice", "twice#2", "block.1", "deep.conv", "deep.up", "line", "line_up"]),
     "torch, subclassed": ("torch", "torch", SUBCLASSED, ["0.conv2d", "1.conv2d", "2.conv2d", "2.conv2d#2", "3"]),
+    "torch, patched": ("torch", "torch", PATCHED, ["layers.0.conv2d", "layers.1.conv2d", "layers.2.conv2d", "layers.3", "layers.4"]),
     "keras": ("keras", "tensorflow", KERAS, [
         "first", "depthwise_conv2d", "separable_conv2d/depthwise", "separable_conv2d/pointwise", "conv2d_transpose", "conv2d_transpose_1",
-        "conv2d_transpose_2", "conv2d", "conv1d", "separable_conv1d/depthwise", "separable_conv1d/pointwise", "depthwise_conv1d",
-        "conv1d_transpose"]),
+        "conv2d_transpose_2", "conv2d", "conv1d", "separable_conv1d_1/depthwise", "separable_conv1d_1/pointwise",
+        "separable_conv1d/depthwise", "separable_conv1d/pointwise", "separable_conv1d_2/depthwise", "separable_conv1d_2/pointwise",
+        "depthwise_conv1d", "conv1d_transpose"]),
     "keras, subclassed": ("keras", "tensorflow", KERAS_SUBCLASSED, [
-        "padded/conv", "standard/conv", "free/conv", "free/depthwise_conv", "free/separable_conv/depthwise",
+        "patched/conv", "padded/conv", "standard/conv", "free/conv", "free/depthwise_conv", "free/separable_conv/depthwise",
         "free/separable_conv/pointwise", "free/conv_transpose", "free/inner"]),
     "flax linen": ("flax", "flax", LINEN, ["first", "Conv_0", "Conv_1", "Conv_2", "ConvTranspose_0", "ConvTranspose_1", "ConvTranspose_2",
                                            "Conv_3", "Conv_4"]),
+    "flax linen, transformed": ("flax", "flax", LINEN_TRANSFORMED, ["padded", "remat", "scan/Conv_0", "scan/Conv_0#2", "vmap", "vmap#2"]),
     "flax nnx": ("flax", "flax", NNX, ["a", "layers.0", "up", "line"]),
+    "onnx, functions": ("onnxruntime", "onnx", ONNX_FUNCTIONS, ["c__2", "c__1", "c__4", "c__3"]),
+    "flax nnx, transformed": ("flax", "flax", NNX_TRANSFORMED, ["Conv", "b", "mapped", "mapped#2"]),
+}
+
+
+# Of those, what their manifests say is not recorded.
+NOTED: dict[str, list[str]] = {
+    "torch, patched": ["scripted: not recorded, it is scripted", "traced: not recorded, it is scripted",
+                       "aside: not recorded, no call of torch.conv* was seen in it",
+                       "mapped: not recorded, its tensors have no values of their own, as inside torch.vmap ("],
+    "onnx, functions": ["held: not recorded, convolutions inside a node of If are not looked at"],
+    "flax linen, transformed": ["other: not recorded, its __call__ is its own", "doubled: not recorded, its conv_general_dilated is"],
 }
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
-def test_what_is_captured_checks_out(name: str, captured: Captured) -> None:
+def test_what_is_captured_checks_out(name: str, captured: Captured, tmp_path: Path) -> None:
     module, required, script, layers = FRAMEWORKS[name]
     need(module, required)
     assert list(captured(script)) == layers
+    notes = [line for line in (tmp_path / "dump" / "manifest.toml").read_text().splitlines() if "not recorded" in line]
+    assert len(notes) == len(NOTED.get(name, [])), notes
+    assert all(said in note for said, note in zip(NOTED.get(name, []), notes, strict=True)), notes
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_keras_on_its_backends(backend: str, captured: Captured, tmp_path: Path) -> None:
+    need("keras", "tensorflow")
+    need(backend, backend)
+    found = captured(f"import os; os.environ['KERAS_BACKEND'] = {backend!r}\n{KERAS_UNBUILT}")
+    assert list(found) == ["first", "net/conv", "last/depthwise", "last/pointwise"]
+    written = (tmp_path / "dump" / "manifest.toml").read_text()
+    assert written.count(f"saved = {{ {backend} = ") == 4, "the saved output is that of what Keras runs on"
+    assert "not recorded" not in written
 
 
 @pytest.mark.parametrize("operator", ["Conv", "ConvTranspose"])
@@ -220,9 +389,14 @@ BAD: dict[str, tuple[str, str]] = {
     "nothing ran": ("import torch, convdiff\nwith convdiff.capture(torch.nn.Conv2d(1, 1, 1), 'dump'): pass", "no convolution ran inside"),
     "a manifest is there": ("import torch, convdiff\nopen('manifest.toml', 'w')\nwith convdiff.capture(torch.nn.ReLU(), '.'): pass",
                             "found a manifest already"),
+    "scripted": ("import torch, convdiff\nmodel = torch.jit.script(torch.nn.Conv1d(1, 1, 1))\n"
+                 "with convdiff.capture(model, 'dump'): model(torch.ones(1, 1, 1))", "(Conv1d: not recorded, it is scripted)"),
+    "on the meta device": ("import torch, convdiff\nmodel = torch.nn.Conv1d(1, 1, 1, device='meta')\n"
+                           "with convdiff.capture(model, 'dump'): model(torch.ones(1, 1, 1, device='meta'))",
+                           "(conv1d: not recorded, it is on the meta device"),
     "a traced graph": ("import keras, numpy, convdiff\nmodel = keras.Sequential([keras.layers.Conv1D(1, 1)])\nmodel.build((1, 4, 1))\n"
                        "with convdiff.capture(model, 'dump'): model.predict(numpy.ones((1, 4, 1)), verbose=0)",
-                       "found a graph being traced"),
+                       "(sequential/conv1d: not recorded, it runs in a graph being traced, where nothing has values; call model(x)"),
 }
 
 
@@ -267,6 +441,19 @@ def test_a_bad_target_is_one_line(args: list[str], said: str, tmp_path: Path) ->
     assert done.returncode == 2
     assert done.stderr.startswith(f"convdiff: {said}"), done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_the_reason_of_an_error_of_keras_is_told_without_colours(tmp_path: Path) -> None:
+    need("keras", "tensorflow")
+    (tmp_path / "net.py").write_text(
+        "import keras, numpy\ndef make():\n    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])\n"
+        "    return model, numpy.ones((1, 8, 8, 4), 'float32')\n"
+    )
+    done = run("import sys; sys.argv[1:] = ['capture', 'net.py:make']\nfrom convdiff.__main__ import main\nmain()", tmp_path)
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]
+    assert "it raised ValueError: Exception encountered when calling Sequential.call(). Input 0 " in line
+    assert "\x1b" not in line
 
 
 @pytest.mark.parametrize(("name", "said"), [("boom", "it raised RuntimeError"), ("worse", "it raised KeyError (")])

@@ -6,8 +6,11 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from convdiff.capturing import Layer, Recording
+from convdiff.capturing.recording import NoValues
+from convdiff.errors import ConvdiffError
 
 
 def test_names_stay_and_files_differ_in_more_than_case(tmp_path: Path) -> None:
@@ -19,3 +22,17 @@ def test_names_stay_and_files_differ_in_more_than_case(tmp_path: Path) -> None:
     assert [case["name"] for case in cases] == ["up", "UP", "up#2", "a/b", "a:b"]
     assert len({case["input"].lower() for case in cases}) == 5
     assert [float(np.load(tmp_path / "dump" / case["input"]).item()) for case in cases] == [0, 1, 2, 3, 4]
+
+
+def test_what_has_no_values_is_noted_once_and_a_closed_recording_takes_no_more(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "dump")
+    for _ in range(2):
+        with recording.skipping("up"):
+            raise NoValues("it is traced")
+    with pytest.raises(ConvdiffError, match=r"no convolution was recorded, expected at least one \(up: not recorded, it is traced\)$"):
+        recording.finish()
+    layer = Layer("up", "jax", *(np.ones((1, 1, 1), np.float32) for _ in range(3)))
+    recording.add(layer)
+    recording.close()
+    recording.add(layer)
+    assert len(recording) == 1
