@@ -19,6 +19,7 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # Keras tells the layer first; torch.load and its like end with a colon.
 _ANNOUNCES = re.compile(r"^Exception encountered when calling|:$")
 
+
 def run(target: str, folder: str, inputs: Sequence[str]) -> str:
     """Record what `target` runs; a sentence that says what was recorded.  ConvdiffError for a target that cannot be run."""
     if target.endswith(".onnx"):
