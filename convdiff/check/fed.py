@@ -57,13 +57,14 @@ class Fed:
 class Look:
     """A pair's recorded arrays, looked at when they are asked for.  Anything raises ConvdiffError where they cannot be read.
 
-    `right` is whether the layer is, once that is known; `folded` whether its outputs are not to be the source's.
+    `right` is whether the layer is, once that is known; `folded` whether its outputs are not to be the source's, `doubt` why they may be.
     """
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
         self.right: bool | None = None
         self.folded = False
+        self.doubt = ""
 
     @cached_property
     def inputs(self) -> tuple[Stored, Stored]:
@@ -131,6 +132,27 @@ class Look:
             raise ConvdiffError("input_layout: found none, expected a folder that convdiff capture wrote")
         x, y = (_ordered(stored.array, layout) for layout, stored in zip(layouts, self.inputs, strict=True))
         return x, y
+
+
+def uncrossed(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs, where names would pair the layers of equal kernels otherwise: by name, if the first of them is fed so.
+
+    The port's weights are then exchanged, and not its names.
+    """
+    ports = {one.port.name: one.port for one in pairs}
+    named = {one.source.name: Pair(one.source, ports[one.source.name], "name") for one in pairs if one.source.name in ports}
+    crossed = [one for one in pairs if one.source.name in named and named[one.source.name].port is not one.port]
+    if not crossed or {one.port.name for one in crossed} != {one.source.name for one in crossed}:
+        return list(pairs)
+    if any(one.source.kernel.array.size != named[one.source.name].port.kernel.array.size for one in crossed):
+        return list(pairs)
+    by_kernel, by_name = Look(crossed[0]), Look(named[crossed[0].source.name])
+    try:
+        if not by_name.small(by_name.apart, 0.0) or by_kernel.small(by_kernel.apart, 0.0):
+            return list(pairs)
+    except ConvdiffError:
+        return list(pairs)
+    return [named[one.source.name] if one in crossed else one for one in pairs]
 
 
 def fed(looks: Sequence[Look], at: int) -> Fed:

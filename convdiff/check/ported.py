@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from convdiff.check.entries import Asked, picks
-from convdiff.check.fed import Fed, Look, fed
+from convdiff.check.fed import Fed, Look, fed, uncrossed
 from convdiff.check.moved import framed
 from convdiff.check.owning import Own, own
 from convdiff.check.pairing import Layer, pair
@@ -43,6 +43,7 @@ def check_port(source: str, port: str, request: CheckRequest, watch: Watch) -> S
     for pattern in request.patterns:
         if not any(picks(one.source.name, pattern) for one in pairs):
             raise one_of("--case", pattern, [one.source.name for one in pairs])
+    pairs = uncrossed(pairs)
     looks = [Look(one) for one in pairs]
     owns = _owns(looks, sides[0])
     picked = [at for at, one in enumerate(pairs) if not request.patterns or any(picks(one.source.name, p) for p in request.patterns)]
@@ -76,8 +77,8 @@ def check_port(source: str, port: str, request: CheckRequest, watch: Watch) -> S
 def _owns(looks: Sequence[Look], source: Sequence[Layer]) -> list[Own | None]:
     """The port's own weights of each pair, where they are others.
 
-    What a normalization folded into a kernel should be is seen behind it: where the numbers part there, the layer is asked as the source
-    has it.
+    What a normalization folded into a kernel should be is seen after it: where the numbers part there, the layer is asked as the source
+    has it, and `doubt` says so.
     """
     found: list[Own | None] = []
     for look in looks:
@@ -88,8 +89,10 @@ def _owns(looks: Sequence[Look], source: Sequence[Layer]) -> list[Own | None]:
             found.append(None)
         look.folded = found[-1] is not None and found[-1].folded
     for at, one in enumerate(found[:-1]):
-        if one is not None and one.folded and fed(looks, at).same and not fed(looks, at + 1).same:
+        if one is not None and one.folded and fed(looks, at).same and not (after := fed(looks, at + 1)).same:
             found[at], looks[at].folded = None, False
+            said = f"a normalization may be folded into its kernel, but {looks[at + 1].pair.source.name} after it is fed other inputs"
+            looks[at].doubt = f"{said} ({after})"
     return found
 
 
@@ -117,7 +120,7 @@ def _told(checked: Checked, look: Look, inputs: Fed, again: str) -> Checked:
     if not inputs.same:
         notes.append(f"{'wrong itself, and' if checked.exit_code else 'right itself, but'} fed other inputs ({inputs})")
     elif checked.exit_code:
-        notes.append("wrong itself: it was fed the same inputs")
+        notes.append(look.doubt or "wrong itself: it was fed the same inputs")
     if not checked.exit_code:
         notes += dict.fromkeys(row.message for row in checked.rows if row.message and look.folded)
     report = checked.report
