@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from convdiff.advice import with_fixes
 from convdiff.case import Edit, Finding, Report
-from convdiff.diagnose import Explanation
 from convdiff.layout import Array
 from convdiff.padding import Pair
 from convdiff.spec import ConvSpec
@@ -70,22 +68,30 @@ def framed(report: Report, frame: Sequence[Pair], own: Sequence[Pair]) -> Report
     """
     if not any("wrong-padding" in finding.codes for row in report.rows for finding in row.findings):
         return report
+    # Not at the top of the module: it loads the diagnosis, which the comparing processes do beside.
+    from convdiff.advice import with_fixes
+
     spec, more = report.case.spec, [(max(lo, 0), max(hi, 0)) for lo, hi in frame]
     inner = replace(
         spec, padding=_sum(spec.padding, more), input_size=tuple(n - lo - hi for n, (lo, hi) in zip(spec.input_size, more, strict=True))
     )
     rows = tuple(
-        with_fixes(replace(row, findings=tuple(_reframed(finding, inner, more, own) for finding in row.findings)), inner)
+        with_fixes(replace(row, findings=tuple(_reframed(finding, spec, inner, more, own) for finding in row.findings)), inner)
         for row in report.rows
     )
     return replace(report, case=replace(report.case, spec=inner), rows=rows)
 
 
-def _reframed(finding: Finding, inner: ConvSpec, more: Sequence[Pair], own: Sequence[Pair]) -> Finding:
+def _reframed(finding: Finding, spec: ConvSpec, inner: ConvSpec, more: Sequence[Pair], own: Sequence[Pair]) -> Finding:
+    from convdiff.diagnose import Explanation
+
     # Of end paddings that the arrays cannot tell apart, the port says which it has.
     told = sorted((finding.edits, *finding.rivals), key=lambda edits: not any(_obtains(edit, own) for edit in edits))
     made = Explanation(tuple(tuple(_added(edit, more) for edit in edits) for edits in told)).finding(inner)
-    return replace(made, notes=finding.notes)
+    before = Explanation((finding.edits,)).finding(spec).summary
+    # What is said of the weights stays before it.
+    said = finding.summary.removesuffix(before) if finding.summary.endswith(before) else ""
+    return replace(made, summary=said + made.summary, notes=finding.notes)
 
 
 def _obtains(edit: Edit, own: Sequence[Pair]) -> bool:

@@ -153,6 +153,11 @@ def test_a_frame_on_the_wrong_side_is_told_as_it_adds_up(invoke: Invoke) -> None
     assert (edit["asked"], edit["obtained"]) == ([[1, 1], [1, 1]], [[2, 0], [2, 0]])
     assert "padding 2:0,2:0 where 1 was asked" in found["cases"][0]["rows"][0]["findings"][0]["summary"]
     assert found["cases"][0]["spec"]["padding"] == [[1, 1], [1, 1]]
+    w = w.round(2)
+    np.save("b/3.w.npy", w)
+    np.save("b/3.y.npy", convolve(x, w, {"input_layout": "NHWC", "kernel_layout": "HWIO", "stride": 2}))
+    told = check(invoke, "--case", "conv3")["cases"][0]["rows"][0]["findings"][0]["summary"]
+    assert told.startswith("the port's kernel is the source's, rounded to 2 decimals; and padding 2:0,2:0 where 1 was asked")
 
 
 def smoothed(y: Any) -> Any:
