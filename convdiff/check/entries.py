@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convdiff.check.request import CheckRequest
 from convdiff.errors import ConvdiffError, one_of
@@ -16,15 +16,19 @@ from convdiff.pipeline.choosing import NONE, Chosen, choose
 from convdiff.pipeline.request import FAIL_ON, PATHS, Request
 from convdiff.settings import Settings
 
+if TYPE_CHECKING:
+    from convdiff.check.owning import Own
+
 
 @dataclass(frozen=True)
 class Asked:
-    """A case that is to be checked: what to run, or the trouble with it."""
+    """A case that is to be checked: what to run, or the trouble with it; `own` are the weights of a port's layer, where they are others."""
 
     entry: Entry
     request: Request | None = None
     chosen: Chosen | None = None
     trouble: str | None = None
+    own: Own | None = None
 
 
 def picks(name: str, pattern: str) -> bool:

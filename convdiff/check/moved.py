@@ -7,9 +7,12 @@ F.pad where it is asymmetric.  The larger input is then the smaller one in a fra
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from convdiff.case import Edit, Finding, Report
 from convdiff.layout import Array
 from convdiff.padding import Pair
+from convdiff.spec import ConvSpec
 
 
 def frame(source: Array, port: Array, wanted: Sequence[Pair]) -> tuple[Pair, ...] | None:
@@ -56,3 +59,50 @@ def cropped(array: Array, pairs: Sequence[Pair]) -> Array:
     """(N, C, *space) without what `pairs` say is more; what they say is less is left."""
     cut = [slice(max(lo, 0), size - max(hi, 0)) for size, (lo, hi) in zip(array.shape[2:], pairs, strict=True)]
     return array[(slice(None), slice(None), *cut)]
+
+
+def framed(report: Report, frame: Sequence[Pair], own: Sequence[Pair]) -> Report:
+    """The report on the port's input as its padding adds up: what its frame has, and what the convolution adds, `own` in the port.
+
+    Only where the padding was found wrong: nobody wrote what would be left of the source's on the port's input.
+    """
+    if not any("wrong-padding" in finding.codes for row in report.rows for finding in row.findings):
+        return report
+    # Not at the top of the module: it loads the diagnosis, which the comparing processes do beside.
+    from convdiff.advice import with_fixes
+
+    spec, more = report.case.spec, [(max(lo, 0), max(hi, 0)) for lo, hi in frame]
+    inner = replace(
+        spec, padding=_sum(spec.padding, more), input_size=tuple(n - lo - hi for n, (lo, hi) in zip(spec.input_size, more, strict=True))
+    )
+    rows = tuple(
+        with_fixes(replace(row, findings=tuple(_reframed(finding, spec, inner, more, own) for finding in row.findings)), inner)
+        for row in report.rows
+    )
+    return replace(report, case=replace(report.case, spec=inner), rows=rows)
+
+
+def _reframed(finding: Finding, spec: ConvSpec, inner: ConvSpec, more: Sequence[Pair], own: Sequence[Pair]) -> Finding:
+    from convdiff.diagnose import Explanation
+
+    # Of end paddings that the arrays cannot tell apart, the port says which it has.
+    told = sorted((finding.edits, *finding.rivals), key=lambda edits: not any(_obtains(edit, own) for edit in edits))
+    made = Explanation(tuple(tuple(_added(edit, more) for edit in edits) for edits in told)).finding(inner)
+    before = Explanation((finding.edits,)).finding(spec).summary
+    # What is said of the weights stays before it.
+    said = finding.summary.removesuffix(before) if finding.summary.endswith(before) else ""
+    return replace(made, summary=said + made.summary, notes=finding.notes)
+
+
+def _obtains(edit: Edit, own: Sequence[Pair]) -> bool:
+    return edit["code"] == "wrong-padding" and [tuple(pair) for pair in edit["obtained"]] == list(own)
+
+
+def _added(edit: Edit, more: Sequence[Pair]) -> Edit:
+    if edit["code"] != "wrong-padding":
+        return edit
+    return {**edit, **{side: [list(pair) for pair in _sum(edit[side], more)] for side in ("asked", "obtained")}}
+
+
+def _sum(one: Sequence[Sequence[int]], other: Sequence[Pair]) -> tuple[Pair, ...]:
+    return tuple((lo + a, hi + b) for (lo, hi), (a, b) in zip(one, other, strict=True))

@@ -13,7 +13,10 @@ import numpy as np
 
 from convdiff.arrays import read
 from convdiff.case import Answer, Case, Report, Stored
+from convdiff.check.owning import Own
+from convdiff.check.ownjudge import OwnJudge
 from convdiff.errors import ConvdiffError
+from convdiff.judge import Judge
 from convdiff.pipeline.choosing import Chosen
 from convdiff.pipeline.ending import exit_code
 from convdiff.pipeline.judging import Judging
@@ -23,16 +26,17 @@ from convdiff.pipeline.request import Request
 
 @dataclass(frozen=True)
 class Saved:
-    """A case that needs no worker: the process does all of it."""
+    """A case that needs no worker: the process does all of it.  `own` are the weights of a port's layer, where they are others."""
 
     request: Request
     chosen: Chosen
+    own: Own | None = None
 
     def run(self) -> Report:
         """Read and judge."""
         case = read_case(self.request, self.chosen)
         answers = [Answer(name, "saved", "ok", output=stored.array, stored=stored.stored) for name, stored in case.saved]
-        return judged(case, answers, self.request)
+        return judged(case, answers, self.request, OwnJudge(case, self.own) if self.own else None)
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,9 @@ class Answered:
 Task = Saved | Answered
 
 
-def judged(case: Case, answers: Sequence[Answer], request: Request) -> Report:
+def judged(case: Case, answers: Sequence[Answer], request: Request, judge: Judge | None = None) -> Report:
     """The report on these answers, light."""
-    judging = Judging(case, pictures=request.pictures)
+    judging = Judging(case, pictures=request.pictures, judge=judge)
     rows = tuple(judging.rows(answers))
     return light(Report(case, rows, exit_code(rows, require=request.require, fail_on=request.fail_on), "", judging.reference_seconds))
 

@@ -33,6 +33,8 @@ COMPARED = all_of([
     option("Output", "--fail-on", type=Word(FAIL_ON), metavar="VERDICT",
            help="The mildest verdict to exit 1 for: different, reduced-precision or rounding. Default: the manifest's, else different."),
 ])
+# What a comparison of two captures has no use for.
+UNPORTED = ("backends", "require", "scheduler")
 
 
 @click.command("check", cls=Command)
@@ -91,6 +93,10 @@ def command(
         raise ConvdiffError(f"{'--source' if port is None else '--port'}: found it alone, expected --source FOLDER and --port FOLDER")
     if ported and manifests:
         raise ConvdiffError(f"--source {source}: found {manifests[0]} beside it, expected no manifest; the captures have theirs")
+    given = [name for name in UNPORTED if options[name] and ctx.get_parameter_source(name) is not ParameterSource.DEFAULT_MAP]
+    if ported and given:
+        option = f"--{given[0].removesuffix('s')}"
+        raise ConvdiffError(f"{option}: found it beside --source and --port, expected it with manifests alone; captures run no backend")
     if not manifests and not ported:
         raise ConvdiffError("MANIFEST: found none, expected a TOML file or a folder with a manifest.toml; --write-manifest drafts one")
     from convdiff.check import CheckRequest, check

@@ -25,11 +25,14 @@ def _apart(one: Array | None, other: Array) -> float:
 
 
 class Judging:
-    """Judges a case's answers.  `reference_seconds` is what the reference took; `pictures` are for pages, and cost more."""
+    """Judges a case's answers.  `reference_seconds` is what the reference took; `pictures` are for pages, and cost more.
 
-    def __init__(self, case: Case, *, pictures: bool = False) -> None:
+    `judge` is who does, where a caller has one that knows more.
+    """
+
+    def __init__(self, case: Case, *, pictures: bool = False, judge: Judge | None = None) -> None:
         self._case, self._pictures = case, pictures
-        self._judge = Judge(case)
+        self._judge = judge or Judge(case)
         began = time.perf_counter()
         self._judge.truth()
         self.reference_seconds = time.perf_counter() - began

@@ -54,6 +54,7 @@ def _property(text: str) -> str:
 def summary_lines(suite: Suite) -> list[str]:
     """The Markdown's lines."""
     lines = [f"### {SIGNS[{0: 'agrees', 1: 'differs'}.get(suite.exit_code, 'trouble')]} convdiff: {conclusion(suite)}", ""]
+    lines += [*(f"- {_cell(note)}" for note in suite.notes), ""] if suite.notes else []
     shown = [case for case in suite.cases if case.state != "agrees" or case.stale]
     if shown:
         lines += ["| case | result | rounding units | |", "|---|---|--:|---|"]
@@ -68,7 +69,7 @@ def summary_lines(suite: Suite) -> list[str]:
         lines += [f"<details><summary>{_html(case.name)}</summary>", "", f"<pre>{told}</pre>", "", "</details>", ""]
     if len(failing) > TOLD:
         lines.append(f"and {len(failing) - TOLD:,} more that fail: see the JSON or HTML report")
-    return [*lines, *(f"- {_cell(note)}" for note in suite.notes)]
+    return lines
 
 
 def summary_text(suite: Suite) -> str:
