@@ -114,7 +114,8 @@ class _Machines:
         """What came of it; TimeoutError where there has been no machine for a while: none may ever come back."""
         while True:
             try:
-                return future.result(timeout=TICK)
+                # Once none came for so long nothing more is waited for, unless one comes after all.
+                return future.result(timeout=TICK if self._without < PATIENCE else TICK / 100)
             except TimeoutError:
                 self._without = 0.0 if self._client.nthreads() else self._without + TICK
                 if self._without >= PATIENCE:
