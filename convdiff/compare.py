@@ -111,8 +111,9 @@ class Rounding:
         A third of the work of `excess`.
         """
         with np.errstate(invalid="ignore", over="ignore"):
-            # Written so that NaN is among them.
-            return np.asarray(~(np.abs(obtained - reference) <= (self.bound * self.unit) * scale))
+            error = np.abs(obtained - reference)
+            # Written so that NaN is among them, and what is infinitely far off a sum whose bound is infinite.
+            return np.asarray(~((error <= (self.bound * self.unit) * scale) & (error < np.inf)))
 
     def excess(self, obtained: Array, reference: Array, scale: Array) -> Array:
         """Units of u S that each element is off by, beyond what storing and underflow explain; NaN never.

@@ -50,12 +50,13 @@ class Targets:
         self.values = bundle.look_up(*self._index).T
         known = np.append(bias, np.zeros(max(bundle.shape[1] - bias.size, 0)))[self._index[1]]
         factors = np.array([form.bias_factor for form in forms], float)
+        kept = np.array([form.bias_kept for form in forms])
         # A form that believes in no bias believes in no NaN of it either.
         self.added = np.where(factors == 0, 0.0, known[:, None] * factors)
         self.rounding = rounding = making.rounding
         # What was done to a sum that was stored before is stored again.
         self.written = self._written(self.values) * np.where(np.isin(self.kinds, STORED_TWICE), 2, 1)
-        self.values = self.values - known[:, None] * np.array([form.bias_kept for form in forms])
+        self.values = self.values - np.where(kept, known[:, None], 0.0)
         self.rounded = (rounding.unit * rounding.bound + (ANY_ROUNDING if making.operands else 0)) * np.abs(self.added)
         self.low, self.high = self._intervals()
         self.orders = {kind: self._any_order(kind, forms) for kind in ANY_ORDER if (self.kinds == kind).any()}

@@ -117,12 +117,14 @@ def test_a_transposed_kernel_with_other_groups_makes_other_channels() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e308])
 def test_a_bias_that_is_no_number_is_told_apart(value: float) -> None:
-    """Where nothing of it can be related to anything, the search must go on all the same."""
+    """Where nothing of it can be related to anything, the search must go on all the same, and tell no story of noise."""
     random = np.random.default_rng(3)
     x, w = random.standard_normal((2, 3, 6, 7)).astype(np.float32), random.standard_normal((4, 3, 3, 3)).astype(np.float32)
     y = random.standard_normal((2, 4, 4, 5)).astype(np.float32)
     for bias in (np.full(4, value), np.array([0.5, value, 1.0, -1.0])):
-        assert convdiff.diff(x, w, y, bias=bias).verdict == "different"
+        result = convdiff.diff(x, w, y, bias=bias)
+        assert (result.verdict, result.findings) == ("different", ())
+        assert [edit["code"] for edit in without_rivals(x, w, conv(x, w), bias=bias)] == ["bias-missing"]
 
 
 def test_a_depthwise_kernel_run_dense_and_a_dense_one_run_depthwise() -> None:
