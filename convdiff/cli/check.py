@@ -34,7 +34,7 @@ COMPARED = all_of([
            help="The mildest verdict to exit 1 for: different, reduced-precision or rounding. Default: the manifest's, else different."),
 ])
 # What a comparison of two captures has no use for.
-UNPORTED = ("backends", "require", "scheduler")
+UNPORTED = ("backends", "require", "timeout", "scheduler")
 
 
 @click.command("check", cls=Command)

@@ -415,6 +415,7 @@ def test_a_frame_is_where_the_zeros_are(name: str) -> None:
         (["--source", "a", "--port", "b", "--require", "torch"], "--require: found it beside --source and --port"),
         (["--source", "a", "--port", "b", "--backend", "torch"], "--backend: found it beside --source and --port"),
         (["--source", "a", "--port", "b", "--scheduler", "tcp://h:1"], "--scheduler: found it beside --source and --port"),
+        (["--source", "a", "--port", "b", "--timeout", "5"], "--timeout: found it beside --source and --port"),
     ],
 )
 def test_bad_usage_is_one_line(args: list[str], said: str, invoke: Invoke) -> None:
