@@ -65,7 +65,7 @@ def _read(file: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        if file.name == "pyproject.toml":
+        if file.name == "pyproject.toml" and not _speaks_of_us(file):
             return None  # another tool's to complain about
         raise ConvdiffError(f"{file}: cannot be read ({error}), expected TOML") from None
     if file.name == "convdiff.toml":
@@ -75,6 +75,13 @@ def _read(file: Path) -> dict[str, Any] | None:
     if found is not None and not isinstance(found, dict):
         raise ConvdiffError(f"{file}: tool.convdiff: found {found!r}, expected a table: [tool.convdiff]")
     return found
+
+
+def _speaks_of_us(file: Path) -> bool:
+    try:
+        return b"tool.convdiff" in file.read_bytes()
+    except OSError:
+        return False
 
 
 def _checked(file: Path, found: dict[str, Any]) -> Config:

@@ -92,6 +92,9 @@ def test_another_tools_pyproject_is_left_alone(folder: Path) -> None:
     for text in ("= not toml", "tool = 3", "tool = [1]", "[tool.other]"):
         Path("pyproject.toml").write_text(text)
         assert load().file is None
+    Path("pyproject.toml").write_text("[tool.convdiff]\nbackends = [")
+    with pytest.raises(ConvdiffError, match=r"pyproject\.toml: cannot be read .*, expected TOML"):
+        load()
     Path("pyproject.toml").write_text("[tool]\nconvdiff = 3")
     with pytest.raises(ConvdiffError, match=r"tool\.convdiff: found 3, expected a table"):
         load()
