@@ -65,8 +65,9 @@ def spawn(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 def environment() -> dict[str, str]:
-    """This one, with convdiff on the path however it is installed."""
+    """This one, with convdiff on the path however it is installed; with what is written buffered, as users have it."""
     import convdiff
 
     root = str(Path(convdiff.__file__).parent.parent)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return {**own, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
