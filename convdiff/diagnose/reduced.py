@@ -85,7 +85,7 @@ def _looks(problem: Problem) -> Iterator[Making]:
                 name = _SHORT[stored]
                 narrow = replace(base, stored=stored)
                 yield Making(narrow, None, (edit(name, "output"),))
-                yield Making(narrow, name, (edit(name, "inputs"),))
+                yield Making(narrow, name, (edit(name, "inputs"), edit(name, "output")))
                 yield Making(replace(narrow, dtype=stored), name, (edit(name, "accumulator"),))
                 break
         if base.stored in _SHORT and base.dtype == "float32":
