@@ -251,7 +251,7 @@ class Fleet:
             if said.get("changed"):
                 message = (
                     f"{NOT_DETERMINISTIC}: {said['changed']} of {said['runs'] - 1} further runs differ from the first, "
-                    f"by up to {said['apart']:.3g}"
+                    + (f"by up to {said['apart']:.3g}" if math.isfinite(said["apart"]) else "some in shape, NaN or infinity")
                 )
                 with contextlib.suppress(OSError, ValueError):
                     again = take_back(self._open() / f"{outcome.id}.npy.again.npy")

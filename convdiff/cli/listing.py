@@ -11,7 +11,7 @@ import click
 from convdiff.pipeline.examining import Description
 
 # Cells that a line has at the least, however narrow the terminal.
-LEAST = 30
+LEAST = 24
 ORIGINS = {"configured": ", by the project's configuration", "registered": ", registered", "installed": ", built by convdiff"}
 
 
