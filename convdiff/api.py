@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,12 +10,16 @@ from convdiff.advice import with_fixes
 from convdiff.arrays import compute_dtype, from_memory, notes
 from convdiff.blind import blind_spots
 from convdiff.case import Answer, Case, Finding, Report, Row, Verdict
-from convdiff.errors import ConvdiffError
+from convdiff.checked import AGREEING, passes
+from convdiff.errors import ConvdiffError, one_of
 from convdiff.judge import Judge
+from convdiff.pipeline.ending import exit_code
+from convdiff.pipeline.request import FAIL_ON
 from convdiff.reading import bias_vector, read_spec
 from convdiff.settings import Settings
 
-AGREEING = ("identical", "rounding")
+# What an assertion fails for unless it is told: the mildest verdict that is no agreement.
+STRICT = "reduced-precision"
 
 
 @dataclass(frozen=True)
@@ -73,9 +78,18 @@ def diff(input: Any, kernel: Any, obtained: Any, *, bias: Any = None, name: str 
     return Result(case, Judge(case).row(answer))
 
 
-def assert_agrees(input: Any, kernel: Any, obtained: Any, *, bias: Any = None, **options: Any) -> None:
-    """Raise AssertionError with the diagnosis unless rounding explains every element; takes what `diff` takes."""
+def assert_agrees(
+    input: Any, kernel: Any, obtained: Any, *, bias: Any = None, fail_on: str = STRICT, allow: str | Sequence[str] = (), **options: Any,
+) -> None:
+    """Raise AssertionError with the diagnosis unless rounding explains every element; takes what `diff` takes.
+
+    `fail_on` is the mildest verdict that fails ("different" lets reduced precision pass, "rounding" only what is identical), and
+    `allow` are the codes of findings that do not.
+    """
     __tracebackhide__ = True
+    if fail_on not in FAIL_ON:
+        raise one_of("fail_on", fail_on, FAIL_ON)
     result = diff(input, kernel, obtained, bias=bias, **options)
-    if not result.agrees:
+    allowed = (allow,) if isinstance(allow, str) else tuple(allow)
+    if exit_code([result.row], require=(), fail_on=fail_on) and not (result.findings and passes(result.row, allowed)):
         raise AssertionError(str(result))

@@ -38,8 +38,10 @@ class Checked:
     def failing(self) -> tuple[Row, ...]:
         """The rows that are not as they should be, those of allowed findings left out."""
         found = tuple(row for row in self.rows if not passes(row, self.allowed))
-        # Where nothing else is wrong, rounding was asked to fail.
-        return found if found or self.exit_code != 1 else tuple(row for row in self.rows if row.verdict == "rounding")
+        if found or not self.exit_code:
+            return found
+        # Where nothing else is wrong, rounding was asked to fail, or what could not run was required.
+        return tuple(row for row in self.rows if row.verdict == ("rounding" if self.exit_code == 1 else None))
 
     @property
     def state(self) -> str:

@@ -47,7 +47,9 @@ def convdiff_case(request: pytest.FixtureRequest) -> Any:
     def check(input: Any, kernel: Any, obtained: Any, *, bias: Any = None, **options: Any) -> None:
         __tracebackhide__ = True
         import convdiff
+        from convdiff.api import STRICT
 
+        options = {"fail_on": STRICT, **options}
         held.append(Held(input, kernel, obtained, bias, options))
         convdiff.assert_agrees(input, kernel, obtained, bias=bias, **options)
 

@@ -32,13 +32,17 @@ def capture(model: Any, folder: str | os.PathLike[str] = "capture") -> Iterator[
     `model` is a PyTorch module, a Keras model or layer, a Flax module (linen or nnx), or an ONNX model (a path or a ModelProto).  Call
     it as ever, eagerly, inside the `with`; of an ONNX model, call what the `with` gives with its inputs by name.  A layer that runs
     several times is recorded each time.  Raises ConvdiffError where the model is none of these, the folder has a manifest already, or
-    no convolution ran.
+    no convolution ran; then, and where the `with` ends by an exception, nothing is left of it.
     """
     adapter = importlib.import_module(f"convdiff.capturing.{_adapter(model)}")
     recording = Recording(Path(folder))
-    with adapter.recorded(model, recording) as given:
-        yield given
-    recording.finish()
+    try:
+        with adapter.recorded(model, recording) as given:
+            yield given
+        recording.finish()
+    except BaseException:
+        recording.discard()
+        raise
 
 
 def _adapter(model: Any) -> str:
@@ -51,6 +55,6 @@ def _adapter(model: Any) -> str:
             if f"{kind.__module__}.".startswith(f"{package}."):
                 return adapter
     raise ConvdiffError(
-        f"capture: found a {type(model).__module__}.{type(model).__qualname__}, expected a PyTorch module, a Keras model, "
+        f"capture: found an object of type {type(model).__module__}.{type(model).__qualname__}, expected a PyTorch module, a Keras model, "
         "a Flax module, or an ONNX model"
     )

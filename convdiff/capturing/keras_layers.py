@@ -20,7 +20,7 @@ from convdiff.capturing.recording import Recording
 def recorded(model: Any, recording: Recording) -> Iterator[Any]:
     """Record what `model` (or a layer) runs; gives the model."""
     keras = _keras(model)
-    recording.heading = f"Captured from a {type(model).__name__} in keras {keras.__version__} on {framework(keras)}."
+    recording.heading = f"Captured from {type(model).__name__} in keras {keras.__version__} on {framework(keras)}."
     # The layers that are being run, the innermost last, and whether each is recorded as a whole.
     running: list[tuple[str, bool]] = []
     with ExitStack() as stack:

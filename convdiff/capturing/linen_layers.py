@@ -15,7 +15,7 @@ from convdiff.capturing.recording import Recording
 def recorded(model: Any, recording: Recording) -> Iterator[Any]:
     """Record what any linen module runs inside; gives the model."""
     flax, jax, linen = (importlib.import_module(name) for name in ("flax", "jax", "flax.linen"))
-    recording.heading = f"Captured from a {type(model).__name__} in flax {flax.__version__} (linen), jax {jax.__version__}."
+    recording.heading = f"Captured from {type(model).__name__} in flax {flax.__version__} (linen), jax {jax.__version__}."
 
     # Those whose call was Flax's own: a subclass may call it from a `__call__` that does more.
     plain: set[str] = set()

@@ -16,7 +16,7 @@ from convdiff.capturing.recording import Recording
 def recorded(model: Any, recording: Recording) -> Iterator[Any]:
     """Record what any nnx module runs inside, under the name that `model` has for it; gives the model."""
     flax, jax, nnx = (importlib.import_module(name) for name in ("flax", "jax", "flax.nnx"))
-    recording.heading = f"Captured from a {type(model).__name__} in flax {flax.__version__} (nnx), jax {jax.__version__}."
+    recording.heading = f"Captured from {type(model).__name__} in flax {flax.__version__} (nnx), jax {jax.__version__}."
     # nnx.jit and its like run copies of the modules, which have the kernels in common.
     names: dict[int, tuple[Any, str]] = {}
     for path, part in nnx.iter_graph(model):

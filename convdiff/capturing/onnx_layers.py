@@ -29,6 +29,8 @@ class Session:
         if isinstance(model, str | os.PathLike):
             try:
                 model = onnx.load(os.fspath(model))
+            except FileNotFoundError as error:
+                raise ConvdiffError(f"capture {os.fspath(model)}: found no such file ({error.filename}), expected an ONNX model") from None
             except Exception as error:
                 raise ConvdiffError(f"capture {os.fspath(model)}: cannot be read as ONNX ({str(error).splitlines()[0]})") from None
         if model.functions:
@@ -55,7 +57,10 @@ class Session:
         watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in shown)
         self._asked = [*self._outputs, *shown]
         self._onnx = onnx
-        self._session = _allowed(lambda: runtime.InferenceSession(watched.SerializeToString(), providers=runtime.get_available_providers()))
+        quiet = runtime.SessionOptions()
+        quiet.log_severity_level = 4  # what it refuses is told as an error
+        self._session = _allowed(
+            lambda: runtime.InferenceSession(watched.SerializeToString(), quiet, providers=runtime.get_available_providers()))
 
     def __call__(self, *inputs: Any, **named: Any) -> dict[str, Any]:
         """Run once."""

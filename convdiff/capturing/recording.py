@@ -46,6 +46,7 @@ class Recording:
     def __init__(self, folder: Path) -> None:
         if (folder / FILE).exists():
             raise ConvdiffError(f"{folder / FILE}: found a manifest already, expected none to overwrite; give another folder")
+        self._made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.heading = ""
@@ -114,6 +115,16 @@ class Recording:
             raise ConvdiffError("capture: no convolution ran inside the `with`, expected at least one; call the model in it, eagerly")
         heading = "\n".join([self.heading or "Captured by convdiff.", *self.notes, f"Check it: convdiff check {FILE}"])
         (self.folder / FILE).write_text(text(self._cases, defaults={"backends": []}, heading=heading, outputs=self._gave), encoding="utf-8")
+
+    def discard(self) -> None:
+        """Delete what was written: arrays without a manifest are no use."""
+        self.close()
+        written = [file for case in self._cases for file in (*(case[role] for role in ROLES if role in case), *case["saved"].values())]
+        for file in (*written, *self._gave):
+            (self.folder / file).unlink(missing_ok=True)
+        if self._made:
+            with suppress(OSError):  # there is something else in it
+                self.folder.rmdir()
 
     def __len__(self) -> int:
         return len(self._cases)

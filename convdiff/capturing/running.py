@@ -37,13 +37,17 @@ def run(target: str, folder: str, inputs: Sequence[str]) -> str:
         raise ConvdiffError(f"MODEL: found {target!r}, expected model.onnx or path.py:function")
     made = _theirs(target, _function(Path(match[1]), match[2]))
     if not isinstance(made, tuple) or len(made) < 2:
-        raise ConvdiffError(f"{target}: it returned a {type(made).__name__}, expected the model and its arguments: return model, x")
+        raise ConvdiffError(f"{target}: it returned {_kind(made)}, expected the model and its arguments: return model, x")
     model, *arguments = made
     with capture(model, folder):
         # linen's modules hold no parameters: those come first.
         call = model.apply if "flax.linen" in {kind.__module__.rpartition(".")[0] for kind in type(model).__mro__} else model
         _theirs(target, lambda: call(*arguments))
     return _told(Path(folder))
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"an object of type {type(value).__name__}"
 
 
 def _theirs(target: str, do: Callable[[], Any]) -> Any:

@@ -31,7 +31,7 @@ _SCRIPTED = re.compile(r"::_?conv(\d|_transpose|olution)")
 def recorded(model: Any, recording: Recording) -> Iterator[Any]:
     """Record what `model` runs; gives the model."""
     torch = importlib.import_module("torch")
-    recording.heading = f"Captured from a {type(model).__name__} in torch {torch.__version__}."
+    recording.heading = f"Captured from {type(model).__name__} in torch {torch.__version__}."
     watch = _Watch(recording, model)
     handles = []
     scripted: set[Any] = set()

@@ -19,6 +19,8 @@ from convdiff.check.fitting import settled
 from convdiff.errors import ConvdiffError
 from convdiff.manifest import FILE, text
 
+# Names that a sentence has room for.
+SHOWN = 5
 ROLES = {
     "input": ("x", "input", "in", "inputs"), "kernel": ("w", "kernel", "weight", "weights", "filter", "filters"), "bias": ("b", "bias"),
     "saved": ("y", "output", "out", "outputs"),
@@ -45,7 +47,8 @@ def draft(folder: str) -> str:
     path = where / FILE
     if path.exists():
         raise ConvdiffError(f"{path}: found a manifest already, expected none to overwrite; move it away first")
-    cases = {name: found for name, found in sorted(_found(where).items(), key=_natural) if {"input", "kernel"} <= set(found.files)}
+    named = dict(sorted(_found(where).items(), key=_natural))
+    cases = {name: found for name, found in named.items() if {"input", "kernel"} <= set(found.files)}
     if not cases:
         raise ConvdiffError(
             f"--write-manifest {folder}: found no pair of NAME.x.npy and NAME.w.npy (or .npz with keys x and w), expected arrays so named"
@@ -55,7 +58,9 @@ def draft(folder: str) -> str:
     path.write_text(text(drafted, defaults={"backends": []}, heading=heading), encoding="utf-8")
     unsure = sum("#" in case for case in drafted)
     doubt = f", {unsure} with a comment to look at" if unsure else ""
-    return f"{path}: {len(drafted)} case{'s' if len(drafted) > 1 else ''}{doubt}"
+    lone = [name for name in named if name not in cases]
+    left = f"; left out, as they lack an input or a kernel: {', '.join(lone[:SHOWN])}{', ...' if len(lone) > SHOWN else ''}" if lone else ""
+    return f"{path}: {len(drafted)} case{'s' if len(drafted) > 1 else ''}{doubt}{left}"
 
 
 def _natural(item: tuple[str, Found]) -> list[Any]:
@@ -107,4 +112,6 @@ def _drafted(name: str, found: Found, folder: Path) -> dict[str, Any]:
         settings, doubt = settled(arrays, outputs)
     except ConvdiffError as error:
         settings, doubt = {}, str(error)
+    if settings.get("flip"):
+        doubt = "these values have the kernel flipped: if that is the fault that you look for, take `flip` out"
     return {**case, **settings, **({"#": doubt} if doubt else {})}

@@ -12,7 +12,7 @@ from convdiff.check.request import CheckRequest
 from convdiff.errors import ConvdiffError, one_of
 from convdiff.manifest import Entry, Manifest, load
 from convdiff.manifest.keys import named
-from convdiff.pipeline.choosing import NONE, Chosen, choose
+from convdiff.pipeline.choosing import NONE, Chosen, choose, known_as
 from convdiff.pipeline.request import FAIL_ON, PATHS, Request
 from convdiff.settings import Settings
 
@@ -42,7 +42,12 @@ def load_all(request: CheckRequest) -> list[Manifest]:
 
 
 def entries(manifests: Sequence[Manifest], request: CheckRequest) -> list[Asked]:
-    """The cases that the patterns pick.  ConvdiffError for a pattern that picks none, and for codes that [defaults] cannot allow."""
+    """The cases that the patterns pick.
+
+    ConvdiffError for a pattern that picks none, for backends asked for that are none, and for codes that [defaults] cannot allow.
+    """
+    if not request.scheduler:
+        known_as(request.backends, request.require)
     found = [entry for manifest in manifests for entry in manifest.entries]
     for pattern in request.patterns:
         if not any(picks(entry.name, pattern) for entry in found):

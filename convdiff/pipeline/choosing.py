@@ -6,6 +6,7 @@ Imports no numpy, for the workers are started from what is found here; and nothi
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -47,11 +48,8 @@ class Chosen:
 def choose(request: Request) -> Chosen:
     """What `request` names, or all that are usable.  ConvdiffError for a name that is none."""
     calls = tuple(_call(text) for text in request.calls)
-    required = [_asked("--require", name) for name in request.require]
+    named, required = known_as(request.backends, request.require)
     if request.backends:
-        named = [_asked("--backend", name) for name in request.backends if name != NONE]
-        if NONE in request.backends and named:
-            raise ConvdiffError(f"--backend none: found --backend {named[0].name} beside it, expected none alone or names alone")
         return Chosen(_once(named + required), calls)
     from convdiff.backends.environments import all_environments
 
@@ -60,6 +58,15 @@ def choose(request: Request) -> Chosen:
     usable = [Asked(environment.name, environment) for environment in known if environment.origin != "none"]
     wanted = {asked.environment for asked in required}
     return Chosen(_once(usable + required), calls, tuple(_notes([e for e in known if e.origin == "none" and e not in wanted])))
+
+
+def known_as(backends: Sequence[str], require: Sequence[str]) -> tuple[list[Asked], list[Asked]]:
+    """What those names of --backend and --require stand for; none is nothing.  ConvdiffError for a name that is none."""
+    required = [_asked("--require", name) for name in require]
+    named = [_asked("--backend", name) for name in backends if name != NONE]
+    if NONE in backends and named:
+        raise ConvdiffError(f"--backend none: found --backend {named[0].name} beside it, expected none alone or names alone")
+    return named, required
 
 
 def _once(asked: list[Asked]) -> tuple[Asked, ...]:

@@ -384,7 +384,7 @@ def test_a_setting_that_is_wrong_would_be_seen(captured: Captured, tmp_path: Pat
 
 
 BAD: dict[str, tuple[str, str]] = {
-    "no model": ("import convdiff\nwith convdiff.capture({}, 'dump'): pass", "capture: found a builtins.dict, expected a PyTorch module"),
+    "no model": ("import convdiff\nwith convdiff.capture({}, 'dump'): pass", "capture: found an object of type builtins.dict, expected"),
     "another file": ("import convdiff\nwith convdiff.capture('net.pt', 'dump'): pass", "capture net.pt: found a file of unknown kind"),
     "nothing ran": ("import torch, convdiff\nwith convdiff.capture(torch.nn.Conv2d(1, 1, 1), 'dump'): pass", "no convolution ran inside"),
     "a manifest is there": ("import torch, convdiff\nopen('manifest.toml', 'w')\nwith convdiff.capture(torch.nn.ReLU(), '.'): pass",
@@ -429,7 +429,7 @@ def test_the_command_runs_a_function_that_gives_model_and_input(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["net.onnx"], "capture net.onnx: cannot be read as ONNX"),
+        (["net.onnx"], "capture net.onnx: found no such file (net.onnx), expected an ONNX model"),
         (["net"], "MODEL: found 'net', expected model.onnx or path.py:function"),
         (["net.py:make"], "MODEL net.py: found no such file"), (["net.py:make", "--input", "x.npy"], "--input x.npy: found it beside"),
     ],

@@ -91,3 +91,11 @@ def test_outputs_are_a_list_of_files(tmp_path: Path) -> None:
     (tmp_path / "manifest.toml").write_text('outputs = "y.npy"\n[[case]]\ninput = "x.npy"\nkernel = "w.npy"\n')
     with pytest.raises(ConvdiffError, match=r"manifest\.toml:1: outputs: found 'y\.npy', expected a list of files"):
         load(tmp_path)
+
+
+def test_a_model_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    need("torch", "torch")
+    done = run("import torch, convdiff\nnet = torch.nn.Sequential(torch.nn.Conv1d(1, 1, 1), torch.nn.Linear(9, 1))\n"
+               "with convdiff.capture(net, 'dump'): net(torch.ones(1, 1, 3))", tmp_path)
+    assert "shapes cannot be multiplied" in done.stderr
+    assert list(tmp_path.iterdir()) == []

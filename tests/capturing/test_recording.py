@@ -24,6 +24,19 @@ def test_names_stay_and_files_differ_in_more_than_case(tmp_path: Path) -> None:
     assert [float(np.load(tmp_path / "dump" / case["input"]).item()) for case in cases] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_what_is_discarded_leaves_nothing_but_what_was_there(there: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "dump"
+    if there:
+        folder.mkdir()
+        (folder / "output.txt").write_text("mine")
+    recording = Recording(folder)
+    recording.add(Layer("conv", "jax", *(np.ones((1, 1, 1), np.float32) for _ in range(4))))
+    recording.gave([np.ones(3)], np.asarray)
+    recording.discard()
+    assert [path.name for path in tmp_path.rglob("*")] == (["dump", "output.txt"] if there else [])
+
+
 def test_what_has_no_values_is_noted_once_and_a_closed_recording_takes_no_more(tmp_path: Path) -> None:
     recording = Recording(tmp_path / "dump")
     for _ in range(2):

@@ -14,6 +14,7 @@ import pytest
 import convdiff
 from convdiff.diagnose.catalogue import CODES
 from convdiff.diagnose.diagnosis import MOST_RIVALS
+from convdiff.errors import ConvdiffError
 from tests.diagnose.faults import FAULTS, Drawn, Work, draw, plant
 from tests.diagnose.naive import Array, Geometry, convolve
 
@@ -181,6 +182,11 @@ def test_assert_agrees_raises_with_the_diagnosis() -> None:
     convdiff.assert_agrees(x, w, conv(x, w), padding=1)
     with pytest.raises(AssertionError, match="the kernel was flipped along H and W"):
         convdiff.assert_agrees(x, w, conv(x, w[:, :, ::-1, ::-1]), padding=1)
+    convdiff.assert_agrees(x, w, conv(x, w[:, :, ::-1, ::-1]), padding=1, allow=["kernel-flipped"])
+    with pytest.raises(AssertionError, match="rounding"):
+        convdiff.assert_agrees(x, w, conv(x, w) * np.float32(1 + 2e-7), padding=1, fail_on="rounding")
+    with pytest.raises(ConvdiffError, match="fail_on: found 'never', expected one of different, reduced-precision, rounding"):
+        convdiff.assert_agrees(x, w, conv(x, w), padding=1, fail_on="never")
 
 
 @pytest.mark.parametrize(("rounds", "said"), [

@@ -64,6 +64,16 @@ def test_a_test_that_fails_for_another_reason_leaves_them_too(tmp_path: Path) ->
     assert again(tmp_path, output).returncode == 0
 
 
+def test_reduced_precision_fails_again_as_it_did_and_passes_where_that_was_said(tmp_path: Path) -> None:
+    body = "half = conv(x.astype('f2').astype('f4'), w.astype('f2').astype('f4'))\n"
+    call = "def test_port(convdiff_case):\n    convdiff_case(x, w, half, padding=1{})\n"
+    output = run(tmp_path, body + call.format(""))
+    assert "1 failed" in output
+    assert again(tmp_path, output).returncode == 1
+    assert "1 passed" in run(tmp_path, body + call.format(', fail_on="different"'))
+    assert "1 passed" in run(tmp_path, body + call.format(', allow="reduced-precision"'))
+
+
 def test_arrays_that_are_none_are_the_tests_own_failure(tmp_path: Path) -> None:
     output = run(tmp_path, "def test_port(convdiff_case):\n    convdiff_case(x, w, 'no array', padding=1)\n")
     assert "ConvdiffError: obtained:" in output
