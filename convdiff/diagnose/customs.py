@@ -24,13 +24,8 @@ def _flip(edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
     return "jax.lax.conv_transpose flips relative to torch and TensorFlow unless transpose_kernel=True" if spec.transposed else None
 
 
-def one_slip(edits: Edits) -> bool:
-    """Whether several edits are one slip of the hand: a kernel reversed along its channels too."""
-    return {edit.get("axis") for edit in edits if edit["code"] == "kernel-channels-reversed"} == {"O", "I"}
-
-
 def _kernel_channels(edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
-    if one_slip(edits):
+    if {other.get("axis") for other in edits if other["code"] == "kernel-channels-reversed"} == {"O", "I"}:
         if {"kernel-flipped", "kernel-not-flipped"} & {other["code"] for other in edits}:
             return "np.flip without axis= reverses every axis"
         if {*spec.kernel_layout[:2]} == {"O", "I"}:

@@ -212,6 +212,31 @@ def _reversed_channels(array: Placed, axis: str, spec: ConvSpec) -> Placed:
     return array.along(0, by_group[::-1].reshape(-1)).flipped([1])
 
 
+class KernelChannelsReversedToo:
+    """One slip reversed both channel axes: np.rot90(kernel, 2) alone, np.flip without axis= the spatial axes besides.
+
+    It is one mistake, and counts as one in the search, though it takes two edits or three to tell; see the others for their stories.
+    """
+
+    code: ClassVar[str] = KernelChannelsReversed.code
+
+    def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:
+        """Both, of a kernel that either reversal changes: else fewer edits tell it."""
+        if base.own_edits or min(operation.spec.kernel_out, operation.spec.kernel_in) == 1:
+            return
+        values = base.array.whole()
+        if any(np.array_equal(values, _reversed_channels(base.array, axis, operation.spec).whole(), equal_nan=True) for axis in "OI"):
+            return
+        for flipped in (base, *itertools.islice(KernelFlipped().forms(problem, operation, base), 1)):
+            made = flipped
+            for axis in "OI":
+                made = made.plus({"code": self.code, "axis": axis}, 0.3, array=_reversed_channels(made.array, axis, operation.spec))
+            yield made
+
+    def sentence(self, edit: Edit) -> str:
+        return KernelChannelsReversed().sentence(edit)
+
+
 class KernelGroupsInterleaved(GroupsInterleaved):
     """The kernel's output channels were taken in turn from the groups: a depthwise kernel in the order m*C + c; see the input's side."""
 
@@ -255,5 +280,5 @@ def kernel_placed_as(spec: ConvSpec, array: Placed, layout: str) -> Placed | Non
 
 KERNEL: tuple[KernelHypothesis, ...] = (
     KernelAxesPermuted(), KernelReshaped(), KernelFlipped(), KernelNotFlipped(), KernelChannelsReversed(),
-    KernelGroupsInterleaved(),
+    KernelChannelsReversedToo(), KernelGroupsInterleaved(),
 )

@@ -137,11 +137,26 @@ def test_a_depthwise_kernel_run_dense_and_a_dense_one_run_depthwise() -> None:
     assert without_rivals(x, w, deep, **options) == [{"code": "wrong-groups", "asked": 1, "obtained": 4, "kernel": "whole"}]
 
 
-def test_a_kernel_flipped_along_all_its_axes_is_among_what_is_told() -> None:
-    x, w = normal(2, 3, 8, 8), normal(4, 3, 3, 3)
-    lists = told(x, w, conv(x, w[::-1, ::-1, ::-1, ::-1], 1), padding=1)
-    reversals = [{"code": "kernel-channels-reversed", "axis": axis} for axis in "IO"]
-    assert [reversals[0], {"code": "kernel-flipped", "axes": ["H", "W"]}, reversals[1]] in lists
+@pytest.mark.parametrize("beside", [[], ["wrong-padding"], ["bias-missing"], ["wrong-padding", "activation-applied"]])
+@pytest.mark.parametrize("turned", ["np.flip", "np.rot90"])
+def test_a_kernel_reversed_along_its_channels_too_is_one_slip(turned: str, beside: list[str]) -> None:
+    x, w, bias = normal(2, 3, 8, 8), normal(4, 3, 3, 3), normal(4)
+    made = conv(x, np.flip(w) if turned == "np.flip" else np.rot90(w, 2), ((0, 1), (0, 1)) if "wrong-padding" in beside else 1, 2)
+    if "bias-missing" not in beside:
+        made = made + bias.reshape(1, -1, 1, 1)
+    if "activation-applied" in beside:
+        made = np.maximum(made, 0)
+    edits = without_rivals(x, w, made, bias=bias, padding=1, stride=2)
+    reversals = [{"code": "kernel-channels-reversed", "axis": axis} for axis in "OI"]
+    flip = [{"code": "kernel-flipped", "axes": ["H", "W"]}] if turned == "np.flip" else []
+    assert edits[: -len(beside) or None] == [*flip, *reversals]
+    assert [edit["code"] for edit in edits[len(flip) + 2 :]] == beside
+
+
+def test_one_slip_is_not_told_where_fewer_edits_do() -> None:
+    x, w = normal(2, 2, 8, 8), np.repeat(normal(4, 1, 3, 3), 2, axis=1)
+    edits = without_rivals(x, w, conv(x, np.flip(w), 1), padding=1)
+    assert len(edits) == 2
 
 
 def test_channels_of_a_strided_transposed_output_are_told_between_its_zeros() -> None:
