@@ -118,6 +118,11 @@ class KernelAxesPermuted:
                 moved = sum(a != b for a, b in zip(layout, read, strict=True))
                 edit = {"code": self.code, "asked": layout, "obtained": read}
                 yield base.plus(edit, 0.1 if moved == 2 else 0.5, array=made)
+        outer, inner = base.array.shape[:2]
+        if spec.groups > 1 and outer == inner * spec.groups and inner > 1 and {"O", "I"} <= set(layout):
+            # The whole does not fit, but each group's in and out channels may have been exchanged.
+            edit = {"code": self.code, "asked": layout, "obtained": layout.translate(str.maketrans("IO", "OI"))}
+            yield base.plus(edit, 0.2, array=_exchanged_in_groups(base.array, spec.groups))
 
     def sentence(self, edit: Edit) -> str:
         return f"the kernel, {edit['asked']}, was read as {edit['obtained']}"
@@ -270,12 +275,15 @@ def kernel_placed_as(spec: ConvSpec, array: Placed, layout: str) -> Placed | Non
             made = Placed(made.buffer, ((channel[:, None] + multiplier).reshape(-1), np.zeros(1, int), *rest), made.shuffled)
         return made.flipped(space) if spec.flip else made
     made = placed_in_order(array, layout, "IO" + spec.axes)
-    made = made if spec.flip else made.flipped(space)
-    # In and out exchanged inside each group: (I, O per group) becomes (O, I per group); axes lie at even distances.
-    of_input, of_output, *rest = made.tables
-    inner = len(of_input) // spec.groups
-    outer = (of_input[::inner, None] - of_input[0] + of_output).reshape(-1)
-    return Placed(made.buffer, (outer, of_input[:inner], *rest), made.shuffled)
+    return _exchanged_in_groups(made if spec.flip else made.flipped(space), spec.groups)
+
+
+def _exchanged_in_groups(array: Placed, groups: int) -> Placed:
+    """In and out exchanged inside each group: (I, O per group) becomes (O, I per group); axes lie at even distances."""
+    first, second, *rest = array.tables
+    inner = len(first) // groups
+    outer = (first[::inner, None] - first[0] + second).reshape(-1)
+    return Placed(array.buffer, (outer, first[:inner], *rest), array.shuffled)
 
 
 KERNEL: tuple[KernelHypothesis, ...] = (
