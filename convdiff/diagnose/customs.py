@@ -24,18 +24,22 @@ def _flip(edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
     return "jax.lax.conv_transpose flips relative to torch and TensorFlow unless transpose_kernel=True" if spec.transposed else None
 
 
-def one_slip(edits: Edits) -> bool:
-    """Whether several edits are one slip of the hand: a kernel reversed along its channels too."""
-    return {edit.get("axis") for edit in edits if edit["code"] == "kernel-channels-reversed"} == {"O", "I"}
-
-
 def _kernel_channels(edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
-    if one_slip(edits):
+    if {other.get("axis") for other in edits if other["code"] == "kernel-channels-reversed"} == {"O", "I"}:
         if {"kernel-flipped", "kernel-not-flipped"} & {other["code"] for other in edits}:
             return "np.flip without axis= reverses every axis"
         if {*spec.kernel_layout[:2]} == {"O", "I"}:
             return "np.rot90(kernel, 2) without axes= turns the first two axes, as np.flipud and np.fliplr do"
     return "as RGB/BGR exchanged" if edit["axis"] == "I" and spec.in_channels == 3 and spec.groups == 1 else None
+
+
+def _exchanged_channels(edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+    alike = edit["obtained"] == edit["asked"].translate(str.maketrans("IO", "OI"))
+    return "in and out exchanged inside each group" if spec.groups > 1 and alike else None
+
+
+def _input_channels(edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+    return "RGB/BGR" if spec.in_channels == 3 else None
 
 
 def _reshape(edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
@@ -58,12 +62,20 @@ def _padding(edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         return _crop(spec, asked, obtained)
     if _product_of_ffts(edits, spec):
         return None
+    stride = next((other for other in edits if other["code"] == "wrong-stride"), None)
+    if stride and _both_ends(asked, stride["obtained"]) and _both_ends(obtained, stride["asked"]):
+        return "stride and padding were exchanged"
     slip = _slip(spec, asked, obtained)
     if slip:
         return slip
     names = [padding_name(spec, pairs) for pairs in (asked, obtained)]
     words = [f"{name} pads {_short(pairs)}" for name, pairs in zip(names, (asked, obtained), strict=True) if name]
     return f"{', '.join(words)} here" if words else None
+
+
+def _both_ends(pairs: Sequence[Pair], numbers: Sequence[int]) -> bool:
+    """Whether these are the paddings, at both ends of each axis."""
+    return list(pairs) == [(number, number) for number in numbers]
 
 
 def _slip(spec: ConvSpec, asked: Sequence[Pair], obtained: Sequence[Pair]) -> str | None:
@@ -108,7 +120,8 @@ def _crop(spec: ConvSpec, asked: Sequence[Pair], obtained: Sequence[Pair]) -> st
 
 def _mode(edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
     if _product_of_ffts(edits, spec):
-        return "a product of FFTs without zero padding convolves circularly: flipped, wrapped around and shifted"
+        how = "flipped, wrapped" if _slid_flipped(edits, spec) else "with the kernel's conjugate unflipped, wrapped"
+        return f"a product of FFTs without zero padding convolves circularly: {how} around and shifted"
     return {
         "wrap": "circular: torch's padding_mode='circular', or what a product of FFTs gives without zero padding",
         "reflect": "OpenCV's default border, BORDER_REFLECT_101; scipy.ndimage calls it mirror",
@@ -123,9 +136,14 @@ def _product_of_ffts(edits: Edits, spec: ConvSpec) -> bool:
     mode, padding = by_code.get("wrong-pad-mode"), by_code.get("wrong-padding")
     if mode is None or mode["obtained"] != "wrap" or padding is None:
         return False
-    flipped = spec.flip != bool({"kernel-flipped", "kernel-not-flipped"} & set(by_code))
+    flipped = _slid_flipped(edits, spec)
     shift = [reach(k, d) - 1 for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     return [list(pair) for pair in padding["obtained"]] == [[s, 0] if flipped else [0, s] for s in shift]
+
+
+def _slid_flipped(edits: Edits, spec: ConvSpec) -> bool:
+    """Whether the kernel came out flipped."""
+    return spec.flip != any(edit["code"] in ("kernel-flipped", "kernel-not-flipped") for edit in edits)
 
 
 def _per_axis(edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
@@ -145,14 +163,16 @@ def _counted_from_0(edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
 def _factor(edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
     window = math.prod(spec.kernel_size)
     named = [
-        (255, "the inputs divided by 255 on one side only"),
-        (window * spec.in_channels // spec.groups, "the number of products in a sum: an average in place of a sum"),
-        (window, "the number of the kernel's taps: an average in place of a sum"),
-        (spec.batch, "the batch size: an average over the batch in place of a sum"),
+        (window * spec.in_channels // spec.groups, "the number of products in a sum"), (window, "the number of the kernel's taps"),
+        (spec.batch, "the batch size"),
     ]
+    if any(math.isclose(edit["factor"], factor, rel_tol=EXACT) for factor in (255, 1 / 255)):
+        return "the inputs divided by 255 on one side only"
     for number, words in named:
-        if number > 1 and any(math.isclose(edit["factor"], factor, rel_tol=EXACT) for factor in (number, 1 / number)):
-            return f"{number if edit['factor'] > 1 else f'1/{number}'} is {words}" if number != 255 else words
+        if number > 1 and math.isclose(edit["factor"], 1 / number, rel_tol=EXACT):
+            return f"1/{number} is {words}: an average in place of a sum"
+        if number > 1 and math.isclose(edit["factor"], number, rel_tol=EXACT):
+            return f"{number} is {words}: a sum in place of an average"
     return None
 
 
@@ -197,6 +217,8 @@ def _torchs(pairs: Sequence[Pair]) -> str | None:
 
 CUSTOMS: tuple[tuple[str, Callable[[Edit, Edits, ConvSpec], str | None]], ...] = (
     ("wrong-padding", _padding), ("kernel-flipped", _flip), ("kernel-channels-reversed", _kernel_channels),
-    ("kernel-reshaped", _reshape), ("groups-interleaved", _interleaved), ("wrong-pad-mode", _mode), ("wrong-stride", _per_axis),
+    ("kernel-axes-permuted", _exchanged_channels),
+    ("input-channels-reversed", _input_channels), ("kernel-reshaped", _reshape),
+    ("groups-interleaved", _interleaved), ("wrong-pad-mode", _mode), ("wrong-stride", _per_axis),
     ("wrong-dilation", _per_axis), ("wrong-dilation", _counted_from_0), ("scaled", _factor),
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from convdiff.case import Edit, Finding
 from convdiff.diagnose.candidate import MOST_CANDIDATES, Candidate
 from convdiff.diagnose.catalogue import sentence
-from convdiff.diagnose.customs import notes, one_slip
+from convdiff.diagnose.customs import notes
 from convdiff.diagnose.nearest import nearest_miss
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.proof import prove
@@ -61,7 +61,8 @@ class Diagnosis:
     def explanation(self, most: int = MOST_EDITS, *, sums: bool = True) -> Explanation | None:
         """The simplest proven explanation of at most `most` edits, beside a rounded output that the values show; or None.
 
-        Without `sums` none is taken that has sums kept in 16 bits.
+        What one slip of the hand does counts as one, however many edits it takes to tell.  Without `sums` none is taken that has sums
+        kept in 16 bits.
         """
         evidence = self.problem.bits
         enough = sum(evidence >= needed for needed in EVIDENCE)
@@ -71,10 +72,7 @@ class Diagnosis:
             for candidates in self.turns.at(level, last=level == final and enough > most, sums=sums):
                 proven = sorted(self._proven(sorted(candidates, key=lambda candidate: candidate.cost)), key=lambda pair: pair[0])
                 if proven:
-                    told = with_twins([edits for _, edits in proven], self.problem)
-                    # What one slip does is simpler than what takes as many.
-                    slip = [edits for edits in told if len(edits) == len(told[0]) and one_slip(edits)]
-                    return Explanation((*slip, *(edits for edits in told if edits not in slip))[: MOST_RIVALS + 1])
+                    return Explanation(with_twins([edits for _, edits in proven], self.problem)[: MOST_RIVALS + 1])
         return None
 
     def unexplained(self, agreeing: float) -> str:

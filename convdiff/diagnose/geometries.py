@@ -155,7 +155,9 @@ def _changing(changed: frozenset[str], asked: Asked, axes: tuple[AxisChoices, ..
     numbers = [axis.changing(changed) for axis in axes]
     if not all(map(len, numbers)):
         return
-    combined = np.stack(np.broadcast_arrays(*grid(numbers)), axis=-1).reshape(-1, len(axes))
+    combined = np.concatenate([
+        np.stack(np.broadcast_arrays(*grid(part)), axis=-1).reshape(-1, len(axes)) for part in _together(numbers, axes, changed)
+    ])
     oddness = np.zeros(len(combined))
     for kind, wanted in (("stride", asked.stride), ("dilation", asked.dilation)):
         if kind in changed:
@@ -188,6 +190,19 @@ def _changing(changed: frozenset[str], asked: Asked, axes: tuple[AxisChoices, ..
         oddness = oddness + 0.05
     if keep.any():
         yield from ((combined[keep], np.full(int(keep.sum()), MODES.index(mode)), oddness[keep]) for mode in modes)
+
+
+def _together(numbers: list[Array], axes: tuple[AxisChoices, ...], changed: frozenset[str]) -> Iterator[list[Array]]:
+    """What is combined: small strides and dilations with each other, a wide one with itself on all axes that it fits."""
+    if not changed & {"stride", "dilation"}:
+        yield numbers
+        return
+    small = [of[~axis.wide[of]] for of, axis in zip(numbers, axes, strict=True)]
+    yield small
+    pairs = [np.stack([axis.stride[of], axis.dilation[of]]) for of, axis in zip(numbers, axes, strict=True)]
+    for pair in sorted({(s, d) for of, axis in zip(numbers, axes, strict=True) for s, d in axis.wide_pairs(of)}):
+        same = [of[(each == np.array(pair)[:, None]).all(axis=0)] for of, each in zip(numbers, pairs, strict=True)]
+        yield [of if of.size else others for of, others in zip(same, small, strict=True)]
 
 
 def _usual(values: Array, asked: Array) -> Array:

@@ -73,7 +73,9 @@ class InputReshaped:
         for source, target, made in problem.reshaped_inputs:
             if made.shape[1] == base.array.shape[1]:
                 edit = {"code": self.code, "asked": source, "obtained": target}
-                yield base.plus(edit, 0.2 if source == problem.spec.input_layout else 0.4, array=made)
+                # Whatever else was mixed up, the batch comes first.
+                unusual = 0.05 * any(order[0] != "N" for order in (source, target) if "N" in order)
+                yield base.plus(edit, unusual + (0.2 if source == problem.spec.input_layout else 0.4), array=made)
 
     def sentence(self, edit: Edit) -> str:
         return f"the input's {edit['asked']} buffer was reshaped, not transposed, to {edit['obtained']}"
@@ -103,7 +105,7 @@ class InputChannelsReversed:
             yield base.plus({"code": self.code}, 0.05, array=base.array.flipped([1]))
 
     def sentence(self, edit: Edit) -> str:
-        return "the input's channels were reversed (RGB/BGR)"
+        return "the input's channels were reversed"
 
 
 class InputReversed:

@@ -118,6 +118,11 @@ class KernelAxesPermuted:
                 moved = sum(a != b for a, b in zip(layout, read, strict=True))
                 edit = {"code": self.code, "asked": layout, "obtained": read}
                 yield base.plus(edit, 0.1 if moved == 2 else 0.5, array=made)
+        outer, inner = base.array.shape[:2]
+        if spec.groups > 1 and outer == inner * spec.groups and inner > 1 and {"O", "I"} <= set(layout):
+            # The whole does not fit, but each group's in and out channels may have been exchanged.
+            edit = {"code": self.code, "asked": layout, "obtained": layout.translate(str.maketrans("IO", "OI"))}
+            yield base.plus(edit, 0.2, array=_exchanged_in_groups(base.array, spec.groups))
 
     def sentence(self, edit: Edit) -> str:
         return f"the kernel, {edit['asked']}, was read as {edit['obtained']}"
@@ -212,6 +217,31 @@ def _reversed_channels(array: Placed, axis: str, spec: ConvSpec) -> Placed:
     return array.along(0, by_group[::-1].reshape(-1)).flipped([1])
 
 
+class KernelChannelsReversedToo:
+    """One slip reversed both channel axes: np.rot90(kernel, 2) alone, np.flip without axis= the spatial axes besides.
+
+    It is one mistake, and counts as one in the search, though it takes two edits or three to tell; see the others for their stories.
+    """
+
+    code: ClassVar[str] = KernelChannelsReversed.code
+
+    def forms(self, problem: Problem, operation: OperationForm, base: KernelForm) -> Iterator[KernelForm]:
+        """Both, of a kernel that either reversal changes: else fewer edits tell it."""
+        if base.own_edits or min(operation.spec.kernel_out, operation.spec.kernel_in) == 1:
+            return
+        values = base.array.whole()
+        if any(np.array_equal(values, _reversed_channels(base.array, axis, operation.spec).whole(), equal_nan=True) for axis in "OI"):
+            return
+        for flipped in (base, *itertools.islice(KernelFlipped().forms(problem, operation, base), 1)):
+            made = flipped
+            for axis in "OI":
+                made = made.plus({"code": self.code, "axis": axis}, 0.3, array=_reversed_channels(made.array, axis, operation.spec))
+            yield made
+
+    def sentence(self, edit: Edit) -> str:
+        return KernelChannelsReversed().sentence(edit)
+
+
 class KernelGroupsInterleaved(GroupsInterleaved):
     """The kernel's output channels were taken in turn from the groups: a depthwise kernel in the order m*C + c; see the input's side."""
 
@@ -245,15 +275,18 @@ def kernel_placed_as(spec: ConvSpec, array: Placed, layout: str) -> Placed | Non
             made = Placed(made.buffer, ((channel[:, None] + multiplier).reshape(-1), np.zeros(1, int), *rest), made.shuffled)
         return made.flipped(space) if spec.flip else made
     made = placed_in_order(array, layout, "IO" + spec.axes)
-    made = made if spec.flip else made.flipped(space)
-    # In and out exchanged inside each group: (I, O per group) becomes (O, I per group); axes lie at even distances.
-    of_input, of_output, *rest = made.tables
-    inner = len(of_input) // spec.groups
-    outer = (of_input[::inner, None] - of_input[0] + of_output).reshape(-1)
-    return Placed(made.buffer, (outer, of_input[:inner], *rest), made.shuffled)
+    return _exchanged_in_groups(made if spec.flip else made.flipped(space), spec.groups)
+
+
+def _exchanged_in_groups(array: Placed, groups: int) -> Placed:
+    """In and out exchanged inside each group: (I, O per group) becomes (O, I per group); axes lie at even distances."""
+    first, second, *rest = array.tables
+    inner = len(first) // groups
+    outer = (first[::inner, None] - first[0] + second).reshape(-1)
+    return Placed(array.buffer, (outer, first[:inner], *rest), array.shuffled)
 
 
 KERNEL: tuple[KernelHypothesis, ...] = (
     KernelAxesPermuted(), KernelReshaped(), KernelFlipped(), KernelNotFlipped(), KernelChannelsReversed(),
-    KernelGroupsInterleaved(),
+    KernelChannelsReversedToo(), KernelGroupsInterleaved(),
 )

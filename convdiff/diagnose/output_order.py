@@ -68,7 +68,7 @@ class OutputReshaped:
         # The obtained array has the target's shape: reading it back is the reshape from target to source.
         for target, source, made in problem.reshaped_outputs:
             if target == layout:
-                yield base.plus({"code": self.code, "asked": source, "obtained": target}, 0.2, array=made)
+                yield base.plus({"code": self.code, "asked": source, "obtained": target}, 0.2 if source[0] == "N" else 0.25, array=made)
 
     def sentence(self, edit: Edit) -> str:
         return f"the output's {edit['asked']} buffer was reshaped, not transposed, to {edit['obtained']}"

@@ -10,6 +10,7 @@ import numpy as np
 
 from convdiff.case import Edit
 from convdiff.compare import Rounding
+from convdiff.diagnose.activations import fields
 from convdiff.diagnose.fitted import OutputBatchPermuted, OutputChannelsPermuted, OverlapAccumulated
 from convdiff.diagnose.forms import OperationForm, OutputForm
 from convdiff.diagnose.hypothesis import OutputHypothesis
@@ -24,6 +25,9 @@ from convdiff.reference import Truth
 LEAST_SCALED = 3
 _USUAL = (*range(2, 11), 16, 100, 127.5, 128, 255, 256)
 USUAL_FACTORS = (-1.0, *map(float, _USUAL), *(1 / factor for factor in _USUAL))
+
+# The activations people most often leave on; others are odder.
+ODDNESS = {"sigmoid": 0.3, "tanh": 0.35}
 
 
 class Scaled:
@@ -68,7 +72,8 @@ class ActivationApplied:
     """An activation was applied to the output.
 
     How it shows: with ReLU no element is negative, and zeros stand where the reference is negative; sigmoid and tanh keep within
-    (0, 1) and (-1, 1). ReLU on an output without negative elements shows nothing.
+    (0, 1) and (-1, 1); GELU, SiLU, Mish and hard swish go no lower than -0.170, -0.278, -0.309 and -0.375, ELU than -1; a leaky
+    ReLU has small values below 0 beside large ones above. ReLU on an output without negative elements shows nothing.
     Typical causes: activation="relu" in a Keras layer; an output saved by a hook after a fused activation; inference libraries that
     fuse Conv and ReLU; an in-place nn.ReLU(inplace=True) that overwrites the saved array.
     What tells it apart: an output with many negative elements, and some beyond 6.
@@ -92,13 +97,13 @@ class ActivationApplied:
             yield base.plus({"code": self.code, "obtained": "relu6"}, 0.3, values="relu6")
         if low == 0:
             yield base.plus({"code": self.code, "obtained": "relu"}, 0.1, values="relu")
-        if low >= 0 and high <= 1:
-            yield base.plus({"code": self.code, "obtained": "sigmoid"}, 0.3, values="sigmoid")
-        if low >= -1 and high <= 1:
-            yield base.plus({"code": self.code, "obtained": "tanh"}, 0.35, values="tanh")
+        for name in problem.likely_activations:
+            yield base.plus({"code": self.code, **fields(name)}, ODDNESS.get(name, 0.4), values=name)
 
     def sentence(self, edit: Edit) -> str:
-        return f"{edit['obtained']} was applied to the output"
+        kind = f" (its {edit['approximate']} approximation)" if "approximate" in edit else ""
+        slope = f" with slope {edit['slope']:g}" if "slope" in edit else ""
+        return f"{edit['obtained']}{kind}{slope} was applied to the output"
 
 
 class Clipped:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from convdiff.compare import Rounding
+from convdiff.diagnose.activations import likely
 from convdiff.diagnose.placed import SMALL, Placed
 from convdiff.diagnose.reshaping import placed_in_order, reshapes
 from convdiff.layout import Array
@@ -74,6 +75,11 @@ class Problem:
     def obtained_range(self) -> tuple[float, float]:
         """The least and the largest obtained value."""
         return float(np.min(self.obtained)), float(np.max(self.obtained))
+
+    @cached_property
+    def likely_activations(self) -> list[str]:
+        """The activations that the look of the obtained values speaks for."""
+        return list(likely(self.obtained, *self.obtained_range))
 
     @cached_property
     def obtained_whole(self) -> bool:

@@ -9,11 +9,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from convdiff.case import Edit
 from convdiff.diagnose.problem import Problem
 from convdiff.padding import reach
 
 Edits = tuple[Edit, ...]
+# A fitted constant is known this well.
+SAME = 1e-3
 _EXCHANGED = str.maketrans("IO", "OI")
 
 
@@ -25,9 +29,24 @@ def with_twins(found: Sequence[Edits], problem: Problem) -> tuple[Edits, ...]:
         for same in (*once, *(twice for twin in once[1:] for twice in _twins(twin, problem))):
             if same not in told:
                 told.append(same)
+    told = [edits for edits in told if not _restates(edits, told, problem)]
     first = found[:1]
     # What was found by searching comes first; of what follows by algebra only what is told of the first is told before other findings.
     return tuple(sorted(told, key=lambda each: (each not in first, each not in found)))
+
+
+def _restates(edits: Edits, told: Sequence[Edits], problem: Problem) -> bool:
+    """Whether a constant that these edits add is the asked bias, taken away or once more: what one of `told` says of it."""
+    added = next((edit["values"] for edit in edits if edit["code"] == "bias-added"), None)
+    if added is None or len(added) != problem.channel_bias.size:
+        return False
+    rest = [edit for edit in edits if edit["code"] != "bias-added"]
+    near = SAME * float(np.abs(problem.channel_bias).max())
+    return any(
+        code in [edit["code"] for edit in other] and rest == [edit for edit in other if edit["code"] != code]
+        for code, sign in (("bias-missing", -1), ("bias-doubled", 1)) if np.allclose(added, sign * problem.channel_bias, atol=near)
+        for other in told
+    )
 
 
 def _twins(edits: Edits, problem: Problem) -> Iterator[Edits]:

@@ -89,6 +89,44 @@ def test_padding_reckoned_for_another_dilation(k: int, asked: dict[str, int], di
     assert edits["wrong-padding"]["obtained"] == [[pads, pads]] * 2
 
 
+@pytest.mark.parametrize(("k", "dilation"), [(2, 1), (3, 1), (3, 2), (5, 1)])
+def test_causal_padding_applied_twice(k: int, dilation: int) -> None:
+    x, w, lo = normal(1, 4, 24), normal(4, 4, k), (k - 1) * dilation
+    made = conv(x, w, ((2 * lo, 0),), dilation=dilation)
+    for obtained, hi in ((made, 0), (made[..., :24], -lo)):
+        edits = without_rivals(x, w, obtained, padding="causal", dilation=dilation)
+        assert edits == [{"code": "wrong-padding", "asked": [[lo, 0]], "obtained": [[2 * lo, hi]]}]
+
+
+@pytest.mark.parametrize(("k", "pads"), [(1, 3), (3, 4), (3, 6)])
+def test_padding_wider_than_the_kernel(k: int, pads: int) -> None:
+    x, w = normal(1, 3, 9, 9), normal(4, 3, k, k)
+    edits = without_rivals(x, w, conv(x, w, pads), padding=1)
+    assert edits == [{"code": "wrong-padding", "asked": [[1, 1], [1, 1]], "obtained": [[pads, pads]] * 2}]
+
+
+@pytest.mark.parametrize(("n", "dilation"), [(20, 5), (20, 8), (24, 12), (24, 18)])
+def test_a_dilation_of_a_spatial_pyramid(n: int, dilation: int) -> None:
+    x, w = normal(1, 3, n, n), normal(2, 3, 3, 3)
+    edits = without_rivals(x, w, conv(x, w, dilation, dilation=dilation), padding=1)
+    assert {edit["code"]: edit["obtained"] for edit in edits} == {
+        "wrong-dilation": [dilation] * 2, "wrong-padding": [[dilation] * 2] * 2,
+    }
+
+
+@pytest.mark.parametrize(("k", "stride", "n"), [(16, 16, 48), (14, 14, 56), (11, 11, 36), (8, 4, 30), (3, 5, 22), (10, 5, 40)])
+def test_a_stride_of_patches(k: int, stride: int, n: int) -> None:
+    x, w = normal(1, 2, n, n), normal(2, 2, k, k)
+    edits = without_rivals(x, w, conv(x, w, stride=stride), stride=2)
+    assert edits == [{"code": "wrong-stride", "asked": [2, 2], "obtained": [stride] * 2}]
+
+
+def test_a_stride_of_learned_upsampling() -> None:
+    x, w = normal(1, 2, 3, 3), normal(2, 2, 16, 16)
+    edits = without_rivals(x, w, conv(x, w, 4, transposed=True, stride=8), transposed=True, stride=2, padding=4, kernel_layout="IOHW")
+    assert edits == [{"code": "wrong-stride", "asked": [2, 2], "obtained": [8, 8]}]
+
+
 def test_one_word_for_the_padding_of_unequal_axes_beside_a_stride() -> None:
     x, w = normal(2, 2, 6, 6, 6), normal(3, 2, 4, 5, 2)
     edits = without_rivals(x, w, conv(x, w, ((3, 0), (4, 0), (1, 0)), stride=(2, 1, 1)), padding="same")
@@ -137,11 +175,26 @@ def test_a_depthwise_kernel_run_dense_and_a_dense_one_run_depthwise() -> None:
     assert without_rivals(x, w, deep, **options) == [{"code": "wrong-groups", "asked": 1, "obtained": 4, "kernel": "whole"}]
 
 
-def test_a_kernel_flipped_along_all_its_axes_is_among_what_is_told() -> None:
-    x, w = normal(2, 3, 8, 8), normal(4, 3, 3, 3)
-    lists = told(x, w, conv(x, w[::-1, ::-1, ::-1, ::-1], 1), padding=1)
-    reversals = [{"code": "kernel-channels-reversed", "axis": axis} for axis in "IO"]
-    assert [reversals[0], {"code": "kernel-flipped", "axes": ["H", "W"]}, reversals[1]] in lists
+@pytest.mark.parametrize("beside", [[], ["wrong-padding"], ["bias-missing"], ["wrong-padding", "activation-applied"]])
+@pytest.mark.parametrize("turned", ["np.flip", "np.rot90"])
+def test_a_kernel_reversed_along_its_channels_too_is_one_slip(turned: str, beside: list[str]) -> None:
+    x, w, bias = normal(2, 3, 8, 8), normal(4, 3, 3, 3), normal(4)
+    made = conv(x, np.flip(w) if turned == "np.flip" else np.rot90(w, 2), ((0, 1), (0, 1)) if "wrong-padding" in beside else 1, 2)
+    if "bias-missing" not in beside:
+        made = made + bias.reshape(1, -1, 1, 1)
+    if "activation-applied" in beside:
+        made = np.maximum(made, 0)
+    edits = without_rivals(x, w, made, bias=bias, padding=1, stride=2)
+    reversals = [{"code": "kernel-channels-reversed", "axis": axis} for axis in "OI"]
+    flip = [{"code": "kernel-flipped", "axes": ["H", "W"]}] if turned == "np.flip" else []
+    assert edits[: -len(beside) or None] == [*flip, *reversals]
+    assert [edit["code"] for edit in edits[len(flip) + 2 :]] == beside
+
+
+def test_one_slip_is_not_told_where_fewer_edits_do() -> None:
+    x, w = normal(2, 2, 8, 8), np.repeat(normal(4, 1, 3, 3), 2, axis=1)
+    edits = without_rivals(x, w, conv(x, np.flip(w), 1), padding=1)
+    assert len(edits) == 2
 
 
 def test_channels_of_a_strided_transposed_output_are_told_between_its_zeros() -> None:

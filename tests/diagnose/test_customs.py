@@ -168,8 +168,8 @@ def test_the_words_for_a_border(mode: str, words: str) -> None:
         (255, "the inputs divided by 255 on one side only"), (1 / 255, "the inputs divided by 255 on one side only"),
         (1 / 9, "1/9 is the number of the kernel's taps: an average in place of a sum"),
         (1 / 27, "1/27 is the number of products in a sum: an average in place of a sum"),
-        (1 / 2, "1/2 is the batch size: an average over the batch in place of a sum"),
-        (2, "2 is the batch size"),
+        (1 / 2, "1/2 is the batch size: an average in place of a sum"),
+        (2, "2 is the batch size: a sum in place of an average"),
     ],
 )
 def test_the_names_of_factors(factor: float, words: str) -> None:
@@ -191,3 +191,54 @@ def test_numpys_same_keeps_the_longer_size(size: int, taps: int) -> None:
 def test_a_kernel_reversed_along_its_channels_too() -> None:
     assert "np.flip without axis= reverses every axis" in summary(X, W, conv(X, np.flip(W), ONE), padding=1)
     assert "np.rot90(kernel, 2) without axes=" in summary(X, W, conv(X, np.rot90(W, 2), ONE), padding=1)
+
+
+def test_channels_other_than_three_are_not_rgb() -> None:
+    x, w = normal(1, 6, 8, 8), normal(4, 6, 3, 3)
+    assert "RGB" not in summary(x, w, conv(x[:, ::-1], w, ONE), padding=1)
+
+
+def test_stride_and_padding_exchanged() -> None:
+    told = summary(X, W, conv(X, W, ((2, 2), (2, 2))), stride=2, padding=1)
+    assert "(stride and padding were exchanged)" in told
+
+
+def test_a_product_of_ffts_with_the_conjugate_flips_nothing() -> None:
+    x, w = normal(1, 1, 12, 12), normal(1, 1, 3, 3)
+    made = np.real(np.fft.ifft2(np.fft.fft2(x) * np.conj(np.fft.fft2(w, s=(12, 12))))).astype(np.float32)
+    told = summary(x, w, made, padding="same")
+    assert "a product of FFTs" in told
+    assert "conjugate unflipped" in told
+
+
+@pytest.mark.parametrize(("times", "code"), [(0, "bias-missing"), (2, "bias-doubled")])
+def test_the_asked_bias_taken_away_or_once_more_is_no_other_bias(times: int, code: str) -> None:
+    bias = normal(4)
+    made = conv(X, W, ONE) + times * bias.reshape(1, -1, 1, 1)
+    finding = convdiff.diff(X, W, made, bias=bias, padding=1).findings[0]
+    assert [edit["code"] for edit in finding.edits] == [code]
+    assert finding.rivals == finding.notes == ()
+
+
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_a_reshape_of_one_item_is_told_in_the_usual_orders_first(side: str) -> None:
+    x, w = normal(1, 3, 8, 8), normal(3, 3, 3, 3)
+    if side == "input":
+        made = conv(x.transpose(0, 2, 3, 1).reshape(x.shape), w, ONE)
+    else:
+        made = conv(x, w, ONE).transpose(0, 2, 3, 1).reshape(x.shape)
+    edits = convdiff.diff(x, w, made, padding=1).findings[0].edits
+    assert edits == ({"code": f"{side}-reshaped", "asked": "NHWC", "obtained": "NCHW"},)
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_in_and_out_exchanged_inside_each_group(groups: int, transposed: bool) -> None:
+    x, w = normal(1, 8, 6, 6), normal(8, 8 // groups, 3, 3)
+    used = w.reshape(groups, 8 // groups, 8 // groups, 3, 3).swapaxes(1, 2).reshape(w.shape)
+    made = conv(x, used, ONE, groups=groups, transposed=transposed)
+    asked, obtained = ("IOHW", "OIHW") if transposed else ("OIHW", "IOHW")
+    options = {"padding": 1, "groups": groups, "transposed": transposed, "input_layout": "NCHW", "kernel_layout": asked}
+    finding = convdiff.diff(x, w, made, **options).findings[0]  # type: ignore[arg-type]
+    assert finding.edits == ({"code": "kernel-axes-permuted", "asked": asked, "obtained": obtained},)
+    assert "inside each group" in finding.summary
