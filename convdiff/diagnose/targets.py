@@ -57,6 +57,8 @@ class Targets:
         # What was done to a sum that was stored before is stored again.
         self.written = self._written(self.values) * np.where(np.isin(self.kinds, STORED_TWICE), 2, 1)
         self.values = self.values - np.where(kept, known[:, None], 0.0)
+        # A bias that was added last, and is taken off again, leaves its rounding in what remains, however small that is.
+        self.written = self.written + np.where(kept, rounding.unit * rounding.bound * np.abs(known[:, None]), 0.0)
         self.rounded = (rounding.unit * rounding.bound + (ANY_ROUNDING if making.operands else 0)) * np.abs(self.added)
         self.low, self.high = self._intervals()
         self.orders = {kind: self._any_order(kind, forms) for kind in ANY_ORDER if (self.kinds == kind).any()}
