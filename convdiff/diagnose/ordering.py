@@ -57,18 +57,18 @@ def order_of_channels(
     if len(weights[0]) <= most_tried and not counted:
         known = cut == 0
         # Places can be mixed only where all are known.
-        apart, made = (_mixed(mixing, windows), values @ mixing) if known.all() else (windows, values)
+        apart, made = (_mixed(mixing, windows), values @ mixing.T) if known.all() else (windows, values)
         order = _tried(apart, weights, made, known)
     else:
         # Single precision tells channels apart, at half the cost.
         narrow = [each.astype(np.float32) for each in (windows, weights, values, mixing)]
-        order = _matched(narrow[0], narrow[1], narrow[2], narrow[3], cut, rest @ mixing, counted)
+        order = _matched(narrow[0], narrow[1], narrow[2], narrow[3], cut, rest @ mixing.T, counted)
     left = _left(windows[:, order], weights, values, cut, counted)[1]
     return (order.tolist(), left) if left <= LEFT else None
 
 
 def mixed_places(windows: Array, noise: float) -> Array:
-    """(places, places): sums of places in which what the windows have in common counts no more than what they differ in.
+    """(sums, places): as many sums of places, in which what the windows have in common counts no more than what they differ in.
 
     `noise` is the share of the energy that may be any rounding's.
     """
@@ -76,9 +76,11 @@ def mixed_places(windows: Array, noise: float) -> Array:
     if places > MOST_MIXED:
         return np.eye(places)
     flat = windows.reshape(places, -1)
-    size, turned = np.linalg.eigh(flat @ flat.T)
-    least = max(LEAST_SHARE, noise) * max(float(size.mean()), 1e-300)
-    return np.asarray((turned * np.sqrt(least / (np.maximum(size, 0) + least))) @ turned.T)
+    met = flat @ flat.T
+    least = max(LEAST_SHARE, noise) * max(float(np.trace(met)) / places, 1e-300)
+    met[np.diag_indices(places)] += least
+    # Any root of the inverse does, for only lengths and angles matter; by eigenvectors it takes ten times as long.
+    return np.asarray(np.sqrt(least) * np.linalg.inv(np.linalg.cholesky(met)))
 
 
 def _mixed(mixing: Array, windows: Array) -> Array:
@@ -134,8 +136,8 @@ def _matched(
     sizes: Array | None = None
     for _ in range(ROUNDS):
         rest, _, factor, target = _left(windows[:, order], weights, values, cut, counted)
-        rest = rest @ mixing
-        left = float(np.square(rest).sum()) / max(float(np.square(target @ mixing).sum()), 1e-30)
+        rest = rest @ mixing.T
+        left = float(np.square(rest).sum()) / max(float(np.square(target @ mixing.T).sum()), 1e-30)
         if left < best[1]:
             best = order, left
         if left > HOPELESS:
@@ -165,7 +167,7 @@ def _one_by_one(
     for _ in range(SWEEPS):
         before = order.copy()
         rest, _, factor, _ = _left(windows[:, order], weights, values, cut, counted)
-        rest = rest @ mixing
+        rest = rest @ mixing.T
         for channel in range(len(order)):
             used = weights[:, channel]
             rest += factor * (used @ met[order[channel]])
