@@ -83,7 +83,7 @@ class Batch:
     @cached_property
     def values(self) -> tuple[Array, Array]:
         """All values at the first point, and at the second."""
-        first, second = np.concatenate([block.product.values.reshape(2, -1) for block in self.blocks], axis=1)
+        first, second = np.concatenate([block.product.values[:2].reshape(2, -1) for block in self.blocks], axis=1)
         return first, second
 
     def split(self, flat: Array) -> list[tuple[Block, Array, Combined]]:

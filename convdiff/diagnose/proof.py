@@ -10,10 +10,11 @@ import numpy as np
 from convdiff.case import Edit
 from convdiff.compare import Rounding
 from convdiff.diagnose.activations import activation_of
+from convdiff.diagnose.affine import LEAST_EVIDENCE, Lines, channel_lines, evidence, one_line
 from convdiff.diagnose.candidate import Candidate
 from convdiff.diagnose.fitted import Fit, OutputBatchPermuted, OutputChannelsPermuted, OverlapAccumulated
 from convdiff.diagnose.forms import OutputForm
-from convdiff.diagnose.outputs import LEAST_SCALED, USUAL_FACTORS, ChannelsScaled, IntegerWrapped
+from convdiff.diagnose.outputs import LEAST_SCALED, USUAL_FACTORS, IntegerWrapped
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.relations import MODULI
 from convdiff.diagnose.targets import STORED_TWICE
@@ -25,10 +26,8 @@ from convdiff.reference import Truth, correlate
 SHOWN = 0.15
 # And the same where an activation was applied, which may hide much.
 CLEAR, CLEAR_IF_NARROW = 0.01, 0.05
-# Bits that must be left where numbers are read off what a large bias was taken off from: more than it takes to number what is tried.
-LEAST_EVIDENCE = 40
 FITS: dict[str, Fit] = {
-    "counts": OverlapAccumulated(), "channels": OutputChannelsPermuted(), "items": OutputBatchPermuted(), "lines": ChannelsScaled(),
+    "counts": OverlapAccumulated(), "channels": OutputChannelsPermuted(), "items": OutputBatchPermuted(),
     **{name: IntegerWrapped(name) for name in MODULI},
 }
 
@@ -84,6 +83,8 @@ def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
     if form.values.startswith("times "):
         factor = float(form.values.split()[1])
         return Proof(rounding.explains(obtained, made.output * factor, made.scale * abs(factor) + np.abs(kept)), edits)
+    if form.values in ("line", "lines"):
+        return _on_lines(candidate, Lines.of(obtained, made, form.rectified_last), rounding)
     if form.values in FITS:
         edit = FITS[form.values].fit(rounding.twice if form.values in STORED_TWICE else rounding, obtained, made)
         return Proof(False, edits) if edit is None else Proof(True, _filled(edits, edit["code"], edit))
@@ -126,7 +127,8 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
         ends = np.stack([(got - slack)[used], (got + slack)[used]]) / predicted[used]
         low, high = float(ends.min(axis=0).max()), float(ends.max(axis=0).min())
         holds = low <= high and bool((np.abs(got[~used]) <= slack[~used]).all())
-        if kept.any() and _evidence(got, slack) < LEAST_EVIDENCE:
+        flat, free = (np.moveaxis(a, 1, 0).reshape(a.shape[1], -1) for a in (got, slack))
+        if kept.any() and evidence(flat, free, np.ones(flat.shape, bool), used=0) < LEAST_EVIDENCE:
             # Small sums beside a large bias drown in its rounding: any factor would do.
             return failed
         factor = min((usual for usual in USUAL_FACTORS if low <= usual <= high), key=lambda f: abs(f - rough), default=_plain(low, high))
@@ -151,9 +153,21 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
     return Proof(True, _filled(candidate.edits, "bias-added", {"values": values}))
 
 
-def _evidence(got: Array, slack: Array) -> float:
-    """The bits by which values are finer than what they may be off by: how surely no others would have agreed."""
-    return float(np.maximum(np.log2(np.std(got) / np.maximum(slack, 1e-300)), 0).sum()) if np.std(got) else 0.0
+def _on_lines(candidate: Candidate, lines: Lines, rounding: Rounding) -> Proof:
+    """A factor and a constant for each channel, or one factor for all and constants."""
+    edits = candidate.edits
+    if candidate.output.values == "lines":
+        found = channel_lines(rounding.twice, lines)
+        if found is None:
+            return Proof(False, edits)
+        factors, values = (each.tolist() for each in found)
+        return Proof(True, _filled(edits, "channels-scaled", {"factors": factors, "values": values}))
+    one = one_line(rounding.twice, lines, USUAL_FACTORS)
+    if one is None:
+        return Proof(False, edits)
+    factor, lows, highs = one
+    constants = [_plain(low, high) for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
+    return Proof(True, _filled(_filled(edits, "scaled", {"factor": factor}), "bias-added", {"values": constants}))
 
 
 def _activated(
