@@ -114,7 +114,7 @@ class Search:
                     continue
                 sieve = self._sieve(0, y, making)
                 exact = np.flatnonzero(sieve.targets.exact)
-                for batch in self._batches(0, y, 1 - outputs, crowded=False) if exact.size else ():
+                for batch in self.batches(0, y, 1 - outputs, crowded=False) if exact.size else ():
                     right, flat = sieve.agreements(batch, exact, points)
                     combination, output = np.unravel_index(right.argmax(), right.shape)
                     chosen = np.array([flat[combination]]), np.array([exact[output]])
@@ -191,7 +191,7 @@ class Search:
         self, at: int, y: Group[OutputForm], edits: int, makings: Sequence[Making], crowded: bool
     ) -> Iterator[Candidate]:
         """Combinations of these outputs with so many edits elsewhere."""
-        for batch in self._batches(at, y, edits, crowded):
+        for batch in self.batches(at, y, edits, crowded):
             if makings[0].operands is None:
                 yield from candidates(batch, y, makings[0], *self._sieve(at, y, makings[0]).survivors(batch))
                 continue
@@ -215,15 +215,20 @@ class Search:
         cheap = math.prod(y.shape) * terms <= CHEAP
         return Sieve(points, _channels(points, spec), targets, targets.making, terms, cheap, self._usual)
 
-    def _batches(self, at: int, y: Group[OutputForm], edits: int, crowded: bool) -> Iterator[Batch]:
-        """Everything but the output with so many edits, for outputs of this shape, multiplied; kept for other outputs if it is little."""
+    def batches(
+        self, at: int, y: Group[OutputForm], edits: int, crowded: bool, points: Sequence[Point] | None = None
+    ) -> Iterator[Batch]:
+        """Everything but the output with so many edits, for outputs of this shape, multiplied; kept for other outputs if it is little.
+
+        At the first two points, or at others of one channel.
+        """
         key = at, y.shape, edits, crowded
-        if key in self._kept:
+        if points is None and key in self._kept:
             yield from self._kept[key]
             return
         blocks: list[Block] = []
-        small = True
-        for block in self.blocks(at, y, edits, crowded, self.points(y)[:2]):
+        small = points is None
+        for block in self._blocks(at, y, edits, crowded, self.points(y)[:2] if points is None else points):
             blocks.append(block)
             if sum(each.size for each in blocks) > PORTION:
                 small = False
@@ -234,8 +239,7 @@ class Search:
             self._kept[key] = left
         yield from left
 
-    def blocks(self, at: int, y: Group[OutputForm], edits: int, crowded: bool, points: Sequence[Point]) -> Iterator[Block]:
-        """Everything but the output with so many edits, for outputs of this shape, multiplied at some points of one channel."""
+    def _blocks(self, at: int, y: Group[OutputForm], edits: int, crowded: bool, points: Sequence[Point]) -> Iterator[Block]:
         spec = self.operations[at][0].spec
         for inputs, kernels, changed in shared_out(edits, crowded, min(len(operation.edits) for operation in self.operations[at])):
             for x, w in itertools.product(self.groups("inputs", at, inputs), self.groups("kernels", at, kernels)):
