@@ -89,7 +89,7 @@ class OutputForm(Form):
     "plain" as it is; "offset" up to a constant per channel; "factor" up to one factor; "counts" up to a whole number per position;
     "channels" or "items" up to the order of the channels, or of the batch; "lines" up to a factor and a constant
     per channel, "line" up to one factor and a constant per channel; "uint8" and others up to whole turns of that type; "times 0.5" by that
-    factor; or the name of an activation
+    factor; "counts offset" or "counts factor" up to a whole number per position and either; or the name of an activation
     ("relu", "clip 0 255").
     Where `bias_kept`, the bias was added after all that, and is to be taken off first.  Where `rectified`, negative values were set to 0
     before all that, where `rectified_last` after it.

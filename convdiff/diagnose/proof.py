@@ -12,6 +12,7 @@ from convdiff.compare import Rounding
 from convdiff.diagnose.activations import activation_of
 from convdiff.diagnose.affine import LEAST_EVIDENCE, Lines, channel_lines, evidence, one_line
 from convdiff.diagnose.candidate import Candidate
+from convdiff.diagnose.counted import read_off
 from convdiff.diagnose.fitted import Fit, OutputBatchPermuted, OutputChannelsPermuted, OverlapAccumulated
 from convdiff.diagnose.forms import OutputForm
 from convdiff.diagnose.outputs import LEAST_SCALED, USUAL_FACTORS, IntegerWrapped
@@ -85,6 +86,11 @@ def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
         return Proof(rounding.explains(obtained, made.output * factor, made.scale * abs(factor) + np.abs(kept)), edits)
     if form.values in ("line", "lines"):
         return _on_lines(candidate, Lines.of(obtained, made, form.rectified_last), rounding)
+    if form.values in ("counts offset", "counts factor"):
+        read = read_off(rounding.twice, obtained, made, shifted=form.values == "counts offset")
+        for fields in read or ():
+            edits = _filled(edits, fields["code"], fields)
+        return Proof(read is not None, edits)
     if form.values in FITS:
         edit = FITS[form.values].fit(rounding.twice if form.values in STORED_TWICE else rounding, obtained, made)
         return Proof(False, edits) if edit is None else Proof(True, _filled(edits, edit["code"], edit))

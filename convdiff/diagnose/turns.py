@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from convdiff.diagnose.candidate import Candidate
+from convdiff.diagnose.counted import counted
 from convdiff.diagnose.lines import ScaledAndShifted
 from convdiff.diagnose.making import Making
 from convdiff.diagnose.ordered import OrderedInput
@@ -48,6 +49,8 @@ class Turns:
         if edits > 1:
             yield [candidate for making in self.makings for candidate in self.search.level(edits, [making], crowded=True)]
         yield [candidate for making in self.makings for candidate in self.shifted.level(edits, making)]
+        if edits == 2:
+            yield [candidate for making in self.makings for candidate in counted(self.search, making)]
         if edits == level and level > 1 and self.rounded:
             yield self.search.level(level - 1, self.rounded)
             if level > 2:

@@ -97,3 +97,25 @@ def test_scaled_and_shifted_is_no_story_for_anything(kind: str, seed: int) -> No
         made *= rng.random(made.shape) < 0.8
     for obtained in (made * factors + values, made * 0.5 + values, np.maximum(made * factors + values, 0)):
         assert not told(convdiff.diff(x, w, obtained.astype(np.float32), padding=1))
+
+
+@pytest.mark.parametrize("tiles", [True, False])
+@pytest.mark.parametrize("beside", ["bias-added", "scaled"])
+def test_overlapping_windows_are_told_beside_constants_or_a_factor(beside: str, tiles: bool) -> None:
+    rng = np.random.default_rng(6)
+    x, w = (rng.standard_normal(shape).astype(np.float32) for shape in ((1, 4, 12, 12), (4, 4, 3, 3)))
+    added, made = rng.standard_normal(4), conv(x, w)
+    line = np.array([1] * 5 + [2] * 2 + [1] * 5) if tiles else np.minimum(np.minimum(np.arange(12) + 1, 12 - np.arange(12)), 3)
+
+    def after(y: Array) -> Array:
+        return (y + added[:, None, None] if beside == "bias-added" else y / 2).astype(np.float32)
+
+    counts, other = convdiff.diff(x, w, after(made * np.outer(line, line)), padding=1).findings[0].edits
+    assert counts == {"code": "overlap-accumulated", "counts": [line.tolist()] * 2}
+    if beside == "bias-added":
+        np.testing.assert_allclose(other["values"], added, rtol=1e-4)
+    else:
+        assert other["factor"] == 0.5
+    # Numbers that are not whole, or go with no position, are no windows.
+    assert not told(convdiff.diff(x, w, after(made * np.outer(line, line**1.5)), padding=1))
+    assert not told(convdiff.diff(x, w, after(made * rng.integers(1, 4, (12, 12))), padding=1))
