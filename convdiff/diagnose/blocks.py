@@ -81,10 +81,9 @@ class Batch:
         self.starts = np.cumsum([0, *(block.size for block in blocks)])
 
     @cached_property
-    def values(self) -> tuple[Array, Array]:
-        """All values at the first point, and at the second."""
-        first, second = np.concatenate([block.product.values.reshape(2, -1) for block in self.blocks], axis=1)
-        return first, second
+    def values(self) -> Array:
+        """(points, combinations): all values."""
+        return np.concatenate([block.product.values.reshape(len(block.product.values), -1) for block in self.blocks], axis=1)
 
     def split(self, flat: Array) -> list[tuple[Block, Array, Combined]]:
         """The blocks that have any of these combinations, the places of theirs in `flat`, and which they are."""

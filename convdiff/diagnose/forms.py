@@ -88,10 +88,11 @@ class OutputForm(Form):
     An obtained element of channel o is `bias_factor` * bias[o] plus the convolution's, which `values` says how to compare:
     "plain" as it is; "offset" up to a constant per channel; "factor" up to one factor; "counts" up to a whole number per position;
     "channels" or "items" up to the order of the channels, or of the batch; "lines" up to a factor and a constant
-    per channel; "uint8" and others up to whole turns of that type; "times 0.5" by that factor; or the name of an activation
+    per channel, "line" up to one factor and a constant per channel; "uint8" and others up to whole turns of that type; "times 0.5" by that
+    factor; "counts offset" or "counts factor" up to a whole number per position and either; or the name of an activation
     ("relu", "clip 0 255").
     Where `bias_kept`, the bias was added after all that, and is to be taken off first.  Where `rectified`, negative values were set to 0
-    before all that.
+    before all that, where `rectified_last` after it.
     """
 
     array: Placed = None  # type: ignore[assignment]
@@ -99,6 +100,7 @@ class OutputForm(Form):
     values: str = "plain"
     bias_kept: bool = False
     rectified: bool = False
+    rectified_last: bool = False
 
     @property
     def size(self) -> tuple[int, ...]:

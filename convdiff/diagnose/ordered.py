@@ -98,9 +98,9 @@ class OrderedInput:
         met = self.looks.windows(look)
         free = cut is None and kind != "counts"
         weights = self.looks.once(id(kernel), lambda: dense_kernel(kernel))
-        mixing = self.looks.once(("mixing", id(met), free), lambda: mixed_places(met - met.mean(axis=0) if free else met, self.noise))
+        mixed = self.looks.once(("mixed", id(met), free), lambda: mixed_places(met - met.mean(axis=0) if free else met, self.noise))
         key = id(kernel), id(look.geometry), look.number, id(form.array), kind
-        read = self.looks.once(key, lambda: order_of_channels(met, weights, values, cut, most_tried, kind == "counts", mixing))
+        read = self.looks.once(key, lambda: order_of_channels(met, weights, values, cut, most_tried, kind == "counts", mixed))
         if read is None or read[0] == sorted(read[0]):
             return
         yield from self._candidates(look, at, kernel, form, read[0])

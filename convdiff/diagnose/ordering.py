@@ -11,6 +11,7 @@ import hashlib
 import itertools
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,16 +35,23 @@ NOTHING = 1e-5
 SWEEPS = 6
 
 
+class Mixed(NamedTuple):
+    """Sums of places, (sums, places), and what windows (places, C, taps) are in them: as many, (sums, C, taps)."""
+
+    mixing: Array
+    windows: Array
+
+
 def order_of_channels(
     windows: Array, weights: Array, values: Array, cut: Array | None = None, most_tried: int = TRIED, counted: bool = False,
-    mixing: Array | None = None,
+    mixed: Mixed | None = None,
 ) -> tuple[list[int], float] | None:
     """The order in which the kernel's channels meet the input's, and the share of the values' energy that it leaves; None if there is none.
 
     `windows` is (places, C, taps), `weights` (O, C, taps), `values` (O, places), up to one factor, and up to a constant for each output
     channel too; but where some are `cut` off, up to the factor alone: there it is 1 where the convolution's may be more, -1 where it may
     be less, 0 elsewhere.  Where `counted`, each place may have been added several times.  Every order of at most `most_tried` channels is
-    tried.  `mixing` is that of `mixed_places`.
+    tried.  `mixed` is what `mixed_places` makes of the windows, their mean taken off unless they are cut off or counted.
     """
     rest = values - values.mean(axis=1, keepdims=True)
     if cut is None and not counted:
@@ -53,36 +61,36 @@ def order_of_channels(
     if not values.any():
         return None
     cut = np.zeros(values.shape, int) if cut is None else cut
-    mixing = mixed_places(windows, 0.0) if mixing is None else mixing
+    mixed = mixed_places(windows, 0.0) if mixed is None else mixed
     if len(weights[0]) <= most_tried and not counted:
         known = cut == 0
         # Places can be mixed only where all are known.
-        apart, made = (_mixed(mixing, windows), values @ mixing) if known.all() else (windows, values)
+        apart, made = (mixed.windows, values @ mixed.mixing.T) if known.all() else (windows, values)
         order = _tried(apart, weights, made, known)
     else:
         # Single precision tells channels apart, at half the cost.
-        narrow = [each.astype(np.float32) for each in (windows, weights, values, mixing)]
-        order = _matched(narrow[0], narrow[1], narrow[2], narrow[3], cut, rest @ mixing, counted)
+        narrow = [each.astype(np.float32) for each in (windows, weights, values)]
+        alone = Mixed(*(each.astype(np.float32) for each in mixed))
+        order = _matched(narrow[0], narrow[1], narrow[2], alone, cut, rest @ mixed.mixing.T, counted)
     left = _left(windows[:, order], weights, values, cut, counted)[1]
     return (order.tolist(), left) if left <= LEFT else None
 
 
-def mixed_places(windows: Array, noise: float) -> Array:
-    """(places, places): sums of places in which what the windows have in common counts no more than what they differ in.
+def mixed_places(windows: Array, noise: float) -> Mixed:
+    """Places mixed so that what the windows have in common counts no more than what they differ in.
 
     `noise` is the share of the energy that may be any rounding's.
     """
     places = len(windows)
     if places > MOST_MIXED:
-        return np.eye(places)
+        return Mixed(np.eye(places), windows)
     flat = windows.reshape(places, -1)
-    size, turned = np.linalg.eigh(flat @ flat.T)
-    least = max(LEAST_SHARE, noise) * max(float(size.mean()), 1e-300)
-    return np.asarray((turned * np.sqrt(least / (np.maximum(size, 0) + least))) @ turned.T)
-
-
-def _mixed(mixing: Array, windows: Array) -> Array:
-    return (mixing @ windows.reshape(len(windows), -1)).reshape(windows.shape)
+    met = flat @ flat.T
+    least = max(LEAST_SHARE, noise) * max(float(np.trace(met)) / places, 1e-300)
+    met[np.diag_indices(places)] += least
+    # Any root of the inverse does, for only lengths and angles matter; by eigenvectors it takes ten times as long.
+    mixing = np.sqrt(least) * np.linalg.inv(np.linalg.cholesky(met))
+    return Mixed(mixing, (mixing @ flat).reshape(windows.shape))
 
 
 def _tried(windows: Array, weights: Array, values: Array, known: Array) -> Array:
@@ -120,22 +128,22 @@ def _going(windows: Array, weights: Array, values: Array) -> Array:
 
 
 def _matched(
-    windows: Array, weights: Array, values: Array, mixing: Array, cut: Array, first: Array, counted: bool
+    windows: Array, weights: Array, values: Array, mixed: Mixed, cut: Array, first: Array, counted: bool
 ) -> Array:
     """Each channel with the one that goes best with the values, then with what the others leave of them, again and again.
 
     `first` are the values to begin with, with their places mixed.
     """
     rows = np.arange(windows.shape[1])
-    apart = _mixed(mixing, windows)
+    mixing, apart = mixed
     length = np.maximum(np.sqrt(np.square(apart).sum(axis=(0, 2))), 1e-30)
     order = _one_each(_going(apart, weights, first.astype(np.float32)) / length)
     best: tuple[Array, float] = order, np.inf
     sizes: Array | None = None
     for _ in range(ROUNDS):
         rest, _, factor, target = _left(windows[:, order], weights, values, cut, counted)
-        rest = rest @ mixing
-        left = float(np.square(rest).sum()) / max(float(np.square(target @ mixing).sum()), 1e-30)
+        rest = rest @ mixing.T
+        left = float(np.square(rest).sum()) / max(float(np.square(target @ mixing.T).sum()), 1e-30)
         if left < best[1]:
             best = order, left
         if left > HOPELESS:
@@ -153,19 +161,19 @@ def _matched(
     # Other weights are nearest to the output in their own order.
     if sizes is None or not NOTHING < best[1] < HOPELESS or np.array_equal(best[0], rows):
         return best[0]
-    return _one_by_one(windows, apart, weights, values, mixing, cut, best[0], counted, sizes)
+    return _one_by_one(windows, weights, values, mixed, cut, best[0], counted, sizes)
 
 
 def _one_by_one(
-    windows: Array, apart: Array, weights: Array, values: Array, mixing: Array, cut: Array, order: Array, counted: bool, sizes: Array
+    windows: Array, weights: Array, values: Array, mixed: Mixed, cut: Array, order: Array, counted: bool, sizes: Array
 ) -> Array:
     """The order with each channel in turn exchanged for the one that leaves least: what all at once leaves undecided."""
-    order = order.copy()
-    met = np.ascontiguousarray(apart.transpose(1, 2, 0))
+    order, mixing = order.copy(), mixed.mixing
+    met = np.ascontiguousarray(mixed.windows.transpose(1, 2, 0))
     for _ in range(SWEEPS):
         before = order.copy()
         rest, _, factor, _ = _left(windows[:, order], weights, values, cut, counted)
-        rest = rest @ mixing
+        rest = rest @ mixing.T
         for channel in range(len(order)):
             used = weights[:, channel]
             rest += factor * (used @ met[order[channel]])

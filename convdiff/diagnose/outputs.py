@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -200,41 +199,8 @@ class ChannelsScaled:
     code: ClassVar[str] = "channels-scaled"
 
     def forms(self, problem: Problem, operation: OperationForm, base: OutputForm) -> Iterator[OutputForm]:
-        """None to enumerate: see `scaled.py`."""
+        """None to enumerate: see `lines.py`."""
         return iter(())
-
-    def fit(self, rounding: Rounding, obtained: Array, truth: Truth) -> Edit | None:
-        """A factor and a constant for each channel, from its outermost values, if they explain the others; two are used up."""
-        got, made, scale = (np.moveaxis(a, 1, 0).reshape(a.shape[1], -1).astype(np.float64) for a in (obtained, *truth))
-        if got.shape[1] < 6:
-            return None
-        rows = np.arange(len(made))
-        low, high = made.argmin(axis=1), made.argmax(axis=1)
-        span = made[rows, high] - made[rows, low]
-        with np.errstate(all="ignore"):
-            factors = np.where(span > 0, (got[rows, high] - got[rows, low]) / np.where(span > 0, span, 1), 0)
-        values = got[rows, low] - factors * made[rows, low]
-        if rounding.narrow:
-            # Two values are too rough to lay a line through: all of them.
-            apart = made - made.mean(axis=1, keepdims=True)
-            factors = (apart * got).sum(axis=1) / np.maximum(np.square(apart).sum(axis=1), 1e-300)
-            values = got.mean(axis=1) - factors * made.mean(axis=1)
-            # The sums may have been stored as well, without the constants.
-            rounding = replace(rounding, bias=max(rounding.bias, float(np.abs(values).max())))
-        # Two values lie on a line, whatever they are: there must be others between.
-        between = np.abs(made - (made[rows, low] + span / 2)[:, None]) < 0.4 * span[:, None]
-        if between.any(axis=1).mean() < 0.75:
-            return None
-        if not np.isfinite(factors).all() or not np.isfinite(values).all() or (factors == 0).any():
-            return None
-        # A channel or two are other weights, not a normalisation.
-        if (np.abs(factors - 1) > 1e-4).mean() < 0.75 or np.ptp(factors) < 1e-4 * np.abs(factors).max():
-            return None
-        # Both ends are off by their own rounding, which a line carries to every element.
-        slack = np.broadcast_to(3 * np.abs(factors)[:, None] * scale.max(axis=1, keepdims=True) + np.abs(values)[:, None], got.shape)
-        if not rounding.explains(got, factors[:, None] * made + values[:, None], slack):
-            return None
-        return {"code": self.code, "factors": factors.tolist(), "values": values.tolist()}
 
     def sentence(self, edit: Edit) -> str:
         shown = ", ".join(f"{f:.4g}" for f in edit["factors"][:4]) + (", ..." if len(edit["factors"]) > 4 else "")

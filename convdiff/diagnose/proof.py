@@ -10,10 +10,12 @@ import numpy as np
 from convdiff.case import Edit
 from convdiff.compare import Rounding
 from convdiff.diagnose.activations import activation_of
+from convdiff.diagnose.affine import LEAST_EVIDENCE, Lines, channel_lines, evidence, one_line
 from convdiff.diagnose.candidate import Candidate
+from convdiff.diagnose.counted import read_off
 from convdiff.diagnose.fitted import Fit, OutputBatchPermuted, OutputChannelsPermuted, OverlapAccumulated
 from convdiff.diagnose.forms import OutputForm
-from convdiff.diagnose.outputs import LEAST_SCALED, ChannelsScaled, IntegerWrapped
+from convdiff.diagnose.outputs import LEAST_SCALED, USUAL_FACTORS, IntegerWrapped
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.relations import MODULI
 from convdiff.diagnose.targets import STORED_TWICE
@@ -26,7 +28,7 @@ SHOWN = 0.15
 # And the same where an activation was applied, which may hide much.
 CLEAR, CLEAR_IF_NARROW = 0.01, 0.05
 FITS: dict[str, Fit] = {
-    "counts": OverlapAccumulated(), "channels": OutputChannelsPermuted(), "items": OutputBatchPermuted(), "lines": ChannelsScaled(),
+    "counts": OverlapAccumulated(), "channels": OutputChannelsPermuted(), "items": OutputBatchPermuted(),
     **{name: IntegerWrapped(name) for name in MODULI},
 }
 
@@ -65,9 +67,10 @@ def _biased(sums: Truth, form: OutputForm, values: Array) -> Truth:
 def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
     """Whether these sums, with this bias, are what was obtained."""
     form, rounding, edits = candidate.output, candidate.making.rounding, candidate.edits
-    obtained = form.array.whole()
+    obtained, kept = form.array.whole(), np.zeros(())
     if form.bias_kept:
-        obtained = obtained - bias.reshape(1, -1, *(1,) * (obtained.ndim - 2))
+        kept = bias.reshape(1, -1, *(1,) * (obtained.ndim - 2))
+        obtained = obtained - kept
     made = _biased(sums, form, bias)
     if made.output.shape != obtained.shape or not made.scale.any():
         # Windows that meet nothing but padding give zeros, which is no convolution of this input.
@@ -77,10 +80,17 @@ def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
     if form.rectified:
         made = Truth(np.maximum(made.output, 0), made.scale)
     if form.values in ("offset", "factor"):
-        return _fitted(candidate, obtained, made.output, made.scale, rounding)
+        return _fitted(candidate, obtained, made.output, made.scale, np.abs(kept), rounding)
     if form.values.startswith("times "):
         factor = float(form.values.split()[1])
-        return Proof(rounding.explains(obtained, made.output * factor, made.scale * abs(factor)), edits)
+        return Proof(rounding.explains(obtained, made.output * factor, made.scale * abs(factor) + np.abs(kept)), edits)
+    if form.values in ("line", "lines"):
+        return _on_lines(candidate, Lines.of(obtained, made, form.rectified_last), rounding)
+    if form.values in ("counts offset", "counts factor"):
+        read = read_off(rounding.twice, obtained, made, shifted=form.values == "counts offset")
+        for fields in read or ():
+            edits = _filled(edits, fields["code"], fields)
+        return Proof(read is not None, edits)
     if form.values in FITS:
         edit = FITS[form.values].fit(rounding.twice if form.values in STORED_TWICE else rounding, obtained, made)
         return Proof(False, edits) if edit is None else Proof(True, _filled(edits, edit["code"], edit))
@@ -104,10 +114,10 @@ def _sums(candidate: Candidate) -> Truth:
     return Truth(*(correlate(x, w, geometry, groups, size, absolute=absolute) for absolute in (False, True)))
 
 
-def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Array, rounding: Rounding) -> Proof:
+def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Array, kept: Array, rounding: Rounding) -> Proof:
     """A constant per channel, or one factor, that brings every element within its bound: does it exist?
 
-    Every element confines it to an interval; it exists where all of them meet.
+    Every element confines it to an interval; it exists where all of them meet.  `kept` is the size of a bias that was taken off.
     """
     failed = Proof(False, candidate.edits)
     got = obtained.astype(np.float64)
@@ -116,14 +126,18 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
         rough = float(np.vdot(got, predicted)) / norm if norm else 0.0
         if rough == 0 or not np.isfinite(rough):
             return failed
-        slack = rounding.allowed(got, scale * abs(rough)) + rounding.unit * np.abs(got) + rounding.written(got)
+        slack = rounding.allowed(np.abs(got) + kept, scale * abs(rough) + kept) + rounding.unit * np.abs(got) + rounding.written(got)
         used = predicted != 0
         if int(used.sum()) < LEAST_SCALED:
             return failed
         ends = np.stack([(got - slack)[used], (got + slack)[used]]) / predicted[used]
         low, high = float(ends.min(axis=0).max()), float(ends.max(axis=0).min())
         holds = low <= high and bool((np.abs(got[~used]) <= slack[~used]).all())
-        factor = _plain(low, high)
+        flat, free = (np.moveaxis(a, 1, 0).reshape(a.shape[1], -1) for a in (got, slack))
+        if kept.any() and evidence(flat, free, np.ones(flat.shape, bool), used=0) < LEAST_EVIDENCE:
+            # Small sums beside a large bias drown in its rounding: any factor would do.
+            return failed
+        factor = min((usual for usual in USUAL_FACTORS if low <= usual <= high), key=lambda f: abs(f - rough), default=_plain(low, high))
         # What sums kept in 16 bits lose is no factor.
         lost = rounding.narrow and abs(factor - 1) <= 4 * UNIT[rounding.stored]
         return Proof(True, _filled(candidate.edits, "scaled", {"factor": factor})) if holds and not lost else failed
@@ -143,6 +157,23 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
         # What sums kept in 16 bits lose on the average is no bias.
         return failed
     return Proof(True, _filled(candidate.edits, "bias-added", {"values": values}))
+
+
+def _on_lines(candidate: Candidate, lines: Lines, rounding: Rounding) -> Proof:
+    """A factor and a constant for each channel, or one factor for all and constants."""
+    edits = candidate.edits
+    if candidate.output.values == "lines":
+        found = channel_lines(rounding.twice, lines)
+        if found is None:
+            return Proof(False, edits)
+        factors, values = (each.tolist() for each in found)
+        return Proof(True, _filled(edits, "channels-scaled", {"factors": factors, "values": values}))
+    one = one_line(rounding.twice, lines, USUAL_FACTORS)
+    if one is None:
+        return Proof(False, edits)
+    factor, lows, highs = one
+    constants = [_plain(low, high) for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
+    return Proof(True, _filled(_filled(edits, "scaled", {"factor": factor}), "bias-added", {"values": constants}))
 
 
 def _activated(

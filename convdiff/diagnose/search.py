@@ -114,7 +114,7 @@ class Search:
                     continue
                 sieve = self._sieve(0, y, making)
                 exact = np.flatnonzero(sieve.targets.exact)
-                for batch in self._batches(0, y, 1 - outputs, crowded=False) if exact.size else ():
+                for batch in self.batches(0, y, 1 - outputs, crowded=False) if exact.size else ():
                     right, flat = sieve.agreements(batch, exact, points)
                     combination, output = np.unravel_index(right.argmax(), right.shape)
                     chosen = np.array([flat[combination]]), np.array([exact[output]])
@@ -191,7 +191,7 @@ class Search:
         self, at: int, y: Group[OutputForm], edits: int, makings: Sequence[Making], crowded: bool
     ) -> Iterator[Candidate]:
         """Combinations of these outputs with so many edits elsewhere."""
-        for batch in self._batches(at, y, edits, crowded):
+        for batch in self.batches(at, y, edits, crowded):
             if makings[0].operands is None:
                 yield from candidates(batch, y, makings[0], *self._sieve(at, y, makings[0]).survivors(batch))
                 continue
@@ -202,24 +202,33 @@ class Search:
 
     def _sieve(self, at: int, y: Group[OutputForm], making: Making) -> Sieve:
         """These outputs at the chosen points, if there are any."""
-        points, spec = self.points(y), self.operations[at][0].spec
         # Both live as long as the search: groups are kept here, makings by whoever searches.
         key = id(y), id(making)
         if key not in self._targets:
-            self._targets[key] = Targets(y.forms, y.bundle, points, self.problem.channel_bias, making)
+            self._targets[key] = Targets(y.forms, y.bundle, self.points(y), self.problem.channel_bias, making)
+        return self.sieve(at, y, self.points(y), self._targets[key])
+
+    def sieve(self, at: int, y: Group[OutputForm], points: list[Point], targets: Targets) -> Sieve:
+        """These outputs at some points, and what is obtained there."""
+        spec = self.operations[at][0].spec
         terms = math.prod(spec.kernel_size) * spec.in_channels // spec.groups
         cheap = math.prod(y.shape) * terms <= CHEAP
-        return Sieve(points, _channels(points, spec), self._targets[key], making, terms, cheap, self._usual)
+        return Sieve(points, _channels(points, spec), targets, targets.making, terms, cheap, self._usual)
 
-    def _batches(self, at: int, y: Group[OutputForm], edits: int, crowded: bool) -> Iterator[Batch]:
-        """Everything but the output with so many edits, for outputs of this shape, multiplied; kept for other outputs if it is little."""
+    def batches(
+        self, at: int, y: Group[OutputForm], edits: int, crowded: bool, points: Sequence[Point] | None = None
+    ) -> Iterator[Batch]:
+        """Everything but the output with so many edits, for outputs of this shape, multiplied; kept for other outputs if it is little.
+
+        At the first two points, or at others of one channel.
+        """
         key = at, y.shape, edits, crowded
-        if key in self._kept:
+        if points is None and key in self._kept:
             yield from self._kept[key]
             return
         blocks: list[Block] = []
-        small = True
-        for block in self._blocks(at, y, edits, crowded):
+        small = points is None
+        for block in self._blocks(at, y, edits, crowded, self.points(y)[:2] if points is None else points):
             blocks.append(block)
             if sum(each.size for each in blocks) > PORTION:
                 small = False
@@ -230,7 +239,7 @@ class Search:
             self._kept[key] = left
         yield from left
 
-    def _blocks(self, at: int, y: Group[OutputForm], edits: int, crowded: bool) -> Iterator[Block]:
+    def _blocks(self, at: int, y: Group[OutputForm], edits: int, crowded: bool, points: Sequence[Point]) -> Iterator[Block]:
         spec = self.operations[at][0].spec
         for inputs, kernels, changed in shared_out(edits, crowded, min(len(operation.edits) for operation in self.operations[at])):
             for x, w in itertools.product(self.groups("inputs", at, inputs), self.groups("kernels", at, kernels)):
@@ -238,7 +247,6 @@ class Search:
                 if n[0] != y.shape[0]:
                     continue
                 for geometry in self.geometries(at, n[2:], k[2:], y.shape[2:], changed, max(1, PORTION // len(w.forms))):
-                    points = self.points(y)[:2]
                     if not points:
                         return
                     look = Look(points, _channels(points, spec)[0], self._table(geometry, k[2:], n[2:], points), w.rows(points[0].channel))

@@ -75,7 +75,7 @@ class Sieve:
 
     def confirmed(self, batch: Batch, flat: Array, outputs: Array) -> tuple[Array, Array]:
         """Those of these combinations and outputs that agree at every point with the operands rounded as the making says."""
-        return self._remaining(batch, flat, outputs, self._single_products(batch, flat, np.arange(2))) if flat.size else (flat, outputs)
+        return self._remaining(batch, flat, outputs, self.single_products(batch, flat, np.arange(2))) if flat.size else (flat, outputs)
 
     def _remaining(self, batch: Batch, flat: Array, outputs: Array, values: list[Values]) -> tuple[Array, Array]:
         """Those that agree at every point; `values` are theirs at the first two."""
@@ -85,7 +85,7 @@ class Sieve:
         while flat.size and at < len(self.points) and not (flat.size <= FEW and self.cheap):
             # One pair where many are left, which few will outlive; all at once where few are.
             pairs = 1 if len(flat) > MANY else max(1, min((len(self.points) - at) // 2, PORTION // (2 * len(flat) * self.terms)))
-            found = self._single_products(batch, flat, np.arange(at, at + 2 * pairs))
+            found = self.single_products(batch, flat, np.arange(at, at + 2 * pairs))
             good = np.ones(len(flat), bool)
             for pair in range(pairs):
                 good &= self._agree(outputs, at + 2 * pair, found[2 * pair : 2 * pair + 2], base)
@@ -101,7 +101,7 @@ class Sieve:
         flat = np.arange(int(batch.starts[-1]))
         right = np.zeros((len(flat), len(outputs)), int)
         for at in range(min(points, len(self.points))):
-            (found,) = self._single_products(batch, flat, np.array([at]))
+            (found,) = self.single_products(batch, flat, np.array([at]))
             value, slack = found.value[:, None], found.slack[:, None]
             with np.errstate(all="ignore"):
                 right += (value + slack >= self.targets.low[at, outputs]) & (value - slack <= self.targets.high[at, outputs])
@@ -112,7 +112,7 @@ class Sieve:
         targets = self.targets
         # One slack for all, the largest; each has its own later.
         first, second = (
-            Values(value, self._slack(max(self._largest(block, at) for block in batch.blocks))) for at, value in enumerate(batch.values)
+            Values(value, self.slack(max(self.largest(block, at) for block in batch.blocks))) for at, value in enumerate(batch.values)
         )
         found = [targets.possible.matched_by(*first)]
         with np.errstate(all="ignore"):
@@ -127,7 +127,8 @@ class Sieve:
         at, forms = (np.concatenate(each) for each in zip(*found, strict=True))
         return at, forms
 
-    def _largest(self, block: Block, at: int) -> float:
+    def largest(self, block: Block, at: int) -> float:
+        """The largest |window| |kernel| of a block at one of its points."""
         return float(block.product.lengths[at].max(initial=0) * self._weights(block.kernels.rows(self.points[0].channel)).max())
 
     def _weights(self, kernels: Rows) -> Array:
@@ -163,14 +164,14 @@ class Sieve:
         for block, of, chosen in batch.split(flat):
             weights = self._weights(block.kernels.rows(self.points[0].channel))[chosen.kernel]
             sizes[:, of] = block.product.length(chosen.input, chosen.geometry) * weights
-        return [Values(batch.values[at][flat], self._slack(sizes[at])) for at in (0, 1)]
+        return [Values(batch.values[at][flat], self.slack(sizes[at])) for at in (0, 1)]
 
-    def _single_products(self, batch: Batch, flat: Array, ats: Array) -> list[Values]:
+    def single_products(self, batch: Batch, flat: Array, ats: Array) -> list[Values]:
         """The values at some points for single combinations."""
         values, sizes = np.empty((len(ats), len(flat))), np.empty((len(ats), len(flat)))
         for block, of, chosen in batch.split(flat):
             values[:, of], sizes[:, of] = self._in_block(block, chosen, ats)
-        return [Values(*pair) for pair in zip(values, self._slack(sizes), strict=True)]
+        return [Values(*pair) for pair in zip(values, self.slack(sizes), strict=True)]
 
     def _in_block(self, block: Block, chosen: Combined, ats: Array) -> tuple[Array, Array]:
         """(points, combinations): the values, of operands as the making rounds them, and |window| |kernel|.
@@ -201,7 +202,7 @@ class Sieve:
                 values[pair, part] = np.einsum("psn,sn->ps", left[pair, places[part]], right)
         return values, sizes
 
-    def _slack(self, sizes: Array | float) -> Array:
+    def slack(self, sizes: Array | float) -> Array:
         """What rounding may change: |window| |kernel| bounds S (Cauchy and Schwarz)."""
         fast = fast_units(math.prod(self.targets.space)) * self.usual
         return np.asarray(np.maximum(sizes * self.rounding.bound, fast) * self.rounding.unit + (self.rounding.floor + self.rounding.extra))

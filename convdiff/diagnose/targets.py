@@ -22,7 +22,7 @@ from convdiff.layout import Array
 TURNS = np.arange(-128.0, 129.0)
 COUNTS = np.arange(1.0, MOST_COUNTED + 1)
 # Kinds of which the sums may have been stored before, and what was made of them again.
-STORED_TWICE = ("factor", "offset", "counts", "lines")
+STORED_TWICE = ("factor", "offset", "counts", "lines", "line")
 # What any making does to a bias, at most.
 ANY_ROUNDING = 2.0**-8
 # Channels, or items, of which one is always near if they are looked for roughly.
@@ -53,10 +53,13 @@ class Targets:
         kept = np.array([form.bias_kept for form in forms])
         # A form that believes in no bias believes in no NaN of it either.
         self.added = np.where(factors == 0, 0.0, known[:, None] * factors)
-        self.rounding = rounding = making.rounding
+        self.making, self.rounding = making, making.rounding
+        rounding = making.rounding
         # What was done to a sum that was stored before is stored again.
         self.written = self._written(self.values) * np.where(np.isin(self.kinds, STORED_TWICE), 2, 1)
         self.values = self.values - np.where(kept, known[:, None], 0.0)
+        # A bias that was added last, and is taken off again, leaves its rounding in what remains, however small that is.
+        self.written = self.written + np.where(kept, rounding.unit * rounding.bound * np.abs(known[:, None]), 0.0)
         self.rounded = (rounding.unit * rounding.bound + (ANY_ROUNDING if making.operands else 0)) * np.abs(self.added)
         self.low, self.high = self._intervals()
         self.orders = {kind: self._any_order(kind, forms) for kind in ANY_ORDER if (self.kinds == kind).any()}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from convdiff.diagnose.candidate import Candidate
+from convdiff.diagnose.counted import counted
+from convdiff.diagnose.lines import ScaledAndShifted
 from convdiff.diagnose.making import Making
 from convdiff.diagnose.ordered import OrderedInput
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.reduced import looks, narrow_sums, operand_makings
-from convdiff.diagnose.scaled import scaled_channels
 from convdiff.diagnose.search import Search
 
 # The most edits beside sums kept in 16 bits.
@@ -27,6 +28,7 @@ class Turns:
 
     def __init__(self, problem: Problem) -> None:
         self.search = Search(problem)
+        self.shifted = ScaledAndShifted(self.search)
         seen = [making for making in looks(problem) if making.edits[0]["where"] != "accumulator"]
         # Values that only a narrow type has were rounded to it: that allows for all that the plain making does.
         self.makings = [making for making in seen if making.rounding.stored != problem.rounding.stored] or [Making(problem.rounding)]
@@ -44,10 +46,11 @@ class Turns:
             found += [candidate for making in self.printed for candidate in self.search.level(level - 1, [making])]
         yield found
         yield list(self.ordered.level(edits))
-        if edits == 1:
-            yield [candidate for making in self.makings for candidate in scaled_channels(self.search, making)]
         if edits > 1:
             yield [candidate for making in self.makings for candidate in self.search.level(edits, [making], crowded=True)]
+        yield [candidate for making in self.makings for candidate in self.shifted.level(edits, making)]
+        if edits == 2:
+            yield [candidate for making in self.makings for candidate in counted(self.search, making)]
         if edits == level and level > 1 and self.rounded:
             yield self.search.level(level - 1, self.rounded)
             if level > 2:

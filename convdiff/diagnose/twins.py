@@ -1,7 +1,8 @@
 """Edits that are the same by algebra, whatever the arrays: none is found without its twin as a rival.
 
 The input's channels reversed and the kernel's, of a convolution without groups; the output's channels reversed and the kernel's
-output channels, where no bias tells them apart; a batch permuted before and after; end paddings that no window tells apart.
+output channels, where no bias tells them apart, or where one was added that may be any; a batch permuted before and after; end
+paddings that no window tells apart.
 """
 
 from __future__ import annotations
@@ -53,6 +54,24 @@ def _twins(edits: Edits, problem: Problem) -> Iterator[Edits]:
     for at, edit in enumerate(edits):
         for twin in _of(edit, edits, problem):
             yield (*edits[:at], twin, *edits[at + 1 :])
+    yield from _reversed_beside_a_bias(edits, problem)
+
+
+def _reversed_beside_a_bias(edits: Edits, problem: Problem) -> Iterator[Edits]:
+    """The output's channels reversed after a bias was added, or the kernel's before another was: if it may be any, both are right."""
+    codes = {edit["code"] for edit in edits}
+    places = "output-axes-permuted", "output-reshaped", "output-channels-permuted", "wrong-groups"
+    known = () if problem.bias is None else ("bias-missing", "bias-doubled", "scaled", "overlap-accumulated")
+    if problem.spec.groups > 1 or "bias-added" not in codes or codes & {*places, *known}:
+        return
+    kernel, output = {"code": "kernel-channels-reversed", "axis": "O"}, {"code": "output-channels-reversed"}
+    if (kernel in edits) == (output in edits):
+        return
+    # Both say what is obtained, with what was asked to be added already in it.
+    asked = problem.channel_bias
+    exchanged = {edit["code"]: {**edit, "values": ((asked + edit["values"])[::-1] - asked).tolist()} for edit in edits if "values" in edit}
+    exchanged |= {kernel["code"]: output} if kernel in edits else {output["code"]: kernel}
+    yield tuple(exchanged.get(edit["code"], edit) if edit != {**kernel, "axis": "I"} else edit for edit in edits)
 
 
 def _of(edit: Edit, beside: Edits, problem: Problem) -> Iterator[Edit]:

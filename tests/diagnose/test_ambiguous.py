@@ -123,3 +123,14 @@ def test_a_float32_fft_is_rounding_and_shows_its_flip(seed: int) -> None:
     # The same small error in one element where nothing is that large is no rounding.
     obtained[3] += 1e-4
     assert convdiff.diff(x, w, obtained, padding="full", flip=True).verdict == "different"
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_channels_reversed_beside_a_bias_not_asked_for_are_the_kernels_or_the_outputs(asked: bool) -> None:
+    x, w, bias, added = normal(1, 3, 8, 8), normal(4, 3, 3, 3), normal(4), normal(4)
+    made = conv(x, w) + (bias if asked else 0 * bias)[:, None, None] + added[:, None, None]
+    first = convdiff.diff(x, w, made[:, ::-1], bias=bias if asked else None, padding=1).findings[0]
+    values = {tuple(edit["code"] for edit in edits): edits[1]["values"] for edits in (first.edits, *first.rivals)}
+    np.testing.assert_allclose(values["output-channels-reversed", "bias-added"], added, rtol=1e-4, atol=1e-5)
+    kernels = (bias + added)[::-1] - bias if asked else added[::-1]
+    np.testing.assert_allclose(values["kernel-channels-reversed", "bias-added"], kernels, rtol=1e-4, atol=1e-5)
