@@ -17,11 +17,10 @@ import numpy as np
 
 from convdiff.arrays import compute_dtype, read
 from convdiff.case import Stored
-from convdiff.check.moved import cropped, frame
+from convdiff.check.framing import Frame, Frames, cropped, frames, whole
 from convdiff.check.pairing import Layer, Pair
 from convdiff.errors import ConvdiffError
 from convdiff.layout import Array, spatial_axes, to_order
-from convdiff.padding import Pair as Ends
 from convdiff.precision import UNIT
 from convdiff.reading import read_spec
 from convdiff.settings import Settings
@@ -29,6 +28,8 @@ from convdiff.spec import ConvSpec
 
 # How many times the largest distance before it an input may be off by.
 JUMP = 10.0
+# How many times the distance of its inputs that of a right layer's outputs may be.
+AMPLIFIED = 1000.0
 # Roundings that may stand between two convolutions all the same: of float32, and of the narrower type that arrays are stored in.
 COMPUTED, WRITTEN = 100, 8
 # A channel that varies by less than this share of what all do counts as if it varied so much.
@@ -58,11 +59,13 @@ class Fed:
 class Look:
     """A pair's recorded arrays, looked at when they are asked for.  Anything raises ConvdiffError where they cannot be read.
 
-    `right` is whether the layer is, once that is known; `folded` whether its outputs are not to be the source's, `doubt` why they may be.
+    `before` are those of the layers before.  `right` is whether the layer is, once that is known; `folded` whether its outputs are not to
+    be the source's, `doubt` why they may be.
     """
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: Pair, before: Sequence[Look] = ()) -> None:
         self.pair = pair
+        self.before = before
         self.right: bool | None = None
         self.folded = False
         self.doubt = ""
@@ -83,23 +86,34 @@ class Look:
         return source, port
 
     @cached_property
-    def frame(self) -> tuple[Ends, ...] | None:
-        """What the port's input has more than the source's, where one side pads in a layer of its own."""
+    def frames(self) -> Frames | None:
+        """What the inputs have beyond their common core; None where they have none that can be asked about."""
         x, y = self._normal
-        if x.shape == y.shape:
+        if x.shape == y.shape and self.small(_apart(x, y), 0.0):
             return None
-        source, port = self.specs
-        if source.transposed or len(port.padding) != len(source.padding):
-            return None
-        return frame(x, y, [(lo - a, hi - b) for (lo, hi), (a, b) in zip(source.padding, port.padding, strict=True)])
+        found = frames(x, y, self.specs, self._near)
+        return found if found and whole(self.specs[0], found.source) else None
 
     @cached_property
     def apart(self) -> float | None:
         """How far the inputs are apart, as a share of their size; None where they have other shapes."""
         x, y = self._normal
-        if self.frame is not None:
-            x, y = cropped(x, [(-lo, -hi) for lo, hi in self.frame]), cropped(y, self.frame)
+        if self.frames is not None:
+            x, y = cropped(x, self.frames.source.pairs), cropped(y, self.frames.port.pairs)
         return _apart(x, y)
+
+    @property
+    def padded(self) -> list[tuple[str, Frame]]:
+        """The sides ("source", "port") that pad in a layer of their own, and how."""
+        try:
+            return [(side, frame) for side, frame in zip(("source", "port"), self.frames or (), strict=False) if frame]
+        except ConvdiffError:
+            return []
+
+    def _near(self, x: Array, y: Array) -> bool:
+        """Whether parts of the inputs are the same but for rounding."""
+        apart = _apart(x, y)
+        return self.small(apart, 0.0) or self.small(apart, _reached(self.before))
 
     @cached_property
     def after(self) -> float | None:
@@ -181,7 +195,11 @@ def _reached(looks: Sequence[Look]) -> float:
                 continue
             if look.right is None and not look.small(look.after, reached):
                 break
-            reached = max(reached, look.after or 0.0)
+            after = look.after or 0.0
+            # A right one may amplify rounding; what is beyond all measure was held right wrongly, and explains nothing later.
+            if after > AMPLIFIED * max(look.floor, reached):
+                break
+            reached = max(reached, after)
         except ConvdiffError:
             break
     return reached

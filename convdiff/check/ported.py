@@ -15,11 +15,12 @@ from pathlib import Path
 
 from convdiff.check.entries import Asked, picks
 from convdiff.check.fed import Fed, Look, fed, uncrossed
-from convdiff.check.moved import framed
+from convdiff.check.framing import Frame, whole
 from convdiff.check.owning import Own, own
 from convdiff.check.pairing import Layer, pair
 from convdiff.check.request import CheckRequest
 from convdiff.check.suite import Watch, here
+from convdiff.check.telling import as_written
 from convdiff.checked import Checked, Suite
 from convdiff.errors import ConvdiffError, one_of
 from convdiff.manifest import load
@@ -44,7 +45,9 @@ def check_port(source: str, port: str, request: CheckRequest, watch: Watch) -> S
         if not any(picks(one.source.name, pattern) for one in pairs):
             raise one_of("--case", pattern, [one.source.name for one in pairs])
     pairs = uncrossed(pairs)
-    looks = [Look(one) for one in pairs]
+    looks: list[Look] = []
+    for one in pairs:
+        looks.append(Look(one, tuple(looks)))
     owns = _owns(looks, sides[0])
     picked = [at for at, one in enumerate(pairs) if not request.patterns or any(picks(one.source.name, p) for p in request.patterns)]
     asked = [_asked(looks[at], owns[at], request) for at in picked]
@@ -117,6 +120,7 @@ def _told(checked: Checked, look: Look, inputs: Fed, again: str) -> Checked:
     """The outcome with what is known of the pair."""
     one = look.pair
     notes = [] if one.source.name == one.port.name else [f"paired with {one.port.name} by {one.by}"]
+    notes += [f"the {side} pads in a layer of its own ({frame})" for side, frame in look.padded if checked.exit_code]
     if not inputs.same:
         notes.append(f"{'wrong itself, and' if checked.exit_code else 'right itself, but'} fed other inputs ({inputs})")
     elif checked.exit_code:
@@ -125,8 +129,8 @@ def _told(checked: Checked, look: Look, inputs: Fed, again: str) -> Checked:
         notes += dict.fromkeys(row.message for row in checked.rows if row.message and look.folded)
     report = checked.report
     if report is not None:
-        if checked.exit_code and look.frame is not None:
-            report = framed(report, look.frame, look.specs[1].padding)
+        written = whole(look.specs[1], look.frames.port if look.frames else Frame(())) if checked.exit_code else None
+        report = as_written(report, written[0]) if written else report
         report = replace(report, command=again)
     return replace(checked, report=report, notes=tuple(notes), stale=(), allowed=())
 
@@ -136,21 +140,23 @@ def _asked(look: Look, own: Own | None, request: CheckRequest) -> Asked:
     source, port, _ = look.pair
     theirs, ours = source.entry.keys, port.entry.keys
     try:
-        frame = look.frame
+        frames = look.frames
         name, output = port.output
         if not output:
             raise ConvdiffError("saved: found none in the port, expected a folder that convdiff capture wrote")
         options = {("as_" if key == "as" else key): value for key, value in theirs.items()}
         said = {key: value for key, value in options.items() if key in Settings.names()}
         said |= {"input_layout": ours["input_layout"], "output_layout": ours.get("output_layout")}
-        if frame is not None:
-            said["padding"] = tuple((lo - a, hi - b) for (lo, hi), (a, b) in zip(look.specs[0].padding, frame, strict=True))
+        # Said in a word, it is so said of the port's sizes too.
+        if frames is not None and frames.source and (padding := whole(look.specs[0], frames.source)):
+            said["padding"], said["pad_mode"] = padding
         made = Request(
             input=ours["input"], kernel=theirs["kernel"], bias=theirs.get("bias"), settings=Settings(**said), saved=(f"{name}={output}",),
             backends=(NONE,), fail_on=request.fail_on or "different", pictures=request.pictures,
         )
         # What the source allows of itself is no matter here.
         entry = replace(source.entry, keys={key: value for key, value in theirs.items() if key != "allow"})
-        return Asked(entry, made, choose(made), own=own)
+        crop = frames.port.pairs if frames is not None and frames.port else ()
+        return Asked(entry, made, choose(made), own=own, crop=crop)
     except ConvdiffError as error:
         return Asked(source.entry, trouble=source.entry.located(str(error)))

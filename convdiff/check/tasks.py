@@ -17,6 +17,7 @@ from convdiff.check.owning import Own
 from convdiff.check.ownjudge import OwnJudge
 from convdiff.errors import ConvdiffError
 from convdiff.judge import Judge
+from convdiff.padding import Pair
 from convdiff.pipeline.choosing import Chosen
 from convdiff.pipeline.ending import exit_code
 from convdiff.pipeline.judging import Judging
@@ -26,15 +27,19 @@ from convdiff.pipeline.request import Request
 
 @dataclass(frozen=True)
 class Saved:
-    """A case that needs no worker: the process does all of it.  `own` are the weights of a port's layer, where they are others."""
+    """A case that needs no worker: the process does all of it.
+
+    `own` are the weights of a port's layer, where they are others; `crop` is taken off the input's ends, per axis of space.
+    """
 
     request: Request
     chosen: Chosen
     own: Own | None = None
+    crop: tuple[Pair, ...] = ()
 
     def run(self) -> Report:
         """Read and judge."""
-        case = read_case(self.request, self.chosen)
+        case = read_case(self.request, self.chosen, self.crop)
         answers = [Answer(name, "saved", "ok", output=stored.array, stored=stored.stored) for name, stored in case.saved]
         return judged(case, answers, self.request, OwnJudge(case, self.own) if self.own else None)
 
