@@ -9,7 +9,7 @@ from convdiff.dialects import DIALECTS, Unsupported, known, write
 from convdiff.spec import ConvSpec
 
 # The call is right: a setting decides.
-NO_FIX = (("reduced-precision",), ("not-deterministic",))
+NO_FIX = {"reduced-precision", "not-deterministic"}
 
 
 def with_fixes(row: Row, spec: ConvSpec) -> Row:
@@ -19,7 +19,7 @@ def with_fixes(row: Row, spec: ConvSpec) -> Row:
     setting in force explains reduced precision, it is told, and the fix is the line that switches it off.
     """
     row = replace(row, findings=tuple(_by_setting(finding, row) for finding in row.findings))
-    if all(finding.codes in NO_FIX for finding in row.findings):
+    if all(NO_FIX.issuperset(finding.codes) for finding in row.findings):
         return row
     named = _framework(row)
     code = {}
@@ -28,7 +28,7 @@ def with_fixes(row: Row, spec: ConvSpec) -> Row:
             code[name] = write(name, spec).body
         except Unsupported:
             continue
-    findings = (replace(finding, fix=code) if finding.codes not in NO_FIX else finding for finding in row.findings)
+    findings = (finding if NO_FIX.issuperset(finding.codes) else replace(finding, fix=code) for finding in row.findings)
     return replace(row, findings=tuple(findings))
 
 

@@ -27,7 +27,7 @@ class Rounding:
     """What an output may be off by: computed in `dtype` from `terms` products, stored as `stored`.
 
     `reach` is 1 + max|input| + max|kernel|, what an operand flushed to zero is multiplied by at most; `bias` is how large a bias is: a
-    sum may have been stored once without it and again with it.
+    sum may have been stored once without it and again with it; `again` says that what was made of a stored sum was stored too.
     """
 
     dtype: str
@@ -36,6 +36,7 @@ class Rounding:
     reach: float = 3.0
     extra: float = 0.0
     bias: float = 0.0
+    again: bool = False
 
     @property
     def unit(self) -> float:
@@ -84,7 +85,7 @@ class Rounding:
     @property
     def twice(self) -> Rounding:
         """The same where a sum may have been stored before something was made of it, and stored again."""
-        return replace(self, bias=max(self.bias, SUBNORMAL.get(self.stored, 0.0)))
+        return replace(self, again=True)
 
     @property
     def narrow(self) -> bool:
@@ -95,7 +96,8 @@ class Rounding:
         """What storing values like these may cost each."""
         if not self.narrow:
             return 0.0
-        own = half_ulp(values, self.stored)
+        # The first rounding, multiplied with the sum, is less than two of the second.
+        own = half_ulp(values, self.stored) * (3 if self.again else 1)
         return own + half_ulp(np.abs(values) + self.bias, self.stored) if self.bias else own
 
     def explains(self, obtained: Array, reference: Array, scale: Array) -> bool:
@@ -174,9 +176,10 @@ def normwise(obtained: Array, truth: Truth, rounding: Rounding) -> bool:
         return False
     size = float(np.prod(obtained.shape[2:]))
     largest = truth.scale.max(axis=space, keepdims=True).astype(np.float64)
-    error = np.abs(obtained - truth.output).max(axis=space, keepdims=True)
+    # Each element was stored by itself, whatever it was mixed with before.
+    error = (np.abs(obtained - truth.output) - rounding.written(truth.output)).max(axis=space, keepdims=True)
     units = fast_units(size) * rounding.unit
-    spared = rounding.floor + rounding.extra + rounding.written(np.abs(truth.output).max(axis=space, keepdims=True))
+    spared = rounding.floor + rounding.extra
     if (error > units * largest + spared).any():
         return False
     usual = np.nanmedian(np.where(truth.scale > 0, truth.scale, np.nan), axis=space, keepdims=True).astype(np.float64)

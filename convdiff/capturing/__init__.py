@@ -27,7 +27,7 @@ ADAPTERS = {
 
 @contextmanager
 def capture(model: Any, folder: str | os.PathLike[str] = "capture") -> Iterator[Any]:
-    """Record every convolution that `model` runs inside the `with`, into `folder` with a manifest.toml.
+    """Record every convolution that `model` runs inside the `with`, and what it gives, into `folder` with a manifest.toml.
 
     `model` is a PyTorch module, a Keras model or layer, a Flax module (linen or nnx), or an ONNX model (a path or a ModelProto).  Call
     it as ever, eagerly, inside the `with`; of an ONNX model, call what the `with` gives with its inputs by name.  A layer that runs

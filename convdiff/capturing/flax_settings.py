@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from convdiff.capturing.recording import Layer, Recording
+from convdiff.capturing.recording import Layer, NoValues, Recording
 from convdiff.errors import ConvdiffError
 
 # Paddings that Flax carries out itself: the larger half at the end, then a valid convolution.
@@ -44,7 +44,7 @@ def record(name: str, module: Any, transposed: bool, x: Any, kernel: Any, bias: 
     arrays = {key: array for key, array in given.items() if array is not None}
 
     def add(arrays: dict[str, Any]) -> None:
-        _add(name, rank, options, {key: _array(array) for key, array in arrays.items()}, recording)
+        _add(name, rank, options, {key: as_array(array) for key, array in arrays.items()}, recording)
 
     # What is being traced has its values when it runs: each example of a vmap, each step of a scan by itself.
     if any(isinstance(array, jax.core.Tracer) for array in arrays.values()):
@@ -105,6 +105,9 @@ def _each(value: Any, rank: int) -> tuple[int, ...]:
     return parts * rank if len(parts) == 1 else parts
 
 
-def _array(array: Any) -> Any:
+def as_array(array: Any) -> Any:
+    """As numpy, bfloat16 as its two raw bytes; NoValues for what is being traced."""
+    if isinstance(array, importlib.import_module("jax").core.Tracer):
+        raise NoValues("it is traced")
     made = np.asarray(array)
     return made.view(np.dtype("V2")) if made.dtype.name == "bfloat16" else made

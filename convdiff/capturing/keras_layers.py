@@ -28,6 +28,7 @@ def recorded(model: Any, recording: Recording) -> Iterator[Any]:
             kind = _kind(layer)
             whole = kind is not None and _as_keras_made_it(layer)
             call = _recording(layer, path, str(kind), recording, keras) if whole else layer.call
+            call = _giving(call, recording, keras) if layer is model else call
             stack.enter_context(replaced(layer, "call", _noted(call, running, path, whole)))
         stack.enter_context(watched(keras, running, recording))
         yield model
@@ -72,6 +73,18 @@ def _noted(call: Callable[..., Any], running: list[tuple[str, bool]], path: str,
             running.pop()
 
     return noted
+
+
+def _giving(call: Callable[..., Any], recording: Recording, keras: Any) -> Callable[..., Any]:
+    """The model's own `call`, with a record of what it gives."""
+
+    def giving(*args: Any, **kwargs: Any) -> Any:
+        outputs = call(*args, **kwargs)
+        if not only_shapes(keras):
+            recording.gave(outputs, as_array)
+        return outputs
+
+    return giving
 
 
 def _recording(layer: Any, path: str, kind: str, recording: Recording, keras: Any) -> Callable[..., Any]:

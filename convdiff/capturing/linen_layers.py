@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from convdiff.capturing.flax_settings import eager, record
+from convdiff.capturing.flax_settings import as_array, eager, record
 from convdiff.capturing.recording import Recording
 
 
@@ -33,6 +33,8 @@ def recorded(model: Any, recording: Recording) -> Iterator[Any]:
                 plain.add(name)
             elif name not in plain:
                 recording.skip(name, "its __call__ is its own, and calls no other")
+        if context.method_name == "__call__" and not module.path and not module.is_initializing():
+            recording.gave(output, as_array)
         return output
 
     with eager(recording), linen.intercept_methods(interceptor):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from convdiff.capturing.flax_settings import eager, record
+from convdiff.capturing.flax_settings import as_array, eager, record
 from convdiff.capturing.recording import Recording
 
 
@@ -26,7 +26,36 @@ def recorded(model: Any, recording: Recording) -> Iterator[Any]:
         stack.enter_context(eager(recording))
         for kind in (nnx.Conv, nnx.ConvTranspose):
             stack.enter_context(_watched(kind, kind is nnx.ConvTranspose, names, recording))
+        stack.enter_context(_giving(model, recording))
         yield model
+
+
+@contextmanager
+def _giving(model: Any, recording: Recording) -> Iterator[None]:
+    """Record what the model itself gives: the outermost call of its class, since nnx.jit and its like run copies."""
+    kind, call = type(model), type(model).__call__
+    running: list[Any] = []
+
+    @functools.wraps(call)
+    def giving(self: Any, *args: Any, **kwargs: Any) -> Any:
+        running.append(self)
+        try:
+            output = call(self, *args, **kwargs)
+        finally:
+            running.pop()
+        if not running:
+            recording.gave(output, as_array)
+        return output
+
+    own = "__call__" in vars(kind)
+    kind.__call__ = giving
+    try:
+        yield
+    finally:
+        if own:
+            kind.__call__ = call
+        else:
+            del kind.__call__
 
 
 @contextmanager

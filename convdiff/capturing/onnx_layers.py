@@ -78,7 +78,9 @@ class Session:
         tensors = {**self._constants, **{name: np.asarray(value) for name, value in feeds.items()}, **found}
         for number, node in enumerate(self._nodes):
             self._record(node.name or node.output[0] or f"{node.op_type}-{number}", node, tensors)
-        return {name: found[name] for name in self._outputs}
+        given = {name: found[name] for name in self._outputs}
+        self._recording.gave(given, np.asarray)
+        return given
 
     def _record(self, name: str, node: Any, tensors: Mapping[str, Any]) -> None:
         x, w, y = tensors[node.input[0]], tensors[node.input[1]], tensors[node.output[0]]

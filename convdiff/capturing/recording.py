@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from convdiff.manifest import FILE, text
 
 _UNSAFE = re.compile(r"[^\w.+-]+")
 ROLES = {"input": "x", "kernel": "w", "bias": "b", "output": "y"}
+# The file, or the first of them, of what the model itself gave.  No layer's has such a name.
+GAVE = "output"
 
 
 class NoValues(Exception):
@@ -49,6 +51,7 @@ class Recording:
         self.heading = ""
         self.notes: list[str] = []
         self._cases: list[dict[str, Any]] = []
+        self._gave: list[str] = []
         self._files: set[str] = set()
         self._closed = False
 
@@ -69,6 +72,20 @@ class Recording:
                 np.save(self.folder / files[role], np.asarray(array))
         output = files.pop("output")
         self._cases.append({"name": name, **files, "saved": {layer.framework: output}, **layer.options})
+
+    def gave(self, value: Any, as_array: Callable[[Any], Any]) -> None:
+        """Write what the model itself gave: an array, or arrays in tuples, lists and mappings; what has no values is left out."""
+        if isinstance(value, Mapping):
+            value = list(value.values())
+        if isinstance(value, list | tuple):
+            for part in value:
+                self.gave(part, as_array)
+        elif hasattr(value, "shape") and not self._closed:
+            with suppress(NoValues):
+                array = np.asarray(as_array(value))
+                file = f"{_unique(GAVE, {name.removesuffix('.npy') for name in self._gave}, '-')}.npy"
+                np.save(self.folder / file, array)
+                self._gave.append(file)
 
     def skip(self, name: str, why: str) -> None:
         """Note a convolution that is not recorded, and why; once, however often it runs."""
@@ -96,7 +113,7 @@ class Recording:
                 raise ConvdiffError(f"capture: no convolution was recorded, expected at least one ({'; '.join(self.notes[:3])}{more})")
             raise ConvdiffError("capture: no convolution ran inside the `with`, expected at least one; call the model in it, eagerly")
         heading = "\n".join([self.heading or "Captured by convdiff.", *self.notes, f"Check it: convdiff check {FILE}"])
-        (self.folder / FILE).write_text(text(self._cases, defaults={"backends": []}, heading=heading), encoding="utf-8")
+        (self.folder / FILE).write_text(text(self._cases, defaults={"backends": []}, heading=heading, outputs=self._gave), encoding="utf-8")
 
     def __len__(self) -> int:
         return len(self._cases)

@@ -32,7 +32,7 @@ def recorded(model: Any, recording: Recording) -> Iterator[Any]:
     """Record what `model` runs; gives the model."""
     torch = importlib.import_module("torch")
     recording.heading = f"Captured from a {type(model).__name__} in torch {torch.__version__}."
-    watch = _Watch(recording)
+    watch = _Watch(recording, model)
     handles = []
     scripted: set[Any] = set()
     for name, module in model.named_modules():
@@ -65,8 +65,8 @@ class _Running:
 class _Watch:
     """Which modules are being run, the innermost last."""
 
-    def __init__(self, recording: Recording) -> None:
-        self.recording = recording
+    def __init__(self, recording: Recording, model: Any) -> None:
+        self.recording, self.model = recording, model
         self.path: list[_Running] = []
 
     def entering(self, name: str) -> Any:
@@ -85,6 +85,8 @@ class _Watch:
             return
         running = self.path[at]
         del self.path[at:]
+        if module is self.model and output is not None:
+            self.recording.gave(output, _array)
         if running.whole and not running.seen and output is not None:
             self.recording.skip(running.name or type(module).__name__, "no call of torch.conv* was seen in it, as in another thread")
 

@@ -7,9 +7,9 @@ a few elements), `making` (how the numbers may have been rounded), `ordered` wit
 order of channels, read off), `turns` (in which order), `proof` (why what is left is right) and `diagnosis` (what is told of it).
 """
 
-from convdiff.diagnose.diagnosis import MOST_EDITS, Diagnosis, Explanation
+from convdiff.diagnose.diagnosis import MOST_EDITS, Diagnosis, Explanation, clauses
 from convdiff.diagnose.making import Making
 from convdiff.diagnose.problem import Problem
 from convdiff.diagnose.reduced import best_making
 
-__all__ = ["MOST_EDITS", "Diagnosis", "Explanation", "Making", "Problem", "best_making"]
+__all__ = ["MOST_EDITS", "Diagnosis", "Explanation", "Making", "Problem", "best_making", "clauses"]

@@ -58,14 +58,17 @@ class Diagnosis:
         self.problem = problem
         self.turns = Turns(problem)
 
-    def explanation(self, most: int = MOST_EDITS) -> Explanation | None:
-        """The simplest proven explanation of at most `most` edits, beside a rounded output that the values show; or None."""
+    def explanation(self, most: int = MOST_EDITS, *, sums: bool = True) -> Explanation | None:
+        """The simplest proven explanation of at most `most` edits, beside a rounded output that the values show; or None.
+
+        Without `sums` none is taken that has sums kept in 16 bits.
+        """
         evidence = self.problem.bits
         enough = sum(evidence >= needed for needed in EVIDENCE)
         most = min(most, enough, MOST_EDITS)
         final = most + len(self.turns.makings[0].edits)
         for level in range(1, final + 1):
-            for candidates in self.turns.at(level, last=level == final and enough > most):
+            for candidates in self.turns.at(level, last=level == final and enough > most, sums=sums):
                 proven = sorted(self._proven(sorted(candidates, key=lambda candidate: candidate.cost)), key=lambda pair: pair[0])
                 if proven:
                     told = with_twins([edits for _, edits in proven], self.problem)

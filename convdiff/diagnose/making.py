@@ -20,7 +20,10 @@ ROUGH = 5 * 2.0**-9
 
 @dataclass(frozen=True)
 class Making:
-    """One way the numbers may have been made: operands rounded or not, what the rest may be off by, the edits that say it."""
+    """One way the numbers may have been made: operands rounded or not, what the rest may be off by, the edits that say it.
+
+    `operands` is what both were rounded to, or those that `sides` names.
+    """
 
     rounding: Rounding
     operands: str | None = None
@@ -30,6 +33,7 @@ class Making:
     by_peaks: bool = False
     # Whether what the rest may be off by is so much that it could hide a fault.
     wide: bool = False
+    sides: tuple[str, ...] = ("input", "kernel")
 
     @property
     def accumulates(self) -> bool:
@@ -51,19 +55,21 @@ class Making:
         """A little more than another edit."""
         return 1.1 * len(self.edits)
 
-    def rounds(self, values: Array) -> Array:
-        """Float64 copies of operands as this making rounds them."""
-        return values if self.operands is None else np.asarray(ROUNDINGS[self.operands](values), np.float64)
+    def rounds(self, values: Array, side: str) -> Array:
+        """The `side` ("input" or "kernel") as this making rounds it: a float64 copy where it does, else as it is."""
+        if self.operands is None or side not in self.sides:
+            return values
+        return np.asarray(ROUNDINGS[self.operands](values), np.float64)
 
     def biases(self, values: Array) -> tuple[Array, ...]:
         """A bias as this making may have added it, likeliest first.
 
         A tensor core multiplies in TF32 and adds the bias in float32; 16-bit layers have a 16-bit bias, unless only the
-        operands are narrow.
+        operands are narrow, or only the input is.
         """
-        if self.operands is None or "tf32" in self.operands:
+        if self.operands is None or "tf32" in self.operands or "kernel" not in self.sides:
             return (values,)
-        narrow = self.rounds(values)
+        narrow = self.rounds(values, "kernel")
         return (values,) if np.array_equal(narrow, values) else (narrow, values)
 
     def problems(self, problem: Problem) -> Iterator[Problem]:
@@ -71,8 +77,10 @@ class Making:
         if self.operands is None:
             yield replace(problem, rounding=self.rounding)
             return
-        rounded = ROUNDINGS[self.operands]
-        x, w = (rounded(np.asarray(array)) for array in (problem.input, problem.kernel))
+        x, w = (
+            ROUNDINGS[self.operands](np.asarray(array)) if side in self.sides else array
+            for side, array in (("input", problem.input), ("kernel", problem.kernel))
+        )
         made = replace(problem, input=x, kernel=w, rounding=self.rounding)
         for bias in (None,) if problem.bias is None else self.biases(np.asarray(problem.bias)):
             yield replace(made, bias=bias)

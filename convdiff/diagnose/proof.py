@@ -98,7 +98,8 @@ def _shows(obtained: Array, made: Truth, rounding: Rounding) -> bool:
 
 def _sums(candidate: Candidate) -> Truth:
     """What the candidate's convolution gives without a bias."""
-    x, w = (candidate.making.rounds(form.array.whole()) for form in (candidate.input, candidate.kernel))
+    x = candidate.making.rounds(candidate.input.array.whole(), "input")
+    w = candidate.making.rounds(candidate.kernel.array.whole(), "kernel")
     geometry, groups, size = candidate.geometry.correlation(), candidate.operation.spec.groups, candidate.output.size
     return Truth(*(correlate(x, w, geometry, groups, size, absolute=absolute) for absolute in (False, True)))
 

@@ -7,6 +7,7 @@ the size and the evenness that such sums have.  Float16 inputs and TF32 inputs a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import ClassVar
@@ -84,7 +85,7 @@ def _looks(problem: Problem) -> Iterator[Making]:
                 name = _SHORT[stored]
                 narrow = replace(base, stored=stored)
                 yield Making(narrow, None, (edit(name, "output"),))
-                yield Making(narrow, name, (edit(name, "inputs"),))
+                yield Making(narrow, name, (edit(name, "inputs"), edit(name, "output")))
                 yield Making(replace(narrow, dtype=stored), name, (edit(name, "accumulator"),))
                 break
         if base.stored in _SHORT and base.dtype == "float32":
@@ -97,19 +98,29 @@ def _looks(problem: Problem) -> Iterator[Making]:
 
 
 def operand_makings(problem: Problem) -> Iterator[Making]:
-    """Operands rounded to each narrower type that hardware multiplies in, where that changes any."""
+    """Operands rounded to each narrower type that hardware multiplies in, where that changes any; then one of them alone.
+
+    Weights are stored in 16 bits, and features, where what is computed is float32.
+    """
     base = problem.rounding
     if base.dtype != "float32":
         return
-    sample = np.concatenate([array.reshape(-1)[:: max(1, array.size // SAMPLE)] for array in (problem.input, problem.kernel)])
-    for making in (
+    samples = [array.reshape(-1)[:: max(1, array.size // SAMPLE)] for array in (problem.input, problem.kernel)]
+    both = (
         Making(base, "tf32", (edit("tf32", "inputs"),), ((edit("fp16", "inputs"),),)),
         Making(base, "tf32 (cut off)", (edit("tf32", "inputs"),)),
         Making(base, "bf16", (edit("bf16", "inputs"),)),
         Making(base, "fp16", (edit("fp16", "inputs"),)),
-    ):
-        if not np.array_equal(making.rounds(sample), sample, equal_nan=True):
-            yield making
+    )
+    changes = {
+        making.operands: [not np.array_equal(making.rounds(sample, "kernel"), sample, equal_nan=True) for sample in samples]
+        for making in both
+    }
+    yield from (making for making in both if any(changes[making.operands]))
+    for side, name in itertools.product(("kernel", "input"), _SHORT.values()):
+        # Where the other holds only such numbers, both are rounded as soon as one is.
+        if all(changes[name]):
+            yield Making(base, name, (edit(name, side),), sides=(side,))
 
 
 def narrow_sums(problem: Problem, seen: Iterable[Making]) -> Iterator[Making]:

@@ -186,7 +186,7 @@ class Sieve:
         items, positions = (np.repeat(np.array([point[field] for point in points]), len(used), axis=0) for field in (0, 2))
         channels = np.repeat(np.array([np.arange(c.start, c.stop) for c in (self.channels[at] for at in ats.tolist())]), len(used), axis=0)
         table = geometry.table_of(numbers, positions, block.kernels.bundle.shape[2:], inputs.bundle.shape[2:])
-        left = self.making.rounds(single_windows(inputs.bundle, which, items, channels, table))
+        left = self.making.rounds(single_windows(inputs.bundle, which, items, channels, table), "input")
         lengths = norms(left).reshape(count, -1)
         left = left.reshape(count, len(used), -1)
         values, sizes = np.empty((count, len(places))), np.empty((count, len(places)))
@@ -197,7 +197,7 @@ class Sieve:
             sizes[pair] = lengths[pair, places] * self._weights(rows)[chosen.kernel]
             for start in range(0, len(places), step):
                 part = slice(start, start + step)
-                right = self.making.rounds(rows.values[chosen.kernel[part]])
+                right = self.making.rounds(rows.values[chosen.kernel[part]], "kernel")
                 values[pair, part] = np.einsum("psn,sn->ps", left[pair, places[part]], right)
         return values, sizes
 

@@ -35,8 +35,8 @@ class Turns:
         self.sums = list(narrow_sums(problem, seen))
         self.ordered = OrderedInput(self.search, [*self.makings, *(self.rounded if not self.makings[0].edits else ())])
 
-    def at(self, level: int, last: bool) -> Iterator[list[Candidate]]:
-        """Candidates with so many edits, turn by turn; where it is the `last` level, those beside rounded operands or sums too."""
+    def at(self, level: int, *, last: bool, sums: bool) -> Iterator[list[Candidate]]:
+        """Candidates with so many edits, turn by turn; where it is the `last` level, those beside rounded operands, and `sums`, too."""
         # A making says something too: beside it there is one edit less.
         edits = level - len(self.makings[0].edits)
         found = [candidate for making in self.makings for candidate in self.search.level(edits, [making])]
@@ -54,7 +54,7 @@ class Turns:
                 yield self.search.level(level - 1, self.rounded, crowded=True)
         if edits == level and last and self.rounded:
             yield self.search.level(level, self.rounded)
-        if last:
+        if last and sums:
             for making in self.sums:
                 for count in range(MOST_EDITS_SUMS + 1):
                     yield self.search.level(count, [making])

@@ -22,11 +22,15 @@ _OPTION = re.compile(r"(?:--)?(?P<key>[a-z][a-z-]*)")
 
 @dataclass(frozen=True)
 class Manifest:
-    """One file: its cases, and the codes that [defaults] allows in all of them."""
+    """One file: its cases, and the codes that [defaults] allows in all of them.
+
+    `outputs` are the files of what a captured model itself gave, as seen from here; none where they were not recorded.
+    """
 
     path: Path
     entries: tuple[Entry, ...]
     allow: tuple[str, ...]
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,8 @@ def load(path: Path) -> Manifest:
     for number, case in enumerate(cases):
         entries.append(_entry(path, text, number, defaults, case, {entry.name for entry in entries}))
     value = defaults.get("allow", ())
-    return Manifest(path, tuple(entries), (value,) if isinstance(value, str) else tuple(value))
+    allow = (value,) if isinstance(value, str) else tuple(value)
+    return Manifest(path, tuple(entries), allow, _outputs(path, text, data.get("outputs", [])))
 
 
 def _read(path: Path) -> str:
@@ -128,6 +133,12 @@ def _defaults(path: Path, text: str, given: Any) -> dict[str, Any]:
         except ConvdiffError as error:
             raise ConvdiffError(f"{path}:{key_line(text, 'defaults', 0, key)}: [defaults] {error}") from None
     return given
+
+
+def _outputs(path: Path, text: str, given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list) or not all(isinstance(file, str) for file in given):
+        raise ConvdiffError(f"{path}:{_top_line(text, 'outputs')}: outputs: found {given!r}, expected a list of files")
+    return tuple(_beside(file, path.parent) for file in given)
 
 
 def _entry(path: Path, text: str, number: int, defaults: Mapping[str, Any], case: Mapping[str, Any], taken: set[str]) -> Entry:

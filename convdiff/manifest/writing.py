@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def text(cases: Iterable[Mapping[str, Any]], *, defaults: Mapping[str, Any] | None = None, heading: str = "") -> str:
-    """TOML for these cases.  A key whose value is None is left out; the key "#" is a comment above the case."""
+def text(
+    cases: Iterable[Mapping[str, Any]], *, defaults: Mapping[str, Any] | None = None, heading: str = "", outputs: Sequence[str] = (),
+) -> str:
+    """TOML for these cases.  A key whose value is None is left out; the key "#" is a comment above the case.
+
+    `outputs` are the files of what a captured model itself gave.
+    """
     parts = [f"# {line}".rstrip() for line in heading.splitlines()]
+    if outputs:
+        parts += ["", *_lines({"outputs": outputs})]
     if defaults:
         parts += ["", "[defaults]", *_lines(defaults)]
     for case in cases:

@@ -50,13 +50,15 @@ def test_faults_are_found_beside_rounded_operands(operands: str, count: int, bia
 
 
 @pytest.mark.parametrize(("step", "named"), [
-    (None, ["tf32", "tf32 (cut off)", "bf16", "fp16"]), (1.0, []), (2.0**-7, ["bf16"]),
+    (None, ["tf32", "tf32 (cut off)", "bf16", "fp16", "fp16 of kernel", "bf16 of kernel", "fp16 of input", "bf16 of input"]),
+    (1.0, []), (2.0**-7, ["bf16", "bf16 of kernel", "bf16 of input"]),
 ])
 def test_only_roundings_that_change_the_operands_are_tried(step: float | None, named: list[str]) -> None:
     x, w = ((np.rint(array / step) * step).astype(np.float32) if step else array for array in (X, W))
     spec, _ = read_spec(x.shape, w.shape, Settings(), bias=False, dtype="float32")
     problem = Problem(spec, x, w, None, np.zeros((2, 4, 6, 6)), Rounding("float32", "float32", spec.terms))
-    assert [making.operands for making in operand_makings(problem)] == named
+    made = list(operand_makings(problem))
+    assert [f"{making.operands}{'' if len(making.sides) > 1 else f' of {making.sides[0]}'}" for making in made] == named
 
 
 def overlapped(y: Array) -> Array:
@@ -140,7 +142,8 @@ def test_many_channels_in_another_order_beside_a_batch_in_another_order(items: i
 def test_narrow_operands_of_a_narrow_output_are_no_narrow_sums(stored: str) -> None:
     made = np.asarray(ROUNDINGS[stored](rounded(stored, (), None)))
     result = convdiff.diff(X, W, made.astype(np.float16) if stored == "fp16" else made, padding=1)
-    assert [edit["where"] for edit in result.findings[0].edits] in (["inputs"], ["output", "inputs"])
+    # Of what is stored as bfloat16 nothing but the values tells: that is a finding of its own.
+    assert [edit["where"] for edit in result.findings[0].edits] == (["inputs"] if stored == "fp16" else ["inputs", "output"])
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -161,3 +164,40 @@ def test_whole_numbers_that_were_printed_are() -> None:
     printed = np.array([float(f"{value:.3g}") for value in exact.ravel()], np.float32).reshape(exact.shape)
     (edit,) = convdiff.diff(x, w, printed).findings[0].edits
     assert edit["obtained"] == "3 digits"
+
+
+@pytest.mark.parametrize("stored", ["bf16", "fp16"])
+@pytest.mark.parametrize("operand", ["input", "kernel"])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_one_operand_alone_that_was_rounded(stored: str, operand: str, flipped: bool) -> None:
+    x, w = (np.asarray(ROUNDINGS[stored](array)) if name == operand else array for name, array in (("input", X), ("kernel", W)))
+    made = convolve(x, w[:, :, ::-1, ::-1] if flipped else w, Geometry((1, 1), ((1, 1), (1, 1)), (1, 1))).astype(np.float32)
+    edits = convdiff.diff(X, W, made, padding=1).findings[0].edits
+    assert [edit["code"] for edit in edits] == (["kernel-flipped"] if flipped else []) + ["reduced-precision"]
+    assert edits[-1] == {"code": "reduced-precision", "obtained": stored, "where": operand}
+
+
+@pytest.mark.parametrize("operands", ["tf32", "bf16", "fp16"])
+@pytest.mark.parametrize(("computed", "saved"), [("f4", "f4"), ("f8", "f4"), ("f8", "f8")])
+def test_rounded_operands_of_float64_arrays(operands: str, computed: str, saved: str) -> None:
+    """The arrays are numpy's, the type that was computed in is not said."""
+    x, w = RNG.standard_normal((2, 4, 8, 8)), RNG.standard_normal((4, 4, 3, 3))
+    narrow = (np.asarray(ROUNDINGS[operands](array)).astype(computed) for array in (x, w))
+    made = convolve(*narrow, Geometry((1, 1), ((1, 1), (1, 1)), (1, 1)))
+    found = convdiff.diff(x, w, made.astype(computed).astype(saved), padding=1)
+    assert found.verdict == "reduced-precision"
+    assert [edit["code"] for edit in found.findings[0].edits] == ["reduced-precision"]
+
+
+@pytest.mark.parametrize(("stored", "asked"), [("bf16", None), ("fp16", None), ("bf16", "bfloat16")])
+@pytest.mark.parametrize(("times", "code"), [(0, "bias-missing"), (2, "bias-doubled")])
+def test_a_bias_within_the_errors_of_narrow_sums(stored: str, asked: str | None, times: int, code: str) -> None:
+    """Sums kept in 16 bits would be off by as much, but not by the bias."""
+    x, w = RNG.standard_normal((2, 16, 10, 10)).astype(np.float32), RNG.standard_normal((8, 16, 3, 3)).astype(np.float32)
+    bias = np.linspace(-1, 1, 8, dtype=np.float32)
+    narrow = ROUNDINGS[stored]
+    made = convolve(*(np.asarray(narrow(array)) for array in (x, w)), Geometry((1, 1), ((0, 0), (0, 0)), (1, 1)))
+    made = np.asarray(narrow((made + times * bias.reshape(1, -1, 1, 1)).astype(np.float32)))
+    found = convdiff.diff(x, w, made, bias=bias, **({"dtype": asked} if asked else {}))
+    assert found.verdict == "different"
+    assert found.findings[0].edits[0]["code"] == code
