@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,10 +34,9 @@ class Config(NamedTuple):
     defaults: dict[str, Any]
     environments: dict[str, Path]
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader should know of it: that the command line is not all that was said."""
-        said = ", ".join(f"{name} = {value!r}" for name, value in self.defaults.items())
+    def notes(self, names: Collection[str]) -> tuple[str, ...]:
+        """What a reader should know of it: that the command line is not all that was said.  `names` are the options it leaves."""
+        said = ", ".join(f"{name} = {value!r}" for name, value in self.defaults.items() if name in names)
         return (f"by default, from {self.file}: {said}",) if said else ()
 
 

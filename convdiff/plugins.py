@@ -47,7 +47,7 @@ def plugins() -> dict[str, Plugin | str]:
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
             plugin = point.load()
-        except Exception as error:  # whatever a stranger's module does when it is imported
+        except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
             plugin = f"its entry point {point.value} cannot be loaded ({type(error).__name__}: {error}); repair or uninstall its package"
         if not isinstance(plugin, (Plugin, str)):
             plugin = f"its entry point {point.value} is a {type(plugin).__name__}, expected a convdiff.plugins.Plugin"

@@ -36,7 +36,7 @@ def crashed(returncode: int | None, log: Path) -> str:
     """The message of a crash: how it ended, where in the user's code, and the last that it printed."""
     printed = printed_last(log)
     text, _, dump = printed.partition("Fatal Python error:")
-    frame = re.search(r'File "(<[^>]*>|[^"]*)", line (\d+) in', _users_frames(dump))
+    frame = re.search(r'File "(<(?!frozen )[^>]*>|[^"<]*)", line (\d+) in', _users_frames(dump))
     place = f" at {'' if frame[1].startswith('<') else Path(frame[1]).name + ' '}line {frame[2]}" if frame else ""
     return ended(returncode) + place + _quoted(text)
 

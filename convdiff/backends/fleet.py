@@ -11,22 +11,21 @@ import contextlib
 import math
 import re
 import selectors
-import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from convdiff.backends import backend, failures, room
 from convdiff.backends.environments import Environment
 from convdiff.backends.folder import Folder
 from convdiff.backends.station import Hello, Outcome, Station, Status
+from convdiff.backends.unwinding import unwinding
 
 if TYPE_CHECKING:
-    from types import FrameType, TracebackType
+    from types import TracebackType
 
     from convdiff.case import Answer, Call, Stored
 
@@ -85,7 +84,7 @@ class Fleet:
         self._cores, self._memory = room.cores(), room.workers()
         self._admitted = 0.0
         self._folder: Folder | None = None
-        self._handlers: dict[signal.Signals, Any] = {}
+        self._unwinding = contextlib.ExitStack()
         self._outcomes: dict[int, Outcome] = {}
         self._count = 0
 
@@ -164,18 +163,13 @@ class Fleet:
             self._folder.close()
             self._folder = None
         if threading.current_thread() is threading.main_thread():
-            for number, handler in self._handlers.items():
-                signal.signal(number, handler)
-            self._handlers.clear()
+            self._unwinding.close()
 
     def _open(self) -> Path:
         """The folder for logs and arrays, which first use makes; from then on termination unwinds the host."""
         if self._folder is None:
             self._folder = Folder()
-            if threading.current_thread() is threading.main_thread():
-                for number in (signal.SIGTERM, signal.SIGHUP):
-                    if signal.getsignal(number) is signal.SIG_DFL:
-                        self._handlers[number] = signal.signal(number, _unwind)
+            self._unwinding.enter_context(unwinding())
         return self._folder.path
 
     def _want(self, station: Station) -> None:
@@ -257,7 +251,7 @@ class Fleet:
             if said.get("changed"):
                 message = (
                     f"{NOT_DETERMINISTIC}: {said['changed']} of {said['runs'] - 1} further runs differ from the first, "
-                    f"by up to {said['apart']:.3g}"
+                    + (f"by up to {said['apart']:.3g}" if math.isfinite(said["apart"]) else "some in shape, NaN or infinity")
                 )
                 with contextlib.suppress(OSError, ValueError):
                     again = take_back(self._open() / f"{outcome.id}.npy.again.npy")
@@ -271,7 +265,3 @@ class Fleet:
             stored=said.get("stored"), again=again,
             precision=precision,
         )
-
-
-def _unwind(number: int, frame: FrameType | None) -> None:
-    sys.exit(128 + number)

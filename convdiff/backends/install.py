@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,11 @@ def install(name: str) -> Path:
         if ready is not None:
             return ready
         shutil.rmtree(folder, ignore_errors=True)
-        _build(row, folder, lock)
+        try:
+            _build(row, folder, lock)
+        except (KeyboardInterrupt, SystemExit):
+            print(f"{name}: interrupted; what is built so far is not used, and is built anew the next time", file=sys.stderr)
+            raise
         (folder / "ready").write_text("\n".join(" ".join(step) for step in row.steps) + "\n")
     return folder / "bin" / "python"
 
@@ -121,14 +126,21 @@ def _create(row: Backend, folder: Path, uv: str | None) -> list[str]:
 
 
 def _run(command: list[str], log: Path, lock: IO[str]) -> int:
-    """The exit status; what the command says goes to `log`.  An interrupt ends the command too, and is passed on.
+    """The exit status; what the command says goes to `log`.  An interrupt ends the command, with all that it started, and is passed on.
 
     The command holds the lock as well, so that it stays locked if only convdiff is killed and the command works on.
     """
+    from convdiff.backends.unwinding import unwinding
     from convdiff.backends.variables import variables
 
-    with log.open("wb") as out:
+    with log.open("wb") as out, unwinding():
         environment = {**variables(Path(command[0])), "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
-        return subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=environment, pass_fds=[lock.fileno()]
-        ).returncode
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=environment, pass_fds=[lock.fileno()],
+            start_new_session=True,
+        ) as process:
+            try:
+                return process.wait()
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)

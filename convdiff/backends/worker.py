@@ -417,7 +417,8 @@ def first_line(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return "%s: %s" % (kind, error.msg)
     if isinstance(error, SystemExit):
-        return "SystemExit: the code ended itself (sys.exit)"
+        said = ": %s" % error.code if isinstance(error.code, str) else ""
+        return "SystemExit: the code ended itself (sys.exit)" + said
     lines = [line.strip() for line in re.sub(r"\{\{.*?\}\}", "", str(error)).splitlines() if line.strip()]
     text = " ".join(lines[:2]) if lines and lines[0].endswith(":") else lines[0] if lines else ""
     text = re.sub(r"\s*\[Op:\w+\].*$", "", text)

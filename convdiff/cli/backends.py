@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import click
 
-from convdiff.cli.options import COLOR, Word
+from convdiff.cli.options import COLOR, Seconds, Word
 from convdiff.pipeline.request import PATHS
 
 
 @click.group("backends", invoke_without_command=True)
 @click.option("--paths", type=Word(PATHS), default="default", metavar="WHICH",
               help="all: the self-test goes through every path that is there, not only the backend's own.")
+@click.option("--timeout", type=Seconds(), default=20.0, show_default=True, metavar="SECONDS",
+              help="For one self-test; starting may take thrice that, and a minute at least.")
 @COLOR
 @click.pass_context
-def command(ctx: click.Context, paths: str) -> None:
+def command(ctx: click.Context, paths: str, timeout: float) -> None:
     """List the backends: version, interpreter, devices, paths, a self-test; or why one cannot run.
 
     The self-test is a convolution of small whole numbers: exact, or broken.
@@ -24,10 +26,14 @@ def command(ctx: click.Context, paths: str) -> None:
       convdiff backends add torch@1.13 ~/old-torch/bin/python
     """
     if ctx.invoked_subcommand is None:
+        from rich.console import Console
+
         from convdiff.cli.listing import lines
         from convdiff.pipeline.examining import examine
 
-        click.echo("\n".join(lines(examine(every_path=paths == "all"))))
+        with Console(stderr=True).status("") as status:
+            found = examine(every_path=paths == "all", timeout=timeout, tell=lambda names: status.update(f"asking {', '.join(names)}"))
+        click.echo("\n".join(lines(found)))
 
 
 @command.command()

@@ -10,6 +10,8 @@ import click
 
 from convdiff.pipeline.examining import Description
 
+# Cells that a line has at the least, however narrow the terminal.
+LEAST = 24
 ORIGINS = {"configured": ", by the project's configuration", "registered": ", registered", "installed": ", built by convdiff"}
 
 
@@ -22,12 +24,13 @@ def lines(descriptions: Iterable[Description]) -> list[str]:
         environment, hello = description.environment, description.hello
         name = click.style(f"{environment.name:<{width}}", bold=True)
         if hello is None:
-            said = _wrapped(description.reason or "cannot run", width + 2)
-            made += [f"{name}  {click.style(said[0].strip(), fg='yellow')}", *(click.style(line, fg="yellow") for line in said[1:])]
+            first, *rest = _lines(description.reason or "cannot run", width + 2)
+            made.append(f"{name}  {click.style(first, fg='yellow')}")
+            made += [f"{'':<{width}}  {click.style(line, fg='yellow')}" for line in rest]
             continue
         made.append(f"{name}  {click.style(hello.version, fg='green')}  {', '.join(hello.devices)}  {_tested(description.tested)}")
         about = f"Python {hello.python}, numpy {hello.numpy}{ORIGINS.get(environment.origin, '')}; starts in {hello.seconds:.1f} s"
-        made.append(f"{'':<{width}}  {environment.python} ({about})")
+        made += [f"{'':<{width}}  {line}" for line in _lines(f"{environment.python} ({about})", width + 2)]
         made += [f"{'':<{width}}  {line}" for line in _paths(description, hello.path, width + 2)]
     return made
 
@@ -38,24 +41,25 @@ def _paths(description: Description, own: str, indent: int) -> Iterator[str]:
     longest = max((len(state.path.name) for state in there), default=0)
     for state in there:
         default = ", the default here" if state.path.name == own else ""
-        yield f"  {state.path.name:<{longest}}  {click.style(state.path.about + default, dim=True)}" + (
-            f"  {_tested(state.tested)}" if state.tested else ""
-        )
+        first, *rest = _lines(state.path.about + default, indent + longest + 4)
+        tested = f"  {_tested(state.tested)}" if state.tested else ""
+        yield f"  {state.path.name:<{longest}}  {click.style(first, dim=True)}" + ("" if rest else tested)
+        for number, line in enumerate(rest, 1):
+            yield f"  {'':<{longest}}  {click.style(line, dim=True)}" + (tested if number == len(rest) else "")
     reasons: dict[str, list[str]] = {}
     for state in description.paths:
         if state.reason is not None:
             reasons.setdefault(state.reason, []).append(state.path.name)
     for reason, names in reasons.items():
-        for line in _wrapped(f"not here: {', '.join(names)}: {reason}", indent + 4):
-            yield click.style(line[indent + 2 if line.strip().startswith("not here") else indent:], fg="yellow")
+        for number, line in enumerate(_lines(f"not here: {', '.join(names)}: {reason}", indent + 4)):
+            yield click.style(f"{'    ' if number else '  '}{line}", fg="yellow")
 
 
 def _tested(said: str | None) -> str:
     return click.style(f"self-test {said}", fg="green" if said.startswith("exact") else "red") if said else ""
 
 
-def _wrapped(text: str, indent: int) -> list[str]:
-    """Lines that fit the terminal, all but the first further in."""
-    width = max(60, shutil.get_terminal_size().columns)
-    space = " " * indent
-    return textwrap.wrap(text, width, initial_indent=space, subsequent_indent=space, break_on_hyphens=False, break_long_words=False)
+def _lines(text: str, indent: int) -> list[str]:
+    """Lines that fit the terminal behind so many cells."""
+    width = max(LEAST, shutil.get_terminal_size().columns - indent)
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)

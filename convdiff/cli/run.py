@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from convdiff.cli.options import COLOR, CONVOLUTION, Command, File, Seconds, Word, all_of, backends, option, settings
 from convdiff.cli.reports import REPORTS
@@ -65,7 +66,8 @@ def command(ctx: click.Context, /, no_align: bool, **options: Any) -> None:
 
     outputs = Outputs(options)
     said = settings(options)
-    notes = (*ctx.obj.notes, *((UNALIGNED,) if no_align else ()))
+    left = [name.rstrip("_") for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP]
+    notes = (*ctx.obj.notes(left), *((UNALIGNED,) if no_align else ()))
     request = Request(
         settings=said, align=not no_align, command=showing.command_line(), notes=notes, pictures=outputs.pictures, **options,
     )

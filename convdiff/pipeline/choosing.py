@@ -87,6 +87,10 @@ def through(environment: Environment, path: Path) -> Asked:
     return Asked(f"{environment.name}:{path.name}", replace(environment, variables=of_path(path)), path)
 
 
+# What people call a backend, or a path of one.
+ALSO_CALLED = {"keras": "tensorflow:cpu/keras", "tf": "tensorflow", "xla": "tensorflow:cpu/xla", "pytorch": "torch", "ort": "onnxruntime"}
+
+
 def _find(option: str, name: str) -> Environment:
     from convdiff.backends.environments import all_environments, find
 
@@ -94,6 +98,12 @@ def _find(option: str, name: str) -> Environment:
         return find(name)
     except ConvdiffError:
         names = [environment.name for environment in all_environments()]
+        base = name.split("@")[0]
+        meant = f"did you mean {ALSO_CALLED[name]}?" if name in ALSO_CALLED else ""
+        if base != name and base in names:
+            meant = f"`convdiff backends add {name} PYTHON` registers one that you have"
+        if meant:
+            raise ConvdiffError(f"{option}: found {name!r}, expected one of {', '.join(sorted(names))}; {meant}") from None
         raise one_of(option, name, [*names, NONE] if option == "--backend" else names) from None
 
 

@@ -5,7 +5,7 @@ The self-test is one convolution of small whole numbers, which has one right ans
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -17,6 +17,9 @@ from convdiff.paths import PLAIN, Path, missing
 from convdiff.pipeline.choosing import through
 from convdiff.plugins import paths_of
 from convdiff.spec import ConvSpec
+
+# Seconds between looks at who is waited for.
+PAUSE = 0.2
 
 
 class State(NamedTuple):
@@ -40,11 +43,15 @@ class Description(NamedTuple):
     paths: tuple[State, ...] = ()
 
 
-def examine(*, every_path: bool = False) -> list[Description]:
-    """Start the workers of all environments and ask each; with `every_path` the self-test goes through all that are there."""
+def examine(*, every_path: bool = False, timeout: float, tell: Callable[[Collection[str]], None]) -> list[Description]:
+    """Start the workers of all environments and ask each; with `every_path` the self-test goes through all that are there.
+
+    `timeout` is in seconds, for one self-test, as for one backend of `run`; `tell` is given the names that are waited for, again and again.
+    """
     environments = all_environments()
-    with Fleet(environments) as fleet:
-        said = fleet.wait()
+    with Fleet(environments, timeout=timeout) as fleet:
+        said = _started(fleet, environments, tell)
+        tell(said)
         wanted = [(environment, None) for environment in environments if isinstance(said[environment.process], Hello)]
         told = dict(_tested(fleet, [*wanted, *(_there(wanted, said) if every_path else ())]))
     made = []
@@ -59,6 +66,15 @@ def examine(*, every_path: bool = False) -> list[Description]:
         )
         made.append(Description(environment, answer, None, told[environment.name], tuple(states)))
     return made
+
+
+def _started(fleet: Fleet, environments: list[Environment], tell: Callable[[Collection[str]], None]) -> dict[str, Hello | str]:
+    processes = dict.fromkeys(environment.process for environment in environments)
+    said: dict[str, Hello | str] = {}
+    while len(said) < len(processes):
+        tell([name for name in processes if name not in said])
+        said = fleet.wait(within=PAUSE)
+    return said
 
 
 def _there(asked: list[tuple[Environment, None]], said: dict[str, Hello | str]) -> Iterator[tuple[Environment, Path]]:

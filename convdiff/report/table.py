@@ -77,7 +77,7 @@ def closing(report: Report, page: Page, exit_line: bool = True) -> list[Text]:
     """The conclusion in words, and what the exit code means."""
     state = {0: "identical", 1: "different"}.get(report.exit_code, "failed")
     sign = page.text(f"{page.glyphs.states[state]} ", STATES[state])
-    lines = page.wrap(page.text(words.conclusion(report.rows), "strong"), sign)
+    lines = page.wrap(page.text(words.conclusion(report.rows, failed=report.exit_code == 1), "strong"), sign)
     if not exit_line:
         return lines
     small = [f"exit code {report.exit_code}: {words.exit_words(report)}"]

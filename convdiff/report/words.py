@@ -63,14 +63,18 @@ def rivals_words(rivals: Sequence[Sequence[Edit]], most: int = 4) -> str:
     return f"{said}; and {len(rivals) - most} more" if len(rivals) > most else said
 
 
-def conclusion(rows: Iterable[Row]) -> str:
-    """The last line: how many agree, how many do not and why, what could not be asked."""
+def conclusion(rows: Iterable[Row], *, failed: bool = False) -> str:
+    """The last line: how many agree, how many do not and why, what could not be asked.
+
+    `failed` is whether the exit code is 1, which agreement up to rounding may have, if that was asked.
+    """
     rows = list(rows)
     if not rows:
         return "nothing was compared"
     agree = [row for row in rows if row.verdict in AGREE]
     if len(agree) == len(rows):
-        return "it agrees" if len(rows) == 1 else "both agree" if len(rows) == 2 else f"all {len(rows)} agree"
+        who = "it agrees" if len(rows) == 1 else "both agree" if len(rows) == 2 else f"all {len(rows)} agree"
+        return f"{who} up to rounding" if failed else who
     parts = [f"{len(agree)} of {len(rows)} {_verb(agree, 'agrees', 'agree')}"]
     groups = {
         "different": ("differs", "differ"), "incomparable": ("cannot be compared",) * 2,
@@ -95,7 +99,7 @@ def _causes(rows: list[Row]) -> str:
     causes: list[str] = []
     for row in rows:
         if row.findings:
-            cause = " and ".join(_cause(edit) for edit in row.findings[0].edits)
+            cause = " and ".join(dict.fromkeys(_cause(edit) for edit in row.findings[0].edits))
         else:
             cause = "unexplained" if row.verdict == "different" else ""
         if cause and cause not in causes:

@@ -132,6 +132,7 @@ def test_backends_are_listed_with_the_reason_where_one_cannot_run(invoke: Invoke
         Description(Environment("theano", "theano", python, "none", "it is not there"), None, "it is not there"),
     ]
     monkeypatch.setattr(examining, "examine", lambda **_: known)
+    monkeypatch.setenv("COLUMNS", "100")
     result = invoke("backends")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
@@ -142,6 +143,10 @@ def test_backends_are_listed_with_the_reason_where_one_cannot_run(invoke: Invoke
         "          not here: mps: no Mac; it takes a Mac with Apple silicon",
         "theano  it is not there",
     ]
+    monkeypatch.setenv("COLUMNS", "50")
+    narrow = invoke("backends").stdout
+    assert max(map(len, narrow.splitlines())) <= 50
+    assert narrow.split() == result.stdout.split()
 
 
 def test_an_environment_is_added_and_removed(invoke: Invoke) -> None:

@@ -180,6 +180,8 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "a key that is none": (("run", "all.npz:v", "w.npy", *ALONE), "input all.npz:v: found 'v', expected one of b, flipped, w, x, y"),
     "bias of another layer": (("run", "x.npy", "w.npy", *ALONE, "--bias", "x.npy"), "found shape (2, 3, 6, 7), expected (4,)"),
     "unknown backend": (("run", "x.npy", "w.npy", "--backend", "torhc"), "found 'torhc', expected one of cudnn, jax, none, numpy,"),
+    "a path's name": (("run", "x.npy", "w.npy", "--backend", "keras"), "torch; did you mean tensorflow:cpu/keras?"),
+    "unknown version": (("run", "x.npy", "w.npy", "--backend", "torch@0"), "`convdiff backends add torch@0 PYTHON` registers one"),
     "unknown requirement": (("run", "x.npy", "w.npy", "--require", "spam"), "--require: found 'spam', expected one of cudnn, jax, numpy,"),
     "none and a name": (("run", "x.npy", "w.npy", *ALONE, "--backend", "numpy"), "expected none alone or names alone"),
     "call without a name": (("run", "x.npy", "w.npy", *ALONE, "--call", "conv(input)"), "--call: found 'conv(input)', expected NAME=CODE"),
