@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Asked:
     """A case that is to be checked: what to run, or the trouble with it.
 
-    `own` are the weights of a port's layer, where they are others; `crop` is what its input has more than is asked about.
+    `own` are the weights of a port's layer, where they are others; `crop` and `cut` are what its input and its
+    output have more than is asked about.
     """
 
     entry: Entry
@@ -34,6 +35,7 @@ class Asked:
     trouble: str | None = None
     own: Own | None = None
     crop: tuple[Pair, ...] = ()
+    cut: tuple[Pair, ...] = ()
 
 
 def picks(name: str, pattern: str) -> bool:

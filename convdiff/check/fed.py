@@ -88,8 +88,8 @@ class Look:
     @cached_property
     def frames(self) -> Frames | None:
         """What the inputs have beyond their common core; None where they have none that can be asked about."""
-        x, y = self._normal
-        if x.shape == y.shape and self.small(_apart(x, y), 0.0):
+        x, y = self.normal
+        if x.shape == y.shape and self.small(distance(x, y), 0.0):
             return None
         found = frames(x, y, self.specs, self._near)
         return found if found and whole(self.specs[0], found.source) else None
@@ -97,10 +97,10 @@ class Look:
     @cached_property
     def apart(self) -> float | None:
         """How far the inputs are apart, as a share of their size; None where they have other shapes."""
-        x, y = self._normal
+        x, y = self.normal
         if self.frames is not None:
             x, y = cropped(x, self.frames.source.pairs), cropped(y, self.frames.port.pairs)
-        return _apart(x, y)
+        return distance(x, y)
 
     @property
     def padded(self) -> list[tuple[str, Frame]]:
@@ -112,7 +112,7 @@ class Look:
 
     def _near(self, x: Array, y: Array) -> bool:
         """Whether parts of the inputs are the same but for rounding."""
-        apart = _apart(x, y)
+        apart = distance(x, y)
         return self.small(apart, 0.0) or self.small(apart, _reached(self.before))
 
     @cached_property
@@ -121,27 +121,36 @@ class Look:
 
         None where they are not both there, or have other shapes.
         """
+        try:
+            return _apart_by_channel(*self.outputs)
+        except ConvdiffError:
+            return None
+
+    @cached_property
+    def outputs(self) -> tuple[Array, Array]:
+        """Both outputs as (N, C, *space).  ConvdiffError where they are not both there, or have other numbers of axes."""
         arrays = []
         for layer in (self.pair.source, self.pair.port):
             keys, (_, file) = layer.entry.keys, layer.output
             layout = keys.get("output_layout") or keys.get("input_layout", "")
             array = read(file, "saved", any_shape=True).array if file else np.empty(0)
             if array.ndim != len(layout):
-                return None
+                raise ConvdiffError(f"saved: found {array.ndim} axes, expected those of {layout}")
             arrays.append(_ordered(array, layout))
-        return _apart_by_channel(*arrays)
+        return arrays[0], arrays[1]
 
     @property
     def floor(self) -> float:
         """What rounding between two convolutions may do though there was none before."""
-        return max(COMPUTED * UNIT["float32"], WRITTEN * max(UNIT.get(stored.stored, 0.0) for stored in self.inputs))
+        return floor(self.inputs)
 
     def small(self, apart: float | None, reached: float) -> bool:
         """Whether rounding may be all, where `reached` is the largest distance before."""
         return apart is not None and apart <= max(self.floor, JUMP * reached)
 
     @cached_property
-    def _normal(self) -> tuple[Array, Array]:
+    def normal(self) -> tuple[Array, Array]:
+        """Both inputs as (N, C, *space)."""
         layouts = [layer.entry.keys.get("input_layout", "") for layer in (self.pair.source, self.pair.port)]
         if any(len(layout) != stored.array.ndim for layout, stored in zip(layouts, self.inputs, strict=True)):
             raise ConvdiffError("input_layout: found none, expected a folder that convdiff capture wrote")
@@ -174,13 +183,19 @@ def fed(looks: Sequence[Look], at: int) -> Fed:
     """What layer `at` of these is fed."""
     look = looks[at]
     try:
-        limit = look.floor
-        # Where there is little to explain, nothing else is read.
-        if look.apart is not None and look.apart > limit:
-            limit = max(limit, JUMP * _reached(looks[:at]))
-        return Fed(look.apart, limit)
+        return Fed(look.apart, limit(looks[:at], look.apart, look.floor))
     except ConvdiffError:
         return Fed(None, 0.0)
+
+
+def limit(before: Sequence[Look], apart: float | None, least: float) -> float:
+    """How far what follows these layers may be apart; where that is little, nothing else is read."""
+    return max(least, JUMP * _reached(before)) if apart is not None and apart > least else least
+
+
+def floor(inputs: Sequence[Stored]) -> float:
+    """What rounding between two convolutions may do though there was none before them."""
+    return max(COMPUTED * UNIT["float32"], WRITTEN * max((UNIT.get(stored.stored, 0.0) for stored in inputs), default=0.0))
 
 
 def _reached(looks: Sequence[Look]) -> float:
@@ -217,7 +232,8 @@ def _ordered(array: Array, layout: str) -> Array:
     return to_order(array, layout, "NC" + "".join(axis for axis in "DHW" if axis in spatial_axes(layout)))
 
 
-def _apart(x: Array, y: Array) -> float | None:
+def distance(x: Array, y: Array) -> float | None:
+    """How far y is from x, as a share of its size; None where the shapes differ."""
     if x.shape != y.shape:
         return None
     with np.errstate(all="ignore"):
@@ -227,7 +243,7 @@ def _apart(x: Array, y: Array) -> float | None:
 
 
 def _apart_by_channel(x: Array, y: Array) -> float | None:
-    whole = _apart(x, y)
+    whole = distance(x, y)
     if whole is None or not np.isfinite(whole) or x.size == x.shape[1]:
         return whole
     axes = (0, *range(2, x.ndim))

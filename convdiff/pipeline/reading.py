@@ -16,8 +16,8 @@ from convdiff.pipeline.request import Request
 from convdiff.reading import bias_vector, read_spec
 
 
-def read_case(request: Request, chosen: Chosen, crop: Sequence[Pair] = ()) -> Case:
-    """The case that `request` describes, on its input without `crop` at the ends of each axis of space.
+def read_case(request: Request, chosen: Chosen, crop: Sequence[Pair] = (), cut: Sequence[Pair] = ()) -> Case:
+    """The case that `request` describes, its input without `crop` and its saved outputs without `cut` at the ends of each axis of space.
 
     ConvdiffError for files and options that make none.
     """
@@ -34,6 +34,8 @@ def read_case(request: Request, chosen: Chosen, crop: Sequence[Pair] = ()) -> Ca
         said = [*said, f"{input.stored} input, {kernel.stored} kernel: computed in {dtype} (--dtype picks another)"]
     backends = [asked.name for asked in chosen.asked]
     saved = _saved(request, backends)
+    if cut:
+        saved = tuple((name, replace(stored, array=_cropped(stored.array, spec.output_layout, cut))) for name, stored in saved)
     arrays = [("input", input), ("kernel", kernel), *([("bias", bias)] if bias else []), *saved]
     odd = [note for name, stored in arrays for note in notes(stored, name)]
     calls = _calls(chosen, [*backends, *(name for name, _ in saved)])
@@ -43,6 +45,8 @@ def read_case(request: Request, chosen: Chosen, crop: Sequence[Pair] = ()) -> Ca
 
 
 def _cropped(array: Array, layout: str, crop: Sequence[Pair]) -> Array:
+    if array.ndim != len(layout):
+        return array
     pairs = dict(zip(spatial_axes(layout), crop, strict=True))
     ends = [pairs.get(letter, (0, 0)) for letter in layout]
     return array[tuple(slice(lo, size - hi) for size, (lo, hi) in zip(array.shape, ends, strict=True))]
