@@ -97,10 +97,15 @@ class Look:
     @cached_property
     def apart(self) -> float | None:
         """How far the inputs are apart, as a share of their size; None where they have other shapes."""
+        return distance(*self.cores)
+
+    @property
+    def cores(self) -> tuple[Array, Array]:
+        """Both inputs as (N, C, *space), without their frames."""
         x, y = self.normal
-        if self.frames is not None:
-            x, y = cropped(x, self.frames.source.pairs), cropped(y, self.frames.port.pairs)
-        return distance(x, y)
+        if self.frames is None:
+            return x, y
+        return cropped(x, self.frames.source.pairs), cropped(y, self.frames.port.pairs)
 
     @property
     def padded(self) -> list[tuple[str, Frame]]:

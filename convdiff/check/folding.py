@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from convdiff.check.fed import Look, fed
-from convdiff.check.framing import cropped
 from convdiff.check.outputs import Outputs
 from convdiff.errors import ConvdiffError
 from convdiff.layout import Array
@@ -62,9 +61,9 @@ def _made_of(looks: Sequence[Look], at: int, fold: int) -> bool:
     Or it follows at once and is of a shape that nothing before has had: pooled.  A branch beside starts from what has its shape.
     """
     try:
-        x, y = _input(looks[at]), looks[fold].outputs[1]
+        x, y = looks[at].cores[1], looks[fold].outputs[1]
         if x.shape != y.shape:
-            had = {array.shape for look in looks[:at] for array in (_input(look), look.outputs[1])}
+            had = {array.shape for look in looks[:at] for array in (look.cores[1], look.outputs[1])}
             return at == fold + 1 and x.shape not in had
         a, b = _sample(x), _sample(y)
         return any(_activated(a, b + other) for other in _others(looks[:at], x.shape))
@@ -76,15 +75,9 @@ def _others(looks: Sequence[Look], shape: tuple[int, ...]) -> Iterator[Array | f
     """Nothing, then what of this shape is recorded in the port."""
     yield 0.0
     for look in looks:
-        for array in (_input(look), look.outputs[1]):
+        for array in (look.cores[1], look.outputs[1]):
             if array.shape == shape:
                 yield _sample(array)
-
-
-def _input(look: Look) -> Array:
-    """The port's, without its frame."""
-    y = look.normal[1]
-    return cropped(y, look.frames.port.pairs) if look.frames is not None else y
 
 
 def _activated(x: Array, of: Array) -> bool:

@@ -64,6 +64,9 @@ def _related(pair: Pair, asked: ConvSpec, theirs: ConvSpec, source: Sequence[Lay
     rounded = _rounded(w, v)
     if not rounded and _folded(w, v, unit):
         return "a normalization is folded into the port's kernel", True, True
+    flipped = np.flip(w, tuple(range(2, w.ndim)))
+    if not rounded and w[0, 0].size > 1 and _folded(flipped, v, unit):
+        return "a normalization is folded into the port's kernel, which is flipped", True, False
     same = next((layer.name for layer in others if layer.fingerprint == pair.port.fingerprint), None)
     if rounded:
         said = f"the port's kernel is the source's, rounded to {rounded}"
@@ -108,6 +111,8 @@ def _bias(asked: Array | None, obtained: Array | None, others: Sequence[Layer]) 
     rounded = _rounded(asked, obtained)
     if rounded:
         return f"bias is the source's, rounded to {rounded}"
+    if not obtained.any():
+        return "bias is all zeros (never loaded?)"
     for layer in others:
         name = layer.entry.keys.get("bias")
         if name and np.array_equal(read(name, "bias").array.reshape(-1), obtained):

@@ -11,6 +11,7 @@ from convdiff.check.fed import Fed, Look
 from convdiff.check.framing import Frame, Pairs, whole
 from convdiff.check.outputs import Outputs
 from convdiff.check.pairing import Layer
+from convdiff.check.whyfed import why
 from convdiff.checked import Checked, Inputs
 from convdiff.report.suite_table import cause
 from convdiff.spec import ConvSpec
@@ -47,10 +48,13 @@ def diverging(done: Sequence[Checked], looks: Sequence[Look]) -> str:
             where = f"the first that diverges is {checked.name}, convolution {at + 1} of {len(looks)}"
             if checked.fed is None or checked.fed.same:
                 return f"{where}: {_why(checked)}"
+            inputs = str(Fed(checked.fed.apart, checked.fed.limit))
+            reason = why(looks[at], checked.fed.limit)
+            inputs += f" ({reason})" if reason else ""
             before = f"look after {done[at - 1].name}, which is right" if at else "look before the first convolution"
             before = looks[at].doubt or before
             also = ", and it is right itself" if checked.kind else f"; and it is wrong itself: {_why(checked)}"
-            return f"{where}: its inputs are {Fed(checked.fed.apart, checked.fed.limit)}, so {before}{also}"
+            return f"{where}: its inputs are {inputs}, so {before}{also}"
     return ""
 
 

@@ -170,3 +170,33 @@ def test_a_layer_that_is_lost_fails_in_every_report(invoke: Invoke) -> None:
     told = invoke("check", "--source", "a", "--port", "b").stdout
     assert "4 of 5 cases agree; 1 without a counterpart" in told
     assert "not what they are fed" not in told
+
+
+CAUSES: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "a factor": (lambda y: y / 255, "they are the source's × 0.00392157 (1/255)"),
+    "channels": (lambda y: y[..., ::-1], "they are the source's with channels reversed (RGB/BGR)"),
+    "a normalization": (lambda y: y * np.linspace(1, 1.1, 6, dtype=np.float32) + 0.1, "each channel was scaled and shifted by itself"),
+    "a clip": (lambda y: np.minimum(y, 0.3), ""),
+}
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_why_inputs_are_off_is_told(name: str, invoke: Invoke) -> None:
+    change, said = CAUSES[name]
+    network("a", last=False)
+    network("b", last=True, after={1: change})
+    note = check(invoke)["notes"][0]
+    assert f"% off ({said}" in note if said else "% off, so look after conv1" in note
+
+
+def test_a_missing_activation_is_told(invoke: Invoke) -> None:
+    network("a", last=False, after={1: np.abs})
+    network("b", last=False)
+    assert "a ReLU is missing" not in check(invoke)["notes"][0], "that an absolute value is missing, nothing here tells"
+    for folder in "ab":
+        np.save(f"{folder}/4.x.npy", np.load("a/3.y.npy") if folder == "b" else np.maximum(np.load("a/3.y.npy"), 0))
+        np.save(f"{folder}/4.y.npy", convolve(np.load(f"{folder}/4.x.npy"), np.load("a/4.w.npy"), PADDED))
+    for number in range(4):
+        for letter in "xy":
+            np.save(f"b/{number}.{letter}.npy", np.load(f"a/{number}.{letter}.npy"))
+    assert "% off (a ReLU is missing, or another activation in its place), so look after conv3, which is right" in check(invoke)["notes"][0]
