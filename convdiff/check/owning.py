@@ -18,6 +18,7 @@ from convdiff.spec import ConvSpec
 DECIMALS = range(1, 9)
 # Units that a product of a weight and a factor may be off by, computed in another order.
 FOLDING = 16
+UNLOADED = "bias is all zeros (never loaded?)"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def _related(pair: Pair, asked: ConvSpec, theirs: ConvSpec, source: Sequence[Lay
         # One that is missing, or was added, is a mistake that the diagnosis knows.
         said = None if b is None or c is None else _bias(b, c, others)
         if said and np.array_equal(w, v):
-            return f"the port's {said}", True, False
+            # Nothing but zeros is as good as none, which the diagnosis knows.
+            return f"the port's {said}", said != UNLOADED, False
         return "the port's kernel has the source's weights in another order", False, False
     unit = max(UNIT.get(layer.kernel.stored, 0.0) for layer in pair[:2])
     rounded = _rounded(w, v)
@@ -112,7 +114,7 @@ def _bias(asked: Array | None, obtained: Array | None, others: Sequence[Layer]) 
     if rounded:
         return f"bias is the source's, rounded to {rounded}"
     if not obtained.any():
-        return "bias is all zeros (never loaded?)"
+        return UNLOADED
     for layer in others:
         name = layer.entry.keys.get("bias")
         if name and np.array_equal(read(name, "bias").array.reshape(-1), obtained):

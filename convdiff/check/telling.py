@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from convdiff.case import Edit, Finding, Report
+from convdiff.case import Edit, Finding, Report, Row
 from convdiff.check.fed import Fed, Look
 from convdiff.check.framing import Frame, Pairs, whole
 from convdiff.check.outputs import Outputs
@@ -32,6 +32,9 @@ def told(checked: Checked, look: Look, inputs: Fed, again: str, first: bool) -> 
     if report is not None:
         written = whole(look.specs[1], look.frames.port if look.frames else Frame(())) if checked.exit_code else None
         report = as_written(report, written[0]) if written else report
+        if look.doubt and inputs.same:
+            # Code for the unfolded layer is no cure for what was folded into it.
+            report = replace(report, rows=tuple(_unfixed(row) for row in report.rows))
         report = replace(report, command=again)
     fed = Inputs(inputs.apart, inputs.limit, inputs.same)
     wrong = first and not inputs.same and not checked.exit_code
@@ -39,6 +42,10 @@ def told(checked: Checked, look: Look, inputs: Fed, again: str, first: bool) -> 
     return replace(
         checked, exit_code=code, kind="fed wrong" if wrong else "", report=report, notes=tuple(notes), stale=(), allowed=(), fed=fed
     )
+
+
+def _unfixed(row: Row) -> Row:
+    return replace(row, findings=tuple(replace(finding, fix={}) for finding in row.findings))
 
 
 def diverging(done: Sequence[Checked], looks: Sequence[Look]) -> str:

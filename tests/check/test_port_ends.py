@@ -200,3 +200,36 @@ def test_a_missing_activation_is_told(invoke: Invoke) -> None:
         for letter in "xy":
             np.save(f"b/{number}.{letter}.npy", np.load(f"a/{number}.{letter}.npy"))
     assert "% off (a ReLU is missing, or another activation in its place), so look after conv3, which is right" in check(invoke)["notes"][0]
+
+
+def test_a_kernel_that_is_folded_and_flipped_is_told(invoke: Invoke) -> None:
+    residual("a", {})
+    residual("b", {**ALL, "last": 1.0})
+    w = np.ascontiguousarray(np.load("b/last.w.npy")[:, :, ::-1, ::-1])
+    np.save("b/last.w.npy", w)
+    np.save("b/last.y.npy", convolve(np.load("b/last.x.npy"), w, PADDED))
+    found = check(invoke)
+    assert [case["exit_code"] for case in found["cases"]] == [0, 0, 0, 0, 1]
+    assert "a normalization is folded into the port's kernel, which is flipped" in found["notes"][0]
+
+
+def test_a_wrong_fold_has_no_fix_that_is_not_folded(invoke: Invoke) -> None:
+    residual("a", {})
+    residual("b", {**ALL, "one": 1.3})
+    findings = [finding for case in check(invoke)["cases"] for row in case["rows"] for finding in row["findings"]]
+    assert findings
+    assert not any(finding["fix"] for finding in findings)
+
+
+def test_a_bias_that_was_never_loaded_is_missing(invoke: Invoke) -> None:
+    network("a", last=False)
+    network("b", last=True)
+    for folder, bias in (("a", np.linspace(1, 2, 6, dtype=np.float32)), ("b", np.zeros(6, np.float32))):
+        np.save(f"{folder}/1.b.npy", bias)
+        y = np.load(f"{folder}/1.y.npy")
+        np.save(f"{folder}/1.y.npy", y + (bias[:, None, None] if folder == "a" else bias))
+        manifest = Path(f"{folder}/manifest.toml")
+        manifest.write_text(manifest.read_text().replace('kernel = "1.w.npy"', 'kernel = "1.w.npy"\nbias = "1.b.npy"'))
+    case = check(invoke)["cases"][1]
+    assert codes(case) == ["bias-missing"]
+    assert "the port's bias is all zeros (never loaded?)" in case["rows"][0]["findings"][0]["summary"]
