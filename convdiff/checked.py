@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from convdiff.case import Report, Row
 
@@ -11,11 +11,21 @@ AGREEING = ("identical", "rounding")
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """How far a port's inputs are from the source's, as a share of their size (None: of another shape), and what rounding explains."""
+
+    apart: float | None
+    limit: float
+    same: bool
+
+
+@dataclass(frozen=True)
 class Checked:
     """One case's outcome: a report, or the trouble that kept it from one.
 
     `place` is where it is written ("manifest.toml:12").  `allowed` are the codes of `allow` that occurred, `stale` those that did
-    not and could have.  `notes` are sentences about the case among others ("only fed wrong inputs").  Arrays have been let go:
+    not and could have.  `notes` are sentences about the case among others ("only fed wrong inputs").  `fed` is a port's,
+    and `kind` why one fails whose rows do not: "fed wrong", or "lost" where the port has no such layer.  Arrays have been let go:
     the report's case and answers have none.
     """
 
@@ -28,6 +38,8 @@ class Checked:
     stale: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float | None = None
+    kind: str = ""
+    fed: Inputs | None = None
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -38,23 +50,24 @@ class Checked:
     def failing(self) -> tuple[Row, ...]:
         """The rows that are not as they should be, those of allowed findings left out."""
         found = tuple(row for row in self.rows if not passes(row, self.allowed))
-        if found or not self.exit_code:
+        if found or not self.exit_code or self.kind:
             return found
         # Where nothing else is wrong, rounding was asked to fail, or what could not run was required.
         return tuple(row for row in self.rows if row.verdict == ("rounding" if self.exit_code == 1 else None))
 
     @property
     def state(self) -> str:
-        """`agrees`, `allowed` (differs as `allow` has it), `differs` or `trouble`."""
+        """`agrees`, `allowed` (differs as `allow` has it), `differs`, `fed wrong`, `lost` or `trouble`."""
         if self.exit_code == 0:
             return "allowed" if self.allowed else "agrees"
-        return "differs" if self.exit_code == 1 else "trouble"
+        return self.kind or ("differs" if self.exit_code == 1 else "trouble")
 
     def to_dict(self) -> dict[str, object]:
         """The contract's case object: the report and the name, and what only a suite knows."""
         empty: dict[str, object] = {"schema": "convdiff/1", "spec": None, "notes": [], "exit_code": 2, "command": None, "rows": []}
         known = self.report.to_dict() if self.report else empty
-        own = {"message": self.trouble, "place": self.place, "allowed": list(self.allowed), "stale": list(self.stale)}
+        own: dict[str, object] = {"fed": asdict(self.fed)} if self.fed else {}
+        own |= {"message": self.trouble, "place": self.place, "allowed": list(self.allowed), "stale": list(self.stale)}
         return {"name": self.name, **known, "exit_code": self.exit_code, **own, "notes": [*self.notes, *self._notes()]}
 
     def _notes(self) -> tuple[str, ...]:

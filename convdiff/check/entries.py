@@ -12,6 +12,7 @@ from convdiff.check.request import CheckRequest
 from convdiff.errors import ConvdiffError, one_of
 from convdiff.manifest import Entry, Manifest, load
 from convdiff.manifest.keys import named
+from convdiff.padding import Pair
 from convdiff.pipeline.choosing import NONE, Chosen, choose, known_as
 from convdiff.pipeline.request import FAIL_ON, PATHS, Request
 from convdiff.settings import Settings
@@ -22,13 +23,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """A case that is to be checked: what to run, or the trouble with it; `own` are the weights of a port's layer, where they are others."""
+    """A case that is to be checked: what to run, or the trouble with it.
+
+    `own` are the weights of a port's layer, where they are others; `crop` and `cut` are what its input and its
+    output have more than is asked about.
+    """
 
     entry: Entry
     request: Request | None = None
     chosen: Chosen | None = None
     trouble: str | None = None
     own: Own | None = None
+    crop: tuple[Pair, ...] = ()
+    cut: tuple[Pair, ...] = ()
 
 
 def picks(name: str, pattern: str) -> bool:

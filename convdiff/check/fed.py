@@ -17,11 +17,10 @@ import numpy as np
 
 from convdiff.arrays import compute_dtype, read
 from convdiff.case import Stored
-from convdiff.check.moved import cropped, frame
+from convdiff.check.framing import Frame, Frames, cropped, frames, whole
 from convdiff.check.pairing import Layer, Pair
 from convdiff.errors import ConvdiffError
 from convdiff.layout import Array, spatial_axes, to_order
-from convdiff.padding import Pair as Ends
 from convdiff.precision import UNIT
 from convdiff.reading import read_spec
 from convdiff.settings import Settings
@@ -29,6 +28,8 @@ from convdiff.spec import ConvSpec
 
 # How many times the largest distance before it an input may be off by.
 JUMP = 10.0
+# How many times the distance of its inputs that of a right layer's outputs may be.
+AMPLIFIED = 1000.0
 # Roundings that may stand between two convolutions all the same: of float32, and of the narrower type that arrays are stored in.
 COMPUTED, WRITTEN = 100, 8
 # A channel that varies by less than this share of what all do counts as if it varied so much.
@@ -58,11 +59,13 @@ class Fed:
 class Look:
     """A pair's recorded arrays, looked at when they are asked for.  Anything raises ConvdiffError where they cannot be read.
 
-    `right` is whether the layer is, once that is known; `folded` whether its outputs are not to be the source's, `doubt` why they may be.
+    `before` are those of the layers before.  `right` is whether the layer is, once that is known; `folded` whether its outputs are not to
+    be the source's, `doubt` why they may be.
     """
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: Pair, before: Sequence[Look] = ()) -> None:
         self.pair = pair
+        self.before = before
         self.right: bool | None = None
         self.folded = False
         self.doubt = ""
@@ -83,23 +86,39 @@ class Look:
         return source, port
 
     @cached_property
-    def frame(self) -> tuple[Ends, ...] | None:
-        """What the port's input has more than the source's, where one side pads in a layer of its own."""
-        x, y = self._normal
-        if x.shape == y.shape:
+    def frames(self) -> Frames | None:
+        """What the inputs have beyond their common core; None where they have none that can be asked about."""
+        x, y = self.normal
+        if x.shape == y.shape and self.small(distance(x, y), 0.0):
             return None
-        source, port = self.specs
-        if source.transposed or len(port.padding) != len(source.padding):
-            return None
-        return frame(x, y, [(lo - a, hi - b) for (lo, hi), (a, b) in zip(source.padding, port.padding, strict=True)])
+        found = frames(x, y, self.specs, self._near)
+        return found if found and whole(self.specs[0], found.source) else None
 
     @cached_property
     def apart(self) -> float | None:
         """How far the inputs are apart, as a share of their size; None where they have other shapes."""
-        x, y = self._normal
-        if self.frame is not None:
-            x, y = cropped(x, [(-lo, -hi) for lo, hi in self.frame]), cropped(y, self.frame)
-        return _apart(x, y)
+        return distance(*self.cores)
+
+    @property
+    def cores(self) -> tuple[Array, Array]:
+        """Both inputs as (N, C, *space), without their frames."""
+        x, y = self.normal
+        if self.frames is None:
+            return x, y
+        return cropped(x, self.frames.source.pairs), cropped(y, self.frames.port.pairs)
+
+    @property
+    def padded(self) -> list[tuple[str, Frame]]:
+        """The sides ("source", "port") that pad in a layer of their own, and how."""
+        try:
+            return [(side, frame) for side, frame in zip(("source", "port"), self.frames or (), strict=False) if frame]
+        except ConvdiffError:
+            return []
+
+    def _near(self, x: Array, y: Array) -> bool:
+        """Whether parts of the inputs are the same but for rounding."""
+        apart = distance(x, y)
+        return self.small(apart, 0.0) or self.small(apart, _reached(self.before))
 
     @cached_property
     def after(self) -> float | None:
@@ -107,27 +126,36 @@ class Look:
 
         None where they are not both there, or have other shapes.
         """
+        try:
+            return _apart_by_channel(*self.outputs)
+        except ConvdiffError:
+            return None
+
+    @cached_property
+    def outputs(self) -> tuple[Array, Array]:
+        """Both outputs as (N, C, *space).  ConvdiffError where they are not both there, or have other numbers of axes."""
         arrays = []
         for layer in (self.pair.source, self.pair.port):
             keys, (_, file) = layer.entry.keys, layer.output
             layout = keys.get("output_layout") or keys.get("input_layout", "")
             array = read(file, "saved", any_shape=True).array if file else np.empty(0)
             if array.ndim != len(layout):
-                return None
+                raise ConvdiffError(f"saved: found {array.ndim} axes, expected those of {layout}")
             arrays.append(_ordered(array, layout))
-        return _apart_by_channel(*arrays)
+        return arrays[0], arrays[1]
 
     @property
     def floor(self) -> float:
         """What rounding between two convolutions may do though there was none before."""
-        return max(COMPUTED * UNIT["float32"], WRITTEN * max(UNIT.get(stored.stored, 0.0) for stored in self.inputs))
+        return floor(self.inputs)
 
     def small(self, apart: float | None, reached: float) -> bool:
         """Whether rounding may be all, where `reached` is the largest distance before."""
         return apart is not None and apart <= max(self.floor, JUMP * reached)
 
     @cached_property
-    def _normal(self) -> tuple[Array, Array]:
+    def normal(self) -> tuple[Array, Array]:
+        """Both inputs as (N, C, *space)."""
         layouts = [layer.entry.keys.get("input_layout", "") for layer in (self.pair.source, self.pair.port)]
         if any(len(layout) != stored.array.ndim for layout, stored in zip(layouts, self.inputs, strict=True)):
             raise ConvdiffError("input_layout: found none, expected a folder that convdiff capture wrote")
@@ -160,13 +188,19 @@ def fed(looks: Sequence[Look], at: int) -> Fed:
     """What layer `at` of these is fed."""
     look = looks[at]
     try:
-        limit = look.floor
-        # Where there is little to explain, nothing else is read.
-        if look.apart is not None and look.apart > limit:
-            limit = max(limit, JUMP * _reached(looks[:at]))
-        return Fed(look.apart, limit)
+        return Fed(look.apart, limit(looks[:at], look.apart, look.floor))
     except ConvdiffError:
         return Fed(None, 0.0)
+
+
+def limit(before: Sequence[Look], apart: float | None, least: float) -> float:
+    """How far what follows these layers may be apart; where that is little, nothing else is read."""
+    return max(least, JUMP * _reached(before)) if apart is not None and apart > least else least
+
+
+def floor(inputs: Sequence[Stored]) -> float:
+    """What rounding between two convolutions may do though there was none before them."""
+    return max(COMPUTED * UNIT["float32"], WRITTEN * max((UNIT.get(stored.stored, 0.0) for stored in inputs), default=0.0))
 
 
 def _reached(looks: Sequence[Look]) -> float:
@@ -181,7 +215,11 @@ def _reached(looks: Sequence[Look]) -> float:
                 continue
             if look.right is None and not look.small(look.after, reached):
                 break
-            reached = max(reached, look.after or 0.0)
+            after = look.after or 0.0
+            # A right one may amplify rounding; what is beyond all measure was held right wrongly, and explains nothing later.
+            if after > AMPLIFIED * max(look.floor, reached):
+                break
+            reached = max(reached, after)
         except ConvdiffError:
             break
     return reached
@@ -199,7 +237,8 @@ def _ordered(array: Array, layout: str) -> Array:
     return to_order(array, layout, "NC" + "".join(axis for axis in "DHW" if axis in spatial_axes(layout)))
 
 
-def _apart(x: Array, y: Array) -> float | None:
+def distance(x: Array, y: Array) -> float | None:
+    """How far y is from x, as a share of its size; None where the shapes differ."""
     if x.shape != y.shape:
         return None
     with np.errstate(all="ignore"):
@@ -209,7 +248,7 @@ def _apart(x: Array, y: Array) -> float | None:
 
 
 def _apart_by_channel(x: Array, y: Array) -> float | None:
-    whole = _apart(x, y)
+    whole = distance(x, y)
     if whole is None or not np.isfinite(whole) or x.size == x.shape[1]:
         return whole
     axes = (0, *range(2, x.ndim))

@@ -18,6 +18,7 @@ from convdiff.spec import ConvSpec
 DECIMALS = range(1, 9)
 # Units that a product of a weight and a factor may be off by, computed in another order.
 FOLDING = 16
+UNLOADED = "bias is all zeros (never loaded?)"
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,16 @@ def _related(pair: Pair, asked: ConvSpec, theirs: ConvSpec, source: Sequence[Lay
         # One that is missing, or was added, is a mistake that the diagnosis knows.
         said = None if b is None or c is None else _bias(b, c, others)
         if said and np.array_equal(w, v):
-            return f"the port's {said}", True, False
+            # Nothing but zeros is as good as none, which the diagnosis knows.
+            return f"the port's {said}", said != UNLOADED, False
         return "the port's kernel has the source's weights in another order", False, False
     unit = max(UNIT.get(layer.kernel.stored, 0.0) for layer in pair[:2])
     rounded = _rounded(w, v)
     if not rounded and _folded(w, v, unit):
         return "a normalization is folded into the port's kernel", True, True
+    flipped = np.flip(w, tuple(range(2, w.ndim)))
+    if not rounded and w[0, 0].size > 1 and _folded(flipped, v, unit):
+        return "a normalization is folded into the port's kernel, which is flipped", True, False
     same = next((layer.name for layer in others if layer.fingerprint == pair.port.fingerprint), None)
     if rounded:
         said = f"the port's kernel is the source's, rounded to {rounded}"
@@ -108,6 +113,8 @@ def _bias(asked: Array | None, obtained: Array | None, others: Sequence[Layer]) 
     rounded = _rounded(asked, obtained)
     if rounded:
         return f"bias is the source's, rounded to {rounded}"
+    if not obtained.any():
+        return UNLOADED
     for layer in others:
         name = layer.entry.keys.get("bias")
         if name and np.array_equal(read(name, "bias").array.reshape(-1), obtained):

@@ -29,6 +29,12 @@ class OwnJudge(Judge):
         row = super().row(answer)
         if row.verdict == "different" and not row.findings and not self._own.sure and _Plain(self._by).row(answer).verdict in AGREEING:
             return replace(row, message=self._own.said)
+        if not self._own.sure and row.findings and row.findings[0].codes == ("bias-missing",):
+            first, *others = row.findings
+            return replace(row, findings=(replace(first, summary=f"{first.summary}: {self._own.said}"), *others))
+        if row.verdict == "reduced-precision" and self._own.sure and _Plain(self._by).row(answer).verdict in AGREEING:
+            # Nothing was computed so: the weights were rounded before they came here.
+            return replace(row, verdict="different", findings=(), message=self._own.said)
         return row
 
     def known(self, answer: Answer, differing: Row) -> Row | None:

@@ -65,6 +65,12 @@ class Layer:
         return rows if rows.shape[1] >= POINTING else None
 
     @cached_property
+    def taps(self) -> int:
+        """The size of the kernel in space, its layout being known."""
+        layout = self.entry.keys["kernel_layout"]
+        return int(np.prod([n for n, axis in zip(self.kernel.array.shape, layout, strict=True) if axis in spatial_axes(layout)], dtype=int))
+
+    @cached_property
     def fingerprint(self) -> bytes:
         """Of those values."""
         return hashlib.blake2b(self.values.tobytes(), digest_size=16).digest()
@@ -173,10 +179,20 @@ def _likeness(one: Layer, other: Layer) -> float:
     w, v = one.channels, other.channels
     if w.shape != v.shape:
         return 0.0
+    return max(_cosine(w, v), _cosine(w, _flipped(other)))
+
+
+def _cosine(w: Array, v: Array) -> float:
     with np.errstate(all="ignore"):
         cosines = np.abs((w * v).sum(axis=1)) / np.sqrt(np.square(w).sum(axis=1) * np.square(v).sum(axis=1))
     known = cosines[np.isfinite(cosines)]
     return float(known.mean()) if known.size else 0.0
+
+
+def _flipped(layer: Layer) -> Array:
+    """Its output channels with their kernels flipped in space."""
+    assert layer.channels is not None
+    return layer.channels.reshape(len(layer.channels), -1, layer.taps)[:, :, ::-1].reshape(layer.channels.shape)
 
 
 def _length(one: Layer, other: Layer) -> float:

@@ -13,26 +13,30 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from convdiff.check.cropping import cropping
 from convdiff.check.entries import Asked, picks
-from convdiff.check.fed import Fed, Look, fed, uncrossed
-from convdiff.check.moved import framed
+from convdiff.check.fed import Look, fed, uncrossed
+from convdiff.check.folding import suspects, unseen
+from convdiff.check.framing import whole
+from convdiff.check.outputs import Outputs
 from convdiff.check.owning import Own, own
 from convdiff.check.pairing import Layer, pair
 from convdiff.check.request import CheckRequest
 from convdiff.check.suite import Watch, here
+from convdiff.check.telling import apart, diverging, missing, told
 from convdiff.checked import Checked, Suite
 from convdiff.errors import ConvdiffError, one_of
 from convdiff.manifest import load
 from convdiff.pipeline.choosing import NONE, choose
 from convdiff.pipeline.request import Request
-from convdiff.report.suite_table import cause
 from convdiff.settings import Settings
 
 
 def check_port(source: str, port: str, request: CheckRequest, watch: Watch) -> Suite:
     """Hold the capture in `port` against the one in `source`.  ConvdiffError where one cannot be read or no layers pair."""
     began = time.monotonic()
-    sides = [[Layer(entry) for entry in load(Path(folder)).entries] for folder in (source, port)]
+    manifests = [load(Path(folder)) for folder in (source, port)]
+    sides = [[Layer(entry) for entry in manifest.entries] for manifest in manifests]
     for layers in sides:
         for layer in layers:
             if layer.entry.problem:
@@ -44,41 +48,45 @@ def check_port(source: str, port: str, request: CheckRequest, watch: Watch) -> S
         if not any(picks(one.source.name, pattern) for one in pairs):
             raise one_of("--case", pattern, [one.source.name for one in pairs])
     pairs = uncrossed(pairs)
-    looks = [Look(one) for one in pairs]
-    owns = _owns(looks, sides[0])
+    looks: list[Look] = []
+    for one in pairs:
+        looks.append(Look(one, tuple(looks)))
+    given = Outputs(manifests[0].outputs, manifests[1].outputs, looks)
+    owns = _owns(looks, sides[0], given)
     picked = [at for at, one in enumerate(pairs) if not request.patterns or any(picks(one.source.name, p) for p in request.patterns)]
-    asked = [_asked(looks[at], owns[at], request) for at in picked]
+    asked = [_asked(looks, at, owns[at], request, given) for at in picked]
     watch.begin(len(asked))
     done: list[Checked] = []
-    inputs: list[Fed] = []
     outcomes = here(asked, request)
     for checked, at in zip(outcomes, picked, strict=False):
         looks[at].right = not checked.exit_code
-        inputs.append(fed(looks, at))
         again = shlex.join(["convdiff", "check", "--source", source, "--port", port, "--case", checked.name])
-        done.append(_told(checked, looks[at], inputs[-1], again))
+        done.append(told(checked, looks[at], fed(looks, at), again, first=not any(one.exit_code for one in done)))
         watch.add(done[-1])
-        if request.fail_fast and (checked.exit_code or not inputs[-1].same):
+        if request.fail_fast and done[-1].exit_code:
             outcomes.close()
             break
     left = len(asked) - len(done)
-    notes = [first(done, inputs, len(pairs)) if len(picked) == len(pairs) else ""]
-    notes += [f"{left} case{'s were' if left > 1 else ' was'} not run (--fail-fast)"] if left else []
-    notes += [f"{layer.name} of the source has no counterpart in the port" for layer in lost]
+    notes = [f"{left} case{'s were' if left > 1 else ' was'} not run (--fail-fast)"] if left else []
+    if not request.patterns:
+        notes = [diverging(done, looks), *notes]
+        # What is not there was not compared.
+        done += [missing(layer) for layer in lost]
+        notes += [f"{layer.name} of the source has no counterpart in the port" for layer in lost]
+        if not left:
+            done += apart(done, given, manifests[1].path)
+            notes += [f"{looks[at].pair.source.name}: nothing recorded after it shows whether the normalization is folded rightly"
+                      for at in unseen(looks, given)]
     notes += [f"{layer.name} of the port has no counterpart in the source" for layer in extra]
     code = max((checked.exit_code for checked in done), default=2)
-    code = max(code, 0 if all(one.same for one in inputs) else 1)
-    if lost and not request.patterns:
-        # What is not there was not compared.
-        code = max(code, 1)
     return Suite(tuple(done), code, request.command, tuple(filter(None, notes)), time.monotonic() - began)
 
 
-def _owns(looks: Sequence[Look], source: Sequence[Layer]) -> list[Own | None]:
+def _owns(looks: Sequence[Look], source: Sequence[Layer], given: Outputs) -> list[Own | None]:
     """The port's own weights of each pair, where they are others.
 
-    What a normalization folded into a kernel should be is seen after it: where the numbers part there, the layer is asked as the source
-    has it, and `doubt` says so.
+    What a normalization folded into a kernel should be is seen after it: where the numbers part there, and one fold alone may be why, that
+    layer is asked as the source has it.  `doubt` says so, of several at what they feed.
     """
     found: list[Own | None] = []
     for look in looks:
@@ -88,69 +96,49 @@ def _owns(looks: Sequence[Look], source: Sequence[Layer]) -> list[Own | None]:
             # The layer's own check will tell.
             found.append(None)
         look.folded = found[-1] is not None and found[-1].folded
-    for at, one in enumerate(found[:-1]):
-        if one is not None and one.folded and fed(looks, at).same and not (after := fed(looks, at + 1)).same:
-            found[at], looks[at].folded = None, False
-            said = f"a normalization may be folded into its kernel, but {looks[at + 1].pair.source.name} after it is fed other inputs"
-            looks[at].doubt = f"{said} ({after})"
+    doubtful, off = suspects(looks, given)
+    if off is None or not doubtful:
+        return found
+    said = f"look for a normalization that is folded wrongly into {' or '.join(looks[at].pair.source.name for at in doubtful)}"
+    if len(doubtful) == 1:
+        (at,) = doubtful
+        found[at], looks[at].folded = None, False
+        seen = f"{looks[off].pair.source.name} after it is fed other inputs" if off < len(looks) else "the models' outputs are others"
+        by = fed(looks, off) if off < len(looks) else given.fed
+        looks[at].doubt = f"a normalization may be folded into its kernel, but {seen} ({by})"
+    elif off < len(looks):
+        looks[off].doubt = said
+    else:
+        given.doubt = said
     return found
 
 
-def first(done: Sequence[Checked], fed: Sequence[Fed], total: int) -> str:
-    """The first layer of `total` that diverges and why, in a sentence; empty where none does."""
-    for number, (checked, inputs) in enumerate(zip(done, fed, strict=True), 1):
-        where = f"{checked.name}, convolution {number} of {total}"
-        if not inputs.same and not any(one.exit_code for one in done[: number - 1]):
-            before = f"after {done[number - 2].name}, which is right" if number > 1 else "before the first convolution"
-            also = f"; and it is wrong itself: {_why(checked)}" if checked.exit_code else ", and it is right itself"
-            return f"the first that diverges is {where}: its inputs are {inputs}, so look {before}{also}"
-        if checked.exit_code:
-            return f"the first that diverges is {where}: {_why(checked)}"
-    return ""
-
-
-def _why(checked: Checked) -> str:
-    return checked.trouble or "; ".join(dict.fromkeys(cause(row) for row in checked.failing)) or "it could not be checked"
-
-
-def _told(checked: Checked, look: Look, inputs: Fed, again: str) -> Checked:
-    """The outcome with what is known of the pair."""
-    one = look.pair
-    notes = [] if one.source.name == one.port.name else [f"paired with {one.port.name} by {one.by}"]
-    if not inputs.same:
-        notes.append(f"{'wrong itself, and' if checked.exit_code else 'right itself, but'} fed other inputs ({inputs})")
-    elif checked.exit_code:
-        notes.append(look.doubt or "wrong itself: it was fed the same inputs")
-    if not checked.exit_code:
-        notes += dict.fromkeys(row.message for row in checked.rows if row.message and look.folded)
-    report = checked.report
-    if report is not None:
-        if checked.exit_code and look.frame is not None:
-            report = framed(report, look.frame, look.specs[1].padding)
-        report = replace(report, command=again)
-    return replace(checked, report=report, notes=tuple(notes), stale=(), allowed=())
-
-
-def _asked(look: Look, own: Own | None, request: CheckRequest) -> Asked:
+def _asked(looks: Sequence[Look], at: int, own: Own | None, request: CheckRequest, given: Outputs) -> Asked:
     """The source's convolution on the port's input, and the port's output."""
+    look = looks[at]
     source, port, _ = look.pair
     theirs, ours = source.entry.keys, port.entry.keys
     try:
-        frame = look.frame
+        frames = look.frames
         name, output = port.output
         if not output:
             raise ConvdiffError("saved: found none in the port, expected a folder that convdiff capture wrote")
         options = {("as_" if key == "as" else key): value for key, value in theirs.items()}
         said = {key: value for key, value in options.items() if key in Settings.names()}
         said |= {"input_layout": ours["input_layout"], "output_layout": ours.get("output_layout")}
-        if frame is not None:
-            said["padding"] = tuple((lo - a, hi - b) for (lo, hi), (a, b) in zip(look.specs[0].padding, frame, strict=True))
+        # Said in a word, it is so said of the port's sizes too.
+        if frames is not None and frames.source and (padding := whole(look.specs[0], frames.source)):
+            said["padding"], said["pad_mode"] = padding
+        cut = cropping(looks, at, given)
+        if cut is not None:
+            said |= {"padding": cut.padding, "output_padding": cut.output_padding, "output_size": None}
         made = Request(
             input=ours["input"], kernel=theirs["kernel"], bias=theirs.get("bias"), settings=Settings(**said), saved=(f"{name}={output}",),
             backends=(NONE,), fail_on=request.fail_on or "different", pictures=request.pictures,
         )
         # What the source allows of itself is no matter here.
         entry = replace(source.entry, keys={key: value for key, value in theirs.items() if key != "allow"})
-        return Asked(entry, made, choose(made), own=own)
+        crop = frames.port.pairs if frames is not None and frames.port else ()
+        return Asked(entry, made, choose(made), own=own, crop=crop, cut=cut.output if cut else ())
     except ConvdiffError as error:
         return Asked(source.entry, trouble=source.entry.located(str(error)))

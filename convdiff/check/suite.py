@@ -131,7 +131,7 @@ class _Suite:
         if one.request is None or one.chosen is None:
             slot.outcome = ConvdiffError(one.trouble or "")
         elif not one.chosen.needed:
-            slot.outcome = self._comparers.submit(Saved(one.request, one.chosen, one.own))
+            slot.outcome = self._comparers.submit(Saved(one.request, one.chosen, one.own, one.crop, one.cut))
         else:
             watch()
             try:

@@ -17,6 +17,7 @@ from convdiff.check.owning import Own
 from convdiff.check.ownjudge import OwnJudge
 from convdiff.errors import ConvdiffError
 from convdiff.judge import Judge
+from convdiff.padding import Pair
 from convdiff.pipeline.choosing import Chosen
 from convdiff.pipeline.ending import exit_code
 from convdiff.pipeline.judging import Judging
@@ -26,15 +27,21 @@ from convdiff.pipeline.request import Request
 
 @dataclass(frozen=True)
 class Saved:
-    """A case that needs no worker: the process does all of it.  `own` are the weights of a port's layer, where they are others."""
+    """A case that needs no worker: the process does all of it.
+
+    `own` are the weights of a port's layer, where they are others; `crop` and `cut` are taken off the ends of its
+    input and its output, per axis of space.
+    """
 
     request: Request
     chosen: Chosen
     own: Own | None = None
+    crop: tuple[Pair, ...] = ()
+    cut: tuple[Pair, ...] = ()
 
     def run(self) -> Report:
         """Read and judge."""
-        case = read_case(self.request, self.chosen)
+        case = read_case(self.request, self.chosen, self.crop, self.cut)
         answers = [Answer(name, "saved", "ok", output=stored.array, stored=stored.stored) for name, stored in case.saved]
         return judged(case, answers, self.request, OwnJudge(case, self.own) if self.own else None)
 

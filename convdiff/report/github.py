@@ -15,7 +15,7 @@ from convdiff.report.words import elide, literal
 
 # A summary holds a megabyte; each of these is a few thousand characters.
 TOLD = 60
-SIGNS = {"agrees": "✅", "allowed": "☑️", "differs": "❌", "trouble": "⚠️"}
+SIGNS = {"agrees": "✅", "allowed": "☑️", "differs": "❌", "fed wrong": "❌", "lost": "❌", "trouble": "⚠️"}
 
 
 def commands(suite: Suite) -> str:

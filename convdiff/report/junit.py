@@ -26,8 +26,8 @@ def render(suite: Suite, began: float = 0.0, host: str = "localhost") -> str:
         own = {
             "name": _safe(place), "package": "convdiff", "id": str(number), "hostname": _safe(host),
             "timestamp": datetime.fromtimestamp(began, UTC).strftime("%Y-%m-%dT%H:%M:%S"),
-            "tests": str(len(cases)), "failures": str(sum(case.state == "differs" for case in cases)),
-            "errors": str(sum(case.state == "trouble" for case in cases)), "skipped": "0",
+            "tests": str(len(cases)), "failures": str(sum(case.exit_code == 1 for case in cases)),
+            "errors": str(sum(case.exit_code == 2 for case in cases)), "skipped": "0",
             "time": _seconds(sum(case.seconds or 0 for case in cases)),
         }
         under = ElementTree.SubElement(root, "testsuite", own)

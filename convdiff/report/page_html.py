@@ -18,7 +18,7 @@ from convdiff.report.details import fixes
 from convdiff.report.suite_table import MEANS, conclusion, summary
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-SIGNS = {"agrees": "✓", "allowed": "↓", "differs": "✗", "trouble": "!"}
+SIGNS = {"agrees": "✓", "allowed": "↓", "differs": "✗", "fed wrong": "✗", "lost": "✗", "trouble": "!"}
 # Cases that are told in full: a page of more nobody reads, and no browser likes.
 TOLD = 400
 
@@ -76,7 +76,8 @@ def _rows(cases: list[Checked], linked: bool) -> list[str]:
         errors = [row.error for row in (case.failing or case.rows) if row.error]
         worst = max(errors, key=lambda error: error.units, default=None)
         units = figures.units(worst.units, worst.terms) if worst else ""
-        made.append(f'<tr><th scope=row>{name}<td class="{case.state}">{SIGNS[case.state]} {case.state}<td class=number>{units}'
+        style = "differs" if case.kind else case.state
+        made.append(f'<tr><th scope=row>{name}<td class="{style}">{SIGNS[case.state]} {case.state}<td class=number>{units}'
                     f"<td>{_text(summary(case))}</tr>")
     return [*made, "</tbody></table>"]
 

@@ -18,7 +18,7 @@ from convdiff.report.table import heading
 
 GAP = "  "
 SIGNS = {"agrees": ("identical", "good"), "allowed": ("reduced-precision", "warn"), "differs": ("different", "bad"),
-         "trouble": ("failed", "bad")}
+         "fed wrong": ("different", "bad"), "lost": ("different", "bad"), "trouble": ("failed", "bad")}
 NAME_LIMIT = 36
 # Cases that are told in full; what comes beyond nobody reads in a terminal.
 TOLD = 12
@@ -47,8 +47,8 @@ def render(suite: Suite, width: int, color: bool = False) -> str:
 
 def render_case(case: Checked, width: int = 100) -> str:
     """A failing case in full, as plain text; its trouble where there is no report."""
-    if case.report is None:
-        return f"{case.trouble or ''}\n"
+    if case.report is None or case.kind:
+        return f"{summary(case)}\n"
     console = Console(file=io.StringIO(), width=width, no_color=True, color_system=None, legacy_windows=False, _environ={})
     return "".join(f"{line.plain.rstrip()}\n" for line in _told(case, Page(console))[2:])
 
@@ -62,7 +62,7 @@ def lines(suite: Suite, page: Page) -> list[Text]:
         made.append(page.text(f"{'and ' if shown else ''}{left:,} {'others agree' if shown else 'cases agree'}", "dim"))
     alike: dict[str, list[Checked]] = {}
     for case in suite.cases:
-        if case.exit_code and case.report is not None:
+        if case.exit_code and case.report is not None and not case.kind:
             alike.setdefault(summary(case), []).append(case)
     for first, *others in list(alike.values())[:TOLD]:
         made += _told(first, page)
@@ -76,7 +76,8 @@ def lines(suite: Suite, page: Page) -> list[Text]:
 
 def _table(cases: list[Checked], page: Page) -> list[Text]:
     width = min(max(4, *(len(words.literal(words.elide(case.name))) for case in cases)), max(12, min(NAME_LIMIT, page.width // 3)))
-    made = [page.text(f"{'case':<{width}}{GAP}{'result':<9}{GAP}{'rounding units':>16}{GAP}outputs", "dim")]
+    wide = max(len(case.state) for case in cases if case.state != "allowed") + 2 if any(case.kind for case in cases) else 9
+    made = [page.text(f"{'case':<{width}}{GAP}{'result':<{wide}}{GAP}{'rounding units':>16}{GAP}outputs", "dim")]
     made.append(page.text(page.glyphs.rule * page.width, "dim"))
     for case in cases:
         glyph, style = SIGNS[case.state]
@@ -87,7 +88,7 @@ def _table(cases: list[Checked], page: Page) -> list[Text]:
         if name.cell_len > width:
             made += page.wrap(name)
             name = Text()
-        first = name + Text(" " * (width - name.cell_len) + GAP) + state + Text(" " * (9 - state.cell_len) + GAP)
+        first = name + Text(" " * (width - name.cell_len) + GAP) + state + Text(" " * (wide - state.cell_len) + GAP)
         first = first + Text(" " * max(0, 16 - figure.cell_len)) + figure + Text(GAP)
         said = page.text(summary(case))
         beside = page.wrap(said, first)
@@ -173,13 +174,17 @@ def conclusion(suite: Suite) -> str:
     """How many cases there are, and what became of them."""
     total, counts = len(suite.cases), suite.counts
     passed = counts["agrees"] + counts["allowed"]
-    if passed == total and suite.exit_code == 1:
+    if counts["fed wrong"] and passed + counts["fed wrong"] == total and suite.exit_code == 1:
         return f"{'each' if total > 1 else 'it'} agrees by itself, but not what {'they are' if total > 1 else 'it is'} fed"
     if passed == total:
         return {0: "nothing was checked", 1: "the case agrees"}.get(total, f"all {total:,} cases agree")
     parts = [f"{passed:,} of {total:,} cases {'agrees' if passed == 1 else 'agree'}"]
     if counts["differs"]:
         parts.append(f"{counts['differs']:,} {'differs' if counts['differs'] == 1 else 'differ'}")
+    if counts["fed wrong"]:
+        parts.append(f"{counts['fed wrong']:,} fed other inputs")
+    if counts["lost"]:
+        parts.append(f"{counts['lost']:,} without a counterpart")
     if counts["trouble"]:
         parts.append(f"{counts['trouble']:,} could not be checked")
     return "; ".join(parts)
