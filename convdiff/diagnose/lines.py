@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,19 +22,27 @@ from convdiff.diagnose.forms import OutputForm
 from convdiff.diagnose.making import Making
 from convdiff.diagnose.output_bias import BiasAdded
 from convdiff.diagnose.outputs import ActivationApplied, ChannelsScaled, Scaled
+from convdiff.diagnose.placed import Bundle, Placed
 from convdiff.diagnose.search import Search
-from convdiff.diagnose.sieve import Sieve, Values
-from convdiff.diagnose.targets import Targets
+from convdiff.diagnose.sieve import Values
 from convdiff.diagnose.windows import Point
 from convdiff.layout import Array
 
 # Elements looked at, of which everything meets the first; channels and places that they are chosen from.
 LOOKED_AT, FIRST = 12, 3
-CHANNELS, PLACES = 16, 48
+CHANNELS, PLACES = 8, 32
 # Other edits beside which the operation is the asked one.
 MOST_OTHERS = 2
 # Combinations that lie on a line beyond which lying on one says nothing.
 MOST = 1 << 12
+
+
+class Seen(NamedTuple):
+    """The points to look at, the numbers of those outputs that nothing was done to the values of, and (all outputs, points) the values."""
+
+    points: list[Point]
+    forms: list[int]
+    values: Array
 
 
 class ScaledAndShifted:
@@ -42,7 +51,7 @@ class ScaledAndShifted:
     def __init__(self, search: Search) -> None:
         self.search = search
         self._found: dict[object, list[Candidate]] = {}
-        self._seen: dict[object, tuple[Group[OutputForm], Targets, list[Point]] | None] = {}
+        self._seen: dict[object, Seen | None] = {}
 
     def level(self, edits: int, making: Making) -> Iterator[Candidate]:
         """Candidates with so many edits, those of the output's values among them."""
@@ -70,49 +79,49 @@ class ScaledAndShifted:
         return self._found[key]
 
     def _in(self, at: int, y: Group[OutputForm], edits: int, making: Making) -> Iterator[Candidate]:
-        key = id(y), id(making)
+        key = id(y)
         if key not in self._seen:
-            self._seen[key] = _seen(y, making)
+            self._seen[key] = _seen(y) if self.search.points(y) else None
         seen = self._seen[key]
         if seen is None:
             return
-        y, targets, points = seen
-        sieve = self.search.sieve(at, y, points, targets)
+        points = seen.points
+        sieve = self.search.sieve(at, y, making, points)
         for batch in self.search.batches(at, y, edits, crowded=False, points=points[:FIRST]):
             largest = max(sieve.largest(block, number) for block in batch.blocks for number in range(FIRST))
             values = [Values(each, sieve.slack(largest)) for each in batch.values]
-            for number, _ in enumerate(y.forms):
-                flat = np.flatnonzero(_on_a_line(sieve, number, np.arange(FIRST), values))
+            for number in seen.forms:
+                flat = np.flatnonzero(_on_a_line(seen, making, number, np.arange(FIRST), values))
                 if not 0 < flat.size <= MOST:
                     continue
                 every = np.arange(len(points))
-                flat = flat[_on_a_line(sieve, number, every, sieve.single_products(batch, flat, every))]
+                flat = flat[_on_a_line(seen, making, number, every, sieve.single_products(batch, flat, every))]
                 yield from candidates(batch, y, making, flat, np.full(len(flat), number))
 
 
-def _seen(y: Group[OutputForm], making: Making) -> tuple[Group[OutputForm], Targets, list[Point]] | None:
-    """Those outputs that nothing was done to the values of, and what they have at the points to look at; None if that is too little."""
-    forms = [form for form in y.forms if (form.values, form.bias_factor, form.bias_kept) == ("plain", 1, False)]
-    points = _points(y) if forms else []
+def _seen(y: Group[OutputForm]) -> Seen | None:
+    """What outputs have to be seen; None if that is too little."""
+    forms = [number for number, form in enumerate(y.forms) if (form.values, form.bias_factor, form.bias_kept) == ("plain", 1, False)]
+    points = _points(y.forms[forms[0]].array) if forms else []
     if len(points) < LEAST_ON_A_LINE:
         return None
-    plain = Group(forms)
-    return plain, Targets(plain.forms, plain.bundle, points, np.zeros(0), making), points
+    index = [np.array(each) for each in zip(*((p.item, p.channel, *p.place) for p in points), strict=True)]
+    return Seen(points, forms, y.bundle.look_up(*index))
 
 
-def _points(y: Group[OutputForm]) -> list[Point]:
+def _points(output: Placed) -> list[Point]:
     """Elements of the channel that tells most: the two farthest apart, then corners, which show the padding, and others.
 
     Zeros, which an activation may have made, are none.
     """
-    shape = y.shape
+    shape = output.shape
     space = shape[0], *shape[2:]
     corners = np.ravel_multi_index(np.array([*itertools.product((0,), *((0, size - 1) for size in shape[2:]))]).T, space)
     drawn = np.random.default_rng(13).permutation(math.prod(space))[:PLACES]
     chosen = np.array([*dict.fromkeys([*corners.tolist(), *drawn.tolist()])])
     channels = np.linspace(0, shape[1] - 1, min(shape[1], CHANNELS)).astype(int)
     item, _, *place = elements(chosen, shape, channel=0)
-    values = y.bundle.look_up(item[None], channels[:, None], *(each[None] for each in place))[0]
+    values = Bundle([output]).look_up(item[None], channels[:, None], *(each[None] for each in place))[0]
     usable = np.isfinite(values) & (values != 0)
     enough = usable.sum(axis=1) >= min(LOOKED_AT, usable.sum(axis=1).max())
     spread = np.where(enough, np.where(usable, values, -np.inf).max(axis=1) - np.where(usable, values, np.inf).min(axis=1), -1.0)
@@ -125,13 +134,13 @@ def _points(y: Group[OutputForm]) -> list[Point]:
     return [Point(int(item[i]), int(channels[best]), tuple(int(each[i]) for each in place)) for i in order]
 
 
-def _on_a_line(sieve: Sieve, form: int, ats: Array, values: list[Values]) -> Array:
+def _on_a_line(seen: Seen, making: Making, form: int, ats: Array, values: list[Values]) -> Array:
     """Which combinations have, at all these points, values over which those of an output form lie on the line through the first two."""
-    got, written = sieve.targets.values[ats, form], 3 * sieve.targets.written[ats, form].max()
+    got, written = seen.values[form, ats], 3 * float(np.max(making.rounding.written(seen.values[form, ats])))
     run = got[1] - got[0]
     if not np.isfinite(got).all() or run == 0:
         return np.zeros(values[0].value.shape, bool)
-    steps = sieve.rounding.bound * sieve.rounding.unit
+    steps = making.rounding.bound * making.rounding.unit
     first = values[1].value - values[0].value
     slack = np.max([each.slack for each in values], axis=0)
     size = np.maximum(*(np.abs(each.value) for each in values[:2]))

@@ -112,7 +112,7 @@ class Search:
             for y in self.output_groups(0, outputs):
                 if not self.points(y):
                     continue
-                sieve = self._sieve(0, y, making)
+                sieve = self.sieve(0, y, making)
                 exact = np.flatnonzero(sieve.targets.exact)
                 for batch in self.batches(0, y, 1 - outputs, crowded=False) if exact.size else ():
                     right, flat = sieve.agreements(batch, exact, points)
@@ -193,27 +193,23 @@ class Search:
         """Combinations of these outputs with so many edits elsewhere."""
         for batch in self.batches(at, y, edits, crowded):
             if makings[0].operands is None:
-                yield from candidates(batch, y, makings[0], *self._sieve(at, y, makings[0]).survivors(batch))
+                yield from candidates(batch, y, makings[0], *self.sieve(at, y, makings[0]).survivors(batch))
                 continue
             # One look serves them all: few are left, and only those are looked at with operands rounded.
-            left = self._sieve(at, y, makings[0].rough).survivors(batch)
+            left = self.sieve(at, y, makings[0].rough).survivors(batch)
             for making in makings:
-                yield from candidates(batch, y, making, *self._sieve(at, y, making).confirmed(batch, *left))
+                yield from candidates(batch, y, making, *self.sieve(at, y, making).confirmed(batch, *left))
 
-    def _sieve(self, at: int, y: Group[OutputForm], making: Making) -> Sieve:
-        """These outputs at the chosen points, if there are any."""
+    def sieve(self, at: int, y: Group[OutputForm], making: Making, points: list[Point] | None = None) -> Sieve:
+        """These outputs at the chosen points, if there are any; or for single products at other points."""
         # Both live as long as the search: groups are kept here, makings by whoever searches.
         key = id(y), id(making)
         if key not in self._targets:
             self._targets[key] = Targets(y.forms, y.bundle, self.points(y), self.problem.channel_bias, making)
-        return self.sieve(at, y, self.points(y), self._targets[key])
-
-    def sieve(self, at: int, y: Group[OutputForm], points: list[Point], targets: Targets) -> Sieve:
-        """These outputs at some points, and what is obtained there."""
-        spec = self.operations[at][0].spec
+        points, spec = self.points(y) if points is None else points, self.operations[at][0].spec
         terms = math.prod(spec.kernel_size) * spec.in_channels // spec.groups
         cheap = math.prod(y.shape) * terms <= CHEAP
-        return Sieve(points, _channels(points, spec), targets, targets.making, terms, cheap, self._usual)
+        return Sieve(points, _channels(points, spec), self._targets[key], making, terms, cheap, self._usual)
 
     def batches(
         self, at: int, y: Group[OutputForm], edits: int, crowded: bool, points: Sequence[Point] | None = None

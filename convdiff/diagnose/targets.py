@@ -53,8 +53,7 @@ class Targets:
         kept = np.array([form.bias_kept for form in forms])
         # A form that believes in no bias believes in no NaN of it either.
         self.added = np.where(factors == 0, 0.0, known[:, None] * factors)
-        self.making, self.rounding = making, making.rounding
-        rounding = making.rounding
+        self.rounding = rounding = making.rounding
         # What was done to a sum that was stored before is stored again.
         self.written = self._written(self.values) * np.where(np.isin(self.kinds, STORED_TWICE), 2, 1)
         self.values = self.values - np.where(kept, known[:, None], 0.0)
