@@ -123,3 +123,14 @@ def test_a_float32_fft_is_rounding_and_shows_its_flip(seed: int) -> None:
     # The same small error in one element where nothing is that large is no rounding.
     obtained[3] += 1e-4
     assert convdiff.diff(x, w, obtained, padding="full", flip=True).verdict == "different"
+
+
+def test_another_size_speaks_for_another_padding_where_few_whole_numbers_do_not() -> None:
+    x, w = np.array([1.0, 2, 3, 4, 5]), np.array([1.0, 0, -1, 2])
+    made = np.convolve(np.pad(x, 2), w, "valid")
+    edits = convdiff.diff(x, w, made, padding="same").findings[0].edits
+    assert [edit["code"] for edit in edits] == ["kernel-flipped", "wrong-padding"]
+    rng = np.random.default_rng(0)
+    for size in (3, 6, 7, 8):
+        noise = rng.integers(0, 5, size).astype(float)
+        assert not convdiff.diff(x, w, noise, padding="same").findings
