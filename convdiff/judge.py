@@ -11,6 +11,7 @@ from convdiff.case import Answer, Case, ErrorStats, Finding, Row
 from convdiff.compare import LARGER, Comparison, Rounding, compare, normwise
 from convdiff.diagnose import MOST_EDITS, Diagnosis, Explanation, Making, Problem, best_making, clauses
 from convdiff.diagnose.reduced import USUAL
+from convdiff.flattened import first_part, unflattened
 from convdiff.layout import Array
 from convdiff.normal import normal_output
 from convdiff.precision import cast, width
@@ -90,6 +91,12 @@ class Judge:
         spec = self.case.spec
         if output.shape != spec.shape("output"):
             output = with_axes(output, spec)
+            flat = unflattened(output, spec)
+            if flat is not None:
+                made, order = flat
+                row = self._row(replace(answer, output=made))
+                said = f"it was flattened: {_dims(output.shape)}, read as {order} {_dims(made.shape)}"
+                return replace(row, message="; ".join(filter(None, (said, row.message))))
         if output.shape != spec.shape("output"):
             return self._of_another_shape(answer, output)
         obtained = normal_output(spec, output)
@@ -226,11 +233,22 @@ class Judge:
             return known
         if output.ndim != len(spec.output_layout) or 0 in output.shape:
             return Row(answer, "different", message=f"{shapes}; no single mistake known here makes another number of axes")
+        part = first_part(output, spec)
+        if part is not None and self._agrees_in(part[0], answer, output):
+            return Row(answer, "different", message=f"{shapes}: {part[1]}, which agree")
         operands, rounding = self._diagnosed_under(answer, output)
         found = Diagnosis(self._problem(output, operands, rounding)).explanation()
         if found is None:
             return Row(answer, "different", message=f"{shapes}; no explanation found")
         return Row(answer, "different", findings=(found.finding(spec),), where=shapes)
+
+    def _agrees_in(self, part: tuple[slice, ...], answer: Answer, output: Array) -> bool:
+        """Whether the output is that part of the asked one."""
+        obtained = normal_output(self.case.spec, output)
+        return any(
+            (found := compare(obtained, Truth(*(array[part] for array in self.truth(operands.dtype))), rounding)).within or found.identical
+            for operands, rounding in self._roundings(answer, output)
+        )
 
     def _problem(self, output: Array, operands: Operands, rounding: Rounding) -> Problem:
         return Problem(self.case.spec, operands.input, operands.kernel, operands.bias, output, rounding)

@@ -64,7 +64,9 @@ class Diagnosis:
         What one slip of the hand does counts as one, however many edits it takes to tell.  Without `sums` none is taken that has sums
         kept in 16 bits.
         """
-        evidence = self.problem.bits
+        # A size that was not asked speaks for another geometry by itself.
+        other_size = self.problem.obtained.shape != self.problem.spec.shape("output")
+        evidence = self.problem.bits + (EVIDENCE[2] - EVIDENCE[1]) * other_size
         enough = sum(evidence >= needed for needed in EVIDENCE)
         most = min(most, enough, MOST_EDITS)
         final = most + len(self.turns.makings[0].edits)

@@ -134,3 +134,14 @@ def test_channels_reversed_beside_a_bias_not_asked_for_are_the_kernels_or_the_ou
     np.testing.assert_allclose(values["output-channels-reversed", "bias-added"], added, rtol=1e-4, atol=1e-5)
     kernels = (bias + added)[::-1] - bias if asked else added[::-1]
     np.testing.assert_allclose(values["kernel-channels-reversed", "bias-added"], kernels, rtol=1e-4, atol=1e-5)
+
+
+def test_another_size_speaks_for_another_padding_where_few_whole_numbers_do_not() -> None:
+    x, w = np.array([1.0, 2, 3, 4, 5]), np.array([1.0, 0, -1, 2])
+    made = np.convolve(np.pad(x, 2), w, "valid")
+    edits = convdiff.diff(x, w, made, padding="same").findings[0].edits
+    assert [edit["code"] for edit in edits] == ["kernel-flipped", "wrong-padding"]
+    rng = np.random.default_rng(0)
+    for size in (3, 6, 7, 8):
+        noise = rng.integers(0, 5, size).astype(float)
+        assert not convdiff.diff(x, w, noise, padding="same").findings
