@@ -31,8 +31,6 @@ from convdiff.layout import Array
 # Elements looked at, of which everything meets the first; channels and places that they are chosen from.
 LOOKED_AT, FIRST = 12, 3
 CHANNELS, PLACES = 8, 32
-# Other edits beside which the operation is the asked one.
-MOST_OTHERS = 2
 # Combinations that lie on a line beyond which lying on one says nothing.
 MOST = 1 << 12
 
@@ -70,8 +68,8 @@ class ScaledAndShifted:
         if key not in self._found:
             search = self.search
             found: list[Candidate] = []
-            # Beside two other edits no other operation is looked for: that would be half of all work, for what is nobody's mistake.
-            for at, _ in enumerate(search.operations[: None if others < MOST_OTHERS else 1]):
+            # No other operation than the asked one beside more than its own edit: that would be half of all work, for nobody's mistake.
+            for at, _ in enumerate(search.operations[: None if others == 1 else 1]):
                 for outputs in range(min(others, 1) + 1):
                     for y in search.output_groups(at, outputs):
                         found += self._in(at, y, others - outputs, making)
