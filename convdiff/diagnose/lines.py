@@ -1,4 +1,4 @@
-"""Outputs that were scaled and shifted, each channel by itself or all by one factor, whatever else went wrong.
+"""Outputs that were scaled and shifted, each channel by itself or all by one factor, whatever else went wrong in the asked operation.
 
 A factor and a constant drop out of a ratio of differences: three elements of one channel tell what almost everything is dismissed by.
 The others of that channel must lie on the line through the first two; the proof lays one through every channel.
@@ -31,8 +31,6 @@ from convdiff.layout import Array
 # Elements looked at, of which everything meets the first; channels and places that they are chosen from.
 LOOKED_AT, FIRST = 12, 3
 CHANNELS, PLACES = 8, 32
-# Other edits beside which the operation is the asked one.
-MOST_OTHERS = 2
 # Combinations that lie on a line beyond which lying on one says nothing.
 MOST = 1 << 12
 
@@ -70,15 +68,14 @@ class ScaledAndShifted:
         if key not in self._found:
             search = self.search
             found: list[Candidate] = []
-            # Beside two other edits no other operation is looked for: that would be half of all work, for what is nobody's mistake.
-            for at, _ in enumerate(search.operations[: None if others < MOST_OTHERS else 1]):
-                for outputs in range(min(others, 1) + 1):
-                    for y in search.output_groups(at, outputs):
-                        found += self._in(at, y, others - outputs, making)
+            # Of the asked operation alone: all others would be half of the work.
+            for outputs in range(min(others, 1) + 1):
+                for y in search.output_groups(0, outputs):
+                    found += self._in(y, others - outputs, making)
             self._found[key] = found
         return self._found[key]
 
-    def _in(self, at: int, y: Group[OutputForm], edits: int, making: Making) -> Iterator[Candidate]:
+    def _in(self, y: Group[OutputForm], edits: int, making: Making) -> Iterator[Candidate]:
         key = id(y)
         if key not in self._seen:
             self._seen[key] = _seen(y) if self.search.points(y) else None
@@ -86,8 +83,8 @@ class ScaledAndShifted:
         if seen is None:
             return
         points = seen.points
-        sieve = self.search.sieve(at, y, making, points)
-        for batch in self.search.batches(at, y, edits, crowded=False, points=points[:FIRST]):
+        sieve = self.search.sieve(0, y, making, points)
+        for batch in self.search.batches(0, y, edits, crowded=False, points=points[:FIRST]):
             largest = max(sieve.largest(block, number) for block in batch.blocks for number in range(FIRST))
             values = [Values(each, sieve.slack(largest)) for each in batch.values]
             for number in seen.forms:
