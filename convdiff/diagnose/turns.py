@@ -33,7 +33,9 @@ class Turns:
         # Values that only a narrow type has were rounded to it: that allows for all that the plain making does.
         self.makings = [making for making in seen if making.rounding.stored != problem.rounding.stored] or [Making(problem.rounding)]
         self.printed = [making for making in seen if making.rounding.extra]
-        self.rounded = list(operand_makings(problem))
+        rounded = list(operand_makings(problem))
+        self.rounded = [making for making in rounded if len(making.sides) > 1]
+        self.one_sided = [making for making in rounded if len(making.sides) == 1]
         self.sums = list(narrow_sums(problem, seen))
         self.ordered = OrderedInput(self.search, [*self.makings, *(self.rounded if not self.makings[0].edits else ())])
 
@@ -52,7 +54,8 @@ class Turns:
         if edits == 2:
             yield [candidate for making in self.makings for candidate in counted(self.search, making)]
         if edits == level and level > 1 and self.rounded:
-            yield self.search.level(level - 1, self.rounded)
+            # Of one operand alone only beside a single edit: it is rarer, and each takes its time.
+            yield self.search.level(level - 1, [*self.rounded, *(self.one_sided if level == 2 else ())])
             if level > 2:
                 yield self.search.level(level - 1, self.rounded, crowded=True)
         if edits == level and last and self.rounded:
