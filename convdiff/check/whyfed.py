@@ -47,7 +47,7 @@ def _stories(x: Array, y: Array) -> Iterator[tuple[str, Array, Array]]:
     yield "they went through a ReLU, which the source's did not", np.maximum(x, 0), y
     yield "they are clipped at 6, which the source's are not", np.minimum(x, 6), y
     yield "the clip at 6 is missing", np.minimum(y, 6), x
-    yield "they are the source's with channels reversed (RGB/BGR)", x[:, ::-1], y
+    yield f"they are the source's with channels reversed{' (RGB/BGR)' if x.shape[1] == 3 else ''}", x[:, ::-1], y
     for axis in range(2, x.ndim):
         yield f"they are the source's reversed along {'DHW'[axis - x.ndim]}", np.flip(x, axis), y
     yield "they are the source's with the last two axes exchanged", x.swapaxes(-1, -2), y
