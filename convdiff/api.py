@@ -12,9 +12,8 @@ from convdiff.blind import blind_spots
 from convdiff.case import Answer, Case, Finding, Report, Row, Verdict
 from convdiff.checked import AGREEING, passes
 from convdiff.errors import ConvdiffError, one_of
+from convdiff.failing import FAIL_ON, exit_code
 from convdiff.judge import Judge
-from convdiff.pipeline.ending import exit_code
-from convdiff.pipeline.request import FAIL_ON
 from convdiff.reading import bias_vector, read_spec
 from convdiff.settings import Settings
 

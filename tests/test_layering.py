@@ -14,7 +14,7 @@ ROWS: list[list[str]] = [
     ["__main__"], ["cli", "pytest_plugin"], ["check"], ["pipeline", "api", "probe", "capturing"],
     ["report", "advice", "picturing"], ["judge"], ["diagnose", "where"],
     ["blind", "compare", "dialects", "backends"], ["plugins", "config"], ["paths"],
-    ["reference", "arrays", "manifest"], ["normal", "precision", "checked"], ["case"],
+    ["reference", "arrays", "manifest"], ["normal", "precision", "checked", "failing", "flattened"], ["case"],
     ["reading", "picture"], ["spec", "settings"], ["layout", "padding"], ["errors"],
 ]
 LEVEL = {name: number for number, row in enumerate(ROWS) for name in row}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from convdiff.case import Report, Row
 from convdiff.checked import passes
-from convdiff.pipeline.ending import exit_code
+from convdiff.failing import exit_code
 from convdiff.pipeline.request import Request
 
 

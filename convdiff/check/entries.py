@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from convdiff.check.request import CheckRequest
 from convdiff.errors import ConvdiffError, one_of
+from convdiff.failing import FAIL_ON
 from convdiff.manifest import Entry, Manifest, load
 from convdiff.manifest.keys import named
 from convdiff.padding import Pair
 from convdiff.pipeline.choosing import NONE, Chosen, choose, known_as
-from convdiff.pipeline.request import FAIL_ON, PATHS, Request
+from convdiff.pipeline.request import PATHS, Request
 from convdiff.settings import Settings
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from convdiff.case import Answer, Case, Report, Stored
 from convdiff.check.owning import Own
 from convdiff.check.ownjudge import OwnJudge
 from convdiff.errors import ConvdiffError
+from convdiff.failing import exit_code
 from convdiff.judge import Judge
 from convdiff.padding import Pair
 from convdiff.pipeline.choosing import Chosen
-from convdiff.pipeline.ending import exit_code
 from convdiff.pipeline.judging import Judging
 from convdiff.pipeline.reading import read_case
 from convdiff.pipeline.request import Request

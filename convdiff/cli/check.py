@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from convdiff.cli.options import COLOR, Command, File, Seconds, Word, all_of, backends, option
 from convdiff.cli.reports import REPORTS
 from convdiff.errors import ConvdiffError
-from convdiff.pipeline.request import FAIL_ON
+from convdiff.failing import FAIL_ON
 
 _CASES, _COMPARED = "Cases", "What is compared"
 

@@ -9,7 +9,8 @@ from click.core import ParameterSource
 
 from convdiff.cli.options import COLOR, CONVOLUTION, Command, File, Seconds, Word, all_of, backends, option, settings
 from convdiff.cli.reports import REPORTS
-from convdiff.pipeline.request import FAIL_ON, PATHS, Request
+from convdiff.failing import FAIL_ON
+from convdiff.pipeline.request import PATHS, Request
 
 _COMPARED, _OUTPUT = "What is compared", "Output"
 

@@ -50,8 +50,8 @@ def run(request: Request, open_view: OpenView) -> Report:
         # From here on numpy is imported, so nothing of this stands at the top of the module.
         from convdiff.arrays.vanishing import watch
         from convdiff.case import Report
+        from convdiff.failing import exit_code
         from convdiff.pipeline.asking import ask
-        from convdiff.pipeline.ending import exit_code
         from convdiff.pipeline.judging import Judging
         from convdiff.pipeline.reading import read_case
 

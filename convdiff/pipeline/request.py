@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from convdiff.settings import Settings
 
 PATHS = ("default", "all")
-FAIL_ON = ("different", "reduced-precision", "rounding")
 
 
 @dataclass(frozen=True, kw_only=True)
