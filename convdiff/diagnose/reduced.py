@@ -93,7 +93,7 @@ def _looks(problem: Problem) -> Iterator[Making]:
             # Narrow operands leave nothing where the sums were wide; narrow sums are the wider claim.
             yield Making(base, name, (edit(name, "inputs"),))
             yield Making(replace(base, dtype=base.stored), name, (edit(name, "accumulator"),))
-        for what, extra in _printed(values, _whole(problem)):
+        for what, extra in _printed(values, _natural(problem)):
             yield Making(replace(base, extra=extra), None, (edit(what, "output"),))
 
 
@@ -145,6 +145,8 @@ LEAST_SUMS = 64
 SAMPLE = 1 << 14
 # Chances below this, in powers of ten, are evidence that values lie on a grid on purpose.
 EVIDENCE = -6.0
+# Decimals that are told, fewer than this; and those of numbers that were not written in decimals.
+MOST_DECIMALS, MANY = 8, 99
 # A few numbers are round by chance or by nature.
 LEAST_DISTINCT = 4
 
@@ -170,17 +172,32 @@ def _fixed_by(values: Array, rounds: Callable[[Array], Array], bits: int) -> boo
     return bool(used) and sample.size * (24 - bits) * np.log10(2) > -EVIDENCE
 
 
-def _whole(problem: Problem) -> bool:
-    """Whether every sum is one of whole numbers, judged on a sample."""
-    operands = (array for array in (problem.input, problem.kernel, problem.bias) if array is not None)
-    samples = (array.reshape(-1)[:: max(1, array.size // SAMPLE)] for array in operands)
-    return all(sample.dtype.kind in "biu" or bool((sample == np.rint(sample)).all()) for sample in samples)
+def _natural(problem: Problem) -> int:
+    """The decimals that sums have by themselves, none for whole numbers; many where the operands have many."""
+    x, w, b = (_decimals(array) for array in (problem.input, problem.kernel, np.zeros(1) if problem.bias is None else problem.bias))
+    return max(x + w, b)
 
 
-def _printed(values: Array, whole: bool) -> Iterator[tuple[str, float]]:
+def _decimals(values: Array) -> int:
+    """The fewest decimals that the values have, judged on a sample; `MANY` where they have more than a few."""
+    sample = values.reshape(-1)[:: max(1, values.size // SAMPLE)].astype(np.float64)
+    slack = np.abs(sample) * _own(values)
+    for decimals in range(MOST_DECIMALS):
+        step = 10.0**-decimals
+        if (np.abs(sample - np.rint(sample / step) * step) <= slack).all():
+            return decimals
+    return MANY
+
+
+def _own(values: Array) -> float:
+    """What a number that was read from decimals is off by, as a share of it, in the type that these have."""
+    return 2.0**-23 if values.dtype.itemsize < 8 else 2.0**-51
+
+
+def _printed(values: Array, natural: int) -> Iterator[tuple[str, float]]:
     """The fewest decimals, up to 7, at which the values stand still, with half a unit of the last; and significant digits.
 
-    A grid counts only where so many values would hardly lie on it by chance; sums of `whole` numbers lie on theirs anyhow.
+    A grid counts only where so many values would hardly lie on it by chance; sums lie on that of their `natural` decimals anyhow.
     """
     sample = values.reshape(-1)[:: max(1, values.size // 4096)].astype(np.float64)
     sample = np.unique(np.abs(sample[np.isfinite(sample) & (sample != 0)]))
@@ -188,8 +205,8 @@ def _printed(values: Array, whole: bool) -> Iterator[tuple[str, float]]:
         return
     if sample.size < LEAST_DISTINCT:
         return
-    slack = sample * (2.0**-23 if values.dtype.itemsize < 8 else 2.0**-51)
-    for decimals in range(0 if whole else 8):
+    slack = sample * _own(values)
+    for decimals in range(min(natural, MOST_DECIMALS)):
         step = 10.0**-decimals
         if (np.abs(sample - np.rint(sample / step) * step) <= slack).all():
             if np.log10(np.minimum(2 * slack / step, 1)).sum() < EVIDENCE:
@@ -199,10 +216,15 @@ def _printed(values: Array, whole: bool) -> Iterator[tuple[str, float]]:
     for digits in range(2, 7):
         step_each = 10.0 ** (size - digits + 1)
         if (np.abs(sample - np.rint(sample / step_each) * step_each) <= 2 * slack).all():
-            finer = step_each > 1 if whole else np.full(len(sample), True)
+            finer = step_each > 10.0**-natural
             if np.log10(np.minimum(4 * slack / step_each, 1))[finer].sum() < EVIDENCE:
                 yield f"{digits} digits", float(10.0 ** (size.max() - digits + 1) / 2)
             break
+
+
+def _lies_there(values: Array, making: Making, natural: int) -> bool:
+    """Whether values have no more decimals or digits than a making says they were rounded to."""
+    return any(edit(what, "output") in making.edits for what, _ in _printed(values, natural))
 
 
 # Rounding both operands of every product moves an element by so much of S at most (bfloat16: 2^-8 for each, and a little).
@@ -220,6 +242,9 @@ def best_making(problem: Problem, truth_as_asked: Truth, worst: float, mean_squa
     for making, made in tried:
         if making.accumulates and worst <= problem.rounding.bound:
             # Nothing is left to explain.
+            continue
+        if making.rounding.extra and _lies_there(truth_as_asked.output.astype(problem.obtained.dtype), making, _natural(problem)):
+            # The sums are such numbers by themselves.
             continue
         if making.operands is not None:
             sampled = _sampled_units(made, obtained)

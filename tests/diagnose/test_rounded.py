@@ -201,3 +201,14 @@ def test_a_bias_within_the_errors_of_narrow_sums(stored: str, asked: str | None,
     found = convdiff.diff(x, w, made, bias=bias, **({"dtype": asked} if asked else {}))
     assert found.verdict == "different"
     assert found.findings[0].edits[0]["code"] == code
+
+
+def test_sums_of_numbers_with_few_decimals_are_not_taken_for_printed_ones() -> None:
+    """The decimals that they happen to have are no loss, though float32 has none of the operands exactly; rounding to fewer is."""
+    x = (np.arange(1, 101) * 0.01).reshape(4, 1, 5, 5)
+    w = (np.arange(1, 9) * 0.125).reshape(2, 2, 1, 2).transpose(3, 2, 0, 1)
+    made = convolve(x, w, Geometry((2, 2), ((0, 0), (0, 0)), (1, 1)))
+    x, w = x.astype(np.float32), w.astype(np.float32)
+    assert convdiff.diff(x, w, made.astype(np.float32), stride=2).verdict == "rounding"
+    edits = convdiff.diff(x, w, np.round(made, 2).astype(np.float32), stride=2).findings[0].edits
+    assert edits == ({"code": "reduced-precision", "obtained": "2 decimals", "where": "output"},)
