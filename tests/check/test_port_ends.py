@@ -174,7 +174,7 @@ def test_a_layer_that_is_lost_fails_in_every_report(invoke: Invoke) -> None:
 
 CAUSES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a factor": (lambda y: y / 255, "they are the source's × 0.00392157 (1/255)"),
-    "channels": (lambda y: y[..., ::-1], "they are the source's with channels reversed (RGB/BGR)"),
+    "channels": (lambda y: y[..., ::-1], "they are the source's with channels reversed"),
     "a normalization": (lambda y: y * np.linspace(1, 1.1, 6, dtype=np.float32) + 0.1, "each channel was scaled and shifted by itself"),
     "a clip": (lambda y: np.minimum(y, 0.3), ""),
 }
