@@ -11,10 +11,6 @@ from typing import ClassVar
 from convdiff.case import Edit
 from convdiff.spec import pairs_text
 
-STRIDES = (1, 2, 3, 4)
-DILATIONS = (1, 2, 3, 4)
-MODES = ("constant", "reflect", "edge", "wrap", "symmetric")
-
 
 class WrongPadding:
     """The input was padded by other amounts, or on other sides, than asked.
