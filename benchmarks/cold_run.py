@@ -1,4 +1,6 @@
-"""A cold `convdiff run` through torch, TensorFlow and JAX, against one script that imports the three and makes the same calls."""
+"""A cold `convdiff run` through torch, TensorFlow and JAX, against one script that imports the
+three and makes the same calls.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +35,11 @@ def measure(runs: int = 5) -> str:
         for name in ("torch", "tensorflow", "jax"):
             run += ["--backend", name]
         ours, script, ratio = paired(
-            lambda: command(run, cwd=folder), lambda: command([sys.executable, "-c", BY_HAND], cwd=folder), runs
+            lambda: command(run, cwd=folder),
+            lambda: command([sys.executable, "-c", BY_HAND], cwd=folder),
+            runs,
         )
-    return f"cold run, torch + tensorflow + jax   {ours:6.2f} s   by hand {script:6.2f} s   ratio {ratio:.2f} (at most 0.65)"
+    return (
+        f"cold run, torch + tensorflow + jax   {ours:6.2f} s   by hand {script:6.2f} s   ratio "
+        f"{ratio:.2f} (at most 0.65)"
+    )

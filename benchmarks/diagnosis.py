@@ -1,7 +1,9 @@
-"""The diagnosis: its search against trying every hypothesis, the whole of it against one reference, and drawn faults.
+"""The diagnosis: its search against trying every hypothesis, the whole of it against one reference,
+and drawn faults.
 
-A search tells at a few output elements what one convolution for each hypothesis would tell at all of them.  Every combination
-is counted that a search looks at; a convolution that is held against several forms of the output counts once when outputs are set aside.
+A search tells at a few output elements what one convolution for each hypothesis would tell at all
+of them.  Every combination is counted that a search looks at; a convolution that is held against
+several forms of the output counts once when outputs are set aside.
 """
 
 from __future__ import annotations
@@ -14,14 +16,14 @@ import numpy as np
 
 import convdiff
 from benchmarks.measuring import function, paired
-from convdiff.compare import Rounding
-from convdiff.diagnose import Making, Problem
-from convdiff.diagnose.search import Search
-from convdiff.judge import Operands
-from convdiff.layout import Array
-from convdiff.reading import read_spec
-from convdiff.reference import correlate, truth
-from convdiff.settings import Settings
+from convdiff.diagnose import PrecisionModel, Problem
+from convdiff.diagnose.search.engine import Search
+from convdiff.numerics.error_bound import Rounding
+from convdiff.numerics.reference import correlate, truth
+from convdiff.spec.infer_spec import read_spec
+from convdiff.spec.layout import Array
+from convdiff.spec.settings import Settings
+from convdiff.verdict.judge import Operands
 from tests.diagnose.faults import Drawn, draw, plant
 from tests.diagnose.naive import convolve
 
@@ -31,7 +33,9 @@ SEED = 20
 
 
 def measure(runs: int = 15) -> str:
-    """Lines: search, whole diagnosis and flatness on one flipped kernel; then milliseconds for each class of drawn faults."""
+    """Lines: search, whole diagnosis and flatness on one flipped kernel; then milliseconds for each
+    class of drawn faults.
+    """
     return "\n".join([*_layer(runs), *_drawn()])
 
 
@@ -39,7 +43,10 @@ def _layer(runs: int) -> Iterator[str]:
     import torch
 
     (x, w), (small_x, small_w) = _arrays(*LAYER), _arrays(*SMALL)
-    flipped, small = _problem(x, w, np.flip(w, (2, 3))), _problem(small_x, small_w, np.flip(small_w, (2, 3)))
+    flipped, small = (
+        _problem(x, w, np.flip(w, (2, 3))),
+        _problem(small_x, small_w, np.flip(small_w, (2, 3))),
+    )
     # Two faults, so that what a search with two edits is for is there to be found.
     twice = _problem(x, w, np.flip(w, (0, 2, 3)))
     tensors = torch.from_numpy(x), torch.from_numpy(w)
@@ -48,28 +55,53 @@ def _layer(runs: int) -> Iterator[str]:
         return function(lambda: torch.conv2d(*tensors, padding=1))
 
     for problem, edits, named in ((flipped, 1, "one edit"), (twice, 2, "up to two edits")):
-        ours, torchs, ratio = paired(lambda p=problem, e=edits: function(lambda: _search(p, e)), convolution, runs)  # type: ignore[misc]
+        ours, torchs, ratio = paired(
+            lambda p=problem, e=edits: function(lambda: _search(p, e)), convolution, runs
+        )  # type: ignore[misc]
         combinations, convolutions = Search(problem).size(edits)
-        yield f"search, {named + ', ResNet layer':<28}{ours * 1e3:7.1f} ms  torch float32 {torchs * 1e3:.1f} ms   ratio {ratio:.1f}"
+        yield (
+            f"search, {named + ', ResNet layer':<28}{ours * 1e3:7.1f} ms  torch float32 "
+            f"{torchs * 1e3:.1f} ms   ratio {ratio:.1f}"
+        )
         yield (
             f"  {combinations:4} combinations, each by torch {combinations * torchs:6.1f} s   "
-            f"over search {combinations / ratio:.0f} (at least 50); {convolutions} convolutions, outputs aside: {convolutions / ratio:.0f}"
+            f"over search {combinations / ratio:.0f} (at least 50); {convolutions} convolutions, "
+            f"outputs aside: {convolutions / ratio:.0f}"
         )
-    yield _whole("correlate", flipped, lambda: correlate(x, w, flipped.spec.correlation(), 1, (56, 56)), max(runs // 5, 1))
+    yield _whole(
+        "correlate",
+        flipped,
+        lambda: correlate(x, w, flipped.spec.correlation(), 1, (56, 56)),
+        max(runs // 5, 1),
+    )
     yield _whole("reference", flipped, lambda: truth(flipped.spec, x, w), max(runs // 5, 1))
-    large, little, ratio = paired(lambda: function(lambda: _search(flipped, 1)), lambda: function(lambda: _search(small, 1)), runs)
-    yield f"search, ResNet layer                {large * 1e3:7.1f} ms  1x4x8x8 {little * 1e3:.1f} ms   ratio {ratio:.1f}"
+    large, little, ratio = paired(
+        lambda: function(lambda: _search(flipped, 1)),
+        lambda: function(lambda: _search(small, 1)),
+        runs,
+    )
+    yield (
+        f"search, ResNet layer                {large * 1e3:7.1f} ms  1x4x8x8 {little * 1e3:.1f} "
+        f"ms   ratio {ratio:.1f}"
+    )
 
 
 def _whole(name: str, problem: Problem, other: Callable[[], object], runs: int) -> str:
     arrays = problem.input, problem.kernel, problem.obtained
-    ours, others, ratio = paired(lambda: function(lambda: convdiff.diff(*arrays, padding=1)), lambda: function(other), runs)
-    return f"convdiff.diff, ResNet layer         {ours * 1e3:7.1f} ms  {name} {others * 1e3:.1f} ms   ratio {ratio:.1f}"
+    ours, others, ratio = paired(
+        lambda: function(lambda: convdiff.diff(*arrays, padding=1)), lambda: function(other), runs
+    )
+    return (
+        f"convdiff.diff, ResNet layer         {ours * 1e3:7.1f} ms  {name} {others * 1e3:.1f} "
+        f"ms   ratio {ratio:.1f}"
+    )
 
 
 def _arrays(input_size: tuple[int, ...], kernel_size: tuple[int, ...]) -> tuple[Array, Array]:
     generator = np.random.default_rng(0)
-    return generator.standard_normal(input_size, dtype=np.float32), generator.standard_normal(kernel_size, dtype=np.float32)
+    return generator.standard_normal(input_size, dtype=np.float32), generator.standard_normal(
+        kernel_size, dtype=np.float32
+    )
 
 
 def _problem(x: Array, w: Array, used: Array) -> Problem:
@@ -77,15 +109,24 @@ def _problem(x: Array, w: Array, used: Array) -> Problem:
     import torch
 
     obtained = torch.conv2d(torch.from_numpy(x), torch.from_numpy(used.copy()), padding=1).numpy()
-    spec, _ = read_spec(x.shape, w.shape, Settings.from_mapping({"padding": 1}), bias=False, dtype="float32")
+    spec, _ = read_spec(
+        x.shape, w.shape, Settings.from_mapping({"padding": 1}), bias=False, dtype="float32"
+    )
     rounding = Rounding("float32", "float32", spec.terms, Operands("float32", x, w, None).reach)
     return Problem(spec, x, w, None, obtained, rounding)
 
 
 def _search(problem: Problem, edits: int) -> None:
     """From nothing to the candidates with at most so many edits."""
-    fresh = Problem(problem.spec, problem.input, problem.kernel, problem.bias, problem.obtained, problem.rounding)
-    search, makings = Search(fresh), [Making(fresh.rounding)]
+    fresh = Problem(
+        problem.spec,
+        problem.input,
+        problem.kernel,
+        problem.bias,
+        problem.obtained,
+        problem.rounding,
+    )
+    search, makings = Search(fresh), [PrecisionModel(fresh.rounding)]
     found = [search.level(level, makings) for level in range(1, edits + 1)]
     assert found[-1], "the planted fault is among the candidates"
 
@@ -123,16 +164,25 @@ def _drawn() -> Iterator[str]:
 def _judged(drawn: Drawn, obtained: Array) -> tuple[float, float, bool]:
     """Seconds of convdiff.diff, those of its reference alone, and whether there is a finding."""
     results: list[Any] = []
-    seconds = function(lambda: results.append(convdiff.diff(drawn.x, drawn.w, obtained, bias=drawn.bias, **drawn.options())))
+    seconds = function(
+        lambda: results.append(
+            convdiff.diff(drawn.x, drawn.w, obtained, bias=drawn.bias, **drawn.options())
+        )
+    )
     spec = results[0].case.spec
-    return seconds, function(lambda: truth(spec, drawn.x, drawn.w, drawn.bias)), bool(results[0].findings)
+    return (
+        seconds,
+        function(lambda: truth(spec, drawn.x, drawn.w, drawn.bias)),
+        bool(results[0].findings),
+    )
 
 
 def _line(name: str, times: list[tuple[float, float]], more: str) -> str:
     seconds = np.array([ours for ours, _ in times]) * 1e3
     ratio = statistics.median(ours / reference for ours, reference in times)
     return (
-        f"convdiff.diff, {name:<20} {np.median(seconds):7.1f} ms  99 of 100 within {np.percentile(seconds, 99):6.1f} ms   "
+        f"convdiff.diff, {name:<20} {np.median(seconds):7.1f} ms  99 of 100 within "
+        f"{np.percentile(seconds, 99):6.1f} ms   "
         f"ratio to reference {ratio:.0f}{more}"
     )
 

@@ -1,4 +1,6 @@
-"""Peak memory of the host process on large arrays, against the arrays plus three times the largest of them."""
+"""Peak memory of the host process on large arrays, against the arrays plus three times the largest
+of them.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ def measure() -> str:
     arrays, largest = peaks[1][1], peaks[1][2]
     limit = (arrays + 3 * largest) / 2**20
     return (
-        f"host memory, {largest / 2**20:.0f} MB output           {peak:6.0f} MB  arrays + 3 x largest {limit:.0f} MB   "
+        f"host memory, {largest / 2**20:.0f} MB output           {peak:6.0f} MB  arrays + 3 x "
+        f"largest {limit:.0f} MB   "
         f"ratio {peak / limit:.2f} (at most 1)"
     )
 
@@ -44,5 +47,11 @@ def _peak(folder: str, batch: int) -> tuple[int, int, int]:
     for name, array in (("x", x), ("w", w), ("y", y)):
         np.save(Path(folder, f"{name}.npy"), array)
     words = ["run", "x.npy", "w.npy", "--padding", "1", "--backend", "none", "--saved", "y.npy"]
-    done = subprocess.run([sys.executable, "-c", CHILD, *words], cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return int(done.stderr.split()[-1]), x.nbytes + w.nbytes + y.nbytes, max(x.nbytes, y.nbytes)

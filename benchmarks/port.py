@@ -1,5 +1,5 @@
-"""A ResNet-18 in PyTorch and its port to Keras with the seventh convolution's kernel flipped: the time to find it, by one command,
-against the time to load the two frameworks twice.
+"""A ResNet-18 in PyTorch and its port to Keras with the seventh convolution's kernel flipped: the
+time to find it, by one command, against the time to load the two frameworks twice.
 """
 
 from __future__ import annotations
@@ -71,7 +71,10 @@ with convdiff.capture(port, "port"):
     port(weights["x"].transpose(0, 2, 3, 1))
 """
 LOAD = "import torch, keras"
-SAID = "the first that diverges is blocks.2.conv2, convolution 7 of 20: the kernel was flipped along H and W"
+SAID = (
+    "the first that diverges is blocks.2.conv2, convolution 7 of 20: the kernel was flipped "
+    "along H and W"
+)
 
 
 def measure(runs: int = 2) -> str:
@@ -79,13 +82,35 @@ def measure(runs: int = 2) -> str:
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     with tempfile.TemporaryDirectory() as folder:
         for script in (SOURCE, PORT):
-            subprocess.run([sys.executable, "-c", script], cwd=folder, check=True, capture_output=True, env=quiet)
-        check = [sys.executable, "-m", "convdiff", "check", "--source", "source", "--port", "port", "--json", "found.json"]
+            subprocess.run(
+                [sys.executable, "-c", script],
+                cwd=folder,
+                check=True,
+                capture_output=True,
+                env=quiet,
+            )
+        check = [
+            sys.executable,
+            "-m",
+            "convdiff",
+            "check",
+            "--source",
+            "source",
+            "--port",
+            "port",
+            "--json",
+            "found.json",
+        ]
         twice = [sys.executable, "-c", LOAD]
         ours, load, ratio = paired(
-            lambda: command(check, cwd=folder), lambda: command(twice, cwd=folder, env=quiet) + command(twice, cwd=folder, env=quiet), runs
+            lambda: command(check, cwd=folder),
+            lambda: command(twice, cwd=folder, env=quiet) + command(twice, cwd=folder, env=quiet),
+            runs,
         )
         told = json.loads(Path(folder, "found.json").read_text())["notes"][0]
     if told != SAID:
         raise RuntimeError(f"found {told!r}, expected {SAID!r}")
-    return f"the wrong layer of a port, of 20      {ours:6.2f} s   torch + keras twice {load:6.2f} s   ratio {ratio:.2f} (at most 1)"
+    return (
+        f"the wrong layer of a port, of 20      {ours:6.2f} s   torch + keras twice "
+        f"{load:6.2f} s   ratio {ratio:.2f} (at most 1)"
+    )

@@ -1,4 +1,6 @@
-"""All benchmarks, each a ratio measured in this one run: `make bench`, or `python benchmarks/run.py NAME ...`."""
+"""All benchmarks, each a ratio measured in this one run: `make bench`, or `python benchmarks/run.py
+NAME ...`.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import cold_run, diagnosis, memory, port, reference, start_up, suite
 
 BENCHMARKS = {
-    "start_up": start_up.measure, "cold_run": cold_run.measure, "reference": reference.measure, "memory": memory.measure,
-    "diagnosis": diagnosis.measure, "suite": suite.measure, "port": port.measure,
+    "start_up": start_up.measure,
+    "cold_run": cold_run.measure,
+    "reference": reference.measure,
+    "memory": memory.measure,
+    "diagnosis": diagnosis.measure,
+    "suite": suite.measure,
+    "port": port.measure,
 }
 
 

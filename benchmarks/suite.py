@@ -1,4 +1,6 @@
-"""`convdiff check`: 200 cases through three frameworks against a loop by hand, 1,000 saved cases against their diagnosis, and memory."""
+"""`convdiff check`: 200 cases through three frameworks against a loop by hand, 1,000 saved cases
+against their diagnosis, and memory.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ DIAGNOSIS = """
 import json, sys, time
 import numpy as np
 from convdiff.check import CheckRequest
-from convdiff.check.entries import entries, load_all
+from convdiff.check.cases import entries, load_all
 request = CheckRequest(manifests=("manifest.toml",))
 asked = entries(load_all(request), request)
 from convdiff.api import diff
@@ -65,8 +67,13 @@ def _frameworks(count: int = 200, runs: int = 2) -> str:
         _write(Path(folder), count, 16, ["torch", "tensorflow", "jax"])
         check = [sys.executable, "-m", "convdiff", "check", "manifest.toml"]
         script = [sys.executable, "-c", BY_HAND.format(count=count)]
-        ours, by_hand, ratio = paired(lambda: command(check, cwd=folder), lambda: command(script, cwd=folder), runs)
-    return f"check, {count} cases, 3 frameworks        {ours:6.2f} s   by hand {by_hand:6.2f} s   ratio {ratio:.2f} (at most 1.5)"
+        ours, by_hand, ratio = paired(
+            lambda: command(check, cwd=folder), lambda: command(script, cwd=folder), runs
+        )
+    return (
+        f"check, {count} cases, 3 frameworks        {ours:6.2f} s   by hand {by_hand:6.2f} s   "
+        f"ratio {ratio:.2f} (at most 1.5)"
+    )
 
 
 def _saved(count: int = 1000) -> str:
@@ -75,25 +82,39 @@ def _saved(count: int = 1000) -> str:
         start = time.perf_counter()
         command([sys.executable, "-m", "convdiff", "check", "manifest.toml"], cwd=folder)
         ours = time.perf_counter() - start
-        done = subprocess.run([sys.executable, "-c", DIAGNOSIS], cwd=folder, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", DIAGNOSIS],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         above = 1000 * (ours - float(done.stdout)) / count
     alone = float(done.stdout)
-    return f"check, {count} saved cases             {ours:6.2f} s   diagnosis alone {alone:.2f} s   {above:+.1f} ms a case (at most 20)"
+    return (
+        f"check, {count} saved cases             {ours:6.2f} s   diagnosis alone {alone:.2f} s "
+        f"  {above:+.1f} ms a case (at most 20)"
+    )
 
 
 def _memory() -> str:
     with tempfile.TemporaryDirectory() as folder:
         _write(Path(folder), 200, 64, ["torch"], saved=True)
-        done = subprocess.run([sys.executable, "-c", MEMORY], cwd=folder, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", MEMORY], cwd=folder, capture_output=True, text=True, check=True
+        )
         early, late = (int(line) / 2**20 for line in done.stdout.split()[-2:])
         arrays = sum(path.stat().st_size for path in Path(folder).glob("*.npy")) / 2**20
-    return f"check, host memory                     {early:6.0f} MB at case 20, {late:.0f} MB at case 200   ({arrays:.0f} MB of arrays)"
+    return (
+        f"check, host memory                     {early:6.0f} MB at case 20, {late:.0f} MB at "
+        f"case 200   ({arrays:.0f} MB of arrays)"
+    )
 
 
 def _write(folder: Path, count: int, size: int, backends: list[str], saved: bool = False) -> None:
-    from convdiff.reading import read_spec
-    from convdiff.reference import truth
-    from convdiff.settings import Settings
+    from convdiff.numerics.reference import truth
+    from convdiff.spec.infer_spec import read_spec
+    from convdiff.spec.settings import Settings
 
     random = np.random.default_rng(0)
     lines = ["[defaults]", f"backends = {json.dumps(backends)}", "padding = 1"]

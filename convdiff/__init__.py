@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from convdiff.api import Result, assert_agrees, diff
-    from convdiff.capturing import capture
+    from convdiff.recorder import capture
 
 __version__ = "0.1.0"
 __all__ = ["Result", "__version__", "assert_agrees", "capture", "diff"]
@@ -24,7 +24,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     if name == "capture":
-        from convdiff.capturing import capture
+        from convdiff.recorder import capture
 
         return capture
     raise AttributeError(f"module 'convdiff' has no attribute {name!r}")

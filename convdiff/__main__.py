@@ -25,16 +25,22 @@ def main() -> None:
         code = TROUBLE
         with suppress(OSError, ValueError):  # stderr may be what takes no more
             traceback.print_exc()
-            print("convdiff: a bug of convdiff's; please report it with what stands above", file=sys.stderr)
+            print(
+                "convdiff: a bug of convdiff's; please report it with what stands above",
+                file=sys.stderr,
+            )
     _let_go()
     if code == INTERRUPTED:
-        # All is cleaned up, and an interpreter that met Ctrl-C in a C extension would end itself by signal instead.
+        # All is cleaned up, and an interpreter that met Ctrl-C in a C extension would end itself by
+        # signal instead.
         os._exit(code)
     sys.exit(code)
 
 
 def _let_go() -> None:
-    """Flush stderr where it takes what is left; the interpreter, at its end, would take a failure for its own exit code."""
+    """Flush stderr where it takes what is left; the interpreter, at its end, would take a failure
+    for its own exit code.
+    """
     try:
         if sys.stderr is not None:
             sys.stderr.flush()

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from convdiff.advice import with_fixes
 from convdiff.arrays import compute_dtype, from_memory, notes
-from convdiff.blind import blind_spots
-from convdiff.case import Answer, Case, Finding, Report, Row, Verdict
-from convdiff.checked import AGREEING, passes
 from convdiff.errors import ConvdiffError, one_of
-from convdiff.failing import FAIL_ON, exit_code
-from convdiff.judge import Judge
-from convdiff.reading import bias_vector, read_spec
-from convdiff.settings import Settings
+from convdiff.exit_codes import FAIL_ON, exit_code
+from convdiff.fixes import with_fixes
+from convdiff.records import Answer, Case, Finding, Report, Row, Verdict
+from convdiff.spec.infer_spec import bias_vector, read_spec
+from convdiff.spec.settings import Settings
+from convdiff.suite_result import AGREEING, passes
+from convdiff.verdict.degenerate_arrays import blind_spots
+from convdiff.verdict.judge import Judge
 
 # What an assertion fails for unless it is told: the mildest verdict that is no agreement.
 STRICT = "reduced-precision"
@@ -52,43 +52,79 @@ class Result:
         from convdiff.report.table import render
 
         row = with_fixes(self.row, self.case.spec)
-        return render(Report(self.case, (row,), 0 if self.agrees else 1, "convdiff.diff"), width=100, color=False)
+        return render(
+            Report(self.case, (row,), 0 if self.agrees else 1, "convdiff.diff"),
+            width=100,
+            color=False,
+        )
 
 
-def diff(input: Any, kernel: Any, obtained: Any, *, bias: Any = None, name: str = "obtained", **options: Any) -> Result:
+def diff(
+    input: Any,
+    kernel: Any,
+    obtained: Any,
+    *,
+    bias: Any = None,
+    name: str = "obtained",
+    **options: Any,
+) -> Result:
     """Compare `obtained` with the convolution of `input` and `kernel`, and say what made it differ.
 
-    `input`, `kernel`, `obtained` and `bias` (one value per output channel) are arrays, or what np.asarray takes; `options` are
-    those of `convdiff run`: stride, padding, dilation, groups, transposed, input_layout, ..., and `as_` (or "as").
-    Raises ConvdiffError where the shapes and options make no convolution.
+    `input`, `kernel`, `obtained` and `bias` (one value per output channel) are arrays, or what
+    np.asarray takes; `options` are those of `convdiff run`: stride, padding, dilation, groups,
+    transposed, input_layout, ..., and `as_` (or "as"). Raises ConvdiffError where the shapes and
+    options make no convolution.
     """
     if not isinstance(name, str):
         raise ConvdiffError(f"name: found {name!r}, expected a word")
     settings = Settings.from_mapping(options)
-    x, w, y = from_memory(input, "input"), from_memory(kernel, "kernel"), from_memory(obtained, "obtained", any_shape=True)
+    x, w, y = (
+        from_memory(input, "input"),
+        from_memory(kernel, "kernel"),
+        from_memory(obtained, "obtained", any_shape=True),
+    )
     b = None if bias is None else from_memory(bias, "bias")
     dtype = compute_dtype(x, w, settings.dtype)
-    spec, read_notes = read_spec(x.array.shape, w.array.shape, settings, bias=b is not None, dtype=dtype)
+    spec, read_notes = read_spec(
+        x.array.shape, w.array.shape, settings, bias=b is not None, dtype=dtype
+    )
     if b is not None:
         b = replace(b, array=bias_vector(b.array, spec, "bias"))
     spots = blind_spots(spec, x.array, w.array)
-    case = Case(spec, x, w, b, ((name, y),), notes=(*read_notes, *notes(x, "input"), *notes(w, "kernel"), *spots))
+    case = Case(
+        spec,
+        x,
+        w,
+        b,
+        ((name, y),),
+        notes=(*read_notes, *notes(x, "input"), *notes(w, "kernel"), *spots),
+    )
     answer = Answer(name, "saved", "ok", output=y.array, stored=y.stored)
     return Result(case, Judge(case).row(answer))
 
 
 def assert_agrees(
-    input: Any, kernel: Any, obtained: Any, *, bias: Any = None, fail_on: str = STRICT, allow: str | Sequence[str] = (), **options: Any,
+    input: Any,
+    kernel: Any,
+    obtained: Any,
+    *,
+    bias: Any = None,
+    fail_on: str = STRICT,
+    allow: str | Sequence[str] = (),
+    **options: Any,
 ) -> None:
-    """Raise AssertionError with the diagnosis unless rounding explains every element; takes what `diff` takes.
+    """Raise AssertionError with the diagnosis unless rounding explains every element; takes what
+    `diff` takes.
 
-    `fail_on` is the mildest verdict that fails ("different" lets reduced precision pass, "rounding" only what is identical), and
-    `allow` are the codes of findings that do not.
+    `fail_on` is the mildest verdict that fails ("different" lets reduced precision pass, "rounding"
+    only what is identical), and `allow` are the codes of findings that do not.
     """
     __tracebackhide__ = True
     if fail_on not in FAIL_ON:
         raise one_of("fail_on", fail_on, FAIL_ON)
     result = diff(input, kernel, obtained, bias=bias, **options)
     allowed = (allow,) if isinstance(allow, str) else tuple(allow)
-    if exit_code([result.row], require=(), fail_on=fail_on) and not (result.findings and passes(result.row, allowed)):
+    if exit_code([result.row], require=(), fail_on=fail_on) and not (
+        result.findings and passes(result.row, allowed)
+    ):
         raise AssertionError(str(result))

@@ -1,4 +1,5 @@
-"""Defaults of a project: `convdiff.toml`, or `[tool.convdiff]` in pyproject.toml, in the current folder or the nearest above it.
+"""Defaults of a project: `convdiff.toml`, or `[tool.convdiff]` in pyproject.toml, in the current
+folder or the nearest above it.
 
     backends = ["numpy", "torch:cpu/native"]
     paths = "all"
@@ -22,26 +23,41 @@ from convdiff.errors import ConvdiffError, one_of
 
 # Options of `run`, by their long names with underscores, and the type that each is written in.
 OPTIONS: Mapping[str, type | tuple[type, ...]] = {
-    "backends": list, "require": list, "paths": str, "repeat": int, "timeout": (int, float), "fail_on": str, "format": str, "as": str,
+    "backends": list,
+    "require": list,
+    "paths": str,
+    "repeat": int,
+    "timeout": (int, float),
+    "fail_on": str,
+    "format": str,
+    "as": str,
 }
 _KINDS = {list: "a list of strings", str: "a string", int: "a whole number"}
 
 
 class Config(NamedTuple):
-    """What was read: `defaults` by option, `environments` by name; `file` is None where there is none."""
+    """What was read: `defaults` by option, `environments` by name; `file` is None where there is
+    none.
+    """
 
     file: Path | None
     defaults: dict[str, Any]
     environments: dict[str, Path]
 
     def notes(self, names: Collection[str]) -> tuple[str, ...]:
-        """What a reader should know of it: that the command line is not all that was said.  `names` are the options it leaves."""
-        said = ", ".join(f"{name} = {value!r}" for name, value in self.defaults.items() if name in names)
+        """What a reader should know of it: that the command line is not all that was said.  `names`
+        are the options it leaves.
+        """
+        said = ", ".join(
+            f"{name} = {value!r}" for name, value in self.defaults.items() if name in names
+        )
         return (f"by default, from {self.file}: {said}",) if said else ()
 
 
 def load(folder: Path | None = None) -> Config:
-    """The nearest configuration.  ConvdiffError for a file that cannot be read, and for what it may not say."""
+    """The nearest configuration.  ConvdiffError for a file that cannot be read, and for what it may
+    not say.
+    """
     try:
         here = folder or Path.cwd()
     except OSError:  # the current folder has been deleted
@@ -57,7 +73,8 @@ def load(folder: Path | None = None) -> Config:
 def _read(file: Path) -> dict[str, Any] | None:
     try:
         with file.open("rb") as stream:
-            # Not at the top of the module: most folders have no such file, and every command starts here.
+            # Not at the top of the module: most folders have no such file, and every command starts
+            # here.
             import tomllib
 
             text = tomllib.load(stream)
@@ -72,7 +89,9 @@ def _read(file: Path) -> dict[str, Any] | None:
     tools = text.get("tool")
     found = tools.get("convdiff") if isinstance(tools, dict) else None
     if found is not None and not isinstance(found, dict):
-        raise ConvdiffError(f"{file}: tool.convdiff: found {found!r}, expected a table: [tool.convdiff]")
+        raise ConvdiffError(
+            f"{file}: tool.convdiff: found {found!r}, expected a table: [tool.convdiff]"
+        )
     return found
 
 
@@ -85,7 +104,9 @@ def _speaks_of_us(file: Path) -> bool:
 
 def _checked(file: Path, found: dict[str, Any]) -> Config:
     environments = found.pop("environments", {})
-    if not isinstance(environments, dict) or not all(isinstance(python, str) for python in environments.values()):
+    if not isinstance(environments, dict) or not all(
+        isinstance(python, str) for python in environments.values()
+    ):
         raise ConvdiffError(f"{file}: environments: expected a table of names and interpreters")
     for name, value in found.items():
         if name not in OPTIONS:
@@ -97,5 +118,8 @@ def _checked(file: Path, found: dict[str, Any]) -> Config:
             raise ConvdiffError(f"{file}: {name}: found {value!r}, expected {wanted}")
         if isinstance(value, float) and not math.isfinite(value):
             raise ConvdiffError(f"{file}: {name}: found {value!r}, expected a finite number")
-    pythons = {name: Path(os.path.abspath(file.parent / Path(python).expanduser())) for name, python in environments.items()}  # noqa: PTH100
+    pythons = {
+        name: Path(os.path.abspath(file.parent / Path(python).expanduser()))
+        for name, python in environments.items()
+    }
     return Config(file, found, pythons)

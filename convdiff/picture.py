@@ -1,6 +1,8 @@
-"""What an output's difference looks like, in grids small enough to draw: plain numbers, made by `convdiff.picturing`.
+"""What an output's difference looks like, in grids small enough to draw: plain numbers, made by
+`convdiff.make_picture`.
 
-A level is log10 of the largest error of a cell's elements over its bound: above 0 differs, below is rounding, `NONE` is no error.
+A level is log10 of the largest error of a cell's elements over its bound: above 0 differs, below is
+rounding, `NONE` is no error.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ from dataclasses import dataclass
 
 Grid = tuple[tuple[float, ...], ...]
 
-# The level of a cell without any error, and of one with NaN or an infinity that should not be there.
+# The level of a cell without any error, and of one with NaN or an infinity that should not be
+# there.
 NONE, WORST = -9.0, 12.0
 
 
@@ -23,7 +26,9 @@ class ChannelMap:
 
 @dataclass(frozen=True)
 class KernelPair:
-    """One tap plane of the kernel, as asked and as the output has it; `obtained` None where it cannot be told."""
+    """One tap plane of the kernel, as asked and as the output has it; `obtained` None where it
+    cannot be told.
+    """
 
     output: int
     input: int
@@ -33,11 +38,13 @@ class KernelPair:
 
 @dataclass(frozen=True)
 class Picture:
-    """Levels over space (all channels together, then some channels alone), per channel, the errors' histogram, the kernels.
+    """Levels over space (all channels together, then some channels alone), per channel, the errors'
+    histogram, the kernels.
 
-    `axes` name the grids' rows and columns (H, W), `size` how many elements these are.  `channels` is the share of elements that
-    differ, for up to 128 (groups of) channels of `channel_count`.  `histogram` counts elements by units of rounding: (log10 of a
-    bin's lower edge, count); `bound` is log10 of the units allowed, `exact` how many elements have no error at all.
+    `axes` name the grids' rows and columns (H, W), `size` how many elements these are.  `channels`
+    is the share of elements that differ, for up to 128 (groups of) channels of `channel_count`.
+    `histogram` counts elements by units of rounding: (log10 of a bin's lower edge, count); `bound`
+    is log10 of the units allowed, `exact` how many elements have no error at all.
     """
 
     axes: tuple[str, str]

@@ -3,8 +3,9 @@
     [project.entry-points."convdiff.backends"]
     im2col = "convdiff_im2col:PLUGIN"
 
-The name is the backend's, the object a `Plugin`.  It is imported into convdiff's own process, so it must not import its
-framework: that is for the worker to do, through the adapter.  examples/backend-plugin is a complete one.
+The name is the backend's, the object a `Plugin`.  It is imported into convdiff's own process, so it
+must not import its framework: that is for the worker to do, through the adapter.
+examples/backend-plugin is a complete one.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any
 
 from convdiff.errors import one_of
-from convdiff.paths import Path
-from convdiff.paths import paths_of as own_paths
+from convdiff.execution_paths import ExecutionPath
+from convdiff.execution_paths import paths_of as own_paths
 
 GROUP = "convdiff.backends"
 
@@ -26,15 +27,17 @@ GROUP = "convdiff.backends"
 class Plugin:
     """What a package adds.
 
-    `module` is what its adapter imports; `adapter` the adapter's file (convdiff/backends/adapters/torch_adapter.py says what it
-    holds); `dialect` a `convdiff.dialects.Dialect`; `paths` its rows of the table of paths.  `seconds` is a typical import time,
-    `steps` are the arguments of one `pip install` after another for `convdiff backends install`, if there is to be one.
+    `module` is what its adapter imports; `adapter` the adapter's file
+    (convdiff/backends/adapters/torch_adapter.py says what it holds); `dialect` a
+    `convdiff.dialects.Dialect`; `paths` its rows of the table of paths.  `seconds` is a typical
+    import time, `steps` are the arguments of one `pip install` after another for `convdiff backends
+    install`, if there is to be one.
     """
 
     module: str
-    adapter: File
+    adapter: Path
     dialect: Any
-    paths: tuple[Path, ...] = ()
+    paths: tuple[ExecutionPath, ...] = ()
     seconds: float = 1.0
     steps: tuple[tuple[str, ...], ...] = ()
     pythons: tuple[int, int] = (7, 99)
@@ -47,10 +50,19 @@ def plugins() -> dict[str, Plugin | str]:
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
             plugin = point.load()
-        except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
-            plugin = f"its entry point {point.value} cannot be loaded ({type(error).__name__}: {error}); repair or uninstall its package"
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # whatever a stranger's module does when it is imported
+            plugin = (
+                f"its entry point {point.value} cannot be loaded ({type(error).__name__}: "
+                f"{error}); repair or uninstall its package"
+            )
         if not isinstance(plugin, (Plugin, str)):
-            plugin = f"its entry point {point.value} is a {type(plugin).__name__}, expected a convdiff.plugins.Plugin"
+            plugin = (
+                f"its entry point {point.value} is a {type(plugin).__name__}, expected a "
+                "convdiff.plugins.Plugin"
+            )
         found[point.name] = plugin
     return found
 
@@ -61,13 +73,13 @@ def plugin(name: str) -> Plugin | None:
     return found if isinstance(found, Plugin) else None
 
 
-def paths_of(backend: str) -> tuple[Path, ...]:
+def paths_of(backend: str) -> tuple[ExecutionPath, ...]:
     """The rows of a backend in the table of paths, this package's or another's."""
     added = plugin(backend) if not own_paths(backend) else None
     return added.paths if added else own_paths(backend)
 
 
-def find_path(backend: str, name: str) -> Path:
+def find_path(backend: str, name: str) -> ExecutionPath:
     """The row of that name; ConvdiffError with those there are where it is none."""
     known = {path.name: path for path in paths_of(backend)}
     if name not in known:

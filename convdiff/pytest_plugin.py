@@ -1,4 +1,5 @@
-"""For pytest: the fixture `convdiff_case`, and of a test that fails the arrays in a folder with the command that looks at them again.
+"""For pytest: the fixture `convdiff_case`, and of a test that fails the arrays in a folder with the
+command that looks at them again.
 
     def test_port(convdiff_case):
         convdiff_case(x, w, port(x, w), stride=2, padding="same")
@@ -18,7 +19,7 @@ import pytest
 FOLDER = "convdiff-cases"
 
 
-class Held(NamedTuple):
+class KeptArrays(NamedTuple):
     """One call of the fixture."""
 
     input: Any
@@ -28,19 +29,25 @@ class Held(NamedTuple):
     options: dict[str, Any]
 
 
-CASES = pytest.StashKey[list[Held]]()
+CASES = pytest.StashKey[list[KeptArrays]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the setting `convdiff_folder`."""
-    parser.addini("convdiff_folder", "where the arrays of failing tests go, a folder for each test", default=FOLDER)
+    parser.addini(
+        "convdiff_folder",
+        "where the arrays of failing tests go, a folder for each test",
+        default=FOLDER,
+    )
 
 
 @pytest.fixture
 def convdiff_case(request: pytest.FixtureRequest) -> Any:
-    """Assert that an array agrees with a convolution: takes what `convdiff.assert_agrees` takes; may be called several times.
+    """Assert that an array agrees with a convolution: takes what `convdiff.assert_agrees` takes;
+    may be called several times.
 
-    If the test fails, by this or anything else, the arrays of all its calls are saved and the report says how to look at them.
+    If the test fails, by this or anything else, the arrays of all its calls are saved and the
+    report says how to look at them.
     """
     held = request.node.stash.setdefault(CASES, [])
 
@@ -50,14 +57,16 @@ def convdiff_case(request: pytest.FixtureRequest) -> Any:
         from convdiff.api import STRICT
 
         options = {"fail_on": STRICT, **options}
-        held.append(Held(input, kernel, obtained, bias, options))
+        held.append(KeptArrays(input, kernel, obtained, bias, options))
         convdiff.assert_agrees(input, kernel, obtained, bias=bias, **options)
 
     return check
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Save the arrays of a test that fails, and say so in its report."""
     report = yield
     held = item.stash.get(CASES, [])
@@ -68,13 +77,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         except Exception as error:
             report.sections.append(("convdiff", f"the arrays could not be saved: {error}"))
         else:
-            report.sections.append(("convdiff", f"the arrays are saved; look at them again with\n  convdiff check {folder}"))
+            report.sections.append(
+                (
+                    "convdiff",
+                    f"the arrays are saved; look at them again with\n  convdiff check {folder}",
+                )
+            )
     if report.when == "teardown":
         item.stash[CASES] = []
     return report
 
 
-def _save(item: pytest.Item, held: list[Held]) -> str:
+def _save(item: pytest.Item, held: list[KeptArrays]) -> str:
     """Write the folder of a test; its path, short where it can be."""
     import numpy as np
 
@@ -82,17 +96,40 @@ def _save(item: pytest.Item, held: list[Held]) -> str:
     from convdiff.manifest import FILE, text
 
     root = Path(item.config.getini("convdiff_folder"))
-    folder = (root if root.is_absolute() else item.config.rootpath / root) / re.sub(r"[^\w.+-]+", "_", item.nodeid)[-150:]
+    folder = (root if root.is_absolute() else item.config.rootpath / root) / re.sub(
+        r"[^\w.+-]+", "_", item.nodeid
+    )[-150:]
     folder.mkdir(parents=True, exist_ok=True)
     cases = []
     for number, one in enumerate(held, 1):
         case: dict[str, Any] = {"name": f"call-{number}"}
-        for role, value in (("input", one.input), ("kernel", one.kernel), ("bias", one.bias), ("obtained", one.obtained)):
+        for role, value in (
+            ("input", one.input),
+            ("kernel", one.kernel),
+            ("bias", one.bias),
+            ("obtained", one.obtained),
+        ):
             if value is not None:
-                np.save(folder / f"{number}.{role}.npy", from_memory(value, role, any_shape=True).array)
-                case |= {role: f"{number}.{role}.npy"} if role != "obtained" else {"saved": {"obtained": f"{number}.obtained.npy"}}
-        cases.append(case | {("as" if key == "as_" else key): _plain(value) for key, value in one.options.items() if key != "name"})
-    (folder / FILE).write_text(text(cases, defaults={"backends": []}, heading=f"Of the failing test {item.nodeid}."), encoding="utf-8")
+                np.save(
+                    folder / f"{number}.{role}.npy", from_memory(value, role, any_shape=True).array
+                )
+                case |= (
+                    {role: f"{number}.{role}.npy"}
+                    if role != "obtained"
+                    else {"saved": {"obtained": f"{number}.obtained.npy"}}
+                )
+        cases.append(
+            case
+            | {
+                ("as" if key == "as_" else key): _plain(value)
+                for key, value in one.options.items()
+                if key != "name"
+            }
+        )
+    (folder / FILE).write_text(
+        text(cases, defaults={"backends": []}, heading=f"Of the failing test {item.nodeid}."),
+        encoding="utf-8",
+    )
     return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
 
 

@@ -9,18 +9,32 @@ from typing import Any
 import numpy as np
 
 from convdiff.errors import SpecError
-from convdiff.layout import AXES_OF_RANK, Array, spatial_axes
-from convdiff.padding import Pair
-from convdiff.spec import PAD_MODES, ConvSpec
+from convdiff.spec.conv_spec import PAD_MODES, ConvSpec
+from convdiff.spec.layout import AXES_OF_RANK, Array, spatial_axes
+from convdiff.spec.padding import Pair
 
 Per = int | tuple[int, ...]
 
 
 def conv(
-    layouts: str = "NCHW OIHW", *, n: Per, k: Per, c: int = 1, o: int = 1, batch: int = 1, groups: int = 1, stride: Per = 1,
-    padding: int | Pair | tuple[Pair, ...] = 0, dilation: Per = 1, input_dilation: Per = 1, output_padding: Per = 0, **more: Any,
+    layouts: str = "NCHW OIHW",
+    *,
+    n: Per,
+    k: Per,
+    c: int = 1,
+    o: int = 1,
+    batch: int = 1,
+    groups: int = 1,
+    stride: Per = 1,
+    padding: int | Pair | tuple[Pair, ...] = 0,
+    dilation: Per = 1,
+    input_dilation: Per = 1,
+    output_padding: Per = 0,
+    **more: Any,
 ) -> ConvSpec:
-    """A spec in few words: layouts "input kernel [output]", one number for every axis, padding 1, (0, 1) or ((0, 1), (1, 0))."""
+    """A spec in few words: layouts "input kernel [output]", one number for every axis, padding 1,
+    (0, 1) or ((0, 1), (1, 0)).
+    """
     names = layouts.split()
     rank = len(spatial_axes(names[0]))
     pairs: Any = padding
@@ -33,9 +47,21 @@ def conv(
         return (value,) * rank if isinstance(value, int) else value
 
     return ConvSpec(
-        input_layout=names[0], kernel_layout=names[1], output_layout=names[2] if len(names) > 2 else names[0], batch=batch,
-        in_channels=c, out_channels=o, groups=groups, input_size=each(n), kernel_size=each(k), stride=each(stride), padding=pairs,
-        dilation=each(dilation), input_dilation=each(input_dilation), output_padding=each(output_padding), **more,
+        input_layout=names[0],
+        kernel_layout=names[1],
+        output_layout=names[2] if len(names) > 2 else names[0],
+        batch=batch,
+        in_channels=c,
+        out_channels=o,
+        groups=groups,
+        input_size=each(n),
+        kernel_size=each(k),
+        stride=each(stride),
+        padding=pairs,
+        dilation=each(dilation),
+        input_dilation=each(input_dilation),
+        output_padding=each(output_padding),
+        **more,
     )
 
 
@@ -47,7 +73,9 @@ SPECS: dict[str, ConvSpec] = {
     "plain signal, the other same": conv("W W", n=9, k=4, padding=(1, 2)),
     "plain signal, flipped": conv("W W", n=9, k=3, padding=1, flip=True),
     "plain signal, kernel the longer": conv("W W", n=3, k=7, padding=6),
-    "plain signal, kernel the longer, flipped, asymmetric": conv("W W", n=2, k=5, padding=(4, 3), flip=True),
+    "plain signal, kernel the longer, flipped, asymmetric": conv(
+        "W W", n=2, k=5, padding=(4, 3), flip=True
+    ),
     "plain signal, strided, with bias": conv("W W", n=9, k=3, stride=2, padding=1, bias=True),
     "plain signal, dilated": conv("W W", n=9, k=3, dilation=2),
     "plain signal, edge": conv("W W", n=5, k=4, padding=(2, 1), pad_mode="edge", flip=True),
@@ -57,16 +85,43 @@ SPECS: dict[str, ConvSpec] = {
     "NCW/OIW": conv("NCW OIW", n=10, k=3, c=2, o=3, batch=2, stride=2, padding=1, bias=True),
     "NWC/WIO, causal": conv("NWC WIO", n=8, k=3, c=2, o=3, padding=(4, 0), dilation=2),
     "NWC/WIO, grouped": conv("NWC WIO", n=8, k=3, c=4, o=6, groups=2, padding=1, stride=2),
-    "1-D depthwise with multiplier": conv("NWC WIM", n=8, k=3, c=3, o=6, groups=3, padding=1, bias=True),
-    "1-D stride and dilation": conv("NCW OIW", n=12, k=3, c=2, o=2, stride=2, dilation=2, padding=(2, 1)),
-    "1-D transposed": conv("NCW IOW", n=5, k=3, c=3, o=2, batch=2, stride=2, padding=1, output_padding=1, transposed=True, bias=True),
+    "1-D depthwise with multiplier": conv(
+        "NWC WIM", n=8, k=3, c=3, o=6, groups=3, padding=1, bias=True
+    ),
+    "1-D stride and dilation": conv(
+        "NCW OIW", n=12, k=3, c=2, o=2, stride=2, dilation=2, padding=(2, 1)
+    ),
+    "1-D transposed": conv(
+        "NCW IOW",
+        n=5,
+        k=3,
+        c=3,
+        o=2,
+        batch=2,
+        stride=2,
+        padding=1,
+        output_padding=1,
+        transposed=True,
+        bias=True,
+    ),
     "1-D transposed, dilated, flipped": conv(
-        "NWC WOI", n=5, k=3, c=3, o=2, stride=3, dilation=2, padding=(0, 1), transposed=True, flip=True
+        "NWC WOI",
+        n=5,
+        k=3,
+        c=3,
+        o=2,
+        stride=3,
+        dilation=2,
+        padding=(0, 1),
+        transposed=True,
+        flip=True,
     ),
     "plain signal, transposed": conv("W W", n=4, k=3, stride=2, transposed=True, bias=True),
     # Two axes, layouts.
     "image and filter": conv("HW HW", n=(6, 7), k=3, padding=1),
-    "image and filter, flipped": conv("HW HW", n=(6, 7), k=(2, 3), padding=((1, 0), (1, 1)), flip=True),
+    "image and filter, flipped": conv(
+        "HW HW", n=(6, 7), k=(2, 3), padding=((1, 0), (1, 1)), flip=True
+    ),
     "picture to many": conv("CHW OIHW", n=6, k=3, c=3, o=4, bias=True),
     "image to channels last": conv("HW HWO HWC", n=6, k=3, o=4, bias=True),
     "image to channels first": conv("HW OHW CHW", n=6, k=3, o=4),
@@ -80,7 +135,16 @@ SPECS: dict[str, ConvSpec] = {
     "NHWC/OHWI": conv("NHWC OHWI", n=8, k=3, c=3, o=4, stride=2, padding=(0, 1)),
     "NHWC/HWIO to NCHW": conv("NHWC HWIO NCHW", n=8, k=3, c=3, o=4, bias=True),
     "NCHW/HWIO to NHWC": conv("NCHW HWIO NHWC", n=8, k=3, c=3, o=4, bias=True),
-    "width before height": conv("NWHC HWIO NHWC", n=(7, 5), k=(3, 2), c=2, o=3, stride=(2, 1), padding=((0, 1), (1, 0)), bias=True),
+    "width before height": conv(
+        "NWHC HWIO NHWC",
+        n=(7, 5),
+        k=(3, 2),
+        c=2,
+        o=3,
+        stride=(2, 1),
+        padding=((0, 1), (1, 0)),
+        bias=True,
+    ),
     "CHWN/IHWO": conv("CHWN IHWO", n=5, k=3, c=2, o=3, batch=2, padding=1, flip=True),
     "OIWH kernel": conv("NCHW OIWH", n=(5, 7), k=(2, 3), c=2, o=3, dilation=(1, 2), flip=True),
     # Two axes, geometry.
@@ -91,8 +155,12 @@ SPECS: dict[str, ConvSpec] = {
     "even kernel, half": conv(n=8, k=4, c=2, o=3, padding=2),
     "even kernel, same": conv("NHWC HWIO", n=8, k=4, c=2, o=3, padding=(1, 2)),
     "full": conv(n=5, k=3, c=2, o=3, padding=2, flip=True),
-    "stride and dilation differ by axis": conv(n=(9, 11), k=(3, 2), c=2, o=3, stride=(2, 3), dilation=(2, 3), padding=((2, 1), (0, 3))),
-    "stride and dilation, same": conv("NHWC HWIO", n=9, k=3, c=2, o=3, stride=2, dilation=2, padding=2),
+    "stride and dilation differ by axis": conv(
+        n=(9, 11), k=(3, 2), c=2, o=3, stride=(2, 3), dilation=(2, 3), padding=((2, 1), (0, 3))
+    ),
+    "stride and dilation, same": conv(
+        "NHWC HWIO", n=9, k=3, c=2, o=3, stride=2, dilation=2, padding=2
+    ),
     "axis of 1": conv(n=(1, 9), k=(1, 3), c=2, o=3, padding=((0, 0), (1, 1))),
     "axis of 1 under a wide kernel": conv("NHWC HWIO", n=(1, 9), k=3, c=2, o=3, padding=1),
     "kernel the longer": conv(n=3, k=5, c=2, o=3, padding=((2, 1), (1, 2))),
@@ -102,85 +170,238 @@ SPECS: dict[str, ConvSpec] = {
     "crop and pad": conv("NHWC HWIO", n=8, k=3, c=2, o=3, padding=((-2, 1), (1, -1)), bias=True),
     "crop past the input": conv(n=3, k=2, c=1, o=2, padding=((-4, 5), (0, 0)), bias=True),
     "crop and edge": conv(n=6, k=3, c=2, o=2, padding=((-2, 3), (1, -1)), pad_mode="edge"),
-    "crop and reflect": conv("NHWC HWIO", n=6, k=3, c=2, o=2, padding=((-1, 2), (1, -1)), pad_mode="reflect"),
+    "crop and reflect": conv(
+        "NHWC HWIO", n=6, k=3, c=2, o=2, padding=((-1, 2), (1, -1)), pad_mode="reflect"
+    ),
     "edge": conv(n=5, k=3, c=2, o=3, padding=((1, 2), (0, 1)), pad_mode="edge"),
-    "reflect": conv("NHWC HWIO", n=5, k=3, c=2, o=3, padding=((1, 2), (0, 1)), pad_mode="reflect", bias=True),
-    "symmetric": conv("NHWC HWIO", n=5, k=3, c=2, o=3, padding=((1, 2), (0, 1)), pad_mode="symmetric"),
+    "reflect": conv(
+        "NHWC HWIO", n=5, k=3, c=2, o=3, padding=((1, 2), (0, 1)), pad_mode="reflect", bias=True
+    ),
+    "symmetric": conv(
+        "NHWC HWIO", n=5, k=3, c=2, o=3, padding=((1, 2), (0, 1)), pad_mode="symmetric"
+    ),
     "wrap": conv(n=5, k=3, c=2, o=3, padding=((1, 2), (0, 1)), pad_mode="wrap", stride=2),
-    "edge wider than the input": conv(n=2, k=3, c=2, o=2, padding=((5, 1), (0, 4)), pad_mode="edge"),
-    "reflect wider than the input": conv(n=3, k=3, c=2, o=2, padding=((8, 1), (1, 9)), pad_mode="reflect"),
-    "symmetric wider than the input": conv("NHWC HWIO", n=2, k=3, c=2, o=2, padding=((8, 1), (1, 9)), pad_mode="symmetric"),
-    "wrap wider than the input": conv(n=2, k=3, c=2, o=2, padding=((7, 1), (1, 3)), pad_mode="wrap"),
-    "reflect of a single pixel": conv(n=(1, 4), k=3, c=1, o=2, padding=((1, 1), (1, 1)), pad_mode="reflect"),
-    "input dilated": conv("NHWC HWIO", n=4, k=3, c=2, o=3, input_dilation=(2, 3), padding=((1, 2), (0, 1)), stride=(1, 2)),
-    "input dilated by the kernel's size": conv(n=(1, 4), k=2, c=2, o=2, input_dilation=(1, 2), padding=((1, 1), (0, 0))),
-    "transposed, cropped to no padding": conv("NCHW IOHW", n=(1, 4), k=2, c=2, o=2, stride=2, padding=((0, 0), (1, 1)), transposed=True),
-    "input dilated, reflect": conv(n=4, k=3, c=2, o=3, input_dilation=2, padding=1, pad_mode="reflect"),
+    "edge wider than the input": conv(
+        n=2, k=3, c=2, o=2, padding=((5, 1), (0, 4)), pad_mode="edge"
+    ),
+    "reflect wider than the input": conv(
+        n=3, k=3, c=2, o=2, padding=((8, 1), (1, 9)), pad_mode="reflect"
+    ),
+    "symmetric wider than the input": conv(
+        "NHWC HWIO", n=2, k=3, c=2, o=2, padding=((8, 1), (1, 9)), pad_mode="symmetric"
+    ),
+    "wrap wider than the input": conv(
+        n=2, k=3, c=2, o=2, padding=((7, 1), (1, 3)), pad_mode="wrap"
+    ),
+    "reflect of a single pixel": conv(
+        n=(1, 4), k=3, c=1, o=2, padding=((1, 1), (1, 1)), pad_mode="reflect"
+    ),
+    "input dilated": conv(
+        "NHWC HWIO",
+        n=4,
+        k=3,
+        c=2,
+        o=3,
+        input_dilation=(2, 3),
+        padding=((1, 2), (0, 1)),
+        stride=(1, 2),
+    ),
+    "input dilated by the kernel's size": conv(
+        n=(1, 4), k=2, c=2, o=2, input_dilation=(1, 2), padding=((1, 1), (0, 0))
+    ),
+    "transposed, cropped to no padding": conv(
+        "NCHW IOHW", n=(1, 4), k=2, c=2, o=2, stride=2, padding=((0, 0), (1, 1)), transposed=True
+    ),
+    "input dilated, reflect": conv(
+        n=4, k=3, c=2, o=3, input_dilation=2, padding=1, pad_mode="reflect"
+    ),
     # Two axes, groups.
     "two groups": conv(n=6, k=3, c=4, o=6, groups=2, padding=1, bias=True, batch=2),
-    "two groups, channels last": conv("NHWC HWIO", n=6, k=3, c=4, o=6, groups=2, padding=(0, 1), stride=2, flip=True),
+    "two groups, channels last": conv(
+        "NHWC HWIO", n=6, k=3, c=4, o=6, groups=2, padding=(0, 1), stride=2, flip=True
+    ),
     "depthwise": conv(n=6, k=3, c=3, o=3, groups=3, padding=1),
     "depthwise OIHW with multiplier": conv(n=6, k=3, c=3, o=6, groups=3, padding=1, bias=True),
     "depthwise HWIM": conv("NHWC HWIM", n=6, k=3, c=3, o=6, groups=3, padding=1, bias=True),
-    "depthwise HWIM, stride 2": conv("NHWC HWIM", n=8, k=3, c=3, o=3, groups=3, padding=(0, 1), stride=2),
-    "depthwise HWIM, unequal strides": conv("NHWC HWIM", n=8, k=3, c=3, o=6, groups=3, stride=(1, 2), padding=1),
-    "depthwise HWIM, stride and dilation": conv("NHWC HWIM", n=9, k=3, c=2, o=4, groups=2, stride=2, dilation=2, padding=2),
-    "depthwise HWIM, dilated, flipped": conv("NHWC HWIM NCHW", n=9, k=3, c=2, o=4, groups=2, dilation=(2, 1), flip=True),
-    "depthwise MIHW": conv("NCHW MIHW", n=6, k=(2, 3), c=2, o=6, groups=2, padding=((1, 0), (1, 1))),
+    "depthwise HWIM, stride 2": conv(
+        "NHWC HWIM", n=8, k=3, c=3, o=3, groups=3, padding=(0, 1), stride=2
+    ),
+    "depthwise HWIM, unequal strides": conv(
+        "NHWC HWIM", n=8, k=3, c=3, o=6, groups=3, stride=(1, 2), padding=1
+    ),
+    "depthwise HWIM, stride and dilation": conv(
+        "NHWC HWIM", n=9, k=3, c=2, o=4, groups=2, stride=2, dilation=2, padding=2
+    ),
+    "depthwise HWIM, dilated, flipped": conv(
+        "NHWC HWIM NCHW", n=9, k=3, c=2, o=4, groups=2, dilation=(2, 1), flip=True
+    ),
+    "depthwise MIHW": conv(
+        "NCHW MIHW", n=6, k=(2, 3), c=2, o=6, groups=2, padding=((1, 0), (1, 1))
+    ),
     "depthwise HWIM of one channel": conv("NHWC HWIM", n=6, k=3, o=4, padding=1),
     "groups of one output each": conv(n=6, k=3, c=6, o=3, groups=3),
     # Two axes, transposed.
-    "transposed": conv("NCHW IOHW", n=5, k=3, c=3, o=4, batch=2, stride=2, padding=1, output_padding=1, transposed=True, bias=True),
-    "transposed NHWC/HWOI": conv("NHWC HWOI", n=5, k=3, c=3, o=4, stride=2, padding=(0, 1), transposed=True, bias=True),
-    "transposed, flipped": conv("NHWC HWIO", n=5, k=3, c=3, o=4, stride=2, transposed=True, flip=True),
-    "transposed, even kernel": conv("NCHW IOHW", n=4, k=4, c=2, o=3, stride=2, padding=1, transposed=True),
-    "transposed, asymmetric": conv("NCHW IOHW", n=4, k=3, c=2, o=3, stride=2, padding=((2, 0), (0, 2)), transposed=True, bias=True),
-    "transposed, dilated": conv("NCHW IOHW", n=4, k=3, c=2, o=3, stride=(2, 3), dilation=2, padding=1, transposed=True),
-    "transposed, cropped beyond the kernel": conv("NHWC HWOI", n=5, k=2, c=2, o=3, stride=3, padding=((1, 8), (4, 2)), transposed=True),
-    "transposed, negative padding": conv("NCHW IOHW", n=4, k=3, c=2, o=3, stride=2, padding=((-1, 0), (0, -2)), transposed=True, bias=True),
-    "transposed, stride above the kernel": conv("NHWC HWOI", n=3, k=2, c=2, o=3, stride=4, output_padding=2, transposed=True, bias=True),
-    "transposed, output padding beyond": conv("NCHW IOHW", n=3, k=2, c=2, o=3, stride=2, output_padding=5, transposed=True, bias=True),
+    "transposed": conv(
+        "NCHW IOHW",
+        n=5,
+        k=3,
+        c=3,
+        o=4,
+        batch=2,
+        stride=2,
+        padding=1,
+        output_padding=1,
+        transposed=True,
+        bias=True,
+    ),
+    "transposed NHWC/HWOI": conv(
+        "NHWC HWOI", n=5, k=3, c=3, o=4, stride=2, padding=(0, 1), transposed=True, bias=True
+    ),
+    "transposed, flipped": conv(
+        "NHWC HWIO", n=5, k=3, c=3, o=4, stride=2, transposed=True, flip=True
+    ),
+    "transposed, even kernel": conv(
+        "NCHW IOHW", n=4, k=4, c=2, o=3, stride=2, padding=1, transposed=True
+    ),
+    "transposed, asymmetric": conv(
+        "NCHW IOHW",
+        n=4,
+        k=3,
+        c=2,
+        o=3,
+        stride=2,
+        padding=((2, 0), (0, 2)),
+        transposed=True,
+        bias=True,
+    ),
+    "transposed, dilated": conv(
+        "NCHW IOHW", n=4, k=3, c=2, o=3, stride=(2, 3), dilation=2, padding=1, transposed=True
+    ),
+    "transposed, cropped beyond the kernel": conv(
+        "NHWC HWOI", n=5, k=2, c=2, o=3, stride=3, padding=((1, 8), (4, 2)), transposed=True
+    ),
+    "transposed, negative padding": conv(
+        "NCHW IOHW",
+        n=4,
+        k=3,
+        c=2,
+        o=3,
+        stride=2,
+        padding=((-1, 0), (0, -2)),
+        transposed=True,
+        bias=True,
+    ),
+    "transposed, stride above the kernel": conv(
+        "NHWC HWOI", n=3, k=2, c=2, o=3, stride=4, output_padding=2, transposed=True, bias=True
+    ),
+    "transposed, output padding beyond": conv(
+        "NCHW IOHW", n=3, k=2, c=2, o=3, stride=2, output_padding=5, transposed=True, bias=True
+    ),
     "transposed, output padding within the crop": conv(
         "NHWC HWOI", n=4, k=3, c=2, o=2, stride=2, padding=(0, 2), output_padding=1, transposed=True
     ),
-    "transposed, two groups": conv("NCHW IOHW", n=4, k=3, c=4, o=6, groups=2, stride=2, padding=1, transposed=True, bias=True),
-    "transposed, two groups, channels last": conv(
-        "NHWC HWOI", n=4, k=(2, 3), c=4, o=6, groups=2, stride=2, padding=(0, 1), transposed=True, flip=True
+    "transposed, two groups": conv(
+        "NCHW IOHW", n=4, k=3, c=4, o=6, groups=2, stride=2, padding=1, transposed=True, bias=True
     ),
-    "transposed, depthwise": conv("NHWC HWIM", n=4, k=3, c=3, o=6, groups=3, stride=2, padding=1, transposed=True),
-    "transposed, groups of one output": conv("NCHW IOHW", n=4, k=2, c=6, o=3, groups=3, stride=2, transposed=True),
+    "transposed, two groups, channels last": conv(
+        "NHWC HWOI",
+        n=4,
+        k=(2, 3),
+        c=4,
+        o=6,
+        groups=2,
+        stride=2,
+        padding=(0, 1),
+        transposed=True,
+        flip=True,
+    ),
+    "transposed, depthwise": conv(
+        "NHWC HWIM", n=4, k=3, c=3, o=6, groups=3, stride=2, padding=1, transposed=True
+    ),
+    "transposed, groups of one output": conv(
+        "NCHW IOHW", n=4, k=2, c=6, o=3, groups=3, stride=2, transposed=True
+    ),
     "transposed 1x1, stride 2": conv("NCHW IOHW", n=4, k=1, c=2, o=2, stride=2, transposed=True),
     "transposed, width before height": conv(
-        "NWHC HWIO NHWC", n=(3, 4), k=(3, 2), c=2, o=3, stride=(1, 2), padding=((0, 1), (1, 0)), transposed=True, bias=True
+        "NWHC HWIO NHWC",
+        n=(3, 4),
+        k=(3, 2),
+        c=2,
+        o=3,
+        stride=(1, 2),
+        padding=((0, 1), (1, 0)),
+        transposed=True,
+        bias=True,
     ),
     "transposed, image and filter": conv("HW HW", n=4, k=3, stride=2, padding=1, transposed=True),
-    "transposed, one channel to named axes": conv("HW HW NCHW", n=4, k=3, stride=2, transposed=True, bias=True),
+    "transposed, one channel to named axes": conv(
+        "HW HW NCHW", n=4, k=3, stride=2, transposed=True, bias=True
+    ),
     # Three axes.
-    "NCDHW/OIDHW": conv("NCDHW OIDHW", n=(4, 5, 6), k=(2, 3, 3), c=2, o=3, padding=((0, 1), (1, 1), (1, 1)), bias=True),
-    "NDHWC/DHWIO, same at stride 2": conv("NDHWC DHWIO", n=6, k=3, c=2, o=3, stride=2, padding=(0, 1), flip=True),
+    "NCDHW/OIDHW": conv(
+        "NCDHW OIDHW",
+        n=(4, 5, 6),
+        k=(2, 3, 3),
+        c=2,
+        o=3,
+        padding=((0, 1), (1, 1), (1, 1)),
+        bias=True,
+    ),
+    "NDHWC/DHWIO, same at stride 2": conv(
+        "NDHWC DHWIO", n=6, k=3, c=2, o=3, stride=2, padding=(0, 1), flip=True
+    ),
     "3-D symmetric padding": conv("NCDHW OIDHW", n=4, k=3, c=2, o=2, stride=(1, 2, 1), padding=1),
-    "3-D stride and dilation": conv("NDHWC DHWIO", n=7, k=2, c=2, o=2, stride=2, dilation=(2, 1, 3), padding=(1, 0)),
+    "3-D stride and dilation": conv(
+        "NDHWC DHWIO", n=7, k=2, c=2, o=2, stride=2, dilation=(2, 1, 3), padding=(1, 0)
+    ),
     "3-D groups": conv("NDHWC DHWIO", n=4, k=2, c=4, o=4, groups=2, padding=(0, 1), bias=True),
     "3-D depthwise": conv("NDHWC DHWIM", n=4, k=2, c=2, o=4, groups=2, dilation=2, bias=True),
     "3-D wrap": conv("NCDHW OIDHW", n=3, k=3, c=1, o=2, padding=1, pad_mode="wrap"),
     "3-D volume and kernel": conv("DHW DHW", n=(4, 5, 3), k=2, padding=(1, 0)),
-    "3-D transposed": conv("NCDHW IODHW", n=3, k=3, c=2, o=2, stride=2, padding=1, output_padding=1, transposed=True, bias=True),
-    "3-D transposed, groups, asymmetric": conv(
-        "NDHWC DHWOI", n=3, k=2, c=4, o=2, groups=2, stride=(2, 1, 2), padding=((0, 1), (0, 0), (1, 0)), transposed=True
+    "3-D transposed": conv(
+        "NCDHW IODHW",
+        n=3,
+        k=3,
+        c=2,
+        o=2,
+        stride=2,
+        padding=1,
+        output_padding=1,
+        transposed=True,
+        bias=True,
     ),
-    "3-D transposed, dilated": conv("NCDHW IODHW", n=3, k=2, c=2, o=2, stride=2, dilation=2, transposed=True, flip=True),
+    "3-D transposed, groups, asymmetric": conv(
+        "NDHWC DHWOI",
+        n=3,
+        k=2,
+        c=4,
+        o=2,
+        groups=2,
+        stride=(2, 1, 2),
+        padding=((0, 1), (0, 0), (1, 0)),
+        transposed=True,
+    ),
+    "3-D transposed, dilated": conv(
+        "NCDHW IODHW", n=3, k=2, c=2, o=2, stride=2, dilation=2, transposed=True, flip=True
+    ),
     # Compute types.
     "float64": conv(n=6, k=3, c=2, o=3, padding=1, bias=True, dtype="float64"),
-    "float64, transposed": conv("NHWC HWOI", n=4, k=3, c=2, o=3, stride=2, bias=True, transposed=True, dtype="float64"),
+    "float64, transposed": conv(
+        "NHWC HWOI", n=4, k=3, c=2, o=3, stride=2, bias=True, transposed=True, dtype="float64"
+    ),
     "float16": conv("NHWC HWIO", n=6, k=3, c=2, o=3, padding=1, bias=True, dtype="float16"),
     "float16, plain signal": conv("W W", n=6, k=3, padding=1, dtype="float16"),
     "bfloat16": conv(n=6, k=3, c=2, o=3, padding=1, bias=True, dtype="bfloat16"),
-    "bfloat16, transposed": conv("NHWC HWOI", n=4, k=3, c=2, o=3, stride=2, bias=True, transposed=True, dtype="bfloat16"),
+    "bfloat16, transposed": conv(
+        "NHWC HWOI", n=4, k=3, c=2, o=3, stride=2, bias=True, transposed=True, dtype="bfloat16"
+    ),
 }
 
 
 def arrays(spec: ConvSpec, seed: int = 0) -> dict[str, Array]:
-    """Integer-valued `input`, `kernel` and, if the spec has one, `bias`, small enough that no sum is rounded."""
+    """Integer-valued `input`, `kernel` and, if the spec has one, `bias`, small enough that no sum
+    is rounded.
+    """
     rng = np.random.default_rng(seed)
     top = 1 if spec.dtype == "bfloat16" else 4
 
@@ -209,8 +430,13 @@ def _draw(rng: random.Random) -> ConvSpec:
     depthwise = groups > 1 and rng.random() < 0.3
     inner = 1 if depthwise else rng.choice((1, 2))
     fields: dict[str, Any] = {
-        "batch": rng.choice((1, 2)), "in_channels": inner * groups, "out_channels": rng.choice((1, 2)) * groups, "groups": groups,
-        "bias": rng.random() < 0.4, "flip": rng.random() < 0.4, "transposed": transposed,
+        "batch": rng.choice((1, 2)),
+        "in_channels": inner * groups,
+        "out_channels": rng.choice((1, 2)) * groups,
+        "groups": groups,
+        "bias": rng.random() < 0.4,
+        "flip": rng.random() < 0.4,
+        "transposed": transposed,
         "pad_mode": "constant" if transposed or rng.random() < 0.6 else rng.choice(PAD_MODES),
         "dtype": rng.choice(("float32", "float32", "float32", "float64")),
     }
@@ -225,15 +451,24 @@ def _draw(rng: random.Random) -> ConvSpec:
         input_layout=_layout(rng, space, "NC", (fields["batch"], fields["in_channels"])),
         kernel_layout=_layout(rng, space, "MI" if depthwise else "OI", kernel_channels),
         output_layout=_layout(rng, space, "NC", (fields["batch"], fields["out_channels"])),
-        input_size=each(1, 2, 3, 4, 5), kernel_size=each(1, 2, 3, 4), stride=each(1, 1, 2, 3), dilation=each(1, 1, 2),
-        padding=tuple(zip(each(*widths), each(*widths), strict=True)), input_dilation=each(1) if transposed else each(1, 1, 1, 2),
-        output_padding=each(0, 0, 1, 4) if transposed else each(0), **fields,
+        input_size=each(1, 2, 3, 4, 5),
+        kernel_size=each(1, 2, 3, 4),
+        stride=each(1, 1, 2, 3),
+        dilation=each(1, 1, 2),
+        padding=tuple(zip(each(*widths), each(*widths), strict=True)),
+        input_dilation=each(1) if transposed else each(1, 1, 1, 2),
+        output_padding=each(0, 0, 1, 4) if transposed else each(0),
+        **fields,
     )
 
 
 def _layout(rng: random.Random, space: str, letters: str, sizes: tuple[int, int]) -> str:
     """The letters in any order; one of size 1 may be left out."""
-    kept = [letter for letter, size in zip(letters, sizes, strict=True) if size > 1 or rng.random() < 0.6]
+    kept = [
+        letter
+        for letter, size in zip(letters, sizes, strict=True)
+        if size > 1 or rng.random() < 0.6
+    ]
     order = [*space, *kept]
     rng.shuffle(order)
     if rng.random() < 0.7:

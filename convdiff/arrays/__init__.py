@@ -1,4 +1,6 @@
-"""Arrays as users have them, from files or from memory, made plain: native floats and integers, nothing unpickled."""
+"""Arrays as users have them, from files or from memory, made plain: native floats and integers,
+nothing unpickled.
+"""
 
 from convdiff.arrays.contents import compute_dtype, notes
 from convdiff.arrays.files import read

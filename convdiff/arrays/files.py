@@ -1,7 +1,7 @@
 """Reading `file.npy` and `file.npz:key`.
 
-A .npy is mapped, read-only, after its header's promise has been held against the file's size; nothing but the header
-is touched, save where the elements must be converted (big-endian, bfloat16).
+A .npy is mapped, read-only, after its header's promise has been held against the file's size;
+nothing but the header is touched, save where the elements must be converted (big-endian, bfloat16).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 from convdiff.arrays import npy, npz
 from convdiff.arrays.elements import native, stored_name
 from convdiff.arrays.foreign import recognise
-from convdiff.case import Stored
 from convdiff.errors import ConvdiffError
-from convdiff.layout import Array
+from convdiff.records import Stored
+from convdiff.spec.layout import Array
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
@@ -27,9 +27,10 @@ _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 def read(text: str | Path, role: str, *, any_shape: bool = False) -> Stored:
     """The array in `file.npy` or `file.npz:key`; an .npz with one array needs no key.
 
-    `role` ("input", "--bias") opens every message.  The array is native: any integer type, float16, float32 or float64,
-    bool as uint8, bfloat16 widened to float32; never 0-d or empty, unless `any_shape`.  Raises ConvdiffError for
-    everything else, saying what was found, what was expected and what to do.
+    `role` ("input", "--bias") opens every message.  The array is native: any integer type, float16,
+    float32 or float64, bool as uint8, bfloat16 widened to float32; never 0-d or empty, unless
+    `any_shape`.  Raises ConvdiffError for everything else, saying what was found, what was expected
+    and what to do.
     """
     path = Path(text)
     where = f"{role} {path}"
@@ -41,7 +42,10 @@ def read(text: str | Path, role: str, *, any_shape: bool = False) -> Stored:
             header, flat, key = npz.read_member(path, key, role, any_shape)
             return _stored(header, _shaped(flat, header), path, key)
         if key is not None:
-            raise ConvdiffError(f"{where}:{key}: found a key for a file that is no .npz, expected the file alone; give {path}")
+            raise ConvdiffError(
+                f"{where}:{key}: found a key for a file that is no .npz, expected the file alone; "
+                f"give {path}"
+            )
         if not start.startswith(npy.MAGIC[: len(start)]):
             raise ConvdiffError(_not_npy(start, path, where))
         with path.open("rb") as stream:
@@ -51,13 +55,19 @@ def read(text: str | Path, role: str, *, any_shape: bool = False) -> Stored:
     except OSError as error:
         raise ConvdiffError(_unreadable(path, where, error)) from None
     except MemoryError:
-        raise ConvdiffError(f"{where}: found too large an array for this machine's memory; save a smaller one") from None
+        raise ConvdiffError(
+            f"{where}: found too large an array for this machine's memory; save a smaller one"
+        ) from None
 
 
 def _split(text: str, role: str) -> tuple[Path, str | None]:
-    """File and key; a file whose own name has the colon wins, then the shortest name that is a file."""
+    """File and key; a file whose own name has the colon wins, then the shortest name that is a
+    file.
+    """
     if "\0" in text:
-        raise ConvdiffError(f"{role} {text!r}: found a NUL in a file's name, expected file.npy or file.npz:key")
+        raise ConvdiffError(
+            f"{role} {text!r}: found a NUL in a file's name, expected file.npy or file.npz:key"
+        )
     if ":" not in text or os.path.lexists(text):
         return Path(text), None
     colons = [at for at, char in enumerate(text) if char == ":"]
@@ -69,21 +79,33 @@ def _split(text: str, role: str) -> tuple[Path, str | None]:
 
 
 def _start(path: Path, where: str) -> tuple[bytes, int]:
-    """The first bytes and the size of a regular file; a FIFO or a device is not opened, for that could wait forever."""
+    """The first bytes and the size of a regular file; a FIFO or a device is not opened, for that
+    could wait forever.
+    """
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
-        raise ConvdiffError(f"{where}: found a directory, expected file.npy or file.npz:key; name a file in it")
+        raise ConvdiffError(
+            f"{where}: found a directory, expected file.npy or file.npz:key; name a file in it"
+        )
     if not stat.S_ISREG(status.st_mode):
-        raise ConvdiffError(f"{where}: found a pipe or device, expected a regular file; save the array to a .npy first")
+        raise ConvdiffError(
+            f"{where}: found a pipe or device, expected a regular file; save the array to a .npy "
+            "first"
+        )
     if status.st_size == 0:
-        raise ConvdiffError(f"{where}: found an empty file, expected a .npy; save it again with np.save")
+        raise ConvdiffError(
+            f"{where}: found an empty file, expected a .npy; save it again with np.save"
+        )
     with path.open("rb") as stream:
         return stream.read(512), status.st_size
 
 
 def _not_npy(start: bytes, path: Path, where: str) -> str:
     if start.startswith(_ZIP):
-        return f"{where}: found an .npz or another zip archive, expected a .npy; rename it to {path.with_suffix('.npz').name}"
+        return (
+            f"{where}: found an .npz or another zip archive, expected a .npy; rename it to "
+            f"{path.with_suffix('.npz').name}"
+        )
     what, cure = recognise(start)
     return f"{where}: found {what}, expected a .npy or .npz; {cure}"
 
@@ -92,18 +114,31 @@ def _unreadable(path: Path, where: str, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         beside = _siblings(path)
         near = difflib.get_close_matches(path.stem, beside, n=1)
-        elsewhere = "check the path: on the command line it is relative to the current directory, in a manifest to that"
+        elsewhere = (
+            "check the path: on the command line it is relative to the current directory, "
+            "in a manifest to that"
+        )
         hint = f"did you mean {path.with_name(beside[near[0]])}?" if near else elsewhere
         return f"{where}: found no such file, expected file.npy or file.npz:key; {hint}"
     if isinstance(error, PermissionError):
-        return f"{where}: found a file that may not be read, expected read permission; see ls -l, chmod"
-    return f"{where}: found a file that cannot be read ({error.strerror or error}), expected file.npy or file.npz:key; check the path"
+        return (
+            f"{where}: found a file that may not be read, expected read permission; see ls -l, "
+            "chmod"
+        )
+    return (
+        f"{where}: found a file that cannot be read ({error.strerror or error}), expected "
+        "file.npy or file.npz:key; check the path"
+    )
 
 
 def _siblings(path: Path) -> dict[str, str]:
     """Names of some arrays beside `path`, by stem."""
     try:
-        return {entry.stem: entry.name for entry in itertools.islice(path.parent.iterdir(), 2000) if entry.suffix in (".npy", ".npz")}
+        return {
+            entry.stem: entry.name
+            for entry in itertools.islice(path.parent.iterdir(), 2000)
+            if entry.suffix in (".npy", ".npz")
+        }
     except OSError:
         return {}
 
@@ -111,7 +146,9 @@ def _siblings(path: Path) -> dict[str, str]:
 def _mapped(path: Path, header: npy.Header) -> Array:
     if header.size == 0:
         return np.empty(header.shape, header.dtype)
-    flat = np.asarray(np.memmap(path, header.dtype, "r", header.offset, (header.size // header.dtype.itemsize,)))
+    flat = np.asarray(
+        np.memmap(path, header.dtype, "r", header.offset, (header.size // header.dtype.itemsize,))
+    )
     return _shaped(flat, header)
 
 

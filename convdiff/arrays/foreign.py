@@ -26,12 +26,17 @@ def recognise(start: bytes) -> tuple[str, str]:
         if start.startswith(magic):
             return what, cure
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        return "a pickle (or an old torch .pt), which is never loaded", f"load it where you trust it and {_TORCH}"
+        return (
+            "a pickle (or an old torch .pt), which is never loaded",
+            f"load it where you trust it and {_TORCH}",
+        )
     if start[8:10] in (b'{"', b"{ ") and start[4:8] == b"\0\0\0\0":
         return "a safetensors file", _SAVE.format("safetensors.numpy.load_file(file)['name']")
     if _is_text(start):
         return "text", _SAVE.format("np.loadtxt(file)") + " (delimiter=',' for CSV)"
-    return "bytes of no known format", _SAVE.format("np.fromfile(file, np.float32).reshape(...)") + " if they are raw numbers"
+    return "bytes of no known format", _SAVE.format(
+        "np.fromfile(file, np.float32).reshape(...)"
+    ) + " if they are raw numbers"
 
 
 def _is_text(start: bytes) -> bool:

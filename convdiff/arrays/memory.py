@@ -1,4 +1,6 @@
-"""Arrays given in Python: numpy's, and what other frameworks can hand over, none of which is imported here."""
+"""Arrays given in Python: numpy's, and what other frameworks can hand over, none of which is
+imported here.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +10,22 @@ import numpy as np
 
 from convdiff.arrays import elements
 from convdiff.arrays.npy import check_shape
-from convdiff.case import Stored
 from convdiff.errors import ConvdiffError
-from convdiff.layout import Array
+from convdiff.records import Stored
+from convdiff.spec.layout import Array
 
 
 def from_memory(value: Any, role: str, *, any_shape: bool = False) -> Stored:
-    """`value` as a native array: a numpy array, nested lists, a torch, TensorFlow or JAX tensor on any device.
+    """`value` as a native array: a numpy array, nested lists, a torch, TensorFlow or JAX tensor on
+    any device.
 
-    What is already native is not copied.  Raises ConvdiffError, opened by `role`, for masked arrays and everything that
-    `read` refuses in a file; 0-d and empty arrays pass with `any_shape`.
+    What is already native is not copied.  Raises ConvdiffError, opened by `role`, for masked arrays
+    and everything that `read` refuses in a file; 0-d and empty arrays pass with `any_shape`.
     """
     if isinstance(value, np.ma.MaskedArray):
-        raise ConvdiffError(f"{role}: found a masked array, expected a plain one; fill it first: array.filled(0)")
+        raise ConvdiffError(
+            f"{role}: found a masked array, expected a plain one; fill it first: array.filled(0)"
+        )
     array, stored = _array(value, role)
     wrong = elements.problem(array.dtype)
     if wrong:
@@ -44,5 +49,6 @@ def _array(value: Any, role: str) -> tuple[Array, str | None]:
     except Exception as error:  # whatever a stranger's __array__ raises
         what = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConvdiffError(
-            f"{role}: found a {type(value).__name__} that numpy cannot take ({what}), expected numbers; make a numpy array of it"
+            f"{role}: found a {type(value).__name__} that numpy cannot take ({what}), expected "
+            "numbers; make a numpy array of it"
         ) from None

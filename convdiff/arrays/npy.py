@@ -1,7 +1,8 @@
 """The header of the .npy format, versions 1 to 3, read as a literal and believed in nothing.
 
-Layout: 6 bytes of magic, 2 of version, the header's length (2 bytes, from version 2 on 4), the header: a Python
-literal {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}, then the elements.
+Layout: 6 bytes of magic, 2 of version, the header's length (2 bytes, from version 2 on 4), the
+header: a Python literal {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}, then the
+elements.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import IO, Any, NamedTuple
 
 from convdiff.arrays.elements import DType, from_descr, short
 from convdiff.errors import ConvdiffError
-from convdiff.layout import total
+from convdiff.spec.layout import total
 
 MAGIC = b"\x93NUMPY"
 KEYS = {"descr", "fortran_order", "shape"}
@@ -43,27 +44,36 @@ class Header(NamedTuple):
 def read_header(stream: IO[bytes], where: str, any_shape: bool = False) -> Header:
     """The header at the stream's start, leaving the stream at the elements.
 
-    `where` (the role and the file) opens every message.  Raises ConvdiffError for a header that is cut short,
-    malformed, of another version, or of an array that cannot be taken.
+    `where` (the role and the file) opens every message.  Raises ConvdiffError for a header that is
+    cut short, malformed, of another version, or of an array that cannot be taken.
     """
     start = stream.read(8)
     if not start.startswith(MAGIC[: len(start)]):
-        raise ConvdiffError(f"{where}: found bytes that are no .npy, expected its magic {MAGIC!r}; {_AGAIN}")
+        raise ConvdiffError(
+            f"{where}: found bytes that are no .npy, expected its magic {MAGIC!r}; {_AGAIN}"
+        )
     if len(start) < 8:
-        raise ConvdiffError(f"{where}: found {len(start)} bytes, expected a whole .npy header; the file is cut short: {_AGAIN}")
+        raise ConvdiffError(
+            f"{where}: found {len(start)} bytes, expected a whole .npy header; the file is cut "
+            f"short: {_AGAIN}"
+        )
     if start[6] not in (1, 2, 3):
-        raise ConvdiffError(f"{where}: found .npy version {start[6]}.{start[7]}, expected 1 to 3; {_AGAIN}")
+        raise ConvdiffError(
+            f"{where}: found .npy version {start[6]}.{start[7]}, expected 1 to 3; {_AGAIN}"
+        )
     width = 2 if start[6] == 1 else 4
     field = stream.read(width)
     length = int.from_bytes(field, "little")
     if len(field) == width and length > LONGEST:
         raise ConvdiffError(
-            f"{where}: found a header of {length:,} bytes, expected at most {LONGEST:,}; the file is damaged or holds records: {_AGAIN}"
+            f"{where}: found a header of {length:,} bytes, expected at most {LONGEST:,}; the file "
+            f"is damaged or holds records: {_AGAIN}"
         )
     text = stream.read(length)
     if len(field) < width or len(text) < length:
         raise ConvdiffError(
-            f"{where}: found {len(text)} bytes of the .npy header, expected {length}; the file is cut short: {_AGAIN}"
+            f"{where}: found {len(text)} bytes of the .npy header, expected {length}; the file is "
+            f"cut short: {_AGAIN}"
         )
     fields = _literal(text.decode("utf-8" if start[6] == 3 else "latin1", "replace"), where)
     return _checked(fields, 8 + width + length, where, any_shape)
@@ -82,20 +92,32 @@ def _literal(text: str, where: str) -> dict[str, Any]:
             continue
     if not isinstance(found, dict):
         raise ConvdiffError(
-            f"{where}: found a malformed .npy header, {short(text.strip())}, expected a dict with descr, fortran_order and shape; {_AGAIN}"
+            f"{where}: found a malformed .npy header, {short(text.strip())}, expected a dict with "
+            f"descr, fortran_order and shape; {_AGAIN}"
         )
     if set(found) != KEYS:
         names = ", ".join(sorted(short(name) for name in list(found)[:5])) or "no keys"
-        raise ConvdiffError(f"{where}: found a malformed .npy header with {names}, expected descr, fortran_order and shape; {_AGAIN}")
+        raise ConvdiffError(
+            f"{where}: found a malformed .npy header with {names}, expected descr, fortran_order "
+            f"and shape; {_AGAIN}"
+        )
     return found
 
 
 def _checked(fields: dict[str, Any], offset: int, where: str, any_shape: bool) -> Header:
     shape, fortran, descr = fields["shape"], fields["fortran_order"], fields["descr"]
-    if not isinstance(shape, tuple) or any(type(size) is not int or not 0 <= size < 2**63 for size in shape):
-        raise ConvdiffError(f"{where}: found the shape {short(shape)} in the .npy header, expected a tuple of whole numbers; {_AGAIN}")
+    if not isinstance(shape, tuple) or any(
+        type(size) is not int or not 0 <= size < 2**63 for size in shape
+    ):
+        raise ConvdiffError(
+            f"{where}: found the shape {short(shape)} in the .npy header, expected a tuple of "
+            f"whole numbers; {_AGAIN}"
+        )
     if not isinstance(fortran, bool):
-        raise ConvdiffError(f"{where}: found fortran_order {short(fortran)} in the .npy header, expected True or False; {_AGAIN}")
+        raise ConvdiffError(
+            f"{where}: found fortran_order {short(fortran)} in the .npy header, expected True or "
+            f"False; {_AGAIN}"
+        )
     dtype = from_descr(descr)
     if isinstance(dtype, str):
         raise ConvdiffError(f"{where}: {dtype}")
@@ -104,29 +126,44 @@ def _checked(fields: dict[str, Any], offset: int, where: str, any_shape: bool) -
 
 
 def check_shape(shape: tuple[int, ...], where: str, any_shape: bool = False) -> None:
-    """ConvdiffError where an array of this shape is none for a convolution: too many axes; none, or one of size 0."""
+    """ConvdiffError where an array of this shape is none for a convolution: too many axes; none, or
+    one of size 0.
+    """
     if not shape and not any_shape:
-        raise ConvdiffError(f"{where}: found a single number (shape ()), expected an array with axes; reshape it, e.g. array.reshape(1)")
+        raise ConvdiffError(
+            f"{where}: found a single number (shape ()), expected an array with axes; reshape it, "
+            "e.g. array.reshape(1)"
+        )
     if len(shape) > MOST_AXES:
-        raise ConvdiffError(f"{where}: found {len(shape)} axes, expected at most 5 (batch, channels, three of space); reshape it")
+        raise ConvdiffError(
+            f"{where}: found {len(shape)} axes, expected at most 5 (batch, channels, three of "
+            "space); reshape it"
+        )
     if 0 in shape and not any_shape:
         raise ConvdiffError(
-            f"{where}: found no elements, axis {shape.index(0)} of shape {shape_text(shape)} has size 0, expected at least 1 along every "
+            f"{where}: found no elements, axis {shape.index(0)} of shape {shape_text(shape)} has "
+            "size 0, expected at least 1 along every "
             "axis; look at the code that saved it"
         )
 
 
 def check_size(where: str, header: Header, held: int) -> None:
-    """ConvdiffError where the file holds fewer bytes of elements than its header promises, or more than can be."""
+    """ConvdiffError where the file holds fewer bytes of elements than its header promises, or more
+    than can be.
+    """
     if header.size > held:
         raise ConvdiffError(short_of(where, header, held))
     if total(tuple(size or 1 for size in header.shape)) * header.dtype.itemsize >= 2**63:
         # No elements, for an axis has size 0, but more along the others than numpy counts.
-        raise ConvdiffError(f"{where}: found the shape {shape_text(header.shape)} in the .npy header, expected one of an array; {_AGAIN}")
+        raise ConvdiffError(
+            f"{where}: found the shape {shape_text(header.shape)} in the .npy header, expected "
+            f"one of an array; {_AGAIN}"
+        )
     here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if header.size > here:
         raise ConvdiffError(
-            f"{where}: found {header.size / 2**30:.0f} GiB of elements, shape {shape_text(header.shape)}, expected no more than this "
+            f"{where}: found {header.size / 2**30:.0f} GiB of elements, shape "
+            f"{shape_text(header.shape)}, expected no more than this "
             f"machine's memory, {here / 2**30:.0f} GiB; save a part of the array"
         )
 
@@ -135,7 +172,8 @@ def short_of(where: str, header: Header, held: int) -> str:
     """The message for a file that holds fewer bytes of elements than its header promises."""
     promised = f"{header.size:,}" if header.size < 10**18 else "over 10**18"
     return (
-        f"{where}: found {held:,} bytes of elements, expected {promised} for shape {shape_text(header.shape)} of {header.dtype.name}; "
+        f"{where}: found {held:,} bytes of elements, expected {promised} for shape "
+        f"{shape_text(header.shape)} of {header.dtype.name}; "
         f"the file is cut short or was still being written: {_AGAIN}"
     )
 

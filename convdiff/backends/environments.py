@@ -1,8 +1,9 @@
 """The environments backends run in: which interpreter has which framework.
 
-In this order: what the project's configuration names, what the user registered (`convdiff backends add`), what convdiff built
-(`convdiff backends install`), else the running interpreter where it has the framework.  numpy always runs in the running
-interpreter.  A framework is never imported here: whether it is there is asked of the import system only.
+In this order: what the project's configuration names, what the user registered (`convdiff backends
+add`), what convdiff built (`convdiff backends install`), else the running interpreter where it has
+the framework.  numpy always runs in the running interpreter.  A framework is never imported here:
+whether it is there is asked of the import system only.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Literal
 
 from convdiff.backends import backend, backends
 from convdiff.backends.install import built_python, install
-from convdiff.backends.registered import add, read, remove
+from convdiff.backends.registry import add, read, remove
 from convdiff.config import load
 from convdiff.errors import one_of
 
@@ -27,10 +28,11 @@ Origin = Literal["configured", "registered", "installed", "running", "none"]
 
 @dataclass(frozen=True)
 class Environment:
-    """Where a backend runs: `python` is the interpreter, `backend` the name of a row, `name` that or `torch@1.13`.
+    """Where a backend runs: `python` is the interpreter, `backend` the name of a row, `name` that
+    or `torch@1.13`.
 
-    `reason` says why it cannot run, and what to do, where that is known before trying.  `variables` are set in its processes,
-    beside the user's own.
+    `reason` says why it cannot run, and what to do, where that is known before trying.  `variables`
+    are set in its processes, beside the user's own.
     """
 
     name: str
@@ -52,7 +54,9 @@ class Environment:
 
 
 def find(name: str) -> Environment:
-    """The environment of that name; with a reason where it is not installed.  ConvdiffError for a name that is none."""
+    """The environment of that name; with a reason where it is not installed.  ConvdiffError for a
+    name that is none.
+    """
     row = backend(name)
     configured = load().environments
     if name in configured:
@@ -60,8 +64,13 @@ def find(name: str) -> Environment:
     registered = read()
     if name in registered:
         python = Path(registered[name])
-        reason = None if os.access(python, os.X_OK) else (
-            f"its registered interpreter {python} is gone; `convdiff backends add {name} PYTHON` or `convdiff backends remove {name}`"
+        reason = (
+            None
+            if os.access(python, os.X_OK)
+            else (
+                f"its registered interpreter {python} is gone; `convdiff backends add {name} "
+                f"PYTHON` or `convdiff backends remove {name}`"
+            )
         )
         return Environment(name, row.name, python, "registered", reason)
     if name != row.name:
@@ -77,14 +86,24 @@ def find(name: str) -> Environment:
     if has_module(row.module):
         return Environment(name, name, running, "running")
     gpu = ", on a machine with an NVIDIA GPU" if row.gpu else ""
-    provider = f"`convdiff backends install {name}`" if row.steps else f"`pip install` of {row.module} beside convdiff"
-    return Environment(name, name, running, "none", f"{name} is not installed; {provider} provides it{gpu}")
+    provider = (
+        f"`convdiff backends install {name}`"
+        if row.steps
+        else f"`pip install` of {row.module} beside convdiff"
+    )
+    return Environment(
+        name, name, running, "none", f"{name} is not installed; {provider} provides it{gpu}"
+    )
 
 
 def _configured(name: str, python: Path) -> Environment:
     python = python / "bin" / "python" if python.is_dir() else python
     there = os.access(python, os.X_OK)
-    reason = None if there else f"{python}, its interpreter by {load().file}, is not there; correct the path"
+    reason = (
+        None
+        if there
+        else f"{python}, its interpreter by {load().file}, is not there; correct the path"
+    )
     return Environment(name, backend(name).name, python, "configured", reason)
 
 
@@ -95,14 +114,26 @@ def all_environments() -> list[Environment]:
         if name.partition("@")[0] not in bases:
             raise one_of(f"{config.file}: environments", name, bases)
     variants = sorted(name for name in {*read(), *config.environments} if "@" in name)
-    return [find(name) for base in bases for name in (base, *(v for v in variants if v.partition("@")[0] == base))]
+    return [
+        find(name)
+        for base in bases
+        for name in (base, *(v for v in variants if v.partition("@")[0] == base))
+    ]
 
 
 def has_module(module: str) -> bool:
-    """Whether the running interpreter could import it, in a worker: not from the current folder, nor a bare folder's name."""
-    path = [entry for entry in sys.path if entry and (not _is_current(entry) or Path(entry).name.endswith("-packages"))]
+    """Whether the running interpreter could import it, in a worker: not from the current folder,
+    nor a bare folder's name.
+    """
+    path = [
+        entry
+        for entry in sys.path
+        if entry and (not _is_current(entry) or Path(entry).name.endswith("-packages"))
+    ]
     for finder in sys.meta_path:
-        spec: importlib.machinery.ModuleSpec | None = getattr(finder, "find_spec", lambda *_: None)(module, path)
+        spec: importlib.machinery.ModuleSpec | None = getattr(finder, "find_spec", lambda *_: None)(
+            module, path
+        )
         if spec is not None:
             return spec.origin is not None
     return False

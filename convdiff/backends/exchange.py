@@ -1,7 +1,9 @@
-"""Arrays on their way to workers and back: .npy files that both sides map into memory, so that nothing is copied through a pipe.
+"""Arrays on their way to workers and back: .npy files that both sides map into memory, so that
+nothing is copied through a pipe.
 
-A user's own file is handed over where it serves: a plain .npy with the very type, shape and byte order of the array.  Anything
-else (a member of an .npz, bfloat16, big-endian, an array in memory) is written to the fleet's folder once, for all workers.
+A user's own file is handed over where it serves: a plain .npy with the very type, shape and byte
+order of the array.  Anything else (a member of an .npz, bfloat16, big-endian, an array in memory)
+is written to the fleet's folder once, for all workers.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convdiff.case import Stored
+    from convdiff.records import Stored
 
 
 def serves(stored: Stored) -> bool:
@@ -22,11 +24,20 @@ def serves(stored: Stored) -> bool:
     try:
         with stored.path.open("rb") as file:
             version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            read = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
             shape, _, dtype = read(file)
     except (OSError, ValueError):
         return False
-    return bool(dtype == stored.array.dtype and dtype.isnative and dtype.kind in "biuf" and shape == stored.array.shape)
+    return bool(
+        dtype == stored.array.dtype
+        and dtype.isnative
+        and dtype.kind in "biuf"
+        and shape == stored.array.shape
+    )
 
 
 def hand_over(stored: Stored, beside: Path) -> Path:
@@ -43,7 +54,8 @@ def hand_over(stored: Stored, beside: Path) -> Path:
 
 
 def take_back(out: Path) -> Any:
-    """The array that a worker saved, mapped; its file is unlinked, and its pages live as long as the array does.
+    """The array that a worker saved, mapped; its file is unlinked, and its pages live as long as
+    the array does.
 
     Raises ValueError or OSError where there is no such array.
     """

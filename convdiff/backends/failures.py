@@ -12,8 +12,12 @@ TAIL = 1 << 14  # bytes of the log that are looked at
 LINES, WIDTH = 2, 200  # of the log, in a message
 
 SAID = {
-    "SIGSEGV": "segmentation fault", "SIGABRT": "aborted", "SIGBUS": "bus error", "SIGFPE": "arithmetic error",
-    "SIGILL": "illegal instruction: built for another processor?", "SIGXCPU": "out of processor time",
+    "SIGSEGV": "segmentation fault",
+    "SIGABRT": "aborted",
+    "SIGBUS": "bus error",
+    "SIGFPE": "arithmetic error",
+    "SIGILL": "illegal instruction: built for another processor?",
+    "SIGXCPU": "out of processor time",
 }
 
 
@@ -37,7 +41,11 @@ def crashed(returncode: int | None, log: Path) -> str:
     printed = printed_last(log)
     text, _, dump = printed.partition("Fatal Python error:")
     frame = re.search(r'File "(<(?!frozen )[^>]*>|[^"<]*)", line (\d+) in', _users_frames(dump))
-    place = f" at {'' if frame[1].startswith('<') else Path(frame[1]).name + ' '}line {frame[2]}" if frame else ""
+    place = (
+        f" at {'' if frame[1].startswith('<') else Path(frame[1]).name + ' '}line {frame[2]}"
+        if frame
+        else ""
+    )
     return ended(returncode) + place + _quoted(text)
 
 
@@ -53,8 +61,17 @@ def failed(answer: dict[str, Any]) -> str:
 
 
 def refused(message: str) -> bool:
-    """Whether a framework says that it has no kernel for this (a type, mostly), rather than that something went wrong."""
-    return re.search(r"not implemented for '|NOT_IMPLEMENTED|^NotImplementedError|^cudnnGraphNotSupportedError", message) is not None
+    """Whether a framework says that it has no kernel for this (a type, mostly), rather than that
+    something went wrong.
+    """
+    return (
+        re.search(
+            r"not implemented for "
+            r"'|NOT_IMPLEMENTED|^NotImplementedError|^cudnnGraphNotSupportedError",
+            message,
+        )
+        is not None
+    )
 
 
 def printed_last(log: Path) -> str:
@@ -78,9 +95,15 @@ def _tail(log: Path) -> str:
 
 
 def _users_frames(dump: str) -> str:
-    """A faulthandler dump without the frames of the worker and of installed packages; the innermost is first."""
+    """A faulthandler dump without the frames of the worker and of installed packages; the innermost
+    is first.
+    """
     lines = [line for line in dump.splitlines() if 'File "' in line]
-    return "\n".join(line for line in lines if "/backends/worker.py" not in line and not re.search(r"/lib/python\d|site-packages", line))
+    return "\n".join(
+        line
+        for line in lines
+        if "/backends/worker.py" not in line and not re.search(r"/lib/python\d|site-packages", line)
+    )
 
 
 def _quoted(text: str) -> str:

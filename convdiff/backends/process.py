@@ -1,7 +1,8 @@
 """One worker process and the three pipes to it (worker.py has the protocol).
 
-The host never blocks on a worker: what a pipe does not take at once waits in a buffer.  The worker leads a session of its own, so
-Ctrl-C in a terminal does not reach it and killing its group takes along whatever its jobs have started.
+The host never blocks on a worker: what a pipe does not take at once waits in a buffer.  The worker
+leads a session of its own, so Ctrl-C in a terminal does not reach it and killing its group takes
+along whatever its jobs have started.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from convdiff.backends.variables import variables
 
 HERE = Path(__file__).parent
 LOG_LIMIT = 1 << 25  # bytes; a log that grows beyond is emptied
-GRACE = 0.5  # seconds that a process with closed pipes has to end by itself, so that its status can be told
+# seconds that a process with closed pipes has to end by itself, so that its status can be told
+GRACE = 0.5
 
 
 class Process:
@@ -40,13 +42,27 @@ class Process:
         try:
             output = os.open(log, os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_WRONLY, 0o600)
             theirs.append(output)
-            adapter = backend(environment.backend).adapter or HERE / "adapters" / f"{environment.backend}_adapter.py"
+            adapter = (
+                backend(environment.backend).adapter
+                or HERE / "adapters" / f"{environment.backend}_adapter.py"
+            )
             command: list[str | Path] = [
-                environment.python, "-u", HERE / "worker.py", adapter, str(jobs), str(answers), str(life)
+                environment.python,
+                "-u",
+                HERE / "worker.py",
+                adapter,
+                str(jobs),
+                str(answers),
+                str(life),
             ]
             self._popen = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=(jobs, answers, life),
-                env=variables(environment.python, environment.variables), start_new_session=True,
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=(jobs, answers, life),
+                env=variables(environment.python, environment.variables),
+                start_new_session=True,
             )
         except BaseException:
             self._close()
@@ -68,16 +84,20 @@ class Process:
         self.tend()
 
     def tend(self) -> None:
-        """What is to be done now and then: write what is unsent, keep the log from filling the disk."""
+        """What is to be done now and then: write what is unsent, keep the log from filling the
+        disk.
+        """
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
             while self._unsent:
-                self._unsent = self._unsent[os.write(self._jobs, self._unsent):]
+                self._unsent = self._unsent[os.write(self._jobs, self._unsent) :]
         with contextlib.suppress(OSError):
             if self.log.stat().st_size > LOG_LIMIT:
                 os.truncate(self.log, 0)
 
     def receive(self) -> list[dict[str, Any]]:
-        """The whole messages that have arrived; `eof` is set where no more can come, or what came is no message."""
+        """The whole messages that have arrived; `eof` is set where no more can come, or what came
+        is no message.
+        """
         with contextlib.suppress(BlockingIOError):
             while not self.eof:
                 data = os.read(self.answers, 1 << 16)
@@ -91,13 +111,17 @@ class Process:
             except ValueError:
                 message = None
             if not isinstance(message, dict):
-                self.eof = True  # a job wrote on the worker's descriptors: nothing after it can be trusted
+                self.eof = (
+                    True  # a job wrote on the worker's descriptors: nothing after it can be trusted
+                )
                 break
             messages.append(message)
         return messages
 
     def ended(self) -> bool:
-        """Whether the process is dead, seen without reaping it: its group's number stays its own until `kill`."""
+        """Whether the process is dead, seen without reaping it: its group's number stays its own
+        until `kill`.
+        """
         if not hasattr(os, "waitid"):
             return False  # then its pipes tell
         with contextlib.suppress(ChildProcessError):
@@ -105,7 +129,9 @@ class Process:
         return True
 
     def end(self) -> int | None:
-        """Kill a process whose pipe has closed; its exit status, or None where it would have gone on without."""
+        """Kill a process whose pipe has closed; its exit status, or None where it would have gone
+        on without.
+        """
         deadline = time.monotonic() + GRACE
         while not self.ended() and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -1,13 +1,15 @@
-"""The worker: a process that runs convolution code in one framework, for a host that speaks this protocol with it.
+"""The worker: a process that runs convolution code in one framework, for a host that speaks this
+protocol with it.
 
-This file stands alone: syntax of Python 3.7, standard library, numpy and one framework, nothing of convdiff, so that any
-interpreter can run it.  Launched as
+This file stands alone: syntax of Python 3.7, standard library, numpy and one framework, nothing of
+convdiff, so that any interpreter can run it.  Launched as
 
     INTERPRETER -u worker.py ADAPTER JOBS ANSWERS LIFE
 
-ADAPTER is the path of the file that knows the framework (adapters/torch_adapter.py says what such a file holds).  JOBS, ANSWERS
-and LIFE are the numbers of inherited pipe descriptors.  Standard output and error are the host's to keep as a log; nothing on
-them is part of the protocol, so code may print what it likes.  Messages are JSON objects, one a line.
+ADAPTER is the path of the file that knows the framework (adapters/torch_adapter.py says what such a
+file holds).  JOBS, ANSWERS and LIFE are the numbers of inherited pipe descriptors.  Standard output
+and error are the host's to keep as a log; nothing on them is part of the protocol, so code may
+print what it likes.  Messages are JSON objects, one a line.
 
 1. The worker imports the framework at once and says on ANSWERS
 
@@ -17,7 +19,8 @@ them is part of the protocol, so code may print what it likes.  Messages are JSO
 
    and in the second case exits.
 
-2. The host writes jobs on JOBS, also before that, as many as it likes.  They are run one after another:
+2. The host writes jobs on JOBS, also before that, as many as it likes.  They are run one after
+another:
 
        {"id": 1, "name": "torch", "mode": "body", "code": "output = ...", "repeat": 1, "out": "/tmp/x/1.npy",
         "arrays": {"input": "/data/x.npy", "kernel": "/data/w.npy", "bias": "/data/b.npy"}}
@@ -34,7 +37,8 @@ them is part of the protocol, so code may print what it likes.  Messages are JSO
    A job finds nothing that an earlier one left: settings of the framework, warning filters, standard streams, the working
    directory, sys.path and modules imported from a function's folder are put back.
 
-3. A line "\\x1e1" (the job's id) on standard error marks where its own output begins in the log.  The worker answers
+3. A line "\\x1e1" (the job's id) on standard error marks where its own output begins in the log.
+The worker answers
 
        {"id": 1, "status": "ok", "seconds": 0.01, "stored": "float32", "runs": 1, "changed": 0, "apart": 0.0,
         "precision": [["tf32", "torch.backends.cudnn.allow_tf32 = True", "torch.backends.cudnn.allow_tf32 = False"]]}
@@ -45,9 +49,9 @@ them is part of the protocol, so code may print what it likes.  Messages are JSO
    the first answered differently from it, and `apart` by how much at most; the one farthest from it is then written to `out` with
    ".again.npy" behind it.  `precision` are the settings in force that lower precision: what to, the setting, what switches it off.
 
-The worker ignores SIGINT (Ctrl-C is the host's to handle).  It ends when the host does, however that ends: LIFE carries no data,
-and its closing kills the worker's process group in the kernel (Linux), even while a job holds the interpreter lock; elsewhere a
-thread sees JOBS close.
+The worker ignores SIGINT (Ctrl-C is the host's to handle).  It ends when the host does, however
+that ends: LIFE carries no data, and its closing kills the worker's process group in the kernel
+(Linux), even while a job holds the interpreter lock; elsewhere a thread sees JOBS close.
 """
 
 from __future__ import annotations
@@ -107,7 +111,9 @@ def main(argv: list[str]) -> None:
 
 
 def die_with_host(life: int) -> None:
-    """Have the kernel kill this process group when the host's end of LIFE closes; a signal that no code can block."""
+    """Have the kernel kill this process group when the host's end of LIFE closes; a signal that no
+    code can block.
+    """
     if hasattr(fcntl, "F_SETSIG") and os.getpgrp() == os.getpid():
         fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpid())
         fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
@@ -119,7 +125,9 @@ def die_with_host(life: int) -> None:
 
 
 def read_jobs(fd: int, inbox: queue.Queue[bytes]) -> None:
-    """Pass lines on to the main thread, and end the process at the end of the file: the host is gone."""
+    """Pass lines on to the main thread, and end the process at the end of the file: the host is
+    gone.
+    """
     try:
         with os.fdopen(fd, "rb") as lines:
             for line in lines:
@@ -144,19 +152,23 @@ def send(fd: int, message: dict[str, Any]) -> None:
     data = json.dumps(message).encode() + b"\n"
     try:
         while data:
-            data = data[os.write(fd, data):]
+            data = data[os.write(fd, data) :]
     except OSError:
         os._exit(CLOSED)
 
 
 def begin_log(log: int, number: int) -> None:
-    """Begin a job's part of the log, with standard streams that are open whatever the last job did to them."""
+    """Begin a job's part of the log, with standard streams that are open whatever the last job did
+    to them.
+    """
     for fd, name in ((1, "stdout"), (2, "stderr")):
         with contextlib.suppress(OSError):  # a job closed the log too; it goes without
             os.dup2(log, fd)
         stream = getattr(sys, "__%s__" % name)
         if stream is None or stream.closed:
-            stream = open(fd, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+            stream = open(
+                fd, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False
+            )
             setattr(sys, "__%s__" % name, stream)
         setattr(sys, name, stream)
     with contextlib.suppress(OSError):
@@ -165,13 +177,19 @@ def begin_log(log: int, number: int) -> None:
 
 @contextlib.contextmanager
 def as_before() -> Iterator[None]:
-    """Put back what Python code may leave behind: filters, folder, sys.path, and modules from folders that it added there."""
+    """Put back what Python code may leave behind: filters, folder, sys.path, and modules from
+    folders that it added there.
+    """
     home, path, modules = current_folder(), list(sys.path), set(sys.modules)
     with warnings.catch_warnings():
         yield
     if current_folder() != home and os.path.isdir(home):
         os.chdir(home)
-    added = tuple(os.path.join(folder, "") for folder in sys.path if isinstance(folder, str) and folder and folder not in path)
+    added = tuple(
+        os.path.join(folder, "")
+        for folder in sys.path
+        if isinstance(folder, str) and folder and folder not in path
+    )
     sys.path[:] = path
     for name in set(sys.modules) - modules:
         file = getattr(sys.modules[name], "__file__", None)
@@ -196,15 +214,27 @@ class Worker:
     def start(self) -> dict[str, Any]:
         """Import the framework; returns the hello message.
 
-        Neither this file's folder nor the current one may offer a torch.py of its own, so the first leaves sys.path for good.
-        The current one can only be there through PYTHONPATH: it goes behind everything else once the framework is there.
+        Neither this file's folder nor the current one may offer a torch.py of its own, so the first
+        leaves sys.path for good. The current one can only be there through PYTHONPATH: it goes
+        behind everything else once the framework is there.
         """
         own, current = os.path.dirname(os.path.abspath(__file__)), current_folder()
-        asked = [os.path.normpath(os.path.join(current, entry)) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-        aside = [entry for entry in sys.path if entry == current and entry in asked and entry != own]
-        sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != own and entry not in aside]
+        asked = [
+            os.path.normpath(os.path.join(current, entry))
+            for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        ]
+        aside = [
+            entry for entry in sys.path if entry == current and entry in asked and entry != own
+        ]
+        sys.path[:] = [
+            entry for entry in sys.path if os.path.abspath(entry) != own and entry not in aside
+        ]
         sys.argv[:] = ["convdiff"]
-        hello: dict[str, Any] = {"status": "ready", "python": platform.python_version(), "numpy": None}
+        hello: dict[str, Any] = {
+            "status": "ready",
+            "python": platform.python_version(),
+            "numpy": None,
+        }
         begin = time.perf_counter()
         try:
             self.numpy = importlib.import_module("numpy")
@@ -230,27 +260,47 @@ class Worker:
             run = self.prepare(job, own_files)
             return self.measure(run, job)
         except BaseException as error:
-            return {"status": "failed", "message": first_line(error), "where": where(error, own_files)}
+            return {
+                "status": "failed",
+                "message": first_line(error),
+                "where": where(error, own_files),
+            }
         finally:
-            with contextlib.suppress(Exception):  # costs later jobs less than the loss of this worker would
+            with contextlib.suppress(
+                Exception
+            ):  # costs later jobs less than the loss of this worker would
                 self.restore()
 
     def prepare(self, job: dict[str, Any], own_files: set[str]) -> Callable[[], Any]:
-        """A function of no arguments that runs the job's code once, on arrays of its own, and returns its result."""
+        """A function of no arguments that runs the job's code once, on arrays of its own, and
+        returns its result.
+        """
         code, file, mode = job["code"], "<%s>" % job["name"], job["mode"]
         if mode == "function":
             function = load_function(code, own_files)
 
             def call() -> Any:
                 arrays = self.load(job["arrays"], job.get("wrap"))
-                return function(*[arrays[name] for name in ("input", "kernel", "bias") if arrays[name] is not None])
+                return function(
+                    *[
+                        arrays[name]
+                        for name in ("input", "kernel", "bias")
+                        if arrays[name] is not None
+                    ]
+                )
 
             return call
         linecache.cache[file] = (len(code), None, code.splitlines(True), file)
-        compiled = compile(code.strip() if mode == "expression" else code, file, "eval" if mode == "expression" else "exec")
+        compiled = compile(
+            code.strip() if mode == "expression" else code,
+            file,
+            "eval" if mode == "expression" else "exec",
+        )
 
         def execute() -> Any:
-            space = dict(self.names, __name__="__convdiff__", **self.load(job["arrays"], job.get("wrap")))
+            space = dict(
+                self.names, __name__="__convdiff__", **self.load(job["arrays"], job.get("wrap"))
+            )
             if mode == "expression":
                 return eval(compiled, space)
             exec(compiled, space)
@@ -261,7 +311,9 @@ class Worker:
         return execute
 
     def load(self, paths: dict[str, str], wrap: str | None) -> dict[str, Any]:
-        """The arrays of a job, by name, each passed through what `wrap` names; an absent bias is None."""
+        """The arrays of a job, by name, each passed through what `wrap` names; an absent bias is
+        None.
+        """
         arrays: dict[str, Any] = {"bias": None}
         through = eval(wrap, dict(self.names)) if wrap else None
         for name, path in paths.items():
@@ -293,8 +345,13 @@ class Worker:
             with open(job["out"] + ".again.npy", "wb") as out:
                 self.numpy.save(out, farthest)
         return {
-            "status": "ok", "seconds": min(seconds), "stored": first_stored, "runs": len(seconds), "changed": changed,
-            "apart": apart, "precision": self.precision(self.path if job["path"] is None else job["path"]),
+            "status": "ok",
+            "seconds": min(seconds),
+            "stored": first_stored,
+            "runs": len(seconds),
+            "changed": changed,
+            "apart": apart,
+            "precision": self.precision(self.path if job["path"] is None else job["path"]),
         }
 
     def precision(self, path: str) -> list[Any]:
@@ -304,7 +361,9 @@ class Worker:
         return []
 
     def patiently(self, run: Callable[[], Any]) -> Any:
-        """Run; again a little later where the framework itself stumbled over another process (`transient` of the adapter)."""
+        """Run; again a little later where the framework itself stumbled over another process
+        (`transient` of the adapter).
+        """
         transient = getattr(self.adapter, "transient", None)
         for left in range(PATIENCE, -1, -1):
             try:
@@ -316,7 +375,9 @@ class Worker:
         raise AssertionError("the last try returns or raises")
 
     def leave_to_parent(self) -> None:
-        """End here where a job forked and this is its child, come back from the job: the parent answers."""
+        """End here where a job forked and this is its child, come back from the job: the parent
+        answers.
+        """
         if os.getpid() != self.process:
             os._exit(0)
 
@@ -330,7 +391,9 @@ class Worker:
         return float(gaps.max()) if gaps.size else 0.0
 
     def to_array(self, value: Any) -> tuple[Any, str]:
-        """A numpy array of numbers in native order, and the name of the type it was; Complaint for anything else."""
+        """A numpy array of numbers in native order, and the name of the type it was; Complaint for
+        anything else.
+        """
         np = self.numpy
         array, stored = self.adapter.to_numpy(self.framework, value), None
         if array is None:
@@ -340,14 +403,19 @@ class Worker:
         try:
             array = np.asarray(array)
         except Exception as error:
-            raise Complaint("the result is a %s that numpy makes no array of: %s" % (type(value).__name__, first_line(error))) from error
+            raise Complaint(
+                "the result is a %s that numpy makes no array of: %s"
+                % (type(value).__name__, first_line(error))
+            ) from error
         if array.dtype.name.startswith(("bfloat16", "float8")):  # ml_dtypes; .npy cannot say these
             array, stored = array.astype(np.float32), array.dtype.name
         if array.dtype.kind == "c":
             raise Complaint("the result is complex, expected real numbers: take its .real")
         if array.dtype.kind not in "biuf":
             shown = "" if value is None else ": %.60r" % (value,)
-            raise Complaint("the result is a %s, expected an array of numbers%s" % (type(value).__name__, shown))
+            raise Complaint(
+                "the result is a %s, expected an array of numbers%s" % (type(value).__name__, shown)
+            )
         stored = stored or array.dtype.name
         return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C"), stored
 
@@ -363,7 +431,9 @@ class Worker:
 
 @contextlib.contextmanager
 def quick_import(leave_out: tuple[str, ...]) -> Iterator[None]:
-    """Import without looking for garbage (there is none, and it takes a tenth of the time) and without the modules left out."""
+    """Import without looking for garbage (there is none, and it takes a tenth of the time) and
+    without the modules left out.
+    """
     gc.disable()
     sys.modules.update(dict.fromkeys(leave_out))  # type: ignore[arg-type]  # None: its import fails as if it were not there
     try:
@@ -388,7 +458,9 @@ def load_file(path: str, name: str) -> types.ModuleType:
 
 
 def load_function(code: str, own_files: set[str]) -> Callable[..., Any]:
-    """The function that "path.py:function" names.  The file's name is added to `own_files` for tracebacks."""
+    """The function that "path.py:function" names.  The file's name is added to `own_files` for
+    tracebacks.
+    """
     path, _, name = code.strip().rpartition(":")
     full = os.path.abspath(os.path.expanduser(path))
     if not os.path.isfile(full):
@@ -403,14 +475,20 @@ def load_function(code: str, own_files: set[str]) -> Callable[..., Any]:
     function: Any = getattr(module, name, None)
     if not callable(function):
         known = sorted(
-            key for key, value in vars(module).items() if callable(value) and getattr(value, "__module__", None) == module.__name__
+            key
+            for key, value in vars(module).items()
+            if callable(value) and getattr(value, "__module__", None) == module.__name__
         )
-        raise Complaint("%s: it has no function %s; it has %s" % (path, name, ", ".join(known) or "none"))
+        raise Complaint(
+            "%s: it has no function %s; it has %s" % (path, name, ", ".join(known) or "none")
+        )
     return function  # type: ignore[no-any-return]
 
 
 def first_line(error: BaseException) -> str:
-    """An exception's type and the line of its message that says most, without a framework's decorations."""
+    """An exception's type and the line of its message that says most, without a framework's
+    decorations.
+    """
     if isinstance(error, Complaint):
         return str(error)
     kind = type(error).__name__
@@ -419,7 +497,9 @@ def first_line(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         said = ": %s" % error.code if isinstance(error.code, str) else ""
         return "SystemExit: the code ended itself (sys.exit)" + said
-    lines = [line.strip() for line in re.sub(r"\{\{.*?\}\}", "", str(error)).splitlines() if line.strip()]
+    lines = [
+        line.strip() for line in re.sub(r"\{\{.*?\}\}", "", str(error)).splitlines() if line.strip()
+    ]
     text = " ".join(lines[:2]) if lines and lines[0].endswith(":") else lines[0] if lines else ""
     text = re.sub(r"\s*\[Op:\w+\].*$", "", text)
     return (kind + ": " + text)[:WIDTH] if text else kind
@@ -428,7 +508,11 @@ def first_line(error: BaseException) -> str:
 def where(error: BaseException, own_files: set[str]) -> list[str]:
     """The user's own lines that led to the exception, innermost last; at most three."""
     if isinstance(error, SyntaxError):
-        name = "" if error.filename is None or error.filename.startswith("<") else os.path.basename(error.filename) + " "
+        name = (
+            ""
+            if error.filename is None or error.filename.startswith("<")
+            else os.path.basename(error.filename) + " "
+        )
         return ["%sline %s: %s" % (name, error.lineno, (error.text or "").strip())]
     found = []
     folders = {os.path.dirname(name) for name in own_files if os.path.isabs(name)}

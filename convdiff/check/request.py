@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class CheckRequest:
-    """`patterns` are shell patterns on cases' names; none means all.  `backends`, `timeout` and `fail_on` overrule the manifests
-    where they are given; `require` is added to each case.  `jobs` is how many processes compare; None: one a core.
+    """`patterns` are shell patterns on cases' names; none means all.  `backends`, `timeout` and
+    `fail_on` overrule the manifests where they are given; `require` is added to each case.  `jobs`
+    is how many processes compare; None: one a core.
     """
 
     manifests: tuple[str, ...]

@@ -1,7 +1,9 @@
-"""The order of things in a check: what is at work at once is bounded, what comes out is in the manifests' order.
+"""The order of things in a check: what is at work at once is bounded, what comes out is in the
+manifests' order.
 
-Cases go to the framework workers a few ahead of their answers, so that these never wait for the host; answered cases go to the
-comparing processes, a few ahead of the reports.  Memory is that of the few cases under way, however many there are.
+Cases go to the framework workers a few ahead of their answers, so that these never wait for the
+host; answered cases go to the comparing processes, a few ahead of the reports.  Memory is that of
+the few cases under way, however many there are.
 """
 
 from __future__ import annotations
@@ -13,16 +15,16 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from convdiff.check.entries import Asked, entries, load_all
+from convdiff.check.cases import CheckCase, entries, load_all
 from convdiff.check.request import CheckRequest
 from convdiff.errors import ConvdiffError
 
 if TYPE_CHECKING:
-    from convdiff.case import Answer, Case, Report
-    from convdiff.check.comparers import Comparers
-    from convdiff.check.serving import Serving
-    from convdiff.checked import Checked, Suite
+    from convdiff.check.compare_pool import ComparePool
+    from convdiff.check.framework_workers import FrameworkWorkers
     from convdiff.manifest import Manifest
+    from convdiff.records import Answer, Case, Report
+    from convdiff.suite_result import CaseResult, Suite
 
 # Cases that the framework workers have before the first of them is answered.
 AHEAD = 8
@@ -30,7 +32,7 @@ AHEAD = 8
 QUEUED = 3
 
 
-Outcomes = Generator["Checked", None, None]
+Outcomes = Generator["CaseResult", None, None]
 
 
 class Watch(Protocol):
@@ -38,11 +40,12 @@ class Watch(Protocol):
 
     def begin(self, total: int) -> None: ...
 
-    def add(self, checked: Checked) -> None: ...
+    def add(self, checked: CaseResult) -> None: ...
 
 
 def check(request: CheckRequest, watch: Watch) -> Suite:
-    """Check every case.  ConvdiffError where a manifest cannot be read; a case that is bad is one of the outcomes.
+    """Check every case.  ConvdiffError where a manifest cannot be read; a case that is bad is one
+    of the outcomes.
 
     No process is left, whatever happens.
     """
@@ -50,7 +53,7 @@ def check(request: CheckRequest, watch: Watch) -> Suite:
     manifests = load_all(request)
     asked = entries(manifests, request)
     watch.begin(len(asked))
-    done: list[Checked] = []
+    done: list[CaseResult] = []
     outcomes = _distributed(asked, request) if request.scheduler else here(asked, request)
     for checked in outcomes:
         done.append(checked)
@@ -58,26 +61,30 @@ def check(request: CheckRequest, watch: Watch) -> Suite:
         if request.fail_fast and checked.exit_code:
             outcomes.close()
             break
-    from convdiff.checked import Suite
+    from convdiff.suite_result import Suite
 
-    notes = [f"{len(asked) - len(done)} cases were not run (--fail-fast)"] if len(done) < len(asked) else []
+    notes = (
+        [f"{len(asked) - len(done)} cases were not run (--fail-fast)"]
+        if len(done) < len(asked)
+        else []
+    )
     notes += _stale(manifests, asked, done)
     code = max((checked.exit_code for checked in done), default=2)
     return Suite(tuple(done), code, request.command, tuple(notes), time.monotonic() - began)
 
 
-def here(asked: list[Asked], request: CheckRequest) -> Outcomes:
+def here(asked: list[CheckCase], request: CheckRequest) -> Outcomes:
     """The cases' outcomes, in their order, with the processes of this machine."""
-    from convdiff.check.comparers import Comparers, cores
-    from convdiff.check.serving import Serving
+    from convdiff.check.compare_pool import ComparePool, cores
+    from convdiff.check.framework_workers import FrameworkWorkers
 
     count = max(1, min(request.jobs or cores(), len(asked)))
-    with Serving(asked) as serving, Comparers(count) as comparers:
+    with FrameworkWorkers(asked) as serving, ComparePool(count) as comparers:
         yield from _Suite(serving, comparers).outcomes(asked)
 
 
-def _distributed(asked: list[Asked], request: CheckRequest) -> Outcomes:
-    from convdiff.check.cluster import outcomes
+def _distributed(asked: list[CheckCase], request: CheckRequest) -> Outcomes:
+    from convdiff.check.cluster_client import outcomes
 
     assert request.scheduler is not None
     return outcomes(asked, request.scheduler)
@@ -87,7 +94,7 @@ def _distributed(asked: list[Asked], request: CheckRequest) -> Outcomes:
 class _Slot:
     """A case's place in the order: its answers while workers are at it, then what came of it."""
 
-    one: Asked
+    one: CheckCase
     began: float
     case: Case | None = None
     answers: Iterable[Answer] = ()
@@ -96,18 +103,20 @@ class _Slot:
     @property
     def done(self) -> bool:
         """Whether it need not be waited for."""
-        return isinstance(self.outcome, ConvdiffError) or (self.outcome is not None and self.outcome.done())
+        return isinstance(self.outcome, ConvdiffError) or (
+            self.outcome is not None and self.outcome.done()
+        )
 
 
 class _Suite:
     """One check under way."""
 
-    def __init__(self, serving: Serving, comparers: Comparers) -> None:
+    def __init__(self, serving: FrameworkWorkers, comparers: ComparePool) -> None:
         self._serving, self._comparers = serving, comparers
         self._slots: deque[_Slot] = deque()
         self._answering: deque[_Slot] = deque()
 
-    def outcomes(self, asked: Iterable[Asked]) -> Iterator[Checked]:
+    def outcomes(self, asked: Iterable[CheckCase]) -> Iterator[CaseResult]:
         """In their order, as they are done."""
         for one in asked:
             self._begin(one)
@@ -121,17 +130,19 @@ class _Suite:
         while self._slots:
             yield _ended(self._slots.popleft())
 
-    def _begin(self, one: Asked) -> None:
-        from convdiff.arrays.vanishing import watch
-        from convdiff.check.tasks import Saved
-        from convdiff.pipeline.reading import read_case
+    def _begin(self, one: CheckCase) -> None:
+        from convdiff.arrays.truncated_files import watch
+        from convdiff.check.tasks import SavedCase
+        from convdiff.pipeline.load_case import read_case
 
         slot = _Slot(one, time.monotonic())
         self._slots.append(slot)
         if one.request is None or one.chosen is None:
             slot.outcome = ConvdiffError(one.trouble or "")
         elif not one.chosen.needed:
-            slot.outcome = self._comparers.submit(Saved(one.request, one.chosen, one.own, one.crop, one.cut))
+            slot.outcome = self._comparers.submit(
+                SavedCase(one.request, one.chosen, one.own, one.crop, one.cut)
+            )
         else:
             watch()
             try:
@@ -143,28 +154,34 @@ class _Suite:
 
     def _compare(self) -> None:
         """Take the answers of the case that was asked first, and have it compared."""
-        from convdiff.check.tasks import Answered
+        from convdiff.check.tasks import AnsweredCase
 
         slot = self._answering.popleft()
         assert slot.one.request is not None
         assert slot.case is not None
-        slot.outcome = self._comparers.submit(Answered.of(slot.one.request, slot.case, list(slot.answers)))
+        slot.outcome = self._comparers.submit(
+            AnsweredCase.of(slot.one.request, slot.case, list(slot.answers))
+        )
         slot.case = None
 
     def _make_room(self) -> None:
         """Wait until few cases wait for a comparing process; those that are done weigh nothing."""
         while True:
-            waiting = [slot.outcome for slot in self._slots if isinstance(slot.outcome, Future) and not slot.outcome.done()]
+            waiting = [
+                slot.outcome
+                for slot in self._slots
+                if isinstance(slot.outcome, Future) and not slot.outcome.done()
+            ]
             if len(waiting) <= QUEUED * self._comparers.count:
                 return
             wait(waiting, return_when=FIRST_COMPLETED)
 
-    def _ready(self) -> Iterator[Checked]:
+    def _ready(self) -> Iterator[CaseResult]:
         while self._slots and self._slots[0].done:
             yield _ended(self._slots.popleft())
 
 
-def _ended(slot: _Slot) -> Checked:
+def _ended(slot: _Slot) -> CaseResult:
     one, outcome = slot.one, slot.outcome
     assert outcome is not None
     if isinstance(outcome, ConvdiffError):
@@ -175,40 +192,60 @@ def _ended(slot: _Slot) -> Checked:
         return trouble(one, one.entry.located(str(error)), slot.began)
 
 
-def trouble(one: Asked, message: str, began: float) -> Checked:
+def trouble(one: CheckCase, message: str, began: float) -> CaseResult:
     """The outcome of a case that could not be checked."""
-    from convdiff.checked import Checked
+    from convdiff.suite_result import CaseResult
 
-    return Checked(one.entry.name, one.entry.place, 2, trouble=message, seconds=time.monotonic() - began)
+    return CaseResult(
+        one.entry.name, one.entry.place, 2, trouble=message, seconds=time.monotonic() - began
+    )
 
 
-def finished(one: Asked, report: Report, began: float) -> Checked:
+def finished(one: CheckCase, report: Report, began: float) -> CaseResult:
     """The outcome of a case that was."""
     from dataclasses import replace
 
-    from convdiff.check.ending import ending
-    from convdiff.checked import Checked
+    from convdiff.check.exit_code import ending
+    from convdiff.suite_result import CaseResult
 
     assert one.request is not None
     end = ending(report, one.request, one.entry.allow)
     named = replace(report, case=replace(report.case, name=one.entry.name), command=command(one))
     stale = end.stale if "allow" in one.entry.own else ()
-    return Checked(one.entry.name, one.entry.place, end.exit_code, named, None, end.allowed, stale, seconds=time.monotonic() - began)
+    return CaseResult(
+        one.entry.name,
+        one.entry.place,
+        end.exit_code,
+        named,
+        None,
+        end.allowed,
+        stale,
+        seconds=time.monotonic() - began,
+    )
 
 
-def command(one: Asked) -> str:
+def command(one: CheckCase) -> str:
     """How to check this case again, alone."""
     import shlex
 
     return shlex.join(["convdiff", "check", str(one.entry.path), "--case", one.entry.name])
 
 
-def _stale(manifests: Iterable[Manifest], asked: list[Asked], done: list[Checked]) -> Iterator[str]:
+def _stale(
+    manifests: Iterable[Manifest], asked: list[CheckCase], done: list[CaseResult]
+) -> Iterator[str]:
     """Codes that [defaults] allows and no case had, where all were judged."""
     for manifest in manifests:
-        mine = [c for one, c in zip(asked, done, strict=False) if one.entry.path == manifest.path and "allow" not in one.entry.own]
+        mine = [
+            c
+            for one, c in zip(asked, done, strict=False)
+            if one.entry.path == manifest.path and "allow" not in one.entry.own
+        ]
         whole = len(mine) == sum("allow" not in entry.own for entry in manifest.entries) > 0
         if whole and all(c.rows and all(row.verdict for row in c.rows) for c in mine):
             for code in manifest.allow:
                 if not any(code in c.allowed for c in mine):
-                    yield f"{manifest.path}: [defaults] allows {code}, which no longer occurs; take it out"
+                    yield (
+                        f"{manifest.path}: [defaults] allows {code}, which no longer occurs; "
+                        "take it out"
+                    )

@@ -1,6 +1,8 @@
-"""What a comparing process does for one case: read, compare, diagnose, and give back a report without arrays.
+"""What a comparing process does for one case: read, compare, diagnose, and give back a report
+without arrays.
 
-Everything here is plain data that can be pickled, so that the process may be on another machine too.
+Everything here is plain data that can be pickled, so that the process may be on another machine
+too.
 """
 
 from __future__ import annotations
@@ -12,77 +14,105 @@ from pathlib import Path
 import numpy as np
 
 from convdiff.arrays import read
-from convdiff.case import Answer, Case, Report, Stored
-from convdiff.check.owning import Own
-from convdiff.check.ownjudge import OwnJudge
 from convdiff.errors import ConvdiffError
-from convdiff.failing import exit_code
-from convdiff.judge import Judge
-from convdiff.padding import Pair
-from convdiff.pipeline.choosing import Chosen
-from convdiff.pipeline.judging import Judging
-from convdiff.pipeline.reading import read_case
+from convdiff.exit_codes import exit_code
+from convdiff.pipeline.judge_rows import RowJudge
+from convdiff.pipeline.load_case import read_case
 from convdiff.pipeline.request import Request
+from convdiff.pipeline.select_backends import SelectedBackends
+from convdiff.port.judge import OwnJudge
+from convdiff.port.own_weights import OwnWeights
+from convdiff.records import Answer, Case, Report, Stored
+from convdiff.spec.padding import Pair
+from convdiff.verdict.judge import Judge
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedCase:
     """A case that needs no worker: the process does all of it.
 
-    `own` are the weights of a port's layer, where they are others; `crop` and `cut` are taken off the ends of its
-    input and its output, per axis of space.
+    `own` are the weights of a port's layer, where they are others; `crop` and `cut` are taken off
+    the ends of its input and its output, per axis of space.
     """
 
     request: Request
-    chosen: Chosen
-    own: Own | None = None
+    chosen: SelectedBackends
+    own: OwnWeights | None = None
     crop: tuple[Pair, ...] = ()
     cut: tuple[Pair, ...] = ()
 
     def run(self) -> Report:
         """Read and judge."""
         case = read_case(self.request, self.chosen, self.crop, self.cut)
-        answers = [Answer(name, "saved", "ok", output=stored.array, stored=stored.stored) for name, stored in case.saved]
+        answers = [
+            Answer(name, "saved", "ok", output=stored.array, stored=stored.stored)
+            for name, stored in case.saved
+        ]
         return judged(case, answers, self.request, OwnJudge(case, self.own) if self.own else None)
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A case that workers have answered.  Its arrays are mapped again from their files; only what has none came along."""
+class AnsweredCase:
+    """A case that workers have answered.  Its arrays are mapped again from their files; only what
+    has none came along.
+    """
 
     request: Request
     case: Case
     answers: tuple[Answer, ...]
 
     @staticmethod
-    def of(request: Request, case: Case, answers: Sequence[Answer]) -> Answered:
+    def of(request: Request, case: Case, answers: Sequence[Answer]) -> AnsweredCase:
         """The case without the arrays that the other side can map."""
-        bare = replace(case, input=_bare(case.input), kernel=_bare(case.kernel), saved=tuple((n, _bare(s)) for n, s in case.saved))
+        bare = replace(
+            case,
+            input=_bare(case.input),
+            kernel=_bare(case.kernel),
+            saved=tuple((n, _bare(s)) for n, s in case.saved),
+        )
         if case.bias is not None:
             bare = replace(bare, bias=replace(case.bias, array=np.array(case.bias.array)))
         saved = {name for name, _ in case.saved}
-        kept = (replace(a, output=None) if a.kind == "saved" and a.name in saved else _plain(a) for a in answers)
-        return Answered(request, bare, tuple(kept))
+        kept = (
+            replace(a, output=None) if a.kind == "saved" and a.name in saved else _plain(a)
+            for a in answers
+        )
+        return AnsweredCase(request, bare, tuple(kept))
 
     def run(self) -> Report:
         """Map and judge."""
         case = replace(
-            self.case, input=_whole(self.case.input), kernel=_whole(self.case.kernel),
+            self.case,
+            input=_whole(self.case.input),
+            kernel=_whole(self.case.kernel),
             saved=tuple((name, _whole(stored)) for name, stored in self.case.saved),
         )
         saved = dict(case.saved)
-        answers = [replace(a, output=saved[a.name].array) if a.kind == "saved" and a.status == "ok" else a for a in self.answers]
+        answers = [
+            replace(a, output=saved[a.name].array) if a.kind == "saved" and a.status == "ok" else a
+            for a in self.answers
+        ]
         return judged(case, answers, self.request)
 
 
-Task = Saved | Answered
+Task = SavedCase | AnsweredCase
 
 
-def judged(case: Case, answers: Sequence[Answer], request: Request, judge: Judge | None = None) -> Report:
+def judged(
+    case: Case, answers: Sequence[Answer], request: Request, judge: Judge | None = None
+) -> Report:
     """The report on these answers, light."""
-    judging = Judging(case, pictures=request.pictures, judge=judge)
+    judging = RowJudge(case, pictures=request.pictures, judge=judge)
     rows = tuple(judging.rows(answers))
-    return light(Report(case, rows, exit_code(rows, require=request.require, fail_on=request.fail_on), "", judging.reference_seconds))
+    return light(
+        Report(
+            case,
+            rows,
+            exit_code(rows, require=request.require, fail_on=request.fail_on),
+            "",
+            judging.reference_seconds,
+        )
+    )
 
 
 def light(report: Report) -> Report:
@@ -91,7 +121,13 @@ def light(report: Report) -> Report:
     names = tuple((name, _bare(stored)) for name, stored in case.saved)
     bias = _bare(case.bias) if case.bias else None
     case = replace(case, input=_bare(case.input), kernel=_bare(case.kernel), bias=bias, saved=names)
-    return replace(report, case=case, rows=tuple(replace(row, answer=replace(row.answer, output=None, again=None)) for row in report.rows))
+    return replace(
+        report,
+        case=case,
+        rows=tuple(
+            replace(row, answer=replace(row.answer, output=None, again=None)) for row in report.rows
+        ),
+    )
 
 
 def _bare(stored: Stored) -> Stored:
@@ -109,5 +145,7 @@ def _whole(stored: Stored) -> Stored:
 
 
 def _plain(answer: Answer) -> Answer:
-    output, again = (None if array is None else np.asarray(array) for array in (answer.output, answer.again))
+    output, again = (
+        None if array is None else np.asarray(array) for array in (answer.output, answer.again)
+    )
     return replace(answer, output=output, again=again)

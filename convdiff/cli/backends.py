@@ -9,10 +9,21 @@ from convdiff.pipeline.request import PATHS
 
 
 @click.group("backends", invoke_without_command=True)
-@click.option("--paths", type=Word(PATHS), default="default", metavar="WHICH",
-              help="all: the self-test goes through every path that is there, not only the backend's own.")
-@click.option("--timeout", type=Seconds(), default=20.0, show_default=True, metavar="SECONDS",
-              help="For one self-test; starting may take thrice that, and a minute at least.")
+@click.option(
+    "--paths",
+    type=Word(PATHS),
+    default="default",
+    metavar="WHICH",
+    help="all: the self-test goes through every path that is there, not only the backend's own.",
+)
+@click.option(
+    "--timeout",
+    type=Seconds(),
+    default=20.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="For one self-test; starting may take thrice that, and a minute at least.",
+)
 @COLOR
 @click.pass_context
 def command(ctx: click.Context, paths: str, timeout: float) -> None:
@@ -28,11 +39,15 @@ def command(ctx: click.Context, paths: str, timeout: float) -> None:
     if ctx.invoked_subcommand is None:
         from rich.console import Console
 
-        from convdiff.cli.listing import lines
-        from convdiff.pipeline.examining import examine
+        from convdiff.cli.backend_list import lines
+        from convdiff.pipeline.self_test import examine
 
         with Console(stderr=True).status("") as status:
-            found = examine(every_path=paths == "all", timeout=timeout, tell=lambda names: status.update(f"asking {', '.join(names)}"))
+            found = examine(
+                every_path=paths == "all",
+                timeout=timeout,
+                tell=lambda names: status.update(f"asking {', '.join(names)}"),
+            )
         click.echo("\n".join(lines(found)))
 
 
@@ -49,8 +64,10 @@ def install(name: str) -> None:
 @click.argument("name")
 @click.argument("python")
 def add(name: str, python: str) -> None:
-    """Register an environment you have: NAME is torch, or torch@1.13 beside it; PYTHON its interpreter or folder."""
-    from convdiff.backends.registered import add
+    """Register an environment you have: NAME is torch, or torch@1.13 beside it; PYTHON its
+    interpreter or folder.
+    """
+    from convdiff.backends.registry import add
 
     click.echo(add(name, python))
 
@@ -59,6 +76,6 @@ def add(name: str, python: str) -> None:
 @click.argument("name")
 def remove(name: str) -> None:
     """Forget what was registered as NAME, or delete the environment that was built for it."""
-    from convdiff.backends.registered import remove
+    from convdiff.backends.registry import remove
 
     click.echo(remove(name))

@@ -9,7 +9,7 @@ from convdiff.cli.options import COLOR, Command
 
 def codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """For a shell: the codes."""
-    from convdiff.diagnose.catalogue import CODES
+    from convdiff.diagnose.hypotheses.registry import CODES
 
     return [code for code in CODES if code.startswith(incomplete)]
 
@@ -24,6 +24,6 @@ def command(code: str | None) -> None:
     Example:
       convdiff explain kernel-flipped
     """
-    from convdiff.diagnose import catalogue
+    from convdiff.diagnose.hypotheses import registry
 
-    click.echo(catalogue.text(code))
+    click.echo(registry.text(code))

@@ -16,7 +16,8 @@ from convdiff import __version__
 from convdiff.config import load
 from convdiff.errors import ConvdiffError
 
-# In the order of the help, with their line in it.  Each is the variable `command` of the module convdiff.cli.NAME.
+# In the order of the help, with their line in it.  Each is the variable `command` of the module
+# convdiff.cli.NAME.
 COMMANDS = {
     "run": "One convolution through every backend, compared and explained.",
     "check": "Many cases from manifests, for CI.",
@@ -46,7 +47,13 @@ class Trouble(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Write it to stderr."""
-        color = self._color if self._color is not None else False if os.environ.get("NO_COLOR") else None
+        color = (
+            self._color
+            if self._color is not None
+            else False
+            if os.environ.get("NO_COLOR")
+            else None
+        )
         with suppress(OSError):  # a full disk: the exit code is left to tell
             click.echo(click.style(f"convdiff: {self.message}", fg="red"), err=True, color=color)
 
@@ -70,7 +77,9 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does; an unknown command is told the known ones."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             ctx.fail(f"No such command {args[0]!r}; expected one of {', '.join(sorted(COMMANDS))}.")
@@ -94,8 +103,13 @@ class Commands(click.Group):
         except ConvdiffError as error:
             raise Trouble(str(error), ctx.find_root().color) from None
         except MemoryError as error:
-            what = f"{ctx.invoked_subcommand}: found more to compute than this machine's memory holds ({error or 'no room'})"
-            raise Trouble(f"{what}, expected smaller arrays or less padding", ctx.find_root().color) from None
+            what = (
+                f"{ctx.invoked_subcommand}: found more to compute than this machine's memory "
+                f"holds ({error or 'no room'})"
+            )
+            raise Trouble(
+                f"{what}, expected smaller arrays or less padding", ctx.find_root().color
+            ) from None
         except click.UsageError as error:
             raise Trouble(_one_line(error), ctx.find_root().color) from None
 
@@ -120,7 +134,9 @@ def _unwritable() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if error.errno == errno.EPIPE:
             raise ReaderGoneError from None
-        raise ConvdiffError(f"stdout: cannot be written ({error.strerror}), expected room for the results") from None
+        raise ConvdiffError(
+            f"stdout: cannot be written ({error.strerror}), expected room for the results"
+        ) from None
 
 
 class ReaderGoneError(Exception):
@@ -134,14 +150,26 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 @click.group(
-    cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=(
-        "Exit codes: 0 all agree, 1 at least one differs, 2 trouble.\n\nEach command has its own --help, with examples.\n\n"
-        "Environment: NO_COLOR turns colours off, GITHUB_STEP_SUMMARY is where --format github appends its summary. Shell completion:\n\n"
-        "\b\n  eval \"$(_CONVDIFF_COMPLETE=bash_source convdiff)\"     in ~/.bashrc; zsh_source, fish_source for those"
+        "Exit codes: 0 all agree, 1 at least one differs, 2 trouble.\n\nEach command has its own "
+        "--help, with examples.\n\n"
+        "Environment: NO_COLOR turns colours off, GITHUB_STEP_SUMMARY is where --format github "
+        "appends its summary. Shell completion:\n\n"
+        '\b\n  eval "$(_CONVDIFF_COMPLETE=bash_source convdiff)"     in ~/.bashrc; zsh_source, '
+        "fish_source for those"
     ),
 )
-@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Print the version and exit.")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_version,
+    help="Print the version and exit.",
+)
 @click.pass_context
 def group(ctx: click.Context) -> None:
     """Tells why two convolutions that should be the same are not.
@@ -154,7 +182,10 @@ def group(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
         return
     config = ctx.obj = load()
-    defaults = {{"as": "as_", "format": "format_"}.get(name, name): value for name, value in config.defaults.items()}
+    defaults = {
+        {"as": "as_", "format": "format_"}.get(name, name): value
+        for name, value in config.defaults.items()
+    }
     ctx.default_map = dict.fromkeys(COMMANDS, defaults)
 
 

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from convdiff.errors import ConvdiffError, one_of
-from convdiff.settings import FRAMEWORKS, Settings
+from convdiff.spec.settings import FRAMEWORKS, Settings
 
 Decorator = Callable[[Any], Any]
 
@@ -24,7 +24,11 @@ class Word(click.Choice[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The word itself."""
         if value not in self.choices:
-            raise one_of(param.opts[0] if param else "option", value, [str(choice) for choice in self.choices])
+            raise one_of(
+                param.opts[0] if param else "option",
+                value,
+                [str(choice) for choice in self.choices],
+            )
         return str(value)
 
 
@@ -36,7 +40,9 @@ class Seconds(click.FloatRange):
     def __init__(self) -> None:
         super().__init__(min=0, min_open=True)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         """The number itself."""
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
@@ -54,15 +60,26 @@ class Option(click.Option):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Files and folders where the help says so, else what the option's type knows."""
         kind = {"FILE": "file", "FOLDER": "dir"}.get((self.metavar or "").rpartition("]")[2])
-        return [CompletionItem(incomplete, type=kind)] if kind else super().shell_complete(ctx, incomplete)
+        return (
+            [CompletionItem(incomplete, type=kind)]
+            if kind
+            else super().shell_complete(ctx, incomplete)
+        )
 
 
 def backends(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """For a shell: backends, and the paths of one whose name is there."""
     from convdiff.backends import NAMES
-    from convdiff.paths import PATHS
+    from convdiff.execution_paths import PATHS
 
-    known = [*NAMES, *(f"{path.backend}:{path.name}" for path in PATHS if incomplete.startswith(f"{path.backend}:"))]
+    known = [
+        *NAMES,
+        *(
+            f"{path.backend}:{path.name}"
+            for path in PATHS
+            if incomplete.startswith(f"{path.backend}:")
+        ),
+    ]
     return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 
@@ -76,7 +93,9 @@ class File(click.Argument):
 
 @contextmanager
 def _blamed(ctx: click.Context) -> Iterator[None]:
-    """What is wrong with an option that the project's file sets is told of the file, under the name that it has there."""
+    """What is wrong with an option that the project's file sets is told of the file, under the name
+    that it has there.
+    """
     try:
         yield
     except (ConvdiffError, click.BadParameter) as error:
@@ -84,13 +103,19 @@ def _blamed(ctx: click.Context) -> Iterator[None]:
             if ctx.get_parameter_source(param.name or "") is not ParameterSource.DEFAULT_MAP:
                 continue
             said = re.sub(rf"^({'|'.join(map(re.escape, param.opts))})[: ]+", "", str(error))
-            if said != str(error) or (isinstance(error, click.BadParameter) and error.param is param):
-                raise ConvdiffError(f"{ctx.obj.file}: {(param.name or '').rstrip('_')}: {said}") from None
+            if said != str(error) or (
+                isinstance(error, click.BadParameter) and error.param is param
+            ):
+                raise ConvdiffError(
+                    f"{ctx.obj.file}: {(param.name or '').rstrip('_')}: {said}"
+                ) from None
         raise
 
 
 class Command(click.Command):
-    """A command whose help has its options under their headings, and whose errors name the project's file where that is to blame."""
+    """A command whose help has its options under their headings, and whose errors name the
+    project's file where that is to blame.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does."""
@@ -132,34 +157,87 @@ def option(section: str, *names: str, **kwargs: Any) -> Decorator:
 
 _OPERATION, _LAYOUT = "Convolution", "Layouts"
 
-CONVOLUTION = all_of([
-    option(_OPERATION, "--bias", metavar="FILE", help="One value per output channel."),
-    option(_OPERATION, "--stride", metavar="N|N,N", help="2, or one per axis: 2,1."),
-    option(
-        _OPERATION, "--padding", metavar="PAD",
-        help="valid, same (odd one at the end), same_lower, half, full, causal; 1; 1,2; or lo:hi per axis: 0:1,0:1. Negative crops.",
-    ),
-    option(_OPERATION, "--pad-mode", metavar="MODE", help="constant, reflect, symmetric, edge or wrap (numpy.pad's words)."),
-    option(_OPERATION, "--dilation", metavar="N|N,N", help="Of the kernel; 1 is dense."),
-    option(_OPERATION, "--input-dilation", metavar="N|N,N", help="Of the input (XLA's lhs_dilation); 1 is none."),
-    option(_OPERATION, "--groups", type=int, metavar="N", help="Groups of channels."),
-    option(_OPERATION, "--depthwise", is_flag=True, help="One group per input channel."),
-    option(_OPERATION, "--transposed", is_flag=True, help="Transposed convolution, the adjoint of the direct one."),
-    option(_OPERATION, "--output-padding", metavar="N|N,N", help="Transposed: added at the output's end."),
-    option(_OPERATION, "--output-size", metavar="N|N,N", help="Transposed: the output's size, which settles its padding."),
-    option(
-        _OPERATION, "--flip/--no-flip", default=None,
-        help="Flip the kernel: convolution in the mathematical sense. Default: no, cross-correlation.",
-    ),
-    option(_OPERATION, "--dtype", metavar="TYPE", help="Compute in float32, float64, float16 or bfloat16. Default: the arrays'."),
-    option(_LAYOUT, "--input-layout", metavar="AXES", help="NCHW, NHWC, NCW, HW, ... Default: what fits the shapes."),
-    option(_LAYOUT, "--kernel-layout", metavar="AXES", help="OIHW, HWIO, IOHW, HWOI, HWIM, HW, ..."),
-    option(_LAYOUT, "--output-layout", metavar="AXES", help="Default: the input's."),
-    option(
-        _LAYOUT, "--as", "as_", type=Word(FRAMEWORKS), metavar="FRAMEWORK",
-        help=f"Read everything unsaid as it would: {', '.join(FRAMEWORKS)}.",
-    ),
-])
+CONVOLUTION = all_of(
+    [
+        option(_OPERATION, "--bias", metavar="FILE", help="One value per output channel."),
+        option(_OPERATION, "--stride", metavar="N|N,N", help="2, or one per axis: 2,1."),
+        option(
+            _OPERATION,
+            "--padding",
+            metavar="PAD",
+            help=(
+                "valid, same (odd one at the end), same_lower, half, full, causal; 1; 1,2; or "
+                "lo:hi per axis: 0:1,0:1. Negative crops."
+            ),
+        ),
+        option(
+            _OPERATION,
+            "--pad-mode",
+            metavar="MODE",
+            help="constant, reflect, symmetric, edge or wrap (numpy.pad's words).",
+        ),
+        option(_OPERATION, "--dilation", metavar="N|N,N", help="Of the kernel; 1 is dense."),
+        option(
+            _OPERATION,
+            "--input-dilation",
+            metavar="N|N,N",
+            help="Of the input (XLA's lhs_dilation); 1 is none.",
+        ),
+        option(_OPERATION, "--groups", type=int, metavar="N", help="Groups of channels."),
+        option(_OPERATION, "--depthwise", is_flag=True, help="One group per input channel."),
+        option(
+            _OPERATION,
+            "--transposed",
+            is_flag=True,
+            help="Transposed convolution, the adjoint of the direct one.",
+        ),
+        option(
+            _OPERATION,
+            "--output-padding",
+            metavar="N|N,N",
+            help="Transposed: added at the output's end.",
+        ),
+        option(
+            _OPERATION,
+            "--output-size",
+            metavar="N|N,N",
+            help="Transposed: the output's size, which settles its padding.",
+        ),
+        option(
+            _OPERATION,
+            "--flip/--no-flip",
+            default=None,
+            help=(
+                "Flip the kernel: convolution in the mathematical sense. Default: no, "
+                "cross-correlation."
+            ),
+        ),
+        option(
+            _OPERATION,
+            "--dtype",
+            metavar="TYPE",
+            help="Compute in float32, float64, float16 or bfloat16. Default: the arrays'.",
+        ),
+        option(
+            _LAYOUT,
+            "--input-layout",
+            metavar="AXES",
+            help="NCHW, NHWC, NCW, HW, ... Default: what fits the shapes.",
+        ),
+        option(
+            _LAYOUT, "--kernel-layout", metavar="AXES", help="OIHW, HWIO, IOHW, HWOI, HWIM, HW, ..."
+        ),
+        option(_LAYOUT, "--output-layout", metavar="AXES", help="Default: the input's."),
+        option(
+            _LAYOUT,
+            "--as",
+            "as_",
+            type=Word(FRAMEWORKS),
+            metavar="FRAMEWORK",
+            help=f"Read everything unsaid as it would: {', '.join(FRAMEWORKS)}.",
+        ),
+    ]
+)
 
 
 def _set_color(ctx: click.Context, _: click.Parameter, value: str) -> None:
@@ -167,8 +245,15 @@ def _set_color(ctx: click.Context, _: click.Parameter, value: str) -> None:
 
 
 COLOR = option(
-    "Output", "--color", type=Word(("auto", "always", "never")), default="auto", metavar="WHEN", expose_value=False, is_eager=True,
-    callback=_set_color, help="auto (on a terminal, unless NO_COLOR is set), always or never.",
+    "Output",
+    "--color",
+    type=Word(("auto", "always", "never")),
+    default="auto",
+    metavar="WHEN",
+    expose_value=False,
+    is_eager=True,
+    callback=_set_color,
+    help="auto (on a terminal, unless NO_COLOR is set), always or never.",
 )
 
 

@@ -1,4 +1,6 @@
-"""One line on stderr that says what is still being waited for, where the table itself cannot be watched."""
+"""One line on stderr that says what is still being waited for, where the table itself cannot be
+watched.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from convdiff.case import Report, Row
     from convdiff.pipeline import View
+    from convdiff.records import Report, Row
 
 CLEAR = "\r\x1b[K"
 
@@ -19,7 +21,9 @@ CLEAR = "\r\x1b[K"
 class Progress:
     """A view around another one.  The line is gone before anything else is written."""
 
-    def __init__(self, inner: AbstractContextManager[View], expected: Sequence[str], stream: TextIO) -> None:
+    def __init__(
+        self, inner: AbstractContextManager[View], expected: Sequence[str], stream: TextIO
+    ) -> None:
         self._inner, self._waiting, self._stream = inner, list(expected), stream
 
     def __enter__(self) -> Progress:
@@ -27,7 +31,12 @@ class Progress:
         self._show()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._write(CLEAR)
         self._inner.__exit__(kind, error, trace)
 

@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from convdiff.case import Edit, Finding
-from convdiff.diagnose.candidate import MOST_CANDIDATES, Candidate
-from convdiff.diagnose.catalogue import sentence
-from convdiff.diagnose.customs import notes
-from convdiff.diagnose.nearest import nearest_miss
-from convdiff.diagnose.problem import Problem
+from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.explain.conventions import notes
+from convdiff.diagnose.explain.disambiguate import separating
+from convdiff.diagnose.explain.equivalents import with_twins
+from convdiff.diagnose.fit.other_weights import other_weights, solved_kernel
+from convdiff.diagnose.hypotheses.registry import sentence
 from convdiff.diagnose.proof import prove
-from convdiff.diagnose.search import CHEAP
-from convdiff.diagnose.separating import separating
-from convdiff.diagnose.solving import other_weights, solved_kernel
-from convdiff.diagnose.turns import Turns
-from convdiff.diagnose.twins import with_twins
-from convdiff.spec import ConvSpec
+from convdiff.diagnose.search.candidate import MOST_CANDIDATES, Candidate
+from convdiff.diagnose.search.engine import CHEAP
+from convdiff.diagnose.search.nearest_miss import nearest_miss
+from convdiff.diagnose.search.schedule import Schedule
+from convdiff.records import Edit, Finding
+from convdiff.spec.conv_spec import ConvSpec
 
 # The most edits an explanation may have; beyond, a story fits anything.
 MOST_EDITS = 3
-# Candidates proved at one level; the sampled elements have dismissed all but true equivalents by then.
+# Candidates proved at one level; the sampled elements have dismissed all but true equivalents by
+# then.
 MOST_PROOFS = 12
 MOST_RIVALS = 20
-# Bits that an output must hold for one edit, two, three, and rounding beside three: a little more than it takes to number what is tried.
+# Bits that an output must hold for one edit, two, three, and rounding beside three: a little more
+# than it takes to number what is tried.
 EVIDENCE = (0, 20, 27, 34)
 # Products of a proof from which on it is dear, and how many explanations are then enough.
 DEAR = 1 << 28
@@ -42,7 +44,12 @@ class Explanation:
         first, *rivals = self.edits
         customs = notes(first, spec)
         named = f" ({'; '.join(customs)})" if customs else ""
-        return Finding(first, clauses(first) + named, rivals=tuple(rivals), notes=separating(first, rivals, spec))
+        return Finding(
+            first,
+            clauses(first) + named,
+            rivals=tuple(rivals),
+            notes=separating(first, rivals, spec),
+        )
 
 
 def clauses(edits: tuple[Edit, ...]) -> str:
@@ -56,13 +63,14 @@ class Diagnosis:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.turns = Turns(problem)
+        self.turns = Schedule(problem)
 
     def explanation(self, most: int = MOST_EDITS, *, sums: bool = True) -> Explanation | None:
-        """The simplest proven explanation of at most `most` edits, beside a rounded output that the values show; or None.
+        """The simplest proven explanation of at most `most` edits, beside a rounded output that the
+        values show; or None.
 
-        What one slip of the hand does counts as one, however many edits it takes to tell.  Without `sums` none is taken that has sums
-        kept in 16 bits.
+        What one slip of the hand does counts as one, however many edits it takes to tell.  Without
+        `sums` none is taken that has sums kept in 16 bits.
         """
         # A size that was not asked speaks for another geometry by itself.
         other_size = self.problem.obtained.shape != self.problem.spec.shape("output")
@@ -71,14 +79,22 @@ class Diagnosis:
         most = min(most, enough, MOST_EDITS)
         final = most + len(self.turns.makings[0].edits)
         for level in range(1, final + 1):
-            for candidates in self.turns.at(level, last=level == final and enough > most, sums=sums):
-                proven = sorted(self._proven(sorted(candidates, key=lambda candidate: candidate.cost)), key=lambda pair: pair[0])
+            for candidates in self.turns.at(
+                level, last=level == final and enough > most, sums=sums
+            ):
+                proven = sorted(
+                    self._proven(sorted(candidates, key=lambda candidate: candidate.cost)),
+                    key=lambda pair: pair[0],
+                )
                 if proven:
-                    return Explanation(with_twins([edits for _, edits in proven], self.problem)[: MOST_RIVALS + 1])
+                    return Explanation(
+                        with_twins([edits for _, edits in proven], self.problem)[: MOST_RIVALS + 1]
+                    )
         return None
 
     def unexplained(self, agreeing: float) -> str:
-        """What is known of an output that no edit explains: the weights that would, or how near the nearest miss came.
+        """What is known of an output that no edit explains: the weights that would, or how near the
+        nearest miss came.
 
         `agreeing` is the share of elements that are right as asked.
         """
@@ -100,7 +116,11 @@ class Diagnosis:
         proven = 0
         for candidate in candidates[: MOST_PROOFS if cost > CHEAP else MOST_CANDIDATES]:
             # Most that fail do so at once; a single item would only be proved twice.
-            if dear and candidate.output.array.shape[0] > 1 and not prove(self.problem, candidate.first_item()).holds:
+            if (
+                dear
+                and candidate.output.array.shape[0] > 1
+                and not prove(self.problem, candidate.first_item()).holds
+            ):
                 continue
             proof = prove(self.problem, candidate)
             if proof.holds:

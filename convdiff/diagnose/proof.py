@@ -1,4 +1,6 @@
-"""The proof: an explanation counts only after it has reproduced every element of the obtained output."""
+"""The proof: an explanation counts only after it has reproduced every element of the obtained
+output.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +9,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convdiff.case import Edit
-from convdiff.compare import Rounding
-from convdiff.diagnose.activations import activation_of
-from convdiff.diagnose.affine import LEAST_EVIDENCE, Lines, channel_lines, evidence, one_line
-from convdiff.diagnose.candidate import Candidate
-from convdiff.diagnose.counted import read_off
-from convdiff.diagnose.fitted import Fit, OutputBatchPermuted, OutputChannelsPermuted, OverlapAccumulated
-from convdiff.diagnose.forms import OutputForm
-from convdiff.diagnose.outputs import LEAST_SCALED, USUAL_FACTORS, IntegerWrapped
-from convdiff.diagnose.problem import Problem
-from convdiff.diagnose.relations import MODULI
-from convdiff.diagnose.targets import STORED_TWICE
-from convdiff.layout import Array
-from convdiff.precision import UNIT
-from convdiff.reference import Truth, correlate
+from convdiff.diagnose.core.activations import activation_of
+from convdiff.diagnose.core.forms import OutputForm
+from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.core.relations import MODULI
+from convdiff.diagnose.fit.channel_scale import (
+    LEAST_EVIDENCE,
+    ChannelSamples,
+    channel_lines,
+    evidence,
+    one_line,
+)
+from convdiff.diagnose.fit.overlap import read_off
+from convdiff.diagnose.hypotheses.output_fitted import (
+    Fit,
+    OutputBatchPermuted,
+    OutputChannelsPermuted,
+    OverlapAccumulated,
+)
+from convdiff.diagnose.hypotheses.output_values import LEAST_SCALED, USUAL_FACTORS, IntegerWrapped
+from convdiff.diagnose.search.candidate import Candidate
+from convdiff.diagnose.search.intervals import STORED_TWICE
+from convdiff.numerics.error_bound import Rounding
+from convdiff.numerics.precision import UNIT
+from convdiff.numerics.reference import Truth, correlate
+from convdiff.records import Edit
+from convdiff.spec.layout import Array
 
-# What rounding may be at the most, as a share of the spread of a channel's values, for agreement to say something.
+# What rounding may be at the most, as a share of the spread of a channel's values, for agreement to
+# say something.
 SHOWN = 0.15
 # And the same where an activation was applied, which may hide much.
 CLEAR, CLEAR_IF_NARROW = 0.01, 0.05
 FITS: dict[str, Fit] = {
-    "counts": OverlapAccumulated(), "channels": OutputChannelsPermuted(), "items": OutputBatchPermuted(),
+    "counts": OverlapAccumulated(),
+    "channels": OutputChannelsPermuted(),
+    "items": OutputBatchPermuted(),
     **{name: IntegerWrapped(name) for name in MODULI},
 }
 
@@ -42,8 +58,12 @@ class Proof:
 
 
 def predicted(problem: Problem, candidate: Candidate) -> Truth:
-    """What the candidate's convolution gives, with the bias that its output form believes in, float64."""
-    return _biased(_sums(candidate), candidate.output, candidate.making.biases(problem.channel_bias)[0])
+    """What the candidate's convolution gives, with the bias that its output form believes in,
+    float64.
+    """
+    return _biased(
+        _sums(candidate), candidate.output, candidate.making.biases(problem.channel_bias)[0]
+    )
 
 
 def prove(problem: Problem, candidate: Candidate) -> Proof:
@@ -83,41 +103,76 @@ def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
         return _fitted(candidate, obtained, made.output, made.scale, np.abs(kept), rounding)
     if form.values.startswith("times "):
         factor = float(form.values.split()[1])
-        return Proof(rounding.explains(obtained, made.output * factor, made.scale * abs(factor) + np.abs(kept)), edits)
+        return Proof(
+            rounding.explains(
+                obtained, made.output * factor, made.scale * abs(factor) + np.abs(kept)
+            ),
+            edits,
+        )
     if form.values in ("line", "lines"):
-        return _on_lines(candidate, Lines.of(obtained, made, form.rectified_last), rounding)
+        return _on_lines(
+            candidate, ChannelSamples.of(obtained, made, form.rectified_last), rounding
+        )
     if form.values in ("counts offset", "counts factor"):
         read = read_off(rounding.twice, obtained, made, shifted=form.values == "counts offset")
         for fields in read or ():
             edits = _filled(edits, fields["code"], fields)
         return Proof(read is not None, edits)
     if form.values in FITS:
-        edit = FITS[form.values].fit(rounding.twice if form.values in STORED_TWICE else rounding, obtained, made)
-        return Proof(False, edits) if edit is None else Proof(True, _filled(edits, edit["code"], edit))
+        edit = FITS[form.values].fit(
+            rounding.twice if form.values in STORED_TWICE else rounding, obtained, made
+        )
+        return (
+            Proof(False, edits) if edit is None else Proof(True, _filled(edits, edit["code"], edit))
+        )
     activation = activation_of(form.values)
     if activation is not None:
-        return Proof(_activated(activation, obtained, made.output, made.scale, rounding, alone=len(edits) == 1), edits)
+        return Proof(
+            _activated(
+                activation, obtained, made.output, made.scale, rounding, alone=len(edits) == 1
+            ),
+            edits,
+        )
     return Proof(rounding.explains(obtained, made.output, made.scale), edits)
 
 
 def _shows(obtained: Array, made: Truth, rounding: Rounding) -> bool:
-    """Whether rounding is small beside what the values of a channel differ by: if it is not, anything agrees."""
+    """Whether rounding is small beside what the values of a channel differ by: if it is not,
+    anything agrees.
+    """
     apart = obtained - obtained.mean(axis=tuple(range(2, obtained.ndim)), keepdims=True)
-    return float(np.median(rounding.allowed(made.output, made.scale))) < SHOWN * float(np.std(apart))
+    return float(np.median(rounding.allowed(made.output, made.scale))) < SHOWN * float(
+        np.std(apart)
+    )
 
 
 def _sums(candidate: Candidate) -> Truth:
     """What the candidate's convolution gives without a bias."""
     x = candidate.making.rounds(candidate.input.array.whole(), "input")
     w = candidate.making.rounds(candidate.kernel.array.whole(), "kernel")
-    geometry, groups, size = candidate.geometry.correlation(), candidate.operation.spec.groups, candidate.output.size
-    return Truth(*(correlate(x, w, geometry, groups, size, absolute=absolute) for absolute in (False, True)))
+    geometry, groups, size = (
+        candidate.geometry.correlation(),
+        candidate.operation.spec.groups,
+        candidate.output.size,
+    )
+    return Truth(
+        *(correlate(x, w, geometry, groups, size, absolute=absolute) for absolute in (False, True))
+    )
 
 
-def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Array, kept: Array, rounding: Rounding) -> Proof:
-    """A constant per channel, or one factor, that brings every element within its bound: does it exist?
+def _fitted(
+    candidate: Candidate,
+    obtained: Array,
+    predicted: Array,
+    scale: Array,
+    kept: Array,
+    rounding: Rounding,
+) -> Proof:
+    """A constant per channel, or one factor, that brings every element within its bound: does it
+    exist?
 
-    Every element confines it to an interval; it exists where all of them meet.  `kept` is the size of a bias that was taken off.
+    Every element confines it to an interval; it exists where all of them meet.  `kept` is the size
+    of a bias that was taken off.
     """
     failed = Proof(False, candidate.edits)
     got = obtained.astype(np.float64)
@@ -126,7 +181,11 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
         rough = float(np.vdot(got, predicted)) / norm if norm else 0.0
         if rough == 0 or not np.isfinite(rough):
             return failed
-        slack = rounding.allowed(np.abs(got) + kept, scale * abs(rough) + kept) + rounding.unit * np.abs(got) + rounding.written(got)
+        slack = (
+            rounding.allowed(np.abs(got) + kept, scale * abs(rough) + kept)
+            + rounding.unit * np.abs(got)
+            + rounding.written(got)
+        )
         used = predicted != 0
         if int(used.sum()) < LEAST_SCALED:
             return failed
@@ -137,18 +196,30 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
         if kept.any() and evidence(flat, free, np.ones(flat.shape, bool), used=0) < LEAST_EVIDENCE:
             # Small sums beside a large bias drown in its rounding: any factor would do.
             return failed
-        factor = min((usual for usual in USUAL_FACTORS if low <= usual <= high), key=lambda f: abs(f - rough), default=_plain(low, high))
+        factor = min(
+            (usual for usual in USUAL_FACTORS if low <= usual <= high),
+            key=lambda f: abs(f - rough),
+            default=_plain(low, high),
+        )
         # What sums kept in 16 bits lose is no factor.
         lost = rounding.narrow and abs(factor - 1) <= 4 * UNIT[rounding.stored]
-        return Proof(True, _filled(candidate.edits, "scaled", {"factor": factor})) if holds and not lost else failed
+        return (
+            Proof(True, _filled(candidate.edits, "scaled", {"factor": factor}))
+            if holds and not lost
+            else failed
+        )
     channels = obtained.shape[1]
-    difference, size, exact = (np.moveaxis(a, 1, 0).reshape(channels, -1) for a in (got - predicted, scale, got))
+    difference, size, exact = (
+        np.moveaxis(a, 1, 0).reshape(channels, -1) for a in (got - predicted, scale, got)
+    )
     slack = rounding.allowed(exact, size) + 2 * rounding.unit * (np.abs(exact) + np.abs(difference))
     slack = slack + rounding.written(np.abs(exact) + np.abs(difference))
     lows, highs = (difference - slack).max(axis=1), (difference + slack).min(axis=1)
     if difference.shape[1] < 2 or not (lows <= highs).all():
         return failed
-    flat = np.ptp(np.moveaxis(predicted, 1, 0).reshape(channels, -1), axis=1) <= 2 * slack.max(axis=1)
+    flat = np.ptp(np.moveaxis(predicted, 1, 0).reshape(channels, -1), axis=1) <= 2 * slack.max(
+        axis=1
+    )
     if flat.all() and len(candidate.edits) > 1:
         # Constants, explained by constants: so would any be.
         return failed
@@ -159,7 +230,7 @@ def _fitted(candidate: Candidate, obtained: Array, predicted: Array, scale: Arra
     return Proof(True, _filled(candidate.edits, "bias-added", {"values": values}))
 
 
-def _on_lines(candidate: Candidate, lines: Lines, rounding: Rounding) -> Proof:
+def _on_lines(candidate: Candidate, lines: ChannelSamples, rounding: Rounding) -> Proof:
     """A factor and a constant for each channel, or one factor for all and constants."""
     edits = candidate.edits
     if candidate.output.values == "lines":
@@ -167,34 +238,53 @@ def _on_lines(candidate: Candidate, lines: Lines, rounding: Rounding) -> Proof:
         if found is None:
             return Proof(False, edits)
         factors, values = (each.tolist() for each in found)
-        return Proof(True, _filled(edits, "channels-scaled", {"factors": factors, "values": values}))
+        return Proof(
+            True, _filled(edits, "channels-scaled", {"factors": factors, "values": values})
+        )
     one = one_line(rounding.twice, lines, USUAL_FACTORS)
     if one is None:
         return Proof(False, edits)
     factor, lows, highs = one
     constants = [_plain(low, high) for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
-    return Proof(True, _filled(_filled(edits, "scaled", {"factor": factor}), "bias-added", {"values": constants}))
+    return Proof(
+        True,
+        _filled(_filled(edits, "scaled", {"factor": factor}), "bias-added", {"values": constants}),
+    )
 
 
 def _activated(
-    activation: Callable[[Array], Array], obtained: Array, predicted: Array, scale: Array, rounding: Rounding, alone: bool
+    activation: Callable[[Array], Array],
+    obtained: Array,
+    predicted: Array,
+    scale: Array,
+    rounding: Rounding,
+    alone: bool,
 ) -> bool:
-    """Whether the activation of every predicted value, give or take its rounding, is the obtained one.
+    """Whether the activation of every predicted value, give or take its rounding, is the obtained
+    one.
 
-    Where rounding could move a value across most of the range, or all values are alike, agreement says nothing.
+    Where rounding could move a value across most of the range, or all values are alike, agreement
+    says nothing.
     """
     made = activation(predicted)
     slack = rounding.allowed(predicted, scale)
-    moved = np.maximum(np.abs(activation(predicted + slack) - made), np.abs(activation(predicted - slack) - made))
+    moved = np.maximum(
+        np.abs(activation(predicted + slack) - made), np.abs(activation(predicted - slack) - made)
+    )
     # GELU takes a number near 1 from 1: what is left is as exact as the 1.
-    own = 8 * rounding.unit * (1 + (1 + np.abs(predicted)) * np.abs(made)) + rounding.allowed(made, np.zeros_like(made))
+    own = 8 * rounding.unit * (1 + (1 + np.abs(predicted)) * np.abs(made)) + rounding.allowed(
+        made, np.zeros_like(made)
+    )
     agrees = np.abs(obtained - made) <= moved + own
     if not agrees.all():
         return False
     if not np.ptp(obtained):
-        # All came out alike, as zeros do: a sign each is enough for an activation, but for nothing beside it.
+        # All came out alike, as zeros do: a sign each is enough for an activation, but for nothing
+        # beside it.
         return alone
-    return float(np.median(moved + own)) < (CLEAR_IF_NARROW if rounding.narrow else CLEAR) * float(np.std(obtained.astype(np.float64)))
+    return float(np.median(moved + own)) < (CLEAR_IF_NARROW if rounding.narrow else CLEAR) * float(
+        np.std(obtained.astype(np.float64))
+    )
 
 
 def _plain(low: float, high: float) -> float:

@@ -1,4 +1,6 @@
-"""From a `ConvSpec` to the code that a careful user of a framework would write for it.  Pure: nothing is run here."""
+"""From a `ConvSpec` to the code that a careful user of a framework would write for it.  Pure:
+nothing is run here.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,21 @@ from convdiff.dialects import (
 from convdiff.dialects.script import Dialect, Script, Unsupported, own_call
 from convdiff.dialects.standalone import standalone
 from convdiff.errors import one_of
-from convdiff.paths import PLAIN, Path
+from convdiff.execution_paths import PLAIN, ExecutionPath
 from convdiff.plugins import plugin, plugins
-from convdiff.spec import ConvSpec
+from convdiff.spec.conv_spec import ConvSpec
 
-__all__ = ["DIALECTS", "Dialect", "Script", "Unsupported", "known", "own_call", "standalone", "write", "write_default"]
+__all__ = [
+    "DIALECTS",
+    "Dialect",
+    "Script",
+    "Unsupported",
+    "known",
+    "own_call",
+    "standalone",
+    "write",
+    "write_default",
+]
 
 DIALECTS: dict[str, Dialect] = {
     "numpy": numpy_dialect.DIALECT,
@@ -35,10 +47,17 @@ DIALECTS: dict[str, Dialect] = {
 
 def known() -> list[str]:
     """The names of all dialects: those above, and those of other packages."""
-    return [*DIALECTS, *(name for name, found in plugins().items() if name not in DIALECTS and not isinstance(found, str))]
+    return [
+        *DIALECTS,
+        *(
+            name
+            for name, found in plugins().items()
+            if name not in DIALECTS and not isinstance(found, str)
+        ),
+    ]
 
 
-def write(name: str, spec: ConvSpec, path: Path = PLAIN) -> Script:
+def write(name: str, spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
     """The code that does `spec` in framework `name` through one of its paths, everything aligned.
 
     Raises `Unsupported` where the framework cannot do it, ConvdiffError for an unknown name.
@@ -46,8 +65,9 @@ def write(name: str, spec: ConvSpec, path: Path = PLAIN) -> Script:
     return _dialect(name).write(spec, path)
 
 
-def write_default(name: str, spec: ConvSpec, path: Path = PLAIN) -> Script:
-    """The framework's own default call on the same arrays: nothing permuted or flipped, its own idea of same padding.
+def write_default(name: str, spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
+    """The framework's own default call on the same arrays: nothing permuted or flipped, its own
+    idea of same padding.
 
     Raises as `write` does; `Unsupported` too for a path that is another call than that.
     """

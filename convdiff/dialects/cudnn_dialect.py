@@ -1,7 +1,9 @@
-"""cuDNN with no framework around it, through its Python frontend: a graph of one node, device memory by its address.
+"""cuDNN with no framework around it, through its Python frontend: a graph of one node, device
+memory by its address.
 
-Both of its modes, cross-correlation and convolution; a transposed convolution is the gradient with respect to the data (dgrad).
-Channels first; 1-D is 2-D with an axis of 1.  Written after the frontend's own description; see the README for where it was run.
+Both of its modes, cross-correlation and convolution; a transposed convolution is the gradient with
+respect to the data (dgrad). Channels first; 1-D is 2-D with an axis of 1.  Written after the
+frontend's own description; see the README for where it was run.
 """
 
 from __future__ import annotations
@@ -10,12 +12,14 @@ from convdiff.dialects.by_hand import dilated_input, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported
 from convdiff.dialects.text import along_channels, arranged, index, moved, numbers, restored
 from convdiff.dialects.transposed import full_output
-from convdiff.padding import Pair
-from convdiff.paths import PLAIN, Path
-from convdiff.spec import ConvSpec
+from convdiff.execution_paths import PLAIN, ExecutionPath
+from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.padding import Pair
 
 _IMPORTS = {
-    "np": "import numpy as np", "cudnn": "import cudnn", "ml_dtypes": "import ml_dtypes",
+    "np": "import numpy as np",
+    "cudnn": "import cudnn",
+    "ml_dtypes": "import ml_dtypes",
     "cuda": "from cuda.bindings import runtime as cuda",
 }
 _TYPES = {"float32": "FLOAT", "float16": "HALF", "bfloat16": "BFLOAT16", "float64": "DOUBLE"}
@@ -44,7 +48,7 @@ def described(array):
 """
 
 
-def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
+def write(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
     """cuDNN code for `spec`: nothing is refused here, cuDNN says itself what it has no engine for."""
     body = Body(_IMPORTS, path)
     axes = "1W" if spec.rank == 1 else spec.axes
@@ -62,12 +66,23 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     body.add(_MEMORY)
     body.add(f"kind = cudnn.data_type.{_TYPES[spec.dtype]}")
     sums = "kind" if spec.dtype in ("float32", "float64") else "cudnn.data_type.FLOAT"
-    body.call("graph", "cudnn.pygraph", "io_data_type=kind", f"intermediate_data_type={sums}", f"compute_data_type={sums}")
-    body.add(f"x = np.ascontiguousarray({arranged(name, spec.input_layout, order)}, {_numpy(spec)})")
+    body.call(
+        "graph",
+        "cudnn.pygraph",
+        "io_data_type=kind",
+        f"intermediate_data_type={sums}",
+        f"compute_data_type={sums}",
+    )
+    body.add(
+        f"x = np.ascontiguousarray({arranged(name, spec.input_layout, order)}, {_numpy(spec)})"
+    )
     kernel = arranged("kernel", spec.kernel_layout.replace("M", "O"), kernel_order)
     if "M" in spec.kernel_layout and not spec.transposed:
         one = (1,) if spec.rank == 1 else ()
-        kernel = arranged("kernel", spec.kernel_layout, f"IM{axes}") + f".reshape{numbers((spec.out_channels, 1, *one, *spec.kernel_size))}"
+        kernel = (
+            arranged("kernel", spec.kernel_layout, f"IM{axes}")
+            + f".reshape{numbers((spec.out_channels, 1, *one, *spec.kernel_size))}"
+        )
     body.add(f"w = np.ascontiguousarray({kernel}, {_numpy(spec)})")
     if moved(spec.input_layout, order) or moved(spec.kernel_layout.replace("M", "O"), kernel_order):
         body.note(f"NC{spec.axes}/{'IO' if spec.transposed else 'OI'}{spec.axes}")
@@ -75,10 +90,14 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     body.add("modes = cudnn._pybind_module.convolution_mode")
     zero, one = ((0,), (1,)) if spec.rank == 1 else ((), ())
     body.call(
-        "Y", "graph.conv_dgrad" if spec.transposed else "graph.conv_fprop", "loss=X" if spec.transposed else "image=X",
+        "Y",
+        "graph.conv_dgrad" if spec.transposed else "graph.conv_fprop",
+        "loss=X" if spec.transposed else "image=X",
         "filter=W" if spec.transposed else "weight=W",
-        f"pre_padding={[*zero, *(lo for lo, _ in pairs)]}", f"post_padding={[*zero, *(hi for _, hi in pairs)]}",
-        f"stride={[*one, *spec.stride]}", f"dilation={[*one, *spec.dilation]}",
+        f"pre_padding={[*zero, *(lo for lo, _ in pairs)]}",
+        f"post_padding={[*zero, *(hi for _, hi in pairs)]}",
+        f"stride={[*one, *spec.stride]}",
+        f"dilation={[*one, *spec.dilation]}",
         f"convolution_mode=modes.{'CONVOLUTION' if spec.flip else 'CROSS_CORRELATION'}",
     )
     shape = numbers((spec.batch, spec.out_channels, *one, *size))
@@ -90,7 +109,7 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     return body.script()
 
 
-def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
+def default(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
     """There is no call of cuDNN's that says nothing: every number is the caller's."""
     raise Unsupported("cuDNN has no defaults: every number of a call is the caller's")
 
@@ -100,10 +119,14 @@ def _numpy(spec: ConvSpec) -> str:
 
 
 def _forward(spec: ConvSpec) -> tuple[tuple[Pair, ...], tuple[int, ...]]:
-    """Padding, the same at both ends, and output size of the forward convolution whose gradient this is: the asked, else the full one's."""
+    """Padding, the same at both ends, and output size of the forward convolution whose gradient
+    this is: the asked, else the full one's.
+    """
     pairs: list[Pair] = []
     full = full_output(spec)
-    for whole, (lo, _), out, s in zip(full.size, spec.padding, spec.output_size, spec.stride, strict=True):
+    for whole, (lo, _), out, s in zip(
+        full.size, spec.padding, spec.output_size, spec.stride, strict=True
+    ):
         pairs += [(lo, lo)] if 0 <= out + 2 * lo - whole < s and lo >= 0 else []
     if len(pairs) == spec.rank:
         return tuple(pairs), spec.output_size
@@ -115,15 +138,24 @@ def _run(body: Body) -> None:
     body.add("graph.validate()\ngraph.build_operation_graph()")
     body.add("graph.create_execution_plans([cudnn.heur_mode.A, cudnn.heur_mode.FALLBACK])")
     if body.path.style == "no tf32":
-        body.add("graph.deselect_numeric_notes([cudnn.numerical_note.TENSOR_CORE, cudnn.numerical_note.DOWN_CONVERT_INPUTS])")
+        body.add(
+            "graph.deselect_numeric_notes([cudnn.numerical_note.TENSOR_CORE, "
+            "cudnn.numerical_note.DOWN_CONVERT_INPUTS])"
+        )
     body.add("graph.check_support()\ngraph.build_plans()")
     body.add("buffers = {X: on_device(x), W: on_device(w), Y: on_device(y)}")
     body.add("workspace = on_device(np.empty(graph.get_workspace_size(), np.uint8))")
     body.add("handle = cudnn.create_handle()")
     body.add("graph.execute(buffers, workspace, handle=handle)")
     body.add("checked(cuda.cudaDeviceSynchronize())")
-    body.add("checked(cuda.cudaMemcpy(y.ctypes.data, buffers[Y], y.nbytes, cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost))")
-    body.add("for buffer in (*buffers.values(), workspace):\n    cuda.cudaFree(buffer)\ncudnn.destroy_handle(handle)")
+    body.add(
+        "checked(cuda.cudaMemcpy(y.ctypes.data, buffers[Y], y.nbytes, "
+        "cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost))"
+    )
+    body.add(
+        "for buffer in (*buffers.values(), workspace):\n    "
+        "cuda.cudaFree(buffer)\ncudnn.destroy_handle(handle)"
+    )
 
 
 def _finish(spec: ConvSpec, body: Body, order: str, size: tuple[int, ...]) -> None:

@@ -1,7 +1,8 @@
-"""numpy: np.correlate and np.convolve where they say it, else windows and einsum; transposed by scattering.
+"""numpy: np.correlate and np.convolve where they say it, else windows and einsum; transposed by
+scattering.
 
-einsum's letters follow the user's layouts, so nothing is permuted: n batch, g group, c and o channels within it,
-d h w positions, t r s taps.
+einsum's letters follow the user's layouts, so nothing is permuted: n batch, g group, c and o
+channels within it, d h w positions, t r s taps.
 """
 
 from __future__ import annotations
@@ -10,16 +11,26 @@ from collections.abc import Sequence
 
 from convdiff.dialects.by_hand import dilated_input, dilated_size, padded_input
 from convdiff.dialects.script import WIDTH, Body, Dialect, Script, Unsupported
-from convdiff.dialects.text import along_channels, arranged, axes_to_flip, index, numbers, reversed_axes
-from convdiff.padding import reach
-from convdiff.paths import PLAIN, Path
-from convdiff.spec import ConvSpec
+from convdiff.dialects.text import (
+    along_channels,
+    arranged,
+    axes_to_flip,
+    index,
+    numbers,
+    reversed_axes,
+)
+from convdiff.execution_paths import PLAIN, ExecutionPath
+from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.padding import reach
 
-_IMPORTS = {"np": "import numpy as np", "sliding_window_view": "from numpy.lib.stride_tricks import sliding_window_view"}
+_IMPORTS = {
+    "np": "import numpy as np",
+    "sliding_window_view": "from numpy.lib.stride_tricks import sliding_window_view",
+}
 _TAPS = {"D": "t", "H": "r", "W": "s"}
 
 
-def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
+def write(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
     """numpy code for `spec`; Unsupported for bfloat16."""
     body = _body(spec)
     if spec.transposed:
@@ -31,11 +42,14 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     return body.script()
 
 
-def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
+def default(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
     """np.convolve or np.correlate with numpy's own word for the padding, where it has one."""
     body = _body(spec)
     if spec.transposed or not _plain(spec) or spec.dilation != (1,) or spec.input_dilation != (1,):
-        raise Unsupported("numpy's own calls, np.convolve and np.correlate, take one plain signal and kernel, nothing else")
+        raise Unsupported(
+            "numpy's own calls, np.convolve and np.correlate, take one plain signal and kernel, "
+            "nothing else"
+        )
     same = spec.output_size[0] == -(-spec.input_size[0] // spec.stride[0])
     _one_call(spec, body, "same" if same and spec.padding != ((0, 0),) else None)
     return body.script()
@@ -68,7 +82,9 @@ def _finish(spec: ConvSpec, body: Body, text: str) -> None:
 
 def _one_call(spec: ConvSpec, body: Body, word: str | None = None) -> None:
     word = word or _word(spec)
-    signal = _input(spec, body, padded=word is None, flat="" if spec.input_layout == "W" else ".ravel()")
+    signal = _input(
+        spec, body, padded=word is None, flat="" if spec.input_layout == "W" else ".ravel()"
+    )
     kernel = _cast("kernel" if spec.kernel_layout == "W" else "kernel.ravel()", spec)
     word = word or "valid"
     text = f'{"np.convolve" if spec.flip else "np.correlate"}({signal}, {kernel}, "{word}")'
@@ -81,7 +97,9 @@ def _one_call(spec: ConvSpec, body: Body, word: str | None = None) -> None:
 
 
 def _word(spec: ConvSpec) -> str | None:
-    """numpy's mode for this padding; where the kernel is the longer one numpy swaps the two and only "full" holds."""
+    """numpy's mode for this padding; where the kernel is the longer one numpy swaps the two and
+    only "full" holds.
+    """
     if (spec.pad_mode != "constant" and spec.padding != ((0, 0),)) or spec.input_dilation != (1,):
         return None
     k = spec.kernel_size[0]
@@ -92,7 +110,9 @@ def _word(spec: ConvSpec) -> str | None:
 
 
 def _orders(spec: ConvSpec) -> tuple[str, str, str]:
-    """einsum's letters for input, kernel and output, without taps; channels that run over groups become g, c and o."""
+    """einsum's letters for input, kernel and output, without taps; channels that run over groups
+    become g, c and o.
+    """
     inner, outer = spec.in_channels // spec.groups, spec.out_channels // spec.groups
     grouped = {"C": "gc" if inner > 1 else "g", "Y": "go" if outer > 1 else "g"}
     whole, made = (grouped["C"], grouped["Y"]) if spec.groups > 1 else ("c", "o")
@@ -100,11 +120,17 @@ def _orders(spec: ConvSpec) -> tuple[str, str, str]:
     letters = {"I": whole, "O": "o", "M": "o"} if per_group else {"I": "c", "O": made}
     letters |= dict.fromkeys("DHW", "")
     kernel = "".join(letters[letter] for letter in spec.kernel_layout)
-    return spec.input_layout.lower().replace("c", whole), kernel, spec.output_layout.lower().replace("c", made)
+    return (
+        spec.input_layout.lower().replace("c", whole),
+        kernel,
+        spec.output_layout.lower().replace("c", made),
+    )
 
 
 def _split(spec: ConvSpec, role: str, shape: Sequence[int], order: str) -> str:
-    """`.reshape(...)` that splits the channel axis into groups, or "" where `order` has no more axes than the layout."""
+    """`.reshape(...)` that splits the channel axis into groups, or "" where `order` has no more
+    axes than the layout.
+    """
     layout = getattr(spec, f"{role}_layout")
     if len(order) == len(layout):
         return ""
@@ -160,8 +186,14 @@ def _input(spec: ConvSpec, body: Body, *, padded: bool = True, flat: str = "") -
 def _windows(spec: ConvSpec, body: Body) -> None:
     name = _input(spec, body)
     source, channels, target = _orders(spec)
-    size = {a: n + lo + hi for a, n, (lo, hi) in zip(spec.axes, dilated_size(spec), spec.padding, strict=True)}
-    shape = [size.get(letter, n) for letter, n in zip(spec.input_layout, spec.shape("input"), strict=True)]
+    size = {
+        a: n + lo + hi
+        for a, n, (lo, hi) in zip(spec.axes, dilated_size(spec), spec.padding, strict=True)
+    }
+    shape = [
+        size.get(letter, n)
+        for letter, n in zip(spec.input_layout, spec.shape("input"), strict=True)
+    ]
     split = _split(spec, "input", shape, source)
     if name != "x" or split:
         body.add(f"x = {name}{split}")
@@ -171,22 +203,40 @@ def _windows(spec: ConvSpec, body: Body) -> None:
     steps = {a.lower(): f"::{s}" for a, s in zip(spec.axes, spec.stride, strict=True) if s > 1}
     steps |= {t: f"::{d}" for t, d in zip(taps, spec.dilation, strict=True) if d > 1}
     where = [source.index(axis.lower()) for axis in spec.axes]
-    body.call("windows", "sliding_window_view", "x", numbers(spans), f"axis={numbers(where)}", ending=index(source + taps, steps))
+    body.call(
+        "windows",
+        "sliding_window_view",
+        "x",
+        numbers(spans),
+        f"axis={numbers(where)}",
+        ending=index(source + taps, steps),
+    )
     product, made = _sum(body, source + taps, kernel, target, "windows, w")
     _to_user(spec, body, product, made, target)
 
 
 def _scatter(spec: ConvSpec, body: Body) -> None:
-    """Every tap adds the whole input into an output of full size, from which the asked part is then taken."""
+    """Every tap adds the whole input into an output of full size, from which the asked part is then
+    taken.
+    """
     source, channels, target = _orders(spec)
     body.add(f"x = {_cast('input', spec)}{_split(spec, 'input', spec.shape('input'), source)}")
     kernel = _kernel(spec, body, channels)
     taps = [_TAPS[axis] for axis in spec.axes]
-    product, made = _sum(body, source, channels, target, f"x, w{index(kernel, {tap: tap for tap in taps})}")
+    product, made = _sum(
+        body, source, channels, target, f"x, w{index(kernel, {tap: tap for tap in taps})}"
+    )
     size = {"n": spec.batch, "g": spec.groups, "o": spec.out_channels // spec.groups}
     reached, crop = {}, {}
     for axis, tap, n, k, s, d, (lo, _), out in zip(
-        spec.axes.lower(), taps, spec.input_size, spec.kernel_size, spec.stride, spec.dilation, spec.padding, spec.output_size,
+        spec.axes.lower(),
+        taps,
+        spec.input_size,
+        spec.kernel_size,
+        spec.stride,
+        spec.dilation,
+        spec.padding,
+        spec.output_size,
         strict=True,
     ):
         before, first = max(-lo, 0), max(lo, 0)
@@ -196,7 +246,10 @@ def _scatter(spec: ConvSpec, body: Body) -> None:
         if out < size[axis]:
             crop[axis] = f"{first}:{first + out}"
     body.add(f"y = np.zeros({numbers([size[letter] for letter in made])}, np.{spec.dtype})")
-    body.add(f"for {', '.join(taps) if spec.rank > 1 else taps[0] + ','} in np.ndindex{numbers(spec.kernel_size)}:")
+    body.add(
+        f"for {', '.join(taps) if spec.rank > 1 else taps[0] + ','} in "
+        f"np.ndindex{numbers(spec.kernel_size)}:"
+    )
     body.add(f"    products = {product}")
     body.add(f"    y{index(made, reached)} += products")
     if crop:

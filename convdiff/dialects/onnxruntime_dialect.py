@@ -1,27 +1,43 @@
-"""ONNX Runtime: a model of one node, Conv or ConvTranspose, its kernel an initializer as in any exported model.
+"""ONNX Runtime: a model of one node, Conv or ConvTranspose, its kernel an initializer as in any
+exported model.
 
-ONNX has no padding but zeros, none negative, no input dilation and no flip: those are done before the node.  What the output of a
-ConvTranspose lacks or has too much of is filled and cut after it.
+ONNX has no padding but zeros, none negative, no input dilation and no flip: those are done before
+the node.  What the output of a ConvTranspose lacks or has too much of is filled and cut after it.
 """
 
 from __future__ import annotations
 
 from convdiff.dialects.by_hand import dilated_input, dilated_size, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
-from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, index, misread, moved, numbers, restored, reversed_axes
+from convdiff.dialects.text import (
+    along_channels,
+    arranged,
+    as_is,
+    axes_to_flip,
+    index,
+    misread,
+    moved,
+    numbers,
+    restored,
+    reversed_axes,
+)
 from convdiff.dialects.transposed import full_output, same_like
-from convdiff.padding import same_total, split
-from convdiff.paths import PLAIN, Path
-from convdiff.spec import ConvSpec
+from convdiff.execution_paths import PLAIN, ExecutionPath
+from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.padding import same_total, split
 
 _IMPORTS = {
-    "np": "import numpy as np", "ort": "import onnxruntime as ort", "helper": "from onnx import TensorProto, helper, numpy_helper",
+    "np": "import numpy as np",
+    "ort": "import onnxruntime as ort",
+    "helper": "from onnx import TensorProto, helper, numpy_helper",
 }
 _TYPES = {"float32": "FLOAT", "float16": "FLOAT16", "float64": "DOUBLE"}
 
 
-def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
-    """ONNX Runtime code for `spec`; Unsupported for float64 and bfloat16, and where no auto_pad says a padding that is to be said so."""
+def write(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
+    """ONNX Runtime code for `spec`; Unsupported for float64 and bfloat16, and where no auto_pad
+    says a padding that is to be said so.
+    """
     body = _body(spec, path)
     order, kernel_order = _orders(spec)
     auto = _auto_pad(spec) if path.style == "auto_pad" else None
@@ -38,7 +54,10 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     if moved(spec.input_layout, order) or moved(spec.kernel_layout.replace("M", "O"), kernel_order):
         body.note(f"{order}/{kernel_order}")
     if auto is not None:
-        options = [f'auto_pad="{auto}"', f"output_padding={list(spec.output_padding)}" if max(spec.output_padding) else None]
+        options = [
+            f'auto_pad="{auto}"',
+            f"output_padding={list(spec.output_padding)}" if max(spec.output_padding) else None,
+        ]
         body.note(f"auto_pad={auto}")
     if spec.transposed and auto is None:
         _transposed(spec, body)
@@ -48,7 +67,7 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     return body.script()
 
 
-def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
+def default(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
     """The node on the arrays as they lie, with auto_pad SAME_UPPER where the output has its size."""
     same_call(path, "unoptimized", "auto_pad")
     if max(spec.input_dilation) > 1:
@@ -58,10 +77,17 @@ def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
     body.note(*misread(spec, order, kernel_order))
     layouts = [as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
     body.add(f"x = {_cast(arranged('input', layouts[0], order), spec)}")
-    body.add(f"w = {_cast(arranged('kernel', as_is(spec.kernel_layout, kernel_order), kernel_order), spec)}")
+    body.add(
+        "w = "
+        f"{_cast(arranged('kernel', as_is(spec.kernel_layout, kernel_order), kernel_order), spec)}"
+    )
     if any(side < 0 for pair in spec.padding for side in pair):
         raise Unsupported("ONNX takes no negative pads")
-    same = same_like(spec) and (spec.transposed or any(map(any, spec.padding))) and max(spec.dilation) == 1
+    same = (
+        same_like(spec)
+        and (spec.transposed or any(map(any, spec.padding)))
+        and max(spec.dilation) == 1
+    )
     options: list[str | None] = ['auto_pad="SAME_UPPER"'] if same else [_pads(spec)]
     if spec.transposed and not same and max(spec.output_padding):
         options.append(f"output_padding={list(spec.output_padding)}")
@@ -70,9 +96,11 @@ def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
     return body.script()
 
 
-def _body(spec: ConvSpec, path: Path) -> Body:
+def _body(spec: ConvSpec, path: ExecutionPath) -> Body:
     if spec.dtype == "bfloat16" or (spec.dtype == "float64" and not path.device):
-        raise Unsupported(f"ONNX Runtime has no {spec.dtype} convolution{'' if path.device else ' on the CPU'}")
+        raise Unsupported(
+            f"ONNX Runtime has no {spec.dtype} convolution{'' if path.device else ' on the CPU'}"
+        )
     return Body(_IMPORTS, path)
 
 
@@ -91,7 +119,10 @@ def _pads(spec: ConvSpec) -> str | None:
 
 def _kernel(spec: ConvSpec, body: Body, order: str) -> None:
     if "M" in spec.kernel_layout and not spec.transposed:
-        text = arranged("kernel", spec.kernel_layout, f"IM{spec.axes}") + f".reshape{numbers((spec.out_channels, 1, *spec.kernel_size))}"
+        text = (
+            arranged("kernel", spec.kernel_layout, f"IM{spec.axes}")
+            + f".reshape{numbers((spec.out_channels, 1, *spec.kernel_size))}"
+        )
     else:
         text = arranged("kernel", spec.kernel_layout.replace("M", "O"), order)
     if spec.flip and axes_to_flip(spec):
@@ -101,13 +132,21 @@ def _kernel(spec: ConvSpec, body: Body, order: str) -> None:
 
 
 def _auto_pad(spec: ConvSpec) -> str:
-    """The word of auto_pad for this padding; Unsupported where there is none, or ONNX Runtime refuses it."""
+    """The word of auto_pad for this padding; Unsupported where there is none, or ONNX Runtime
+    refuses it.
+    """
     added = all(added < s for added, s in zip(spec.output_padding, spec.stride, strict=True))
     words = {"VALID": ((0, 0),) * spec.rank} if added else {}
     if max(spec.dilation) == 1 and not max(spec.output_padding):
         sizes = spec.output_size if spec.transposed else dilated_size(spec)
-        totals = [same_total(n, k, s) for n, k, s in zip(sizes, spec.kernel_size, spec.stride, strict=True)]
-        if not spec.transposed or (same_like(spec) and all(k >= s for k, s in zip(spec.kernel_size, spec.stride, strict=True))):
+        totals = [
+            same_total(n, k, s)
+            for n, k, s in zip(sizes, spec.kernel_size, spec.stride, strict=True)
+        ]
+        if not spec.transposed or (
+            same_like(spec)
+            and all(k >= s for k, s in zip(spec.kernel_size, spec.stride, strict=True))
+        ):
             words["SAME_LOWER"] = tuple(split(total, odd_at_end=False) for total in totals)
             words["SAME_UPPER"] = tuple(split(total, odd_at_end=True) for total in totals)
     if spec.pad_mode == "constant":
@@ -123,33 +162,54 @@ def _model(spec: ConvSpec, body: Body, kind: str, options: list[str | None], bia
     if bias:
         body.add(f"b = {_cast('bias', spec)}")
     options = [
-        *options, f"strides={list(spec.stride)}" if max(spec.stride) > 1 else None,
-        f"dilations={list(spec.dilation)}" if max(spec.dilation) > 1 else None, f"group={spec.groups}" if spec.groups > 1 else None,
+        *options,
+        f"strides={list(spec.stride)}" if max(spec.stride) > 1 else None,
+        f"dilations={list(spec.dilation)}" if max(spec.dilation) > 1 else None,
+        f"group={spec.groups}" if spec.groups > 1 else None,
     ]
     quoted = ", ".join(f'"{name}"' for name in names)
     body.call("node", "helper.make_node", f'"{kind}"', f"[{quoted}]", '["y"]', *options)
     kind_of = f"TensorProto.{_TYPES[spec.dtype]}"
     body.add(f'ends = [helper.make_tensor_value_info(name, {kind_of}, None) for name in "xy"]')
     arrays = ", ".join(f'numpy_helper.from_array({name}, "{name}")' for name in names[1:])
-    body.call("graph", "helper.make_graph", "[node]", '"conv"', "ends[:1]", "ends[1:]", f"[{arrays}]")
+    body.call(
+        "graph", "helper.make_graph", "[node]", '"conv"', "ends[:1]", "ends[1:]", f"[{arrays}]"
+    )
     # Operators as they have been since 2019: any version that is still in use reads them.
-    body.add('model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)')
+    body.add(
+        'model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], '
+        "ir_version=6)"
+    )
     settings = None
     if body.path.style == "unoptimized":
         body.add("options = ort.SessionOptions()")
         body.add("options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL")
         settings = "options"
     provider = body.path.device or '"CPUExecutionProvider"'
-    body.call("session", "ort.InferenceSession", "model.SerializeToString()", settings, f"providers=[{provider}]")
+    body.call(
+        "session",
+        "ort.InferenceSession",
+        "model.SerializeToString()",
+        settings,
+        f"providers=[{provider}]",
+    )
     if body.path.device:
         # Where the provider's libraries cannot be loaded it takes the processor without a word.
-        body.add('assert session.get_providers()[0] == "CUDAExecutionProvider", "CUDA\'s or cuDNN\'s libraries cannot be loaded"')
+        body.add(
+            'assert session.get_providers()[0] == "CUDAExecutionProvider", "CUDA\'s or cuDNN\'s '
+            'libraries cannot be loaded"'
+        )
     body.add('(y,) = session.run(None, {"x": x})')
 
 
 def _transposed(spec: ConvSpec, body: Body) -> None:
-    """The node crops and adds less than a stride at the end; otherwise its full output is cut or filled."""
-    if all(lo >= 0 <= hi and added < s for (lo, hi), added, s in zip(spec.padding, spec.output_padding, spec.stride, strict=True)):
+    """The node crops and adds less than a stride at the end; otherwise its full output is cut or
+    filled.
+    """
+    if all(
+        lo >= 0 <= hi and added < s
+        for (lo, hi), added, s in zip(spec.padding, spec.output_padding, spec.stride, strict=True)
+    ):
         added = f"output_padding={list(spec.output_padding)}" if max(spec.output_padding) else None
         _model(spec, body, "ConvTranspose", [_pads(spec), added], spec.bias)
         return

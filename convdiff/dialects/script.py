@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from convdiff.paths import PLAIN, Path
-from convdiff.spec import ConvSpec
+from convdiff.execution_paths import PLAIN, ExecutionPath
+from convdiff.spec.conv_spec import ConvSpec
 
 WIDTH = 100
 
@@ -21,8 +21,9 @@ class Unsupported(Exception):
 class Script:
     """Source text that takes arrays `input`, `kernel` and perhaps `bias` and defines `output`.
 
-    `aligned` are words for the table: what was done on the way ("NHWC/HWIO", "kernel flipped", "padded by hand").  `path` is how it
-    computes, where that is not as the framework itself decides.
+    `aligned` are words for the table: what was done on the way ("NHWC/HWIO", "kernel flipped",
+    "padded by hand").  `path` is how it computes, where that is not as the framework itself
+    decides.
     """
 
     body: str
@@ -31,9 +32,12 @@ class Script:
 
 
 def own_call(script: Script) -> str:
-    """The framework's own call in a script, on one line: what makes the node or graph, else y, else the output."""
+    """The framework's own call in a script, on one line: what makes the node or graph, else y, else
+    the output.
+    """
     made = {
-        node.targets[0].id: ast.unparse(node.value) for node in ast.parse(script.body).body
+        node.targets[0].id: ast.unparse(node.value)
+        for node in ast.parse(script.body).body
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
     }
     return next(made[name] for name in ("node", "Y", "y", "output") if name in made)
@@ -41,23 +45,33 @@ def own_call(script: Script) -> str:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one framework is written, each through a path: a convolution done right, and the framework's own default call."""
+    """How one framework is written, each through a path: a convolution done right, and the
+    framework's own default call.
+    """
 
-    write: Callable[[ConvSpec, Path], Script]
-    default: Callable[[ConvSpec, Path], Script]
+    write: Callable[[ConvSpec, ExecutionPath], Script]
+    default: Callable[[ConvSpec, ExecutionPath], Script]
 
 
-def same_call(path: Path, *styles: str) -> None:
-    """Raise Unsupported where a path is another call than the framework's default; `styles` are those that are not."""
+def same_call(path: ExecutionPath, *styles: str) -> None:
+    """Raise Unsupported where a path is another call than the framework's default; `styles` are
+    those that are not.
+    """
     if path.style and path.style not in styles:
-        raise Unsupported(f"the default call of {path.backend} is another one than that of its path {path.name}")
+        raise Unsupported(
+            f"the default call of {path.backend} is another one than that of its path {path.name}"
+        )
 
 
 class Body:
     """Lines of a script in the making, and the words for what they do."""
 
-    def __init__(self, imports: Mapping[str, str], path: Path = PLAIN, setup: Sequence[str] = ()) -> None:
-        """`imports` are import lines by the name each defines, in the order to write them; unused ones are left out."""
+    def __init__(
+        self, imports: Mapping[str, str], path: ExecutionPath = PLAIN, setup: Sequence[str] = ()
+    ) -> None:
+        """`imports` are import lines by the name each defines, in the order to write them; unused
+        ones are left out.
+        """
         self.path = path
         self._imports = imports
         self._setup = [*path.setup, *setup]
@@ -73,7 +87,9 @@ class Body:
         self._words += [word for word in words if word not in self._words]
 
     def call(self, target: str, function: str, *args: str | None, ending: str = "") -> None:
-        """`target = function(args)ending`, on one line where it fits; arguments that are None are left out."""
+        """`target = function(args)ending`, on one line where it fits; arguments that are None are
+        left out.
+        """
         given = [arg for arg in args if arg is not None]
         line = f"{target} = {function}({', '.join(given)}){ending}"
         if len(line) > WIDTH:
@@ -97,7 +113,11 @@ class Body:
     def script(self) -> Script:
         """The whole text: the imports that it uses, then the lines."""
         text = "\n".join([*self._setup, *self._lines])
-        imports = [line for name, line in self._imports.items() if re.search(rf"(?<![\w.]){name}\b(?!\s*=[^=])", text)]
+        imports = [
+            line
+            for name, line in self._imports.items()
+            if re.search(rf"(?<![\w.]){name}\b(?!\s*=[^=])", text)
+        ]
         head = "\n".join(imports) + "\n"
         if self._setup:
             head += "\n" + "\n".join(self._setup) + "\n"

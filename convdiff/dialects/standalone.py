@@ -5,20 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from convdiff.dialects.script import Script
-from convdiff.spec import ConvSpec
+from convdiff.spec.conv_spec import ConvSpec
 
 
 def standalone(
-    script: Script, spec: ConvSpec, *, input: str, kernel: str, bias: str | None, output: str | None, stored: dict[str, str],
+    script: Script,
+    spec: ConvSpec,
+    *,
+    input: str,
+    kernel: str,
+    bias: str | None,
+    output: str | None,
+    stored: dict[str, str],
     variables: Mapping[str, str] | None = None,
 ) -> str:
     """A complete script from `script`.
 
-    `input`, `kernel` and `bias` are `file.npy` or `file.npz:key`; `output` a file to save to, or None to print it.
-    Where `stored` has "bfloat16" for a role, its file holds those 2-byte values and they are widened to float32.  `variables`
-    are those of the environment that a path needs set before the framework is imported.
+    `input`, `kernel` and `bias` are `file.npy` or `file.npz:key`; `output` a file to save to, or
+    None to print it. Where `stored` has "bfloat16" for a role, its file holds those 2-byte values
+    and they are widened to float32.  `variables` are those of the environment that a path needs set
+    before the framework is imported.
     """
-    roles = {"input": input, "kernel": kernel} | ({"bias": bias} if spec.bias and bias is not None else {})
+    roles = {"input": input, "kernel": kernel} | (
+        {"bias": bias} if spec.bias and bias is not None else {}
+    )
     loads = [f"{role} = {_load(where, stored.get(role, ''))}" for role, where in roles.items()]
     imports, _, rest = script.body.partition("\n\n")
     lines = imports.splitlines()
@@ -26,8 +36,11 @@ def standalone(
         lines.insert(0, "import numpy as np")
     needed = dict(variables or {})
     if "import theano" in lines:
-        # Theano looks for numpy.distutils' BLAS, which today's numpy has not, unless told otherwise.
-        needed["THEANO_FLAGS"] = ",".join(filter(None, ["blas__ldflags=", needed.get("THEANO_FLAGS")]))
+        # Theano looks for numpy.distutils' BLAS, which today's numpy has not, unless told
+        # otherwise.
+        needed["THEANO_FLAGS"] = ",".join(
+            filter(None, ["blas__ldflags=", needed.get("THEANO_FLAGS")])
+        )
     if needed:
         lines = ["import os", "", *(_set(name, value) for name, value in needed.items()), *lines]
     end = f"np.save({output!r}, output)" if output is not None else "print(output)"
@@ -35,7 +48,11 @@ def standalone(
 
 
 def _set(name: str, value: str) -> str:
-    return f'os.environ.setdefault("{name}", "{value}")' if name == "THEANO_FLAGS" else f'os.environ["{name}"] = "{value}"'
+    return (
+        f'os.environ.setdefault("{name}", "{value}")'
+        if name == "THEANO_FLAGS"
+        else f'os.environ["{name}"] = "{value}"'
+    )
 
 
 def _load(where: str, stored: str) -> str:

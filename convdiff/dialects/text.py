@@ -1,15 +1,15 @@
 """Small pieces of Python source: tuples, indices, axes moved.
 
-Orders are layout strings; the digit 1 in an order is an axis of size 1 that no layout names (a 1-D convolution done
-as a 2-D one).
+Orders are layout strings; the digit 1 in an order is an axis of size 1 that no layout names (a 1-D
+convolution done as a 2-D one).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from convdiff.padding import Pair
-from convdiff.spec import ConvSpec
+from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.padding import Pair
 
 
 def numbers(values: Sequence[object]) -> str:
@@ -35,7 +35,9 @@ def bracketed(pairs: Sequence[Pair]) -> str:
 
 
 def index(order: str, picks: Mapping[str, str]) -> str:
-    """`[:, 1:8]`: the given slices of an array in `order`, all of every other axis; "" where nothing is picked."""
+    """`[:, 1:8]`: the given slices of an array in `order`, all of every other axis; "" where
+    nothing is picked.
+    """
     parts = [picks.get(letter, ":") for letter in order]
     while parts and parts[-1] == ":":
         parts.pop()
@@ -50,11 +52,15 @@ def _filled(order: str, absent: Sequence[bool], filler: str) -> str:
     tail = list(reversed(absent)).index(False)
     if tail and lead + tail == sum(absent):
         return f"[{', '.join([filler] * lead + ['...'] + [filler] * tail)}]"
-    return index(order, {letter: filler for letter, gone in zip(order, absent, strict=True) if gone})
+    return index(
+        order, {letter: filler for letter, gone in zip(order, absent, strict=True) if gone}
+    )
 
 
 def arranged(name: str, layout: str, order: str, permute: str = "transpose") -> str:
-    """`name`, which lies in `layout`, brought to `order`; axes that the layout leaves out are put in."""
+    """`name`, which lies in `layout`, brought to `order`; axes that the layout leaves out are put
+    in.
+    """
     axes = [layout.index(letter) for letter in order if letter in layout]
     if axes != sorted(axes):
         name = f"{name}.{permute}({', '.join(map(str, axes))})"
@@ -70,13 +76,18 @@ def restored(name: str, order: str, layout: str, permute: str = "transpose") -> 
 
 
 def as_is(layout: str, order: str) -> str:
-    """`layout` as one takes it who expects `order` and looks no further: the axes that are there, in that order."""
+    """`layout` as one takes it who expects `order` and looks no further: the axes that are there,
+    in that order.
+    """
     return "".join(letter for letter in order if letter in layout.replace("M", "O"))
 
 
 def misread(spec: ConvSpec, order: str, kernel_order: str) -> Iterator[str]:
     """Words for each array that `as_is` takes for what it is not: "input NCHW read as NHWC"."""
-    for role, layout, wanted in (("input", spec.input_layout, order), ("kernel", spec.kernel_layout, kernel_order)):
+    for role, layout, wanted in (
+        ("input", spec.input_layout, order),
+        ("kernel", spec.kernel_layout, kernel_order),
+    ):
         if moved(layout.replace("M", "O"), wanted):
             yield f"{role} {layout} read as {as_is(layout, wanted)}"
 

@@ -1,7 +1,8 @@
-"""Theano: channels first, 2-D and 3-D; it flips unless told not to, and 1-D is 2-D with an axis of 1.
+"""Theano: channels first, 2-D and 3-D; it flips unless told not to, and 1-D is 2-D with an axis of
+1.
 
-Its transposed convolution is conv2d's gradient with respect to its input.  Padding that differs between the two ends
-exists in 2-D only.
+Its transposed convolution is conv2d's gradient with respect to its input.  Padding that differs
+between the two ends exists in 2-D only.
 """
 
 from __future__ import annotations
@@ -9,21 +10,35 @@ from __future__ import annotations
 from convdiff.dialects import theano_legacy
 from convdiff.dialects.by_hand import dilated_input, narrowed, padded_input, widened
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
-from convdiff.dialects.text import along_channels, arranged, as_is, index, misread, moved, numbers, restored
+from convdiff.dialects.text import (
+    along_channels,
+    arranged,
+    as_is,
+    index,
+    misread,
+    moved,
+    numbers,
+    restored,
+)
 from convdiff.dialects.transposed import full_output, same_like
-from convdiff.padding import Pair
-from convdiff.paths import PLAIN, Path
-from convdiff.spec import ConvSpec
+from convdiff.execution_paths import PLAIN, ExecutionPath
+from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.padding import Pair
 
 _IMPORTS = {"np": "import numpy as np", "theano": "import theano", "T": "import theano.tensor as T"}
 
 
-def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
+def write(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
     """Theano code for `spec`; Unsupported for bfloat16."""
     _refuse(spec)
     dtype = spec.dtype
     # On the processor its kernels know no float16.
-    body, spec = widened(spec, _IMPORTS, path, "float32" if dtype == "float16" and not path.name.startswith("gpu") else dtype)
+    body, spec = widened(
+        spec,
+        _IMPORTS,
+        path,
+        "float32" if dtype == "float16" and not path.name.startswith("gpu") else dtype,
+    )
     if path.style == "legacy":
         theano_legacy.write_body(spec, body)
         return narrowed(body, dtype, spec).script()
@@ -58,8 +73,10 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     return narrowed(body, dtype, spec).script()
 
 
-def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
-    """conv2d or conv3d on the arrays as they lie: border_mode half for same, and the kernel flipped as Theano does."""
+def default(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
+    """conv2d or conv3d on the arrays as they lie: border_mode half for same, and the kernel flipped
+    as Theano does.
+    """
     same_call(path)
     if max(spec.input_dilation) > 1:
         raise Unsupported("Theano's convolutions have no input dilation")
@@ -71,12 +88,18 @@ def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
     body.note(*misread(spec, order, kernel_order))
     layouts = [as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
     body.add(f"x = {_cast(arranged('input', layouts[0], order), spec)}")
-    body.add(f"w = {_cast(arranged('kernel', as_is(spec.kernel_layout, kernel_order), kernel_order), spec)}")
+    body.add(
+        "w = "
+        f"{_cast(arranged('kernel', as_is(spec.kernel_layout, kernel_order), kernel_order), spec)}"
+    )
     border: str | None = _border(spec, spec.padding)
     if same_like(spec) and border:
         border = 'border_mode="half"'
     elif border == "pad":
-        raise Unsupported("Theano's border_mode takes these numbers neither negative nor, outside 2-D, different at the two ends")
+        raise Unsupported(
+            "Theano's border_mode takes these numbers neither negative nor, outside 2-D, "
+            "different at the two ends"
+        )
     if spec.transposed:
         shape = f"input_shape={numbers((spec.batch, spec.out_channels, *_extra_axis(spec, 1), *spec.output_size))}"
         _call(spec, body, _gradient_name(spec), shape, border or None)
@@ -123,15 +146,22 @@ def _border(spec: ConvSpec, pairs: tuple[Pair, ...]) -> str:
     return f"border_mode={((0, 0), *pairs) if spec.rank == 1 else pairs!r}"
 
 
-def _call(spec: ConvSpec, body: Body, function: str, *options: str | None, flip: str | None = None) -> None:
+def _call(
+    spec: ConvSpec, body: Body, function: str, *options: str | None, flip: str | None = None
+) -> None:
     """The symbolic graph, compiled and called."""
     kind = f'T.tensor{_rank(spec) + 2}(dtype="{spec.dtype}")'
     body.add(f"X, W = {kind}, {kind}")
     stride = (*_extra_axis(spec, 1), *spec.stride)
     dilation = (*_extra_axis(spec, 1), *spec.dilation)
     body.call(
-        "Y", function, "X", "W", *options,
-        f"subsample={numbers(stride)}" if max(stride) > 1 else None, flip,
+        "Y",
+        function,
+        "X",
+        "W",
+        *options,
+        f"subsample={numbers(stride)}" if max(stride) > 1 else None,
+        flip,
         f"filter_dilation={numbers(dilation)}" if max(dilation) > 1 else None,
         f"num_groups={spec.groups}" if spec.groups > 1 else None,
     )
@@ -143,13 +173,20 @@ def _gradient_name(spec: ConvSpec) -> str:
 
 
 def _gradient(spec: ConvSpec, body: Body, flip: str | None) -> str:
-    """The gradient where its forward convolution has these numbers, else the full one, filled and cut."""
+    """The gradient where its forward convolution has these numbers, else the full one, filled and
+    cut.
+    """
     full = full_output(spec)
     size: tuple[int, ...] = spec.output_size
     pairs: list[Pair] = []
     for whole, (lo, hi), out, s in zip(full.size, spec.padding, size, spec.stride, strict=True):
-        # Any end for which the forward convolution of the output gives the input's size; the same as lo where it may be.
-        ends = [end for end in (lo, hi, whole - lo - out) if 0 <= out + lo + end - whole < s and end >= 0 <= lo]
+        # Any end for which the forward convolution of the output gives the input's size; the same
+        # as lo where it may be.
+        ends = [
+            end
+            for end in (lo, hi, whole - lo - out)
+            if 0 <= out + lo + end - whole < s and end >= 0 <= lo
+        ]
         pairs += [(lo, ends[0])] if ends else []
     border = _border(spec, tuple(pairs)) if len(pairs) == spec.rank else "pad"
     exact = border != "pad"
@@ -161,7 +198,10 @@ def _gradient(spec: ConvSpec, body: Body, flip: str | None) -> str:
         return "y"
     order = _orders(spec)[0]
     if full.extended:
-        body.add(f"y = np.pad(y, {((0, 0), (0, 0), *(((0, 0),) * len(_extra_axis(spec, 0))), *full.extension)!r})")
+        body.add(
+            "y = np.pad(y, "
+            f"{((0, 0), (0, 0), *(((0, 0),) * len(_extra_axis(spec, 0))), *full.extension)!r})"
+        )
         body.note("output padded")
     if full.crops:
         body.note("output cropped")

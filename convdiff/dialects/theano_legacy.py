@@ -1,7 +1,8 @@
-"""Theano's legacy ConvOp, which T.nnet.conv2d used before CorrMM: two axes, valid or full, the kernel always flipped, no groups.
+"""Theano's legacy ConvOp, which T.nnet.conv2d used before CorrMM: two axes, valid or full, the
+kernel always flipped, no groups.
 
-Everything else is done around it by hand: a call for each group, a transposed convolution as the direct one that it is.  1-D is 2-D
-with an axis of 1.
+Everything else is done around it by hand: a call for each group, a transposed convolution as the
+direct one that it is.  1-D is 2-D with an axis of 1.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from convdiff.dialects.by_hand import dilated_input, padded_input
 from convdiff.dialects.direct import as_direct, dense_kernel
 from convdiff.dialects.script import Body, Unsupported
 from convdiff.dialects.text import along_channels, arranged, axes_to_flip, numbers, restored
-from convdiff.spec import ConvSpec
+from convdiff.spec.conv_spec import ConvSpec
 
 
 def write_body(spec: ConvSpec, body: Body) -> None:
@@ -27,7 +28,9 @@ def write_body(spec: ConvSpec, body: Body) -> None:
     spec = as_direct(spec)
     order = f"NC{'1' if one else ''}{spec.axes}"
     name = dilated_input(spec, body)
-    full = spec.pad_mode == "constant" and spec.padding == tuple((k - 1, k - 1) for k in spec.kernel_size)
+    full = spec.pad_mode == "constant" and spec.padding == tuple(
+        (k - 1, k - 1) for k in spec.kernel_size
+    )
     if not full:
         name = padded_input(spec, body, name)
     body.add(f'x = {arranged(name, spec.input_layout, order)}.astype("{spec.dtype}")')
@@ -35,7 +38,11 @@ def write_body(spec: ConvSpec, body: Body) -> None:
     body.add(f"X, W = {kind}, {kind}")
     stride = (*one, *spec.stride)
     body.call(
-        "Y", "T.nnet.conv.conv2d", "X", "W", 'border_mode="full"' if full and any(map(any, spec.padding)) else None,
+        "Y",
+        "T.nnet.conv.conv2d",
+        "X",
+        "W",
+        'border_mode="full"' if full and any(map(any, spec.padding)) else None,
         f"subsample={numbers(stride)}" if max(stride) > 1 else None,
     )
     if spec.groups > 1:

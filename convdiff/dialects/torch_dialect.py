@@ -1,20 +1,37 @@
-"""torch: always channels first; symmetric zero padding in the call, anything else by F.pad or, failing that, numpy."""
+"""torch: always channels first; symmetric zero padding in the call, anything else by F.pad or,
+failing that, numpy.
+"""
 
 from __future__ import annotations
 
 from convdiff.dialects.by_hand import crop_first, crops, dilated_input, dilated_size, padded_input
 from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
-from convdiff.dialects.text import along_channels, arranged, as_is, axes_to_flip, index, misread, moved, numbers, option, restored
+from convdiff.dialects.text import (
+    along_channels,
+    arranged,
+    as_is,
+    axes_to_flip,
+    index,
+    misread,
+    moved,
+    numbers,
+    option,
+    restored,
+)
 from convdiff.dialects.transposed import Full, full_output, same_like
-from convdiff.padding import reach
-from convdiff.paths import PLAIN, Path
-from convdiff.spec import ConvSpec
+from convdiff.execution_paths import PLAIN, ExecutionPath
+from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.padding import reach
 
-_IMPORTS = {"np": "import numpy as np", "torch": "import torch", "F": "import torch.nn.functional as F"}
+_IMPORTS = {
+    "np": "import numpy as np",
+    "torch": "import torch",
+    "F": "import torch.nn.functional as F",
+}
 _PAD_MODES = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
 
 
-def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
+def write(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
     """torch code for `spec`: everything but input dilation and symmetric padding is torch's own."""
     if path.device == "mps" and spec.dtype == "float64":
         raise Unsupported("MPS has no float64")
@@ -36,7 +53,7 @@ def write(spec: ConvSpec, path: Path = PLAIN) -> Script:
     return body.script()
 
 
-def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
+def default(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
     """F.conv on the arrays as they lie, with the padding=k//2 that stands for same."""
     same_call(path, "channels_last")
     if max(spec.input_dilation) > 1:
@@ -45,21 +62,43 @@ def default(spec: ConvSpec, path: Path = PLAIN) -> Script:
     order, kernel_order = f"NC{spec.axes}", f"{'IO' if spec.transposed else 'OI'}{spec.axes}"
     body.note(*misread(spec, order, kernel_order))
     _tensor(spec, body, "x", "input", arranged("", as_is(spec.input_layout, order), order))
-    _tensor(spec, body, "w", "kernel", arranged("", as_is(spec.kernel_layout, kernel_order), kernel_order))
+    _tensor(
+        spec,
+        body,
+        "w",
+        "kernel",
+        arranged("", as_is(spec.kernel_layout, kernel_order), kernel_order),
+    )
     spans = [reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     padding = tuple(lo for lo, _ in spec.padding)
     extra = None
     if spec.transposed:
         extra = option("output_padding", spec.output_padding, 0)
         if same_like(spec):
-            padding = tuple(max(0, -(-(span - s) // 2)) for span, s in zip(spans, spec.stride, strict=True))
-            extra = option("output_padding", [max(0, s - span + 2 * p) for s, span, p in zip(spec.stride, spans, padding, strict=True)], 0)
+            padding = tuple(
+                max(0, -(-(span - s) // 2)) for span, s in zip(spans, spec.stride, strict=True)
+            )
+            extra = option(
+                "output_padding",
+                [
+                    max(0, s - span + 2 * p)
+                    for s, span, p in zip(spec.stride, spans, padding, strict=True)
+                ],
+                0,
+            )
     elif same_like(spec) and any(map(any, spec.padding)):
         padding = tuple(span // 2 for span in spans)
     elif any(lo != hi or lo < 0 for lo, hi in spec.padding):
         body.add(f"x = F.pad(x, {_last_first(spec.padding)})  # last axis first")
         padding = (0,) * spec.rank
-    _call(spec, body, f"F.conv{'_transpose' if spec.transposed else ''}{spec.rank}d", option("padding", padding, 0), extra, bias=spec.bias)
+    _call(
+        spec,
+        body,
+        f"F.conv{'_transpose' if spec.transposed else ''}{spec.rank}d",
+        option("padding", padding, 0),
+        extra,
+        bias=spec.bias,
+    )
     body.add(f"output = {_to_numpy(spec, restored('y', order, as_is(spec.output_layout, order)))}")
     return body.script()
 
@@ -96,7 +135,10 @@ def _direct_input(spec: ConvSpec, body: Body, order: str) -> str | None:
             pairs = tuple((max(lo, 0), max(hi, 0)) for lo, hi in pairs)
         if any(map(any, pairs)):
             mode = "" if spec.pad_mode == "constant" else f', mode="{_PAD_MODES[spec.pad_mode]}"'
-            body.add(f"x = F.pad(x, {_last_first(pairs)}{mode})" + ("  # last axis first" if spec.rank > 1 else ""))
+            body.add(
+                f"x = F.pad(x, {_last_first(pairs)}{mode})"
+                + ("  # last axis first" if spec.rank > 1 else "")
+            )
         body.note("padded by hand")
     return None
 
@@ -138,8 +180,15 @@ def _call(spec: ConvSpec, body: Body, function: str, *options: str | None, bias:
     if body.path.style == "channels_last":
         _channels_last(spec, body)
     body.call(
-        "y", body.through(function), "x", "w", "b" if bias else None, option("stride", spec.stride, 1), *options,
-        option("dilation", spec.dilation, 1), groups,
+        "y",
+        body.through(function),
+        "x",
+        "w",
+        "b" if bias else None,
+        option("stride", spec.stride, 1),
+        *options,
+        option("dilation", spec.dilation, 1),
+        groups,
     )
 
 
@@ -148,16 +197,26 @@ def _channels_last(spec: ConvSpec, body: Body) -> None:
     if spec.rank == 1:
         raise Unsupported("channels_last memory format exists in 2-D and 3-D only")
     for name in "xw":
-        body.add(f"{name} = {name}.contiguous(memory_format=torch.channels_last{'_3d' if spec.rank == 3 else ''})")
+        body.add(
+            f"{name} = "
+            f"{name}.contiguous(memory_format=torch.channels_last{'_3d' if spec.rank == 3 else ''})"
+        )
 
 
 def _transposed(spec: ConvSpec, body: Body) -> None:
-    """The call crops lo on both sides and adds less than a stride at the end; the rest is cut or filled afterwards."""
+    """The call crops lo on both sides and adds less than a stride at the end; the rest is cut or
+    filled afterwards.
+    """
     function = f"F.conv_transpose{spec.rank}d"
     full = full_output(spec)
-    extra = [size + 2 * lo - whole for size, (lo, _), whole in zip(spec.output_size, spec.padding, full.size, strict=True)]
+    extra = [
+        size + 2 * lo - whole
+        for size, (lo, _), whole in zip(spec.output_size, spec.padding, full.size, strict=True)
+    ]
     allowed = [max(s, d) for s, d in zip(spec.stride, spec.dilation, strict=True)]
-    if all(lo >= 0 <= e < most for (lo, _), e, most in zip(spec.padding, extra, allowed, strict=True)):
+    if all(
+        lo >= 0 <= e < most for (lo, _), e, most in zip(spec.padding, extra, allowed, strict=True)
+    ):
         padding = option("padding", [lo for lo, _ in spec.padding], 0)
         _call(spec, body, function, padding, option("output_padding", extra, 0), bias=spec.bias)
         return
@@ -171,7 +230,10 @@ def _transposed(spec: ConvSpec, body: Body) -> None:
 
 def _take(spec: ConvSpec, body: Body, full: Full) -> None:
     if full.extended:
-        body.add(f"y = F.pad(y, {_last_first(full.extension)})" + ("  # last axis first" if spec.rank > 1 else ""))
+        body.add(
+            f"y = F.pad(y, {_last_first(full.extension)})"
+            + ("  # last axis first" if spec.rank > 1 else "")
+        )
         body.note("output padded")
     if full.crops:
         body.add(f"y = y{index(f'NC{spec.axes}', full.crops)}")

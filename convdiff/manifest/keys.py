@@ -1,4 +1,6 @@
-"""The keys of a case: what each takes.  The same names as the options of `convdiff run`, with underscores."""
+"""The keys of a case: what each takes.  The same names as the options of `convdiff run`, with
+underscores.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,24 @@ def _texts(value: Any) -> bool:
 
 
 def _axes(value: Any) -> bool:
-    return _whole(value) or isinstance(value, str) or (isinstance(value, list) and bool(value) and all(map(_whole, value)))
+    return (
+        _whole(value)
+        or isinstance(value, str)
+        or (isinstance(value, list) and bool(value) and all(map(_whole, value)))
+    )
 
 
 def _padding(value: Any) -> bool:
     def pair(item: Any) -> bool:
-        return _whole(item) or (isinstance(item, list) and len(item) == 2 and all(map(_whole, item)))
+        return _whole(item) or (
+            isinstance(item, list) and len(item) == 2 and all(map(_whole, item))
+        )
 
-    return _whole(value) or isinstance(value, str) or (isinstance(value, list) and bool(value) and all(map(pair, value)))
+    return (
+        _whole(value)
+        or isinstance(value, str)
+        or (isinstance(value, list) and bool(value) and all(map(pair, value)))
+    )
 
 
 def _named(value: Any) -> bool:
@@ -53,16 +65,48 @@ COUNT = Kind("a whole number from 1 on", lambda value: _whole(value) and value >
 AXES = Kind("a whole number, or one per axis: [2, 1]", _axes)
 PADDING = Kind("a word, a whole number, or [lo, hi] per axis: [[0, 1], [0, 1]]", _padding)
 NAMES = Kind("a name or a list of names", lambda value: isinstance(value, str) or _texts(value))
-FILES = Kind('a file, a list of files, or names (letters, digits, _ . @ + -) with files: { port = "port.npy" }', _named)
+FILES = Kind(
+    "a file, a list of files, or names (letters, digits, _ . @ + -) with files: "
+    '{ port = "port.npy" }',
+    _named,
+)
 CODES = Kind('NAME=CODE, a list of those, or { NAME = "CODE" }', _named)
-SECONDS = Kind("a number of seconds above 0", lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value > 0)
+SECONDS = Kind(
+    "a number of seconds above 0",
+    lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value > 0,
+)
 
 KEYS: Mapping[str, Kind] = {
-    "name": TEXT, "input": FILE, "kernel": FILE, "bias": FILE, "saved": FILES, "call": CODES, "allow": NAMES,
-    "stride": AXES, "dilation": AXES, "padding": PADDING, "pad_mode": TEXT, "groups": NUMBER, "depthwise": FLAG, "transposed": FLAG,
-    "output_padding": AXES, "output_size": AXES, "flip": FLAG, "input_layout": TEXT, "kernel_layout": TEXT, "output_layout": TEXT,
-    "input_dilation": AXES, "as": TEXT, "dtype": TEXT,
-    "backends": NAMES, "require": NAMES, "no_align": FLAG, "paths": TEXT, "repeat": COUNT, "timeout": SECONDS, "fail_on": TEXT,
+    "name": TEXT,
+    "input": FILE,
+    "kernel": FILE,
+    "bias": FILE,
+    "saved": FILES,
+    "call": CODES,
+    "allow": NAMES,
+    "stride": AXES,
+    "dilation": AXES,
+    "padding": PADDING,
+    "pad_mode": TEXT,
+    "groups": NUMBER,
+    "depthwise": FLAG,
+    "transposed": FLAG,
+    "output_padding": AXES,
+    "output_size": AXES,
+    "flip": FLAG,
+    "input_layout": TEXT,
+    "kernel_layout": TEXT,
+    "output_layout": TEXT,
+    "input_dilation": AXES,
+    "as": TEXT,
+    "dtype": TEXT,
+    "backends": NAMES,
+    "require": NAMES,
+    "no_align": FLAG,
+    "paths": TEXT,
+    "repeat": COUNT,
+    "timeout": SECONDS,
+    "fail_on": TEXT,
 }
 # Said of every case, these would make each the same.
 OWN = ("name", "input", "kernel", "saved")

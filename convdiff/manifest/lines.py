@@ -1,7 +1,8 @@
-"""The line on which a key of a TOML file stands, which tomllib does not tell: the first part of the file that has it.
+"""The line on which a key of a TOML file stands, which tomllib does not tell: the first part of the
+file that has it.
 
-Only errors need it, so it may be slow: a line that looks like the key's is believed once the file up to there has the key in that
-table and the file before has not.
+Only errors need it, so it may be slow: a line that looks like the key's is believed once the file
+up to there has the key in that table and the file before has not.
 """
 
 from __future__ import annotations
@@ -37,18 +38,26 @@ def _headers(text: str) -> list[int]:
 
 
 def key_line(text: str, table: str, number: int, key: str) -> int:
-    """The line of `key` in the case with this number, or in `defaults`; the table's own where it is not found."""
+    """The line of `key` in the case with this number, or in `defaults`; the table's own where it is
+    not found.
+    """
     lines = text.splitlines()
     start = case_line(text, number) if table == "case" else _defaults_line(lines)
     bare = re.compile(rf"""(^|[{{,.\s])["']?{re.escape(key)}["']?\s*[=.]""")
     for at in range(start, len(lines) + 1):
-        if bare.search(lines[at - 1]) and _has(lines, at, table, number, key) and not _has(lines[: at - 1], at - 1, table, number, key):
+        if (
+            bare.search(lines[at - 1])
+            and _has(lines, at, table, number, key)
+            and not _has(lines[: at - 1], at - 1, table, number, key)
+        ):
             return at
     return start
 
 
 def _defaults_line(lines: list[str]) -> int:
-    return next((at for at, line in enumerate(lines, 1) if re.match(r"\s*\[\s*defaults\s*\]", line)), 1)
+    return next(
+        (at for at, line in enumerate(lines, 1) if re.match(r"\s*\[\s*defaults\s*\]", line)), 1
+    )
 
 
 def _count(text: str, lines: int | None) -> int:
@@ -65,7 +74,13 @@ def _has(lines: list[str], at: int, table: str, number: int, key: str) -> bool:
         if found is None:
             continue
         cases = found.get("case", [])
-        where = found.get("defaults", {}) if table == "defaults" else cases[number] if number < len(cases) else {}
+        where = (
+            found.get("defaults", {})
+            if table == "defaults"
+            else cases[number]
+            if number < len(cases)
+            else {}
+        )
         return isinstance(where, Mapping) and key in where
     return False
 

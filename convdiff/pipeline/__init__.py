@@ -1,8 +1,9 @@
-"""The program: from a `Request` to a `Report`, one step after another (`run` reads as the list of them).
+"""The program: from a `Request` to a `Report`, one step after another (`run` reads as the list of
+them).
 
-Speed decides the order.  Workers are started before this process has even imported numpy; while they import their
-frameworks the arrays are read, the code is written, the reference computed and the saved outputs diagnosed; each row is
-shown as it comes.
+Speed decides the order.  Workers are started before this process has even imported numpy; while
+they import their frameworks the arrays are read, the code is written, the reference computed and
+the saved outputs diagnosed; each row is shown as it comes.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
-from convdiff.pipeline.choosing import Chosen, choose
 from convdiff.pipeline.request import Request
-from convdiff.pipeline.settling import settle
+from convdiff.pipeline.select_backends import SelectedBackends, choose
+from convdiff.pipeline.select_paths import settle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convdiff.backends.fleet import Fleet
-    from convdiff.case import Case, Report, Row
+    from convdiff.records import Case, Report, Row
 
 __all__ = ["OpenView", "Request", "View", "run"]
 
@@ -35,7 +36,9 @@ class View(Protocol):
 
 
 class OpenView(Protocol):
-    """Opens a view once the case is known; `expected` are the names of the rows in their final order."""
+    """Opens a view once the case is known; `expected` are the names of the rows in their final
+    order.
+    """
 
     def __call__(self, case: Case, expected: Sequence[str]) -> AbstractContextManager[View]: ...
 
@@ -43,37 +46,41 @@ class OpenView(Protocol):
 def run(request: Request, open_view: OpenView) -> Report:
     """Do what was asked and show it to the view.
 
-    Raises ConvdiffError for bad input; a backend that fails is a row.  No process is left, whatever happens.
+    Raises ConvdiffError for bad input; a backend that fails is a row.  No process is left, whatever
+    happens.
     """
     chosen = choose(request)
     with _started(chosen, request) as fleet:
         # From here on numpy is imported, so nothing of this stands at the top of the module.
-        from convdiff.arrays.vanishing import watch
-        from convdiff.case import Report
-        from convdiff.failing import exit_code
-        from convdiff.pipeline.asking import ask
-        from convdiff.pipeline.judging import Judging
-        from convdiff.pipeline.reading import read_case
+        from convdiff.arrays.truncated_files import watch
+        from convdiff.exit_codes import exit_code
+        from convdiff.pipeline.dispatch import ask
+        from convdiff.pipeline.judge_rows import RowJudge
+        from convdiff.pipeline.load_case import read_case
+        from convdiff.records import Report
 
         watch()
         case = read_case(request, chosen)
         chosen = settle(chosen, fleet, request.paths, case.spec.dtype)
         expected, answers = ask(case, chosen, fleet, align=request.align, repeat=request.repeat)
         with open_view(case, expected) as view:
-            judging = Judging(case, pictures=request.pictures)
+            judging = RowJudge(case, pictures=request.pictures)
             rows = []
             for row in judging.rows(answers):
                 rows.append(row)
                 view.add(row)
-            # A saved output may bear a backend's name, so the kind comes first; `expected` is in this order.
-            rows.sort(key=lambda row: (_KINDS.index(row.answer.kind), expected.index(row.answer.name)))
+            # A saved output may bear a backend's name, so the kind comes first; `expected` is in
+            # this order.
+            rows.sort(
+                key=lambda row: (_KINDS.index(row.answer.kind), expected.index(row.answer.name))
+            )
             code = exit_code(rows, require=request.require, fail_on=request.fail_on)
             report = Report(case, tuple(rows), code, request.command, judging.reference_seconds)
             view.finish(report)
     return report
 
 
-def _started(chosen: Chosen, request: Request) -> AbstractContextManager[Fleet | None]:
+def _started(chosen: SelectedBackends, request: Request) -> AbstractContextManager[Fleet | None]:
     """The workers, on their way; None where nothing needs one."""
     environments = [environment for environment in chosen.needed if environment.usable]
     if not environments:

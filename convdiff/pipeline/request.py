@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convdiff.settings import Settings
+from convdiff.spec.settings import Settings
 
 PATHS = ("default", "all")
 
@@ -13,11 +13,12 @@ PATHS = ("default", "all")
 class Request:
     """One run, in the words of its options.
 
-    `backends` may name a path of one, `torch:cpu/native`; empty means all that are usable, ("none",) none; those of `require` run
-    in any case.  `paths` is "default" or "all", for those named without one.  `repeat` is how often each is asked.  `saved` are
-    `[NAME=]FILE`, `calls` `NAME=CODE`.  Without `align` each framework's own default call is run.  `command` is how to ask again,
-    `notes` are for the reader.
-    `pictures` asks for all that a page shows of a row that differs.
+    `backends` may name a path of one, `torch:cpu/native`; empty means all that are usable,
+    ("none",) none; those of `require` run in any case.  `paths` is "default" or "all", for those
+    named without one.  `repeat` is how often each is asked.  `saved` are `[NAME=]FILE`, `calls`
+    `NAME=CODE`.  Without `align` each framework's own default call is run.  `command` is how to ask
+    again, `notes` are for the reader. `pictures` asks for all that a page shows of a row that
+    differs.
     """
 
     input: str

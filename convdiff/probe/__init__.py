@@ -1,11 +1,14 @@
-"""Questions to a function: arrays made to reveal go in, and what comes out tells what convolution it is.
+"""Questions to a function: arrays made to reveal go in, and what comes out tells what convolution
+it is.
 
 1. Forms (`shapes`): shapes are tried until the function takes one.
-2. Taps (`taps`, `gather`): under a kernel of one 1, place values come out as they were read; that shows which axis is which
+2. Taps (`taps`, `gather`): under a kernel of one 1, place values come out as they were read; that
+shows which axis is which
    (`roles`), and along each the stride, the dilation, the flip, where the border begins and what is read beyond (`geometry`).
-3. Sayings (`description`, `rules`): that in the words of `convdiff run`, the padding as numbers or as a rule that follows the sizes.
-4. Trials (`trials`, `matching`): fresh calls in other sizes, of which the reference must reproduce every element.
-5. What was said is held against it (`checking`); where nothing was recognised, what is known is told instead (`nature`).
+3. Sayings (`description`, `rules`): that in the words of `convdiff run`, the padding as numbers or
+as a rule that follows the sizes. 4. Trials (`trials`, `matching`): fresh calls in other sizes, of
+which the reference must reproduce every element. 5. What was said is held against it (`checking`);
+where nothing was recognised, what is known is told instead (`nature`).
 """
 
 from __future__ import annotations
@@ -14,19 +17,20 @@ import re
 from typing import TYPE_CHECKING
 
 from convdiff.errors import ConvdiffError
-from convdiff.probe.request import Request
+from convdiff.probe.request import ProbeRequest
 
 if TYPE_CHECKING:
     from convdiff.backends.environments import Environment
-    from convdiff.probe.found import Outcome
+    from convdiff.probe.outcome import ProbeOutcome
 
-__all__ = ["Request", "probe"]
+__all__ = ["ProbeRequest", "probe"]
 
 
-def probe(request: Request) -> Outcome:
+def probe(request: ProbeRequest) -> ProbeOutcome:
     """Question the function.
 
-    Raises ConvdiffError where it cannot be asked: a name that is no backend's, code that does not run, options that fit nothing.
+    Raises ConvdiffError where it cannot be asked: a name that is no backend's, code that does not
+    run, options that fit nothing.
     """
     environment, code = _target(request.target)
     if not environment.usable:
@@ -46,5 +50,8 @@ def _target(text: str) -> tuple[Environment, str]:
 
     match = re.fullmatch(r"([\w@.+-]+)=\s*(.*\S)\s*", text, re.DOTALL)
     if match is None:
-        raise ConvdiffError(f"NAME=CODE: found {text!r}, expected a backend's name, then an expression or path.py:function: torch='...'")
+        raise ConvdiffError(
+            f"NAME=CODE: found {text!r}, expected a backend's name, then an expression or "
+            "path.py:function: torch='...'"
+        )
     return find(match[1]), match[2]

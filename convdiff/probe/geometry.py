@@ -1,7 +1,8 @@
 """One spatial axis in numbers, from what three taps read along it.
 
-On the straight part  r p = s q + c  for output q and input p: s is the stride, r the input's dilation (a transposed
-convolution's stride), and c moves by the dilation from tap to tap, upwards unless the kernel is flipped.
+On the straight part  r p = s q + c  for output q and input p: s is the stride, r the input's
+dilation (a transposed convolution's stride), and c moves by the dilation from tap to tap, upwards
+unless the kernel is flipped.
 """
 
 from __future__ import annotations
@@ -14,18 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from convdiff.padding import reach
 from convdiff.probe.roles import Unclear
-from convdiff.spec import PAD_MODES
+from convdiff.spec.conv_spec import PAD_MODES
+from convdiff.spec.padding import reach
 
 Table = dict[int, int]
 
 
 @dataclass(frozen=True)
 class Axis:
-    """As the normal form has it (`convdiff.spec.Correlation`): `lo` is the padding at the start, `modes` those that fit.
+    """As the normal form has it (`convdiff.spec.conv_spec.Correlation`): `lo` is the padding at the
+    start, `modes` those that fit.
 
-    `flip` is None where the kernel has one element along it.  `n`, `k`, `m` are the sizes of input, kernel and output.
+    `flip` is None where the kernel has one element along it.  `n`, `k`, `m` are the sizes of input,
+    kernel and output.
     """
 
     n: int
@@ -41,11 +44,19 @@ class Axis:
     @property
     def hi(self) -> int:
         """The least padding at the end that gives this size; up to stride - 1 more gives it too."""
-        return (self.m - 1) * self.stride + reach(self.k, self.dilation) - self.lo - (self.n - 1) * self.input_dilation - 1
+        return (
+            (self.m - 1) * self.stride
+            + reach(self.k, self.dilation)
+            - self.lo
+            - (self.n - 1) * self.input_dilation
+            - 1
+        )
 
 
 def axis(n: int, k: int, m: int, first: Table, second: Table | None, last: Table) -> Axis:
-    """The axis, from the first tap, the one beside it and the last; `second` is None where there is but one."""
+    """The axis, from the first tap, the one beside it and the last; `second` is None where there is
+    but one.
+    """
     if not first or not last or second == {}:
         raise Unclear("some elements of the kernel reach no output")
     stride, dilated = _slope(first)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convdiff.settings import Settings
+from convdiff.spec.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class ProbeRequest:
     """One probe, in the words of its options.
 
-    `target` is `NAME=CODE`.  What `settings` say is checked.  The shapes are "2,3,8,8" where the function takes no others.
-    `command` is how to ask again.
+    `target` is `NAME=CODE`.  What `settings` say is checked.  The shapes are "2,3,8,8" where the
+    function takes no others. `command` is how to ask again.
     """
 
     target: str

@@ -1,4 +1,6 @@
-"""One probe with its worker running: which forms, with or without a bias, and what is made of the answers."""
+"""One probe with its worker running: which forms, with or without a bias, and what is made of the
+answers.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +9,29 @@ from collections.abc import Iterable
 
 from convdiff.backends.environments import Environment
 from convdiff.backends.fleet import Fleet, call_job
-from convdiff.case import Call
 from convdiff.errors import ConvdiffError, one_of
-from convdiff.layout import AXES_OF_RANK, check_layout
-from convdiff.padding import parse_padding
-from convdiff.probe.asking import Asker
-from convdiff.probe.checking import check
-from convdiff.probe.found import Found, Outcome
+from convdiff.probe.caller import FunctionCaller
+from convdiff.probe.claims import check
 from convdiff.probe.identify import Unknown, identify
 from convdiff.probe.nature import nature
-from convdiff.probe.request import Request
-from convdiff.probe.shapes import Form, forms, only
-from convdiff.settings import Settings, numbers
-from convdiff.spec import PAD_MODES
+from convdiff.probe.outcome import Identified, ProbeOutcome
+from convdiff.probe.request import ProbeRequest
+from convdiff.probe.shapes import ShapeForm, forms, only
+from convdiff.records import Call
+from convdiff.spec.conv_spec import PAD_MODES
+from convdiff.spec.layout import AXES_OF_RANK, check_layout
+from convdiff.spec.padding import parse_padding
+from convdiff.spec.settings import Settings, numbers
 
 DTYPES = ("float16", "float32", "float64")
 
 
-def question(request: Request, fleet: Fleet, environment: Environment, code: str) -> Outcome:
-    """The outcome.  Raises ConvdiffError where the function cannot be asked, or takes nothing that a convolution takes."""
+def question(
+    request: ProbeRequest, fleet: Fleet, environment: Environment, code: str
+) -> ProbeOutcome:
+    """The outcome.  Raises ConvdiffError where the function cannot be asked, or takes nothing that
+    a convolution takes.
+    """
     settings = request.settings
     dtype = settings.dtype or "float32"
     if dtype not in DTYPES:
@@ -35,21 +41,30 @@ def question(request: Request, fleet: Fleet, environment: Environment, code: str
         if layout:
             check_layout(layout, role)
     _check_numbers(settings)
-    shapes = _shape("--input-shape", request.input_shape), _shape("--kernel-shape", request.kernel_shape)
+    shapes = (
+        _shape("--input-shape", request.input_shape),
+        _shape("--kernel-shape", request.kernel_shape),
+    )
     if (shapes[0] is None) != (shapes[1] is None):
-        raise ConvdiffError("--input-shape, --kernel-shape: found one of them, expected both or neither")
+        raise ConvdiffError(
+            "--input-shape, --kernel-shape: found one of them, expected both or neither"
+        )
     call = Call(environment.name, code, f"{environment.name}-call")
-    asker = Asker(fleet, call, environment.backend, call_job(call).mode, dtype)
+    asker = FunctionCaller(fleet, call, environment.backend, call_job(call).mode, dtype)
 
-    def tries() -> Iterable[Form]:
-        return forms(settings) if shapes[0] is None or shapes[1] is None else only(shapes[0], shapes[1], settings)
+    def tries() -> Iterable[ShapeForm]:
+        return (
+            forms(settings)
+            if shapes[0] is None or shapes[1] is None
+            else only(shapes[0], shapes[1], settings)
+        )
 
     fixed = shapes[0] is not None
-    answer: Found | Unknown = Unknown("")
+    answer: Identified | Unknown = Unknown("")
     # A text without the word needs none; a function may ask for one.
     for biased in _biases(code, call_job(call).mode):
         answer = identify(asker, tries(), biased=biased, fixed=fixed)
-        if isinstance(answer, Found) or answer.form is not None:
+        if isinstance(answer, Identified) or answer.form is not None:
             break
     hello = fleet.hello(environment.name)
     version = hello.version if hello else None
@@ -57,14 +72,32 @@ def question(request: Request, fleet: Fleet, environment: Environment, code: str
         if answer.form is None:
             raise ConvdiffError(
                 f"{environment.name}={code}: {answer.why}; the first try said: {asker.message}; "
-                "name the layouts (--input-layout, --kernel-layout) or the shapes that it takes (--input-shape, --kernel-shape)"
+                "name the layouts (--input-layout, --kernel-layout) or the shapes that it takes "
+                "(--input-shape, --kernel-shape)"
             )
         known = nature(asker, answer.form, answer.bias)
-        return Outcome(
-            environment.name, version, code, request.command, asker.count, _arrays(asker), known=known, why=_why(answer.why, known)
+        return ProbeOutcome(
+            environment.name,
+            version,
+            code,
+            request.command,
+            asker.count,
+            _arrays(asker),
+            known=known,
+            why=_why(answer.why, known),
         )
     found, said, differences = check(answer, settings)
-    return Outcome(environment.name, version, code, request.command, asker.count, _arrays(asker), found, said, differences)
+    return ProbeOutcome(
+        environment.name,
+        version,
+        code,
+        request.command,
+        asker.count,
+        _arrays(asker),
+        found,
+        said,
+        differences,
+    )
 
 
 def _biases(code: str, mode: str) -> tuple[bool, ...]:
@@ -88,7 +121,7 @@ def _why(why: str, known: dict[str, str]) -> str:
     return why
 
 
-def _arrays(asker: Asker) -> str:
+def _arrays(asker: FunctionCaller) -> str:
     made = f", through {asker.wrap}" if asker.wrap else ""
     return f"asked with {asker.dtype.name} arrays of numpy's{made}"
 
@@ -120,5 +153,7 @@ def _shape(option: str, text: str | None) -> tuple[int, ...] | None:
     except ValueError:
         sizes = (0,)
     if min(sizes) < 1:
-        raise ConvdiffError(f"{option}: found {text!r}, expected whole numbers of at least 1, as in 1,3,8,8")
+        raise ConvdiffError(
+            f"{option}: found {text!r}, expected whole numbers of at least 1, as in 1,3,8,8"
+        )
     return sizes

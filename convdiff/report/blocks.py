@@ -33,7 +33,8 @@ def _step(share: float) -> int:
 def coarse(levels: Grid, rows: int, columns: int) -> list[list[float]]:
     """The share of cells that differ, in a grid no finer than this."""
     return [
-        [_share(levels, lines, cells) for cells in _parts(len(levels[0]), columns)] for lines in _parts(len(levels), rows)
+        [_share(levels, lines, cells) for cells in _parts(len(levels[0]), columns)]
+        for lines in _parts(len(levels), rows)
     ]
 
 

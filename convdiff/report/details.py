@@ -1,4 +1,6 @@
-"""Under the table: for each row that differs, what was found, where it shows, what else it could be, and the fix as code."""
+"""Under the table: for each row that differs, what was found, where it shows, what else it could
+be, and the fix as code.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 
-from convdiff.case import Answer, Finding, Row
+from convdiff.records import Answer, Finding, Row
 from convdiff.report import figures, words
 from convdiff.report.blocks import blocks
 from convdiff.report.highlight import python
@@ -16,13 +18,16 @@ from convdiff.report.palette import STATES
 LABEL = 9
 LONGEST = 30
 TOLD = ("reduced-precision", "different", "incomparable")
-# What to show of a fix where nobody knows in which framework an output was made: by the layout of its arrays.
+# What to show of a fix where nobody knows in which framework an output was made: by the layout of
+# its arrays.
 CHANNELS_LAST = ("tensorflow", "keras", "jax", "numpy", "torch")
 CHANNELS_FIRST = ("torch", "jax", "numpy", "theano", "tensorflow")
 
 
 def details(rows: Iterable[Row], layout: str, page: Page) -> list[Text]:
-    """A block for each row that has something to tell, those of one cause together, an empty line before each."""
+    """A block for each row that has something to tell, those of one cause together, an empty line
+    before each.
+    """
     blocks: dict[str, tuple[list[Row], list[Text]]] = {}
     for row in rows:
         body = _body(row, page)
@@ -33,7 +38,11 @@ def details(rows: Iterable[Row], layout: str, page: Page) -> list[Text]:
     for together, body in blocks.values():
         # Of several rows with one cause, the fix of the one whose framework is known.
         fixed = next((row for row in together if _framework(row.answer)), together[0])
-        body = body + (_fix(fixed.findings[0], fixed.answer, layout, page) if fixed.findings and fixed.verdict in TOLD else [])
+        body = body + (
+            _fix(fixed.findings[0], fixed.answer, layout, page)
+            if fixed.findings and fixed.verdict in TOLD
+            else []
+        )
         state = together[0].verdict or together[0].answer.status
         sign = page.text(f"{page.glyphs.states[state]} ", STATES[state])
         names = [page.text(words.elide(row.answer.name), "strong") for row in together]
@@ -48,14 +57,24 @@ def _body(row: Row, page: Page) -> list[Text]:
         return page.wrap(page.text(row.message), "  ") if row.message else []
     if not row.findings:
         said = row.message or "no explanation: none of the known causes reproduces this output"
-        return [*page.wrap(page.text(said, lines=True), "  "), *_where(row, page, said), *_map(row, page)]
+        return [
+            *page.wrap(page.text(said, lines=True), "  "),
+            *_where(row, page, said),
+            *_map(row, page),
+        ]
     finding = row.findings[0]
     made = page.wrap(page.text(finding.summary), "  ")
     made += _where(row, page)
     made += _map(row, page)
-    made += _labelled("code", page.join([page.text(code, "dim") for code in dict.fromkeys(finding.codes)]), page)
+    made += _labelled(
+        "code", page.join([page.text(code, "dim") for code in dict.fromkeys(finding.codes)]), page
+    )
     if finding.rivals:
-        made += _labelled("or", page.text(f"these arrays cannot tell this from: {words.rivals_words(finding.rivals)}"), page)
+        made += _labelled(
+            "or",
+            page.text(f"these arrays cannot tell this from: {words.rivals_words(finding.rivals)}"),
+            page,
+        )
     for other in row.findings[1:3]:
         made += _labelled("or", page.text(other.summary), page)
     for note in (*finding.notes, *([row.message] if row.message else ())):
@@ -64,11 +83,18 @@ def _body(row: Row, page: Page) -> list[Text]:
 
 
 def _where(row: Row, page: Page, said: str = "") -> list[Text]:
-    made = _labelled("where", page.text(row.where), page) if row.where and row.where not in said else []
+    made = (
+        _labelled("where", page.text(row.where), page)
+        if row.where and row.where not in said
+        else []
+    )
     error = row.error
     if error is None or not error.worst or row.verdict == "reduced-precision":
         return made
-    most = f"{figures.index(error.worst)}: obtained {figures.value(error.obtained)}, expected {figures.value(error.reference)}"
+    most = (
+        f"{figures.index(error.worst)}: obtained {figures.value(error.obtained)}, expected "
+        f"{figures.value(error.reference)}"
+    )
     return made + _labelled("largest", page.text(most), page)
 
 
@@ -82,13 +108,21 @@ def _map(row: Row, page: Page) -> list[Text]:
 def _fix(finding: Finding, answer: Answer, layout: str, page: Page) -> list[Text]:
     made: list[Text] = []
     for framework in fixes(finding.fix, answer, layout):
-        other = "" if _framework(answer) == framework or len(finding.fix) == 1 else "; in another: convdiff code --for NAME"
+        other = (
+            ""
+            if _framework(answer) == framework or len(finding.fix) == 1
+            else "; in another: convdiff code --for NAME"
+        )
         made += _labelled("fix", page.text(f"in {framework}{other}", "dim"), page)
         indent = " " * (LABEL + 2)
         code = python(finding.fix[framework], page, indent)
         made += code[:LONGEST]
         if len(code) > LONGEST:
-            made.append(page.text(f"{indent}# {len(code) - LONGEST} more lines: --json has all of it", "comment"))
+            made.append(
+                page.text(
+                    f"{indent}# {len(code) - LONGEST} more lines: --json has all of it", "comment"
+                )
+            )
     return made
 
 
@@ -109,7 +143,11 @@ def _framework(answer: Answer) -> str:
 def _stderr(row: Row, page: Page) -> list[Text]:
     """The rest of a reason of several lines; its first line stands in the table."""
     lines = (row.answer.message or "").strip().splitlines()
-    return [shown for line in lines[1:][-12:] for shown in page.wrap(page.text(line.expandtabs(4), "dim"), "  ")]
+    return [
+        shown
+        for line in lines[1:][-12:]
+        for shown in page.wrap(page.text(line.expandtabs(4), "dim"), "  ")
+    ]
 
 
 def _labelled(label: str, text: Text, page: Page) -> list[Text]:

@@ -30,7 +30,9 @@ def value(number: float) -> str:
 
 
 def units(amount: float, terms: int) -> str:
-    """`3.1 of 27`: multiples of the rounding unit, and the bound; `0` where there is no error at all."""
+    """`3.1 of 27`: multiples of the rounding unit, and the bound; `0` where there is no error at
+    all.
+    """
     return "0" if amount == 0 else f"{short(amount)} of {terms:,}"
 
 

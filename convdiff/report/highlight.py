@@ -1,4 +1,6 @@
-"""Python code in a few colours, by one regular expression: pygments takes longer to import than a whole report takes."""
+"""Python code in a few colours, by one regular expression: pygments takes longer to import than a
+whole report takes.
+"""
 
 from __future__ import annotations
 
@@ -19,22 +21,36 @@ TOKEN = re.compile(
 
 
 def python(code: str, page: Page, indent: str = "") -> list[Text]:
-    """The code as lines, each after `indent`; one too wide is folded at a space, its rest set in further."""
+    """The code as lines, each after `indent`; one too wide is folded at a space, its rest set in
+    further.
+    """
     text = page.text(code.strip("\n"), lines=True)
     for match in TOKEN.finditer(text.plain):
         text.stylize(page.styles[str(match.lastgroup)], *match.span())
-    return [folded for line in text.split("\n", allow_blank=True) for folded in _fold(line, page.width - len(indent), indent)]
+    return [
+        folded
+        for line in text.split("\n", allow_blank=True)
+        for folded in _fold(line, page.width - len(indent), indent)
+    ]
 
 
 def _fold(line: Text, width: int, indent: str) -> list[Text]:
     line.rstrip()
     made = []
     lead = _lead(line)
-    comment = next((match.start() for match in TOKEN.finditer(line.plain) if match.lastgroup == "comment"), None)
+    comment = next(
+        (match.start() for match in TOKEN.finditer(line.plain) if match.lastgroup == "comment"),
+        None,
+    )
     if comment is not None and comment > lead and line.cell_len > width:
         # A comment behind code gets a line of its own before anything is folded.
-        return [*_fold(line[:comment], width, indent), *_fold(line[:lead] + line[comment:], width, indent)]
-    further = Text(" " * min(lead, width // 3)) + (Text("    ") if comment is None else line[lead : lead + 1] + Text(" "))
+        return [
+            *_fold(line[:comment], width, indent),
+            *_fold(line[:lead] + line[comment:], width, indent),
+        ]
+    further = Text(" " * min(lead, width // 3)) + (
+        Text("    ") if comment is None else line[lead : lead + 1] + Text(" ")
+    )
     depth = 0
     while line.cell_len > width:
         at = line.plain.rfind(" ", lead + 1, width - 1)
@@ -42,7 +58,9 @@ def _fold(line: Text, width: int, indent: str) -> list[Text]:
             at = next(n for n in range(min(len(line), width), 0, -1) if line[:n].cell_len <= width)
         head, rest = line[:at], line[at:]
         head.rstrip()
-        depth += sum(head.plain.count(sign) for sign in "([{") - sum(head.plain.count(sign) for sign in ")]}")
+        depth += sum(head.plain.count(sign) for sign in "([{") - sum(
+            head.plain.count(sign) for sign in ")]}"
+        )
         # Outside brackets Python needs to be told that the line goes on.
         made.append(Text(indent) + head + Text(" \\" if depth <= 0 and comment is None else ""))
         line = further + rest[_lead(rest) :]

@@ -1,8 +1,9 @@
 """The report as JSON, schema convdiff/1: strict, so that every parser reads it.
 
-NaN and the infinities, which JSON has no numbers for, are the strings "NaN", "Infinity" and "-Infinity" (as in
-protobuf's JSON): JavaScript's Number() and Python's float() read them back, and jq orders them above every number.
-Text is ASCII with escapes, so that no terminal's encoding can spoil it.
+NaN and the infinities, which JSON has no numbers for, are the strings "NaN", "Infinity" and
+"-Infinity" (as in protobuf's JSON): JavaScript's Number() and Python's float() read them back, and
+jq orders them above every number. Text is ASCII with escapes, so that no terminal's encoding can
+spoil it.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import math
 from collections.abc import Mapping
 from pathlib import PurePath
 
-from convdiff.case import Report
-from convdiff.checked import Suite
+from convdiff.records import Report
+from convdiff.suite_result import Suite
 
 WIDTH = 120
 
@@ -29,7 +30,9 @@ def render_suite(suite: Suite) -> str:
 
 
 def dumps(value: object) -> str:
-    """Strict JSON, indented; what fits on a line stays on one.  Takes numpy's scalars and arrays, tuples and paths."""
+    """Strict JSON, indented; what fits on a line stays on one.  Takes numpy's scalars and arrays,
+    tuples and paths.
+    """
     return _written(plain(value), "") + "\n"
 
 
@@ -57,6 +60,10 @@ def _written(value: object, indent: str) -> str:
         return line
     deeper = f"{indent}  "
     if isinstance(value, dict):
-        body = [f"{deeper}{json.dumps(key)}: {_written(item, deeper)}" for key, item in value.items()]
+        body = [
+            f"{deeper}{json.dumps(key)}: {_written(item, deeper)}" for key, item in value.items()
+        ]
         return "{\n" + ",\n".join(body) + f"\n{indent}}}"
-    return "[\n" + ",\n".join(f"{deeper}{_written(item, deeper)}" for item in value) + f"\n{indent}]"
+    return (
+        "[\n" + ",\n".join(f"{deeper}{_written(item, deeper)}" for item in value) + f"\n{indent}]"
+    )

@@ -1,7 +1,8 @@
 """A page: the width, colours and signs of one output, and text laid out in lines for it.
 
-The table is laid out here by cells and not by rich.table, because a row's second line (how it was aligned, why it could
-not run) runs across all columns.  Nothing is ever read as rich's markup: every piece goes in as plain text with a style.
+The table is laid out here by cells and not by rich.table, because a row's second line (how it was
+aligned, why it could not run) runs across all columns.  Nothing is ever read as rich's markup:
+every piece goes in as plain text with a style.
 """
 
 from __future__ import annotations
@@ -43,8 +44,12 @@ class Page:
         """The pieces on one line."""
         return (Text(gap) if isinstance(gap, str) else gap).join(pieces)
 
-    def wrap(self, text: Text, first: Text | str = "", rest: str | None = None, width: int | None = None) -> list[Text]:
-        """The text as lines no wider than `width`, after `first` on its first line and `rest` (or as much space) on the others."""
+    def wrap(
+        self, text: Text, first: Text | str = "", rest: str | None = None, width: int | None = None
+    ) -> list[Text]:
+        """The text as lines no wider than `width`, after `first` on its first line and `rest` (or
+        as much space) on the others.
+        """
         start = Text(first) if isinstance(first, str) else first
         after = " " * start.cell_len if rest is None else rest
         room = max(8, (width or self.width) - max(start.cell_len, len(after)))
@@ -55,8 +60,12 @@ class Page:
                 made.append((Text(after) if made else start.copy()) + line)
         return made
 
-    def chunks(self, pieces: Iterable[Text], first: Text, gap: Text | str = "  ", rest: str | None = None) -> list[Text]:
-        """Pieces side by side; a line breaks between two of them, and in one only where it is wider than a line."""
+    def chunks(
+        self, pieces: Iterable[Text], first: Text, gap: Text | str = "  ", rest: str | None = None
+    ) -> list[Text]:
+        """Pieces side by side; a line breaks between two of them, and in one only where it is wider
+        than a line.
+        """
         after = " " * first.cell_len if rest is None else rest
         between = Text(gap) if isinstance(gap, str) else gap
         lines, line, empty = [], first.copy(), True
@@ -66,7 +75,11 @@ class Page:
                 line, empty = Text(after), True
             line = line + piece if empty else line + between + piece
             empty = False
-        return [short for line in [*lines, line] for short in (self.wrap(line) if line.cell_len > self.width else [line])]
+        return [
+            short
+            for line in [*lines, line]
+            for short in (self.wrap(line) if line.cell_len > self.width else [line])
+        ]
 
     def show(self, lines: Iterable[Text]) -> Text:
         """The lines as one renderable."""

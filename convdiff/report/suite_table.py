@@ -9,16 +9,22 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
-from convdiff.case import Row
-from convdiff.checked import Checked, Suite
+from convdiff.records import Row
 from convdiff.report import figures, words
 from convdiff.report.details import details
 from convdiff.report.page import Page
 from convdiff.report.table import heading
+from convdiff.suite_result import CaseResult, Suite
 
 GAP = "  "
-SIGNS = {"agrees": ("identical", "good"), "allowed": ("reduced-precision", "warn"), "differs": ("different", "bad"),
-         "fed wrong": ("different", "bad"), "lost": ("different", "bad"), "trouble": ("failed", "bad")}
+SIGNS = {
+    "agrees": ("identical", "good"),
+    "allowed": ("reduced-precision", "warn"),
+    "differs": ("different", "bad"),
+    "fed wrong": ("different", "bad"),
+    "lost": ("different", "bad"),
+    "trouble": ("failed", "bad"),
+}
 NAME_LIMIT = 36
 # Cases that are told in full; what comes beyond nobody reads in a terminal.
 TOLD = 12
@@ -37,47 +43,88 @@ def show(suite: Suite, console: Console) -> None:
 def render(suite: Suite, width: int, color: bool = False) -> str:
     """The same as text."""
     console = Console(
-        file=io.StringIO(), width=width, force_terminal=color, color_system="256" if color else None, no_color=not color,
-        legacy_windows=False, _environ={},
+        file=io.StringIO(),
+        width=width,
+        force_terminal=color,
+        color_system="256" if color else None,
+        no_color=not color,
+        legacy_windows=False,
+        _environ={},
     )
     with console.capture() as capture:
         show(suite, console)
     return "".join(f"{line}\n" for line in capture.get().rstrip("\n").split("\n"))
 
 
-def render_case(case: Checked, width: int = 100) -> str:
+def render_case(case: CaseResult, width: int = 100) -> str:
     """A failing case in full, as plain text; its trouble where there is no report."""
     if case.report is None or case.kind:
         return f"{summary(case)}\n"
-    console = Console(file=io.StringIO(), width=width, no_color=True, color_system=None, legacy_windows=False, _environ={})
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        no_color=True,
+        color_system=None,
+        legacy_windows=False,
+        _environ={},
+    )
     return "".join(f"{line.plain.rstrip()}\n" for line in _told(case, Page(console))[2:])
 
 
 def lines(suite: Suite, page: Page) -> list[Text]:
     """All of it."""
-    shown = [case for case in suite.cases if len(suite.cases) <= LISTED or case.state != "agrees" or case.stale]
+    shown = [
+        case
+        for case in suite.cases
+        if len(suite.cases) <= LISTED or case.state != "agrees" or case.stale
+    ]
     made = _table(shown, page) if shown else []
     left = len(suite.cases) - len(shown)
     if left:
-        made.append(page.text(f"{'and ' if shown else ''}{left:,} {'others agree' if shown else 'cases agree'}", "dim"))
-    alike: dict[str, list[Checked]] = {}
+        made.append(
+            page.text(
+                f"{'and ' if shown else ''}{left:,} {'others agree' if shown else 'cases agree'}",
+                "dim",
+            )
+        )
+    alike: dict[str, list[CaseResult]] = {}
     for case in suite.cases:
         if case.exit_code and case.report is not None and not case.kind:
             alike.setdefault(summary(case), []).append(case)
     for first, *others in list(alike.values())[:TOLD]:
         made += _told(first, page)
         if others:
-            made += page.wrap(page.text(", ".join(other.name for other in others)), page.text("  the same in ", "dim"))
+            made += page.wrap(
+                page.text(", ".join(other.name for other in others)),
+                page.text("  the same in ", "dim"),
+            )
     if len(alike) > TOLD:
-        made += [Text(), page.text(f"and {len(alike) - TOLD:,} other causes: --html or --json has all of them", "dim")]
+        made += [
+            Text(),
+            page.text(
+                f"and {len(alike) - TOLD:,} other causes: --html or --json has all of them", "dim"
+            ),
+        ]
     made += _small(suite, page)
     return [*made, Text(), *_closing(suite, page)]
 
 
-def _table(cases: list[Checked], page: Page) -> list[Text]:
-    width = min(max(4, *(len(words.literal(words.elide(case.name))) for case in cases)), max(12, min(NAME_LIMIT, page.width // 3)))
-    wide = max(len(case.state) for case in cases if case.state != "allowed") + 2 if any(case.kind for case in cases) else 9
-    made = [page.text(f"{'case':<{width}}{GAP}{'result':<{wide}}{GAP}{'rounding units':>16}{GAP}outputs", "dim")]
+def _table(cases: list[CaseResult], page: Page) -> list[Text]:
+    width = min(
+        max(4, *(len(words.literal(words.elide(case.name))) for case in cases)),
+        max(12, min(NAME_LIMIT, page.width // 3)),
+    )
+    wide = (
+        max(len(case.state) for case in cases if case.state != "allowed") + 2
+        if any(case.kind for case in cases)
+        else 9
+    )
+    made = [
+        page.text(
+            f"{'case':<{width}}{GAP}{'result':<{wide}}{GAP}{'rounding units':>16}{GAP}outputs",
+            "dim",
+        )
+    ]
     made.append(page.text(page.glyphs.rule * page.width, "dim"))
     for case in cases:
         glyph, style = SIGNS[case.state]
@@ -88,7 +135,12 @@ def _table(cases: list[Checked], page: Page) -> list[Text]:
         if name.cell_len > width:
             made += page.wrap(name)
             name = Text()
-        first = name + Text(" " * (width - name.cell_len) + GAP) + state + Text(" " * (wide - state.cell_len) + GAP)
+        first = (
+            name
+            + Text(" " * (width - name.cell_len) + GAP)
+            + state
+            + Text(" " * (wide - state.cell_len) + GAP)
+        )
         first = first + Text(" " * max(0, 16 - figure.cell_len)) + figure + Text(GAP)
         said = page.text(summary(case))
         beside = page.wrap(said, first)
@@ -102,13 +154,13 @@ def _bare(line: Text) -> Text:
     return line
 
 
-def _units(case: Checked) -> str:
+def _units(case: CaseResult) -> str:
     errors = [row.error for row in (case.failing or case.rows) if row.error is not None]
     worst = max(errors, key=lambda error: error.units, default=None)
     return figures.units(worst.units, worst.terms) if worst else ""
 
 
-def summary(case: Checked) -> str:
+def summary(case: CaseResult) -> str:
     """A case in a phrase: how many outputs agree, or which do not and why."""
     if case.trouble:
         return case.trouble
@@ -116,7 +168,11 @@ def summary(case: Checked) -> str:
         return "; ".join(case.notes)
     if case.exit_code == 0:
         said = f" ({', '.join(case.allowed)} allowed)" if case.allowed else ""
-        return words.conclusion(case.rows) + said if not case.allowed else f"{len(case.rows)} compared{said}"
+        return (
+            words.conclusion(case.rows) + said
+            if not case.allowed
+            else f"{len(case.rows)} compared{said}"
+        )
     groups: dict[str, list[str]] = {}
     for row in case.failing:
         groups.setdefault(cause(row), []).append(row.answer.name)
@@ -134,37 +190,66 @@ def cause(row: Row) -> str:
     return row.message or str(row.verdict)
 
 
-def _told(case: Checked, page: Page) -> list[Text]:
+def _told(case: CaseResult, page: Page) -> list[Text]:
     """A failing case in full, as `run` tells it."""
     assert case.report is not None
     head = heading(replace(case.report.case, name="run"), page)
     told = details(case.failing, case.report.case.spec.output_layout, page)
-    again = page.wrap(page.text(case.report.command, "dim"), page.text("  again    ", "dim")) if case.place else []
-    return [Text(), page.text(page.glyphs.rule * page.width, "dim"), *_named(case, head, page), *told, *again]
+    again = (
+        page.wrap(page.text(case.report.command, "dim"), page.text("  again    ", "dim"))
+        if case.place
+        else []
+    )
+    return [
+        Text(),
+        page.text(page.glyphs.rule * page.width, "dim"),
+        *_named(case, head, page),
+        *told,
+        *again,
+    ]
 
 
-def _named(case: Checked, head: list[Text], page: Page) -> list[Text]:
+def _named(case: CaseResult, head: list[Text], page: Page) -> list[Text]:
     """The heading, under the case's name and place; a single run has neither."""
-    named = page.wrap(page.text(case.name, "strong") + Text(GAP) + page.text(case.place, "dim")) if case.place else []
+    named = (
+        page.wrap(page.text(case.name, "strong") + Text(GAP) + page.text(case.place, "dim"))
+        if case.place
+        else []
+    )
     return [*named, *head]
 
 
 def _small(suite: Suite, page: Page) -> list[Text]:
-    said = [f"{case.place}: {case.name} allows {code}, which no longer occurs; take it out" for case in suite.cases for code in case.stale]
-    return [Text()] + [line for note in (*said, *suite.notes) for line in page.wrap(page.text(note, "warn"))] if said or suite.notes else []
+    said = [
+        f"{case.place}: {case.name} allows {code}, which no longer occurs; take it out"
+        for case in suite.cases
+        for code in case.stale
+    ]
+    return (
+        [Text()]
+        + [line for note in (*said, *suite.notes) for line in page.wrap(page.text(note, "warn"))]
+        if said or suite.notes
+        else []
+    )
 
 
 def _closing(suite: Suite, page: Page) -> list[Text]:
     glyph, style = SIGNS[{0: "agrees", 1: "differs"}.get(suite.exit_code, "trouble")]
-    made = page.wrap(page.text(conclusion(suite), "strong"), page.text(f"{page.glyphs.states[glyph]} ", style))
+    made = page.wrap(
+        page.text(conclusion(suite), "strong"), page.text(f"{page.glyphs.states[glyph]} ", style)
+    )
     small = [f"exit code {suite.exit_code}: {MEANS[suite.exit_code]}"]
     if suite.seconds is not None:
         small.append(figures.seconds(suite.seconds))
-    codes: Iterable[str] = (row.findings[0].codes[0] for case in suite.cases for row in case.failing if row.findings)
+    codes: Iterable[str] = (
+        row.findings[0].codes[0] for case in suite.cases for row in case.failing if row.findings
+    )
     first = next(iter(codes), None)
     if first:
         small.append(f"see convdiff explain {first}")
-    return made + page.chunks([page.text(part, "dim") for part in small], Text("  "), page.text(page.glyphs.dot, "dim"))
+    return made + page.chunks(
+        [page.text(part, "dim") for part in small], Text("  "), page.text(page.glyphs.dot, "dim")
+    )
 
 
 MEANS = {0: "all agree", 1: "at least one differs", 2: "a case could not be checked"}
@@ -175,9 +260,14 @@ def conclusion(suite: Suite) -> str:
     total, counts = len(suite.cases), suite.counts
     passed = counts["agrees"] + counts["allowed"]
     if counts["fed wrong"] and passed + counts["fed wrong"] == total and suite.exit_code == 1:
-        return f"{'each' if total > 1 else 'it'} agrees by itself, but not what {'they are' if total > 1 else 'it is'} fed"
+        return (
+            f"{'each' if total > 1 else 'it'} agrees by itself, but not what "
+            f"{'they are' if total > 1 else 'it is'} fed"
+        )
     if passed == total:
-        return {0: "nothing was checked", 1: "the case agrees"}.get(total, f"all {total:,} cases agree")
+        return {0: "nothing was checked", 1: "the case agrees"}.get(
+            total, f"all {total:,} cases agree"
+        )
     parts = [f"{passed:,} of {total:,} cases {'agrees' if passed == 1 else 'agree'}"]
     if counts["differs"]:
         parts.append(f"{counts['differs']:,} {'differs' if counts['differs'] == 1 else 'differ'}")

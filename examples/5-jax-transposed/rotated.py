@@ -1,4 +1,6 @@
-"""The JAX half of the question, and its accepted answer: the same call with the kernel's axes named otherwise."""
+"""The JAX half of the question, and its accepted answer: the same call with the kernel's axes named
+otherwise.
+"""
 
 import numpy as np
 from jax import lax

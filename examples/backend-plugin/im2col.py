@@ -8,7 +8,9 @@ ORDER = "rows first"
 
 def conv2d(x, w, stride=1):
     """x (N, C, H, W), w (O, C, R, S) -> (N, O, P, Q)."""
-    windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], (2, 3))[:, :, ::stride, ::stride]
+    windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], (2, 3))[
+        :, :, ::stride, ::stride
+    ]
     n, c, p, q, r, s = windows.shape
     axes = (0, 2, 3, 1, 4, 5) if ORDER == "rows first" else (0, 2, 3, 4, 5, 1)
     columns = windows.transpose(axes).reshape(n * p * q, c * r * s)

@@ -13,18 +13,28 @@ import pytest
 
 from convdiff.backends.environments import Environment, find
 from convdiff.backends.fleet import Job
-from convdiff.case import Answer, Stored
+from convdiff.records import Answer, Stored
 
 
 def stored(array: Any) -> Stored:
     return Stored(array, array.dtype.name)
 
 
-ARRAYS = {"input": stored(np.arange(12, dtype=np.float32).reshape(3, 4)), "kernel": stored(np.ones((2, 2), np.float32))}
+ARRAYS = {
+    "input": stored(np.arange(12, dtype=np.float32).reshape(3, 4)),
+    "kernel": stored(np.ones((2, 2), np.float32)),
+}
 
 
 def job(code: str, name: str = "numpy", **options: Any) -> Job:
-    return Job(name, options.pop("kind", "backend"), options.pop("backend", "numpy"), code, options.pop("mode", "body"), **options)
+    return Job(
+        name,
+        options.pop("kind", "backend"),
+        options.pop("backend", "numpy"),
+        code,
+        options.pop("mode", "body"),
+        **options,
+    )
 
 
 def alive(pid: int) -> bool:
@@ -46,7 +56,9 @@ def environment(name: str) -> Environment:
     """The environment, or a skip; a failure where CONVDIFF_REQUIRE names it."""
     found = find(name)
     if not found.usable:
-        (pytest.fail if name in os.environ.get("CONVDIFF_REQUIRE", "").split(",") else pytest.skip)(str(found.reason))
+        (pytest.fail if name in os.environ.get("CONVDIFF_REQUIRE", "").split(",") else pytest.skip)(
+            str(found.reason)
+        )
     return found
 
 

@@ -12,7 +12,7 @@ from backends_support import ARRAYS, Run, gone, job, stored
 
 from convdiff.backends.environments import find
 from convdiff.backends.fleet import Fleet, Job, call_job
-from convdiff.case import Call
+from convdiff.records import Call
 
 
 def call(code: str) -> Job:
@@ -22,16 +22,29 @@ def call(code: str) -> Job:
 def test_which_codes_are_functions() -> None:
     for code in ("port.py:conv", "a b/port.py:conv_2", "/x/port.py:f "):
         assert call(code).mode == "function"
-    for code in ("f(input)", "input[1:2]", "np.sum(input, keepdims=True)", "{'a.py': input}['a.py'][0:3]"):
+    for code in (
+        "f(input)",
+        "input[1:2]",
+        "np.sum(input, keepdims=True)",
+        "{'a.py': input}['a.py'][0:3]",
+    ):
         assert call(code).mode == "expression"
 
 
 def test_expressions(run: Run) -> None:
     [answer] = run(call("  np.sum(input) * kernel[0, 0]"))
-    assert (answer.kind, answer.status, answer.name, answer.backend) == ("call", "ok", "mine", "numpy")
+    assert (answer.kind, answer.status, answer.name, answer.backend) == (
+        "call",
+        "ok",
+        "mine",
+        "numpy",
+    )
     assert answer.output == 66 and answer.code == "  np.sum(input) * kernel[0, 0]"
     for code, message in (
-        ("nonsense(input)", r"NameError: name 'nonsense' is not defined \(line 1: nonsense\(input\)\)"),
+        (
+            "nonsense(input)",
+            r"NameError: name 'nonsense' is not defined \(line 1: nonsense\(input\)\)",
+        ),
         ("input +", r"SyntaxError: invalid syntax \(line 1: input \+\)"),
         ("y = input", r"SyntaxError"),
         ("print", r"the result is a builtin_function_or_method, expected an array of numbers"),
@@ -44,19 +57,25 @@ def test_functions(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "port.py"
     file.write_text(
         "import numpy as np\nimport helper\n"
-        "def conv(input, kernel, bias=None):\n    return helper.twice(input) if bias is None else input + bias\n"
+        "def conv(input, kernel, bias=None):\n    return helper.twice(input) if bias is None else "
+        "input + bias\n"
         "def broken(input, kernel):\n    x = 1\n    return helper.fails(x)\n"
         "class Layer:\n    def __call__(self, x, w): return x\nlayer = Layer()\nnot_callable = 3\n"
         "if __name__ == '__main__': raise SystemExit\n"
     )
-    (tmp_path / "helper.py").write_text("def twice(x): return 2 * x\ndef fails(x):\n    return x / 0\n")
+    (tmp_path / "helper.py").write_text(
+        "def twice(x): return 2 * x\ndef fails(x):\n    return x / 0\n"
+    )
     [answer] = run(call(f"{file}:conv"))
     np.testing.assert_array_equal(np.asarray(answer.output), ARRAYS["input"].array * 2)
     [answer] = run(call(f"{file}:conv"), arrays={**ARRAYS, "bias": stored(np.float32(1))})
     np.testing.assert_array_equal(np.asarray(answer.output), ARRAYS["input"].array + 1)
     assert run(call(f"{file}:layer"))[0].status == "ok"
     for name, message in (
-        ("broken", r"ZeroDivisionError: division by zero \(helper.py line 3, in fails: return x / 0\)$"),
+        (
+            "broken",
+            r"ZeroDivisionError: division by zero \(helper.py line 3, in fails: return x / 0\)$",
+        ),
         ("cnov", r".*port.py: it has no function cnov; it has Layer, broken, conv, layer$"),
         ("not_callable", r".*it has no function not_callable"),
     ):
@@ -73,7 +92,9 @@ def test_the_file_is_read_anew_and_its_helpers_are_its_own(run: Run, tmp_path: P
         folder.mkdir()
         (folder / "port.py").write_text("import layers\ndef conv(x, w): return layers.VALUE\n")
         (folder / "layers.py").write_text(f"VALUE = {number}\n")
-    answers = run(*[Job(str(n), "call", "numpy", f"{tmp_path}/{n}/port.py:conv", "function") for n in (1, 2)])
+    answers = run(
+        *[Job(str(n), "call", "numpy", f"{tmp_path}/{n}/port.py:conv", "function") for n in (1, 2)]
+    )
     assert [float(np.asarray(answer.output)) for answer in answers] == [1, 2]
     (tmp_path / "1/port.py").write_text("def conv(x, w): return 7\n")
     assert run(call(f"{tmp_path}/1/port.py:conv"))[0].output == 7
@@ -83,17 +104,28 @@ def test_a_relative_path_is_the_user_s(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "port.py").write_text("def conv(x, w): return x\n")
     monkeypatch.chdir(tmp_path)
     with Fleet([find("numpy")]) as fleet:
-        assert [a.status for a in fleet.run([job("import os; os.chdir('/'); output = 1"), call("port.py:conv")], ARRAYS)] == ["ok", "ok"]
+        assert [
+            a.status
+            for a in fleet.run(
+                [job("import os; os.chdir('/'); output = 1"), call("port.py:conv")], ARRAYS
+            )
+        ] == ["ok", "ok"]
 
 
 def test_calls_come_after_their_backend(fleet: Fleet) -> None:
     jobs = [call("input"), job("import os; os._exit(1)", "numpy"), call("kernel")]
     answers = list(fleet.run(jobs, ARRAYS))
-    assert [(answer.kind, answer.status) for answer in answers] == [("backend", "crashed"), ("call", "ok"), ("call", "ok")]
+    assert [(answer.kind, answer.status) for answer in answers] == [
+        ("backend", "crashed"),
+        ("call", "ok"),
+        ("call", "ok"),
+    ]
 
 
 def test_a_crash_inside_a_file_says_where(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "port.py").write_text("import ctypes\n\ndef conv(x, w):\n    return ctypes.string_at(0)\n")
+    (tmp_path / "port.py").write_text(
+        "import ctypes\n\ndef conv(x, w):\n    return ctypes.string_at(0)\n"
+    )
     [answer] = run(call(f"{tmp_path}/port.py:conv"))
     assert answer.message == "SIGSEGV (segmentation fault) at port.py line 4"
 
@@ -101,7 +133,9 @@ def test_a_crash_inside_a_file_says_where(run: Run, tmp_path: Path) -> None:
 SHADOWS = ("numpy.py", "json.py", "torch.py", "queue.py", "types.py")
 
 
-def test_files_in_the_current_folder_shadow_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_in_the_current_folder_shadow_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in SHADOWS:
         (tmp_path / name).write_text("raise SystemExit('shadowed')\n")
     (tmp_path / "sub").mkdir()
@@ -117,7 +151,9 @@ def test_files_in_the_current_folder_shadow_nothing(tmp_path: Path, monkeypatch:
 
 
 def test_pythonpath_still_serves_user_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that the user put on PYTHONPATH is there for calls; as the current folder it comes after the framework's."""
+    """A folder that the user put on PYTHONPATH is there for calls; as the current folder it comes
+    after the framework's.
+    """
     (tmp_path / "numpy.py").write_text("raise SystemExit('shadowed')\n")
     (tmp_path / "mine.py").write_text("VALUE = 5\n")
     monkeypatch.chdir(tmp_path)
@@ -127,18 +163,24 @@ def test_pythonpath_still_serves_user_code(tmp_path: Path, monkeypatch: pytest.M
     assert answer.status == "ok" and answer.output == 5, answer.message
 
 
-def test_files_beside_the_worker_shadow_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_beside_the_worker_shadow_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import shutil
 
     import convdiff.backends.process as process
 
-    shutil.copytree(process.HERE, tmp_path / "backends", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        process.HERE, tmp_path / "backends", ignore=shutil.ignore_patterns("__pycache__")
+    )
     for name in ("numpy.py", "torch.py", "mine.py"):
         (tmp_path / "backends" / name).write_text("raise SystemExit('shadowed')\n")
         (tmp_path / "backends/adapters" / name).write_text("raise SystemExit('shadowed')\n")
     monkeypatch.setattr(process, "HERE", tmp_path / "backends")
     with Fleet([find("numpy")]) as fleet:
-        [answer] = fleet.run([job("try:\n    import mine\nexcept ImportError:\n    output = 1")], ARRAYS)
+        [answer] = fleet.run(
+            [job("try:\n    import mine\nexcept ImportError:\n    output = 1")], ARRAYS
+        )
     assert answer.status == "ok" and answer.output == 1, answer.message
 
 

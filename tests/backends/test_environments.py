@@ -13,7 +13,7 @@ import pytest
 
 from convdiff.backends import BACKENDS, NAMES
 from convdiff.backends.environments import add, all_environments, find, has_module, remove
-from convdiff.backends.registered import data_folder, read
+from convdiff.backends.registry import data_folder, read
 from convdiff.backends.variables import variables
 from convdiff.errors import ConvdiffError
 
@@ -37,9 +37,20 @@ def torch_environment(tmp_path: Path) -> Path:
 
 
 def test_the_registry() -> None:
-    assert NAMES == ("numpy", "scipy", "torch", "tensorflow", "jax", "onnxruntime", "cudnn", "theano")
+    assert NAMES == (
+        "numpy",
+        "scipy",
+        "torch",
+        "tensorflow",
+        "jax",
+        "onnxruntime",
+        "cudnn",
+        "theano",
+    )
     adapters = Path(sys.modules["convdiff.backends"].__path__[0]) / "adapters"
-    assert sorted(f"{name}_adapter.py" for name in NAMES) == sorted(path.name for path in adapters.glob("*.py"))
+    assert sorted(f"{name}_adapter.py" for name in NAMES) == sorted(
+        path.name for path in adapters.glob("*.py")
+    )
     for row in BACKENDS:
         assert f'IMPORT = "{row.module}"' in (adapters / f"{row.name}_adapter.py").read_text()
 
@@ -49,9 +60,15 @@ def test_what_runs_elsewhere_is_python_3_7_and_stands_alone() -> None:
     for file in (folder / "worker.py", *folder.glob("adapters/*.py")):
         tree = ast.parse(file.read_text(), feature_version=(3, 7))
         for node in ast.walk(tree):
-            names = [node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in getattr(node, "names", ())]
+            names = (
+                [node.module]
+                if isinstance(node, ast.ImportFrom)
+                else [a.name for a in getattr(node, "names", ())]
+            )
             if isinstance(node, ast.Import | ast.ImportFrom):
-                assert all(name in {*sys.stdlib_module_names, "numpy", "collections.abc"} for name in names), (file, names)
+                assert all(
+                    name in {*sys.stdlib_module_names, "numpy", "collections.abc"} for name in names
+                ), (file, names)
             assert not isinstance(node, ast.NamedExpr)
 
 
@@ -78,16 +95,27 @@ def test_add_find_remove(torch_environment: Path, data: Path) -> None:
     add("torch@1.13", python)
     assert find("torch").python == python and find("torch").origin == "registered"  # a link, kept
     assert [e.name for e in all_environments()] == [
-        "numpy", "scipy", "torch", "torch@1.13", "tensorflow", "jax", "onnxruntime", "cudnn", "theano"
+        "numpy",
+        "scipy",
+        "torch",
+        "torch@1.13",
+        "tensorflow",
+        "jax",
+        "onnxruntime",
+        "cudnn",
+        "theano",
     ]
     assert (find("torch@1.13").backend, json.loads((data / "environments.json").read_text())) == (
-        "torch", {"torch": str(python), "torch@1.13": str(python)},
+        "torch",
+        {"torch": str(python), "torch@1.13": str(python)},
     )
     assert "stays as it is" in remove("torch") and python.exists()
     assert find("torch").origin != "registered"
     python.unlink()
     gone = find("torch@1.13")
-    assert not gone.usable and str(gone.reason).startswith(f"its registered interpreter {python} is gone")
+    assert not gone.usable and str(gone.reason).startswith(
+        f"its registered interpreter {python} is gone"
+    )
     remove("torch@1.13")
     for name in ("torch@1.13", "torch"):
         with pytest.raises(ConvdiffError, match="nothing is registered or installed"):
@@ -102,7 +130,11 @@ def test_add_refuses(torch_environment: Path, tmp_path: Path) -> None:
     for file in (old, odd):
         file.chmod(0o755)
     for name, python, message in (
-        ("tensorflow", torch_environment, "has no module tensorflow; `.* -m pip install tensorflow-cpu`"),
+        (
+            "tensorflow",
+            torch_environment,
+            "has no module tensorflow; `.* -m pip install tensorflow-cpu`",
+        ),
         ("torch", tmp_path / "nowhere", "expected an interpreter or the folder"),
         ("torch", tmp_path, "expected an interpreter"),
         ("torch", old, r"found Python 2.7.18, expected 3.7 or newer"),
@@ -124,17 +156,27 @@ def test_a_broken_file_is_named(data: Path) -> None:
 
 
 def test_registrations_made_at_once_are_all_kept(torch_environment: Path) -> None:
-    code = "import sys; from convdiff.backends.environments import add; add(sys.argv[1], sys.argv[2])"
+    code = (
+        "import sys; from convdiff.backends.environments import add; add(sys.argv[1], sys.argv[2])"
+    )
     several = [
-        subprocess.Popen([sys.executable, "-c", code, f"torch@{i}", torch_environment], env={**os.environ, "PYTHONPATH": str(Path.cwd())})
+        subprocess.Popen(
+            [sys.executable, "-c", code, f"torch@{i}", torch_environment],
+            env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        )
         for i in range(6)
     ]
     assert [process.wait() for process in several] == [0] * 6
     assert sorted(read()) == [f"torch@{i}" for i in range(6)]
-    assert sorted(path.name for path in data_folder().iterdir()) == ["environments.json", "environments.lock"]
+    assert sorted(path.name for path in data_folder().iterdir()) == [
+        "environments.json",
+        "environments.lock",
+    ]
 
 
-def test_the_current_folder_provides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_current_folder_provides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "fake_framework.py").write_text("")
     (tmp_path / "packages" / "bare_folder").mkdir(parents=True)
@@ -147,7 +189,11 @@ def test_the_current_folder_provides_nothing(tmp_path: Path, monkeypatch: pytest
 
 def test_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in {
-        "PYTHONPATH": "/mine", "PYTHONWARNINGS": "error", "TF_CPP_MIN_LOG_LEVEL": "0", "HOME": str(tmp_path), "OMP_NUM_THREADS": "3",
+        "PYTHONPATH": "/mine",
+        "PYTHONWARNINGS": "error",
+        "TF_CPP_MIN_LOG_LEVEL": "0",
+        "HOME": str(tmp_path),
+        "OMP_NUM_THREADS": "3",
         "XDG_CACHE_HOME": "/cache",
     }.items():
         monkeypatch.setenv(name, value)
@@ -155,9 +201,16 @@ def test_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
     own, other = variables(Path(sys.executable)), variables(Path("/other/python"))
     assert own["PYTHONPATH"] == "/mine" and "PYTHONPATH" not in other
-    assert "PYTHONWARNINGS" not in own and own["TF_CPP_MIN_LOG_LEVEL"] == "0" and own["OMP_NUM_THREADS"] == "3"
+    assert (
+        "PYTHONWARNINGS" not in own
+        and own["TF_CPP_MIN_LOG_LEVEL"] == "0"
+        and own["OMP_NUM_THREADS"] == "3"
+    )
     assert own["THEANO_FLAGS"] == "blas__ldflags=,base_compiledir=/cache/convdiff/theano"
     monkeypatch.setenv("THEANO_FLAGS", "floatX=float32,compiledir=/c")
-    assert variables(Path(sys.executable))["THEANO_FLAGS"] == "blas__ldflags=,floatX=float32,compiledir=/c"
+    assert (
+        variables(Path(sys.executable))["THEANO_FLAGS"]
+        == "blas__ldflags=,floatX=float32,compiledir=/c"
+    )
     (tmp_path / ".theanorc").write_text("[blas]\nldflags = -lopenblas\n")
     assert variables(Path(sys.executable))["THEANO_FLAGS"] == "floatX=float32,compiledir=/c"

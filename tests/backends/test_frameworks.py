@@ -1,4 +1,6 @@
-"""Each framework in a worker: its names, its results of every make, its errors, and that jobs do not disturb each other."""
+"""Each framework in a worker: its names, its results of every make, its errors, and that jobs do
+not disturb each other.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ import pytest
 from backends_support import environment, stored
 
 from convdiff.backends.fleet import Fleet, Job
-from convdiff.case import Answer
-from convdiff.paths import paths_of
-from convdiff.pipeline.examining import examine
+from convdiff.execution_paths import paths_of
+from convdiff.pipeline.self_test import examine
+from convdiff.records import Answer
 
 ARRAYS = {
     "input": stored(np.arange(1, 17, dtype=np.float32).reshape(1, 1, 4, 4)),
@@ -26,23 +28,29 @@ RESULTS = {
         "tensor": "F.conv2d(torch.from_numpy(input), torch.from_numpy(kernel))",
         "with gradient": "nn.Parameter(F.conv2d(torch.tensor(input), torch.tensor(kernel))) * 1",
         "in a list": "[[F.conv2d(torch.tensor(input), torch.tensor(kernel))[0, 0]]]",
-        "lazily negated": "torch.complex(-torch.tensor(kernel), torch.tensor(kernel)).conj().imag[:0].sum()"
+        "lazily negated": "torch.complex(-torch.tensor(kernel), "
+        "torch.tensor(kernel)).conj().imag[:0].sum()"
         " + F.conv2d(torch.tensor(input), torch.tensor(kernel))",
-        "channels last": "F.conv2d(torch.tensor(input).to(memory_format=torch.channels_last), torch.tensor(kernel))",
+        "channels last": "F.conv2d(torch.tensor(input).to(memory_format=torch.channels_last), "
+        "torch.tensor(kernel))",
         "sparse": "F.conv2d(torch.tensor(input), torch.tensor(kernel)).to_sparse()",
     },
     "tensorflow": {
-        "tensor": "tf.transpose(tf.nn.conv2d(input.reshape(1, 4, 4, 1), kernel.reshape(2, 2, 1, 1), 1, 'VALID'), (0, 3, 1, 2))",
-        "variable": "tf.Variable(tf.nn.conv2d(input.reshape(1, 4, 4, 1), kernel.reshape(2, 2, 1, 1), 1, 'VALID')[None, ..., 0])",
+        "tensor": "tf.transpose(tf.nn.conv2d(input.reshape(1, 4, 4, 1), kernel.reshape(2, 2, 1, "
+        "1), 1, 'VALID'), (0, 3, 1, 2))",
+        "variable": "tf.Variable(tf.nn.conv2d(input.reshape(1, 4, 4, 1), kernel.reshape(2, 2, 1, "
+        "1), 1, 'VALID')[None, ..., 0])",
     },
     "jax": {
         "array": "lax.conv(input, kernel, (1, 1), 'VALID')",
-        "compiled": "jax.jit(lambda x, w: lax.conv(x, w, (1, 1), 'VALID'))(jnp.asarray(input), kernel)",
+        "compiled": "jax.jit(lambda x, w: lax.conv(x, w, (1, 1), 'VALID'))(jnp.asarray(input), "
+        "kernel)",
     },
     "theano": {
         "variable": "T.nnet.conv2d(theano.shared(input), theano.shared(kernel), filter_flip=False)",
         "shared": "theano.shared(T.nnet.conv2d(theano.shared(input), kernel).eval())",
-        "function": "(lambda x: theano.function([x], T.nnet.conv2d(x, kernel)))(T.tensor4(dtype='float32'))(input)",
+        "function": "(lambda x: theano.function([x], T.nnet.conv2d(x, "
+        "kernel)))(T.tensor4(dtype='float32'))(input)",
     },
 }
 WIDENED = {
@@ -51,25 +59,41 @@ WIDENED = {
     "jax": "jnp.full(2, 1.0078125, jnp.bfloat16)",
 }
 ERRORS = {
-    "torch": ("F.conv2d(torch.tensor(input), torch.tensor(kernel)[0])", r"^RuntimeError: .*\(line 1: F.conv2d"),
-    "tensorflow": ("tf.nn.conv2d(input, np.ones((2, 2, 3, 1), 'f4'), 1, 'VALID')", r"^\w+Error: (?!\{)[^\[]*\(line 1: tf.nn"),
+    "torch": (
+        "F.conv2d(torch.tensor(input), torch.tensor(kernel)[0])",
+        r"^RuntimeError: .*\(line 1: F.conv2d",
+    ),
+    "tensorflow": (
+        "tf.nn.conv2d(input, np.ones((2, 2, 3, 1), 'f4'), 1, 'VALID')",
+        r"^\w+Error: (?!\{)[^\[]*\(line 1: tf.nn",
+    ),
     "jax": ("lax.conv(input, kernel[0], (1, 1), 'VALID')", r"^\w+Error: .*\(line 1: lax"),
-    "theano": ("T.nnet.conv2d(theano.shared(input), np.ones((1, 2, 2, 2), 'f4'))", r"^\w+Error: .*\(line 1: T.nnet|^ValueError: "),
+    "theano": (
+        "T.nnet.conv2d(theano.shared(input), np.ones((1, 2, 2, 2), 'f4'))",
+        r"^\w+Error: .*\(line 1: T.nnet|^ValueError: ",
+    ),
 }
 SETTINGS = {
     "torch": (
-        "torch.set_default_dtype(torch.float64); torch.backends.cudnn.allow_tf32 = False; torch.set_num_threads(1)\n"
-        "torch.backends.mkldnn.enabled = False; torch.set_float32_matmul_precision('medium'); torch.set_grad_enabled(False)\noutput = 1",
-        "[torch.get_default_dtype() == torch.float32, torch.backends.cudnn.allow_tf32, torch.is_grad_enabled(),"
+        "torch.set_default_dtype(torch.float64); torch.backends.cudnn.allow_tf32 = False; "
+        "torch.set_num_threads(1)\n"
+        "torch.backends.mkldnn.enabled = False; torch.set_float32_matmul_precision('medium'); "
+        "torch.set_grad_enabled(False)\noutput = 1",
+        "[torch.get_default_dtype() == torch.float32, torch.backends.cudnn.allow_tf32, "
+        "torch.is_grad_enabled(),"
         " torch.backends.mkldnn.enabled, torch.get_float32_matmul_precision() == 'highest']",
     ),
     "tensorflow": (
-        "tf.config.experimental.enable_tensor_float_32_execution(False); tf.config.run_functions_eagerly(True)\noutput = 1",
-        "[tf.config.experimental.tensor_float_32_execution_enabled(), not tf.config.functions_run_eagerly()]",
+        "tf.config.experimental.enable_tensor_float_32_execution(False); "
+        "tf.config.run_functions_eagerly(True)\noutput = 1",
+        "[tf.config.experimental.tensor_float_32_execution_enabled(), not "
+        "tf.config.functions_run_eagerly()]",
     ),
     "jax": (
-        "jax.config.update('jax_enable_x64', True); jax.config.update('jax_default_matmul_precision', 'bfloat16')\noutput = 1",
-        "[not jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision is None, jnp.ones(1, 'float64').dtype == 'float32']",
+        "jax.config.update('jax_enable_x64', True); "
+        "jax.config.update('jax_default_matmul_precision', 'bfloat16')\noutput = 1",
+        "[not jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision is None, "
+        "jnp.ones(1, 'float64').dtype == 'float32']",
     ),
     "theano": ("theano.config.floatX = 'float32'\noutput = 1", "theano.config.floatX == 'float64'"),
 }
@@ -108,7 +132,10 @@ def test_bfloat16_comes_widened(backend: tuple[str, Fleet]) -> None:
     if backend[0] not in WIDENED:
         pytest.skip("has no bfloat16")
     [answer] = ask(backend, WIDENED[backend[0]])
-    assert answer.output is not None and (answer.output.dtype, answer.stored) == (np.float32, "bfloat16")
+    assert answer.output is not None and (answer.output.dtype, answer.stored) == (
+        np.float32,
+        "bfloat16",
+    )
     np.testing.assert_array_equal(answer.output, BFLOAT16)
 
 
@@ -127,14 +154,23 @@ def test_settings_do_not_outlive_a_job(backend: tuple[str, Fleet]) -> None:
 
 
 def test_a_crash_is_replaced(backend: tuple[str, Fleet]) -> None:
-    bad, good = ask(backend, "__import__('ctypes').string_at(0)", next(iter(RESULTS[backend[0]].values())))
-    assert (bad.status, good.status) == ("crashed", "ok") and str(bad.message).startswith("SIGSEGV (segmentation fault) at line 1")
+    bad, good = ask(
+        backend, "__import__('ctypes').string_at(0)", next(iter(RESULTS[backend[0]].values()))
+    )
+    assert (bad.status, good.status) == ("crashed", "ok") and str(bad.message).startswith(
+        "SIGSEGV (segmentation fault) at line 1"
+    )
 
 
-def test_a_file_of_its_name_in_a_function_s_folder(backend: tuple[str, Fleet], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_file_of_its_name_in_a_function_s_folder(
+    backend: tuple[str, Fleet], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     name, _ = backend
     folder = tmp_path_factory.mktemp("port")
-    (folder / f"{name}.py").write_text(f"import {name} as framework\ndef conv(x, w):\n    assert framework.__version__\n    return x\n")
+    (folder / f"{name}.py").write_text(
+        f"import {name} as framework\ndef conv(x, w):\n    assert framework.__version__\n    "
+        "return x\n"
+    )
     [answer] = ask(backend, f"{folder}/{name}.py:conv", mode="function")
     assert answer.status == "ok", answer.message
 

@@ -1,4 +1,6 @@
-"""However the host ends, no worker survives it, and a folder of a host that was killed is deleted by the next."""
+"""However the host ends, no worker survives it, and a folder of a host that was killed is deleted
+by the next.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ import sys
 import numpy as np
 from convdiff.backends.environments import find
 from convdiff.backends.fleet import Fleet, Job
-from convdiff.case import Stored
+from convdiff.records import Stored
 
 array = Stored(np.zeros((2, 2)), "float64")
 with Fleet([find("numpy")]) as fleet:
@@ -32,13 +34,20 @@ with Fleet([find("numpy")]) as fleet:
 """
 PYTHON_HANG = "import time\nwhile True: time.sleep(1)"
 LOCK_HANG = "import ctypes\nctypes.PyDLL(None).sleep(100)"
-IGNORES = "import signal, time\nfor n in range(1, 32):\n    if n not in (9, 19): signal.signal(n, signal.SIG_IGN)\n" + PYTHON_HANG
+IGNORES = (
+    "import signal, time\nfor n in range(1, 32):\n    if n not in (9, 19): signal.signal(n, "
+    "signal.SIG_IGN)\n" + PYTHON_HANG
+)
 CHILD = "import subprocess\nprint('child', subprocess.Popen(['sleep', '100']).pid)\n" + PYTHON_HANG
 
 
 def host(*arguments: str, folder: Path) -> tuple[subprocess.Popen[str], int, Path]:
     process = subprocess.Popen(
-        [sys.executable, "-c", HOST, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        [sys.executable, "-c", HOST, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
         env={**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(Path.cwd())},
     )
     assert process.stdout is not None
@@ -46,7 +55,9 @@ def host(*arguments: str, folder: Path) -> tuple[subprocess.Popen[str], int, Pat
     return process, int(pid), Path(path)
 
 
-@pytest.mark.parametrize("code", [PYTHON_HANG, LOCK_HANG, IGNORES], ids=["python", "lock", "ignores"])
+@pytest.mark.parametrize(
+    "code", [PYTHON_HANG, LOCK_HANG, IGNORES], ids=["python", "lock", "ignores"]
+)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_signals_to_the_host(tmp_path: Path, number: signal.Signals, code: str) -> None:
     process, worker, folder = host(code, folder=tmp_path)
@@ -72,7 +83,15 @@ def test_what_a_job_started_goes_too(tmp_path: Path) -> None:
     assert gone([worker, child])
 
 
-@pytest.mark.parametrize("end", ["1 / 0", "sys.exit(3)", "import os; os._exit(0)", "import os; os.execv('/bin/true', ['true'])"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        "1 / 0",
+        "sys.exit(3)",
+        "import os; os._exit(0)",
+        "import os; os.execv('/bin/true', ['true'])",
+    ],
+)
 def test_other_ends(tmp_path: Path, end: str) -> None:
     process, worker, _ = host(PYTHON_HANG, end, folder=tmp_path)
     process.communicate(timeout=10)
@@ -91,7 +110,7 @@ def test_a_terminal_s_ctrl_c_is_the_host_s_alone(tmp_path: Path) -> None:
 def test_folders_of_killed_hosts_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tempfile
 
-    from convdiff.backends.folder import Folder
+    from convdiff.backends.fleet_folder import Folder
 
     dead, _, left = host(PYTHON_HANG, folder=tmp_path)
     live, _, used = host(PYTHON_HANG, folder=tmp_path)

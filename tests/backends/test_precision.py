@@ -22,8 +22,12 @@ BF16 = 'torch.backends.mkldnn.conv.fp32_precision = "bf16"'
 
 def test_a_setting_in_force_is_told_and_is_not_there_afterwards() -> None:
     with Fleet([environment("torch")], timeout=60) as fleet:
-        jobs = [Job("set", "backend", "torch", f"{BF16}\noutput = input", "body", path="cpu/onednn-bf16"),
-                Job("unset", "backend", "torch", "output = input", "body")]
+        jobs = [
+            Job(
+                "set", "backend", "torch", f"{BF16}\noutput = input", "body", path="cpu/onednn-bf16"
+            ),
+            Job("unset", "backend", "torch", "output = input", "body"),
+        ]
         answers = {answer.name: answer for answer in fleet.run(jobs, ARRAYS)}
     assert answers["set"].precision == (("bf16", BF16, BF16.replace("bf16", "ieee")),)
     assert BF16 in answers["set"].aligned
@@ -32,7 +36,15 @@ def test_a_setting_in_force_is_told_and_is_not_there_afterwards() -> None:
 
 def test_a_setting_for_float32_concerns_no_other_type() -> None:
     with Fleet([environment("torch")], timeout=60) as fleet:
-        made = Job("narrow", "backend", "torch", f"{BF16}\noutput = input", "body", path="cpu/onednn-bf16", dtype="float16")
+        made = Job(
+            "narrow",
+            "backend",
+            "torch",
+            f"{BF16}\noutput = input",
+            "body",
+            path="cpu/onednn-bf16",
+            dtype="float16",
+        )
         (answer,) = fleet.run([made], ARRAYS)
     assert answer.precision == ()
 
@@ -49,24 +61,38 @@ def test_the_row_says_what_decided_and_how_to_switch_it_off(tmp_path: Path) -> N
         "    x, w = (torch.tensor(array).bfloat16().float() for array in (input, kernel))\n"
         "    return torch.nn.functional.conv2d(x, w)\n"
     )
-    arguments = ["run", f"{tmp_path}/x.npy", f"{tmp_path}/w.npy", "--backend", "none", "--call", f"torch={tmp_path}/port.py:conv"]
+    arguments = [
+        "run",
+        f"{tmp_path}/x.npy",
+        f"{tmp_path}/w.npy",
+        "--backend",
+        "none",
+        "--call",
+        f"torch={tmp_path}/port.py:conv",
+    ]
     (row,) = json.loads(CliRunner().invoke(group, [*arguments, "--format", "json"]).stdout)["rows"]
     assert row["verdict"] == "reduced-precision"
     (finding,) = row["findings"]
     assert finding["edits"][0]["obtained"] == "bf16"
     assert finding["fix"] == {"torch": BF16.replace("bf16", "ieee") + "\n"}
-    assert finding["notes"] == [f"decided by a setting: {BF16}; to switch it off: {BF16.replace('bf16', 'ieee')}"]
+    assert finding["notes"] == [
+        f"decided by a setting: {BF16}; to switch it off: {BF16.replace('bf16', 'ieee')}"
+    ]
     assert "to switch it off" in " ".join(CliRunner().invoke(group, arguments).stdout.split())
 
 
 def test_flags_that_a_version_has_not_are_none() -> None:
     """torch 1.13 answers a flag that it does not know with an AssertionError."""
+
     class Backend:
         def __getattr__(self, name: str) -> Any:
             raise AssertionError(f"Unknown attribute {name}")
 
     module: Any = load_file(str(HERE / "adapters/torch_adapter.py"), "test_torch_flags")
-    assert module.read(SimpleNamespace(backends=Backend()), "backends.cuda.matmul.fp32_precision") is None
+    assert (
+        module.read(SimpleNamespace(backends=Backend()), "backends.cuda.matmul.fp32_precision")
+        is None
+    )
 
 
 # Stand-ins, since no GPU can be asked: what the frameworks' modules say there.
@@ -74,23 +100,31 @@ def torch(capability: tuple[int, int], *, products: bool = False, **cudnn: Any) 
     return SimpleNamespace(
         cuda=SimpleNamespace(is_available=lambda: True, get_device_capability=lambda: capability),
         backends=SimpleNamespace(
-            cudnn=SimpleNamespace(**cudnn), mkldnn=SimpleNamespace(), cuda=SimpleNamespace(matmul=SimpleNamespace(allow_tf32=products)),
+            cudnn=SimpleNamespace(**cudnn),
+            mkldnn=SimpleNamespace(),
+            cuda=SimpleNamespace(matmul=SimpleNamespace(allow_tf32=products)),
         ),
     )
 
 
 def jax(mode: str | None, backend: str = "cuda", capability: str = "9.0") -> Any:
     return SimpleNamespace(
-        default_backend=lambda: backend, config=SimpleNamespace(jax_default_matmul_precision=mode),
+        default_backend=lambda: backend,
+        config=SimpleNamespace(jax_default_matmul_precision=mode),
         devices=lambda: [SimpleNamespace(compute_capability=capability)],
     )
 
 
 def tensorflow(capability: tuple[int, int]) -> Any:
     experimental = SimpleNamespace(
-        tensor_float_32_execution_enabled=lambda: True, get_device_details=lambda gpu: {"compute_capability": capability}
+        tensor_float_32_execution_enabled=lambda: True,
+        get_device_details=lambda gpu: {"compute_capability": capability},
     )
-    return SimpleNamespace(config=SimpleNamespace(experimental=experimental, list_physical_devices=lambda kind: ["gpu"]))
+    return SimpleNamespace(
+        config=SimpleNamespace(
+            experimental=experimental, list_physical_devices=lambda kind: ["gpu"]
+        )
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""What a framework says it has no kernel for is unsupported, in its own words; anything else that fails has failed."""
+"""What a framework says it has no kernel for is unsupported, in its own words; anything else that
+fails has failed.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from convdiff.backends.fleet import Fleet
 
 SAID = {
     "RuntimeError: \"slow_conv2d_cpu\" not implemented for 'Half' (line 6: y = F.conv2d(x, w))": True,
-    "NotImplemented: [ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : Could not find an implementation for Conv(22)": True,
+    "NotImplemented: [ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : Could not find an implementation "
+    "for Conv(22)": True,
     "cudnnGraphNotSupportedError: No valid engine configs": True,
     "RuntimeError: Given groups=1, weight of size [4, 4]": False,
     "NameError: name 'NotImplementedErrors' is not defined": False,
@@ -30,9 +33,14 @@ def test_a_backend_s_refusal_is_unsupported_and_a_call_s_is_not(run: Run) -> Non
 
 
 def test_a_real_one() -> None:
-    code = "output = ort.InferenceSession(helper.make_model(helper.make_graph([helper.make_node('Conv', ['x', 'x'], ['y'])], 'g', " \
-        "[helper.make_tensor_value_info('x', 11, [1, 1, 3, 3])], [helper.make_tensor_value_info('y', 11, None)]), " \
+    code = (
+        "output = "
+        "ort.InferenceSession(helper.make_model(helper.make_graph([helper.make_node('Conv', "
+        "['x', 'x'], ['y'])], 'g', "
+        "[helper.make_tensor_value_info('x', 11, [1, 1, 3, 3])], "
+        "[helper.make_tensor_value_info('y', 11, None)]), "
         "opset_imports=[helper.make_opsetid('', 17)], ir_version=8).SerializeToString())"
+    )
     with Fleet([environment("onnxruntime")], timeout=60) as fleet:
         (answer,) = fleet.run([job(code, "onnxruntime", backend="onnxruntime")], ARRAYS)
     assert answer.status == "unsupported" and "Conv" in str(answer.message)

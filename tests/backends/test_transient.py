@@ -9,7 +9,9 @@ import pytest
 from convdiff.backends.adapters import theano_adapter
 from convdiff.backends.worker import Worker
 
-CLEARED = FileNotFoundError(2, "No such file or directory", "/home/u/.cache/convdiff/theano/compiledir_Linux/tmpx/key.pkl")
+CLEARED = FileNotFoundError(
+    2, "No such file or directory", "/home/u/.cache/convdiff/theano/compiledir_Linux/tmpx/key.pkl"
+)
 
 
 def tried(errors: list[Exception]) -> str:

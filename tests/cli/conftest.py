@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from convdiff.cli.main import group
-from convdiff.reading import read_spec
-from convdiff.reference import truth
-from convdiff.settings import Settings
+from convdiff.numerics.reference import truth
+from convdiff.spec.infer_spec import read_spec
+from convdiff.spec.settings import Settings
 
 Invoke = Callable[..., Result]
 
@@ -29,7 +29,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     w = random.standard_normal((4, 3, 3, 3)).astype(np.float32)
     b = random.standard_normal(4).astype(np.float32)
     spec, _ = read_spec(x.shape, w.shape, Settings(padding=1), bias=False, dtype="float32")
-    arrays: dict[str, Any] = {"x": x, "w": w, "b": b, "y": truth(spec, x, w).output.astype(np.float32)}
+    arrays: dict[str, Any] = {
+        "x": x,
+        "w": w,
+        "b": b,
+        "y": truth(spec, x, w).output.astype(np.float32),
+    }
     arrays["flipped"] = truth(spec, x, w[:, :, ::-1, ::-1]).output.astype(np.float32)
     for name, array in arrays.items():
         np.save(tmp_path / f"{name}.npy", array)
@@ -59,15 +64,27 @@ def spawn(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(*args: str, stdout: Any = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *args]
-        return subprocess.run(command, env=environment(), text=True, timeout=120, stdout=stdout, stderr=subprocess.PIPE)
+        return subprocess.run(
+            command,
+            env=environment(),
+            text=True,
+            timeout=120,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+        )
 
     return run
 
 
 def environment() -> dict[str, str]:
-    """This one, with convdiff on the path however it is installed; with what is written buffered, as users have it."""
+    """This one, with convdiff on the path however it is installed; with what is written buffered,
+    as users have it.
+    """
     import convdiff
 
     root = str(Path(convdiff.__file__).parent.parent)
     own = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    return {**own, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
+    return {
+        **own,
+        "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
+    }

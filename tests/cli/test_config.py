@@ -32,8 +32,13 @@ def test_defaults_hold_where_the_command_line_says_nothing(invoke: Invoke) -> No
     Path("convdiff.toml").write_text('backends = ["numpy"]\nfail_on = "rounding"\nrepeat = 2\n')
     code, told = report(invoke, "--saved", "near.npy")
     assert (code, names(told)) == (1, ["near", "numpy"])
-    assert any("convdiff.toml: backends = ['numpy'], fail_on = 'rounding', repeat = 2" in note for note in told["notes"])
-    code, told = report(invoke, "--saved", "near.npy", "--backend", "none", "--fail-on", "different")
+    assert any(
+        "convdiff.toml: backends = ['numpy'], fail_on = 'rounding', repeat = 2" in note
+        for note in told["notes"]
+    )
+    code, told = report(
+        invoke, "--saved", "near.npy", "--backend", "none", "--fail-on", "different"
+    )
     assert (code, names(told)) == (0, ["near"])
 
 
@@ -52,21 +57,37 @@ def test_a_broken_environment_is_a_row_with_its_reason(invoke: Invoke) -> None:
     result = invoke(*RUN, "--backend", "numpy", "--backend", "numpy@gone")
     gone = json.loads(result.stdout)["rows"][1]
     assert result.exit_code == 0 and (gone["name"], gone["status"]) == ("numpy@gone", "unavailable")
-    assert f"{Path.cwd()}/no/python, its interpreter by {Path.cwd()}/convdiff.toml, is not there" in gone["message"]
+    assert (
+        f"{Path.cwd()}/no/python, its interpreter by {Path.cwd()}/convdiff.toml, is not there"
+        in gone["message"]
+    )
 
 
 BAD = {
-    "unknown": ("bakends = []", "convdiff.toml: option: found 'bakends', expected one of as, backends, environments, fail_on,"),
+    "unknown": (
+        "bakends = []",
+        "convdiff.toml: option: found 'bakends', expected one of as, backends, environments, "
+        "fail_on,",
+    ),
     "type": ("repeat = true", "convdiff.toml: repeat: found True, expected a whole number"),
     "item": ("backends = [1]", "convdiff.toml: backends: found [1], expected a list of strings"),
     "syntax": ("repeat =", "convdiff.toml: cannot be read ("),
     "environments": ("environments = 3", "environments: expected a table"),
     "value": ('paths = "most"', "convdiff.toml: paths: found 'most', expected one of all, default"),
     "name": ('backends = ["numpi"]', "convdiff.toml: backends: found 'numpi', expected one of "),
-    "path": ('backends = ["numpy:gpu"]', "convdiff.toml: backends: path of numpy: found 'gpu', expected one of cpu"),
-    "alone": ('backends = ["none", "numpy"]', "convdiff.toml: backends: none: found --backend numpy beside it"),
+    "path": (
+        'backends = ["numpy:gpu"]',
+        "convdiff.toml: backends: path of numpy: found 'gpu', expected one of cpu",
+    ),
+    "alone": (
+        'backends = ["none", "numpy"]',
+        "convdiff.toml: backends: none: found --backend numpy beside it",
+    ),
     "required": ('require = ["numpi"]', "convdiff.toml: require: found 'numpi', expected one of "),
-    "framework to read as": ('as = "tensorflaw"', "convdiff.toml: as: found 'tensorflaw', expected one of "),
+    "framework to read as": (
+        'as = "tensorflaw"',
+        "convdiff.toml: as: found 'tensorflaw', expected one of ",
+    ),
     "range": ("repeat = 0", "convdiff.toml: repeat: 0 is not in the range"),
     "seconds": ("timeout = -1", "convdiff.toml: timeout: -1.0 is not in the range"),
     "framework": ('[environments]\n"spam" = "python"', "environments: found 'spam'"),
@@ -77,7 +98,9 @@ BAD = {
 def test_what_it_may_not_say(name: str, invoke: Invoke) -> None:
     text, said = BAD[name]
     Path("convdiff.toml").write_text(text + "\n")
-    result = invoke("run", "x.npy", "w.npy", *(["--backend", "spam"] if name == "framework" else []))
+    result = invoke(
+        "run", "x.npy", "w.npy", *(["--backend", "spam"] if name == "framework" else [])
+    )
     assert result.exit_code == 2 and said in result.stderr, result.stderr
     assert result.stderr.count("\n") == 1
 

@@ -1,4 +1,6 @@
-"""`--no-align` as a lesson: each framework's own default call, and the finding for each against what was asked."""
+"""`--no-align` as a lesson: each framework's own default call, and the finding for each against
+what was asked.
+"""
 
 from __future__ import annotations
 
@@ -27,16 +29,22 @@ LESSON: dict[str, tuple[str, list[Any]]] = {
 
 @pytest.fixture
 def asked(invoke: Invoke) -> dict[str, Any]:
-    """The rows by name, asked of every backend that is here but Theano, which the folder's data path hides."""
+    """The rows by name, asked of every backend that is here but Theano, which the folder's data
+    path hides.
+    """
     for name in LESSON:
         environment(name)
     random = np.random.default_rng(0)
     for name, size in (("s", 9), ("k", 4)):
         np.save(f"{name}.npy", random.standard_normal(size).astype(np.float32))
     backends = [argument for name in LESSON for argument in ("--backend", name)]
-    result = invoke("run", "s.npy", "k.npy", "--padding", "same", "--no-align", "--format", "json", *backends)
+    result = invoke(
+        "run", "s.npy", "k.npy", "--padding", "same", "--no-align", "--format", "json", *backends
+    )
     told = json.loads(result.stdout)
-    assert result.exit_code == 1 and any(note.startswith("nothing is aligned") for note in told["notes"])
+    assert result.exit_code == 1 and any(
+        note.startswith("nothing is aligned") for note in told["notes"]
+    )
     return {row["name"]: row for row in told["rows"]}
 
 
@@ -44,22 +52,43 @@ def test_the_call_is_shown_and_its_finding(asked: dict[str, Any]) -> None:
     for name, (call, edits) in LESSON.items():
         row = asked[name]
         assert row["status"] == "ok" and row["aligned"][0].startswith(call), (name, row)
-        assert [finding["edits"] for finding in row["findings"][:1]] == ([edits] if edits else []), name
+        assert [finding["edits"] for finding in row["findings"][:1]] == (
+            [edits] if edits else []
+        ), name
 
 
 def test_an_array_in_another_layout_is_told(invoke: Invoke) -> None:
-    """The commonest slip of all: what the call takes the axes for, whether it fails for that or computes something else."""
+    """The commonest slip of all: what the call takes the axes for, whether it fails for that or
+    computes something else.
+    """
     for name in ("torch", "tensorflow"):
         environment(name)
     random = np.random.default_rng(0)
-    for name, shape in (("x", (1, 4, 6, 5)), ("w", (4, 4, 3, 3)), ("square", (1, 4, 4, 4)), ("cube", (4, 4, 4, 4))):
+    for name, shape in (
+        ("x", (1, 4, 6, 5)),
+        ("w", (4, 4, 3, 3)),
+        ("square", (1, 4, 4, 4)),
+        ("cube", (4, 4, 4, 4)),
+    ):
         np.save(f"{name}.npy", random.standard_normal(shape).astype(np.float32))
     said = "input NCHW read as NHWC, kernel OIHW read as HWIO"
     backends = ("--backend", "torch", "--backend", "tensorflow", "--format", "json", "--no-align")
-    rows = {row["name"]: row for row in json.loads(invoke("run", "x.npy", "w.npy", *backends).stdout)["rows"]}
-    assert rows["tensorflow"]["status"] == "failed" and rows["tensorflow"]["message"].startswith(f"{said}: ")
-    assert rows["torch"]["verdict"] in ("identical", "rounding") and len(rows["torch"]["aligned"]) == 1
+    rows = {
+        row["name"]: row
+        for row in json.loads(invoke("run", "x.npy", "w.npy", *backends).stdout)["rows"]
+    }
+    assert rows["tensorflow"]["status"] == "failed" and rows["tensorflow"]["message"].startswith(
+        f"{said}: "
+    )
+    assert (
+        rows["torch"]["verdict"] in ("identical", "rounding") and len(rows["torch"]["aligned"]) == 1
+    )
     layouts = ("--input-layout", "NCHW", "--kernel-layout", "OIHW", "--padding", "1:2,1:2")
-    rows = {row["name"]: row for row in json.loads(invoke("run", "square.npy", "cube.npy", *layouts, *backends).stdout)["rows"]}
+    rows = {
+        row["name"]: row
+        for row in json.loads(invoke("run", "square.npy", "cube.npy", *layouts, *backends).stdout)[
+            "rows"
+        ]
+    }
     assert rows["tensorflow"]["status"] == "ok" and rows["tensorflow"]["verdict"] == "different"
     assert rows["tensorflow"]["aligned"][1:] == said.split(", ")

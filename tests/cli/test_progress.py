@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from convdiff.case import Answer, Row
 from convdiff.cli.progress import CLEAR, Progress
+from convdiff.records import Answer, Row
 
 
 class Inner:
@@ -34,5 +34,12 @@ def test_the_line_shrinks_and_goes_before_the_result(monkeypatch: pytest.MonkeyP
         view.finish(cast(Any, None))
     assert inner.rows == ["jax", "tensorflow", "torch"]
     lines = stream.getvalue().split(CLEAR)
-    assert lines[1:] == ["waiting for torch, tensorf...", "waiting for torch, tensorflow"[:29], "waiting for torch", "", "the table", ""]
+    assert lines[1:] == [
+        "waiting for torch, tensorf...",
+        "waiting for torch, tensorflow"[:29],
+        "waiting for torch",
+        "",
+        "the table",
+        "",
+    ]
     assert all(len(line) < 30 for line in lines)

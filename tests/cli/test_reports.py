@@ -11,7 +11,17 @@ import pytest
 
 from tests.cli.conftest import Invoke
 
-RUN = ("run", "x.npy", "w.npy", "--padding", "1", "--backend", "none", "--saved", "port=flipped.npy")
+RUN = (
+    "run",
+    "x.npy",
+    "w.npy",
+    "--padding",
+    "1",
+    "--backend",
+    "none",
+    "--saved",
+    "port=flipped.npy",
+)
 
 
 def test_every_file_at_once(invoke: Invoke) -> None:
@@ -31,8 +41,10 @@ def test_github_annotates_and_summarises(invoke: Invoke, monkeypatch: pytest.Mon
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
     Path("summary.md").write_text("before\n")
     result = invoke(*RUN, "--format", "github")
-    assert result.stdout.splitlines()[0] == "::error title=convdiff%3A run::port: the kernel was flipped along H and W%0A" + (
-        result.stdout.splitlines()[0].partition("%0A")[2]
+    assert (
+        result.stdout.splitlines()[0]
+        == "::error title=convdiff%3A run::port: the kernel was flipped along H and W%0A"
+        + (result.stdout.splitlines()[0].partition("%0A")[2])
     )
     written = Path("summary.md").read_text()
     assert written.startswith("before\n### ❌ convdiff: 0 of 1 cases agree; 1 differs")
@@ -42,9 +54,18 @@ def test_the_map_shows_where_it_differs(invoke: Invoke) -> None:
     y = np.load("y.npy")
     y[:, :, 2:4, 1:3] += 1
     np.save("spot.npy", y)
-    lines = invoke("run", "x.npy", "w.npy", "--padding", "1", "--backend", "none", "--saved", "spot.npy").stdout.splitlines()
+    lines = invoke(
+        "run", "x.npy", "w.npy", "--padding", "1", "--backend", "none", "--saved", "spot.npy"
+    ).stdout.splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("  map"))
-    assert [line[11:] for line in lines[at : at + 6]] == ["·······", "·······", "·██····", "·██····", "·······", "·······"]
+    assert [line[11:] for line in lines[at : at + 6]] == [
+        "·······",
+        "·······",
+        "·██····",
+        "·██····",
+        "·······",
+        "·······",
+    ]
 
 
 @pytest.mark.parametrize("option", ["--json", "--junit", "--html"])
@@ -56,11 +77,23 @@ def test_a_file_that_cannot_be_written_is_told_before_any_work(option: str, invo
 
 
 TWICE: dict[str, tuple[tuple[str, ...], str]] = {
-    "one file": (("--json", "r", "--html", "r"), "--html r: found --json r going there too, expected a file for each"),
-    "spelled otherwise": (("--json", "r", "--junit", "./r"), "--junit ./r: found --json r going there too"),
+    "one file": (
+        ("--json", "r", "--html", "r"),
+        "--html r: found --json r going there too, expected a file for each",
+    ),
+    "spelled otherwise": (
+        ("--json", "r", "--junit", "./r"),
+        "--junit ./r: found --json r going there too",
+    ),
     "stdout": (("--json", "-", "--junit", "-"), "--junit -: found --json - going there too"),
-    "stdout by format": (("--json", "-", "--format", "json"), "--json -: found --format json going there too"),
-    "an array": (("--json", "x.npy"), "--json x.npy: found the name of an array, expected that of a report"),
+    "stdout by format": (
+        ("--json", "-", "--format", "json"),
+        "--json -: found --format json going there too",
+    ),
+    "an array": (
+        ("--json", "x.npy"),
+        "--json x.npy: found the name of an array, expected that of a report",
+    ),
     "an array with a slash": (("--html", "x.npy/"), "--html x.npy/: found the name of an array"),
     "no name": (("--junit", ""), "--junit '': found no name"),
     "a loop": (("--json", "loop"), "--json loop: found no place for a file"),

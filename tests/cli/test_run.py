@@ -38,7 +38,18 @@ def test_what_agrees_exits_0(invoke: Invoke) -> None:
 
 
 def test_what_differs_exits_1_and_is_explained(invoke: Invoke) -> None:
-    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "y.npy", "--saved", "port=flipped.npy", "--format", "json")
+    result = invoke(
+        "run",
+        "x.npy",
+        "w.npy",
+        *ALONE,
+        "--saved",
+        "y.npy",
+        "--saved",
+        "port=flipped.npy",
+        "--format",
+        "json",
+    )
     assert result.exit_code == 1
     found = rows(result.stdout)
     assert list(found) == ["y", "port"]
@@ -62,7 +73,18 @@ def test_nothing_compared_exits_2_and_says_what_to_give(invoke: Invoke) -> None:
 
 
 def test_a_backend_runs_and_agrees(invoke: Invoke) -> None:
-    options = ("--padding", "-1:0", "--bias", "b.npy", "--backend", "numpy", "--require", "numpy", "--format", "json")
+    options = (
+        "--padding",
+        "-1:0",
+        "--bias",
+        "b.npy",
+        "--backend",
+        "numpy",
+        "--require",
+        "numpy",
+        "--format",
+        "json",
+    )
     result = invoke("run", "x.npy", "w.npy", *options)
     assert result.exit_code == 0
     row = rows(result.stdout)["numpy"]
@@ -72,13 +94,32 @@ def test_a_backend_runs_and_agrees(invoke: Invoke) -> None:
 
 def test_the_rows_keep_their_order(invoke: Invoke) -> None:
     result = invoke(
-        "run", "x.npy", "w.npy", "--padding", "1", "--backend", "numpy", "--call", "numpy=input", "--saved", "numpy=y.npy",
-        "--saved", "y.npy", "--saved", "all.npz:y", "--format", "json",
+        "run",
+        "x.npy",
+        "w.npy",
+        "--padding",
+        "1",
+        "--backend",
+        "numpy",
+        "--call",
+        "numpy=input",
+        "--saved",
+        "numpy=y.npy",
+        "--saved",
+        "y.npy",
+        "--saved",
+        "all.npz:y",
+        "--format",
+        "json",
     )
     named = [(row["name"], row["kind"]) for row in json.loads(result.stdout)["rows"]]
     here = Path.cwd().name
     assert named == [
-        ("numpy", "saved"), (f"{here}/y", "saved"), (f"{here}/y-2", "saved"), ("numpy-call", "call"), ("numpy", "backend")
+        ("numpy", "saved"),
+        (f"{here}/y", "saved"),
+        (f"{here}/y-2", "saved"),
+        ("numpy-call", "call"),
+        ("numpy", "backend"),
     ]
 
 
@@ -90,14 +131,27 @@ def test_a_call_that_agrees(invoke: Invoke) -> None:
         "    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), (2, 3))\n"
         "    return np.einsum('nchwij,ocij->nohw', windows, kernel)\n"
     )
-    result = invoke("run", "x.npy", "w.npy", *ALONE, "--call", "numpy=port.py:conv", "--format", "json")
+    result = invoke(
+        "run", "x.npy", "w.npy", *ALONE, "--call", "numpy=port.py:conv", "--format", "json"
+    )
     assert result.exit_code == 0
     assert rows(result.stdout)["conv"]["kind"] == "call"
 
 
 def test_a_call_that_fails_is_trouble(invoke: Invoke) -> None:
     """Else a port that no longer runs would pass."""
-    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "y.npy", "--call", "numpy=1 / 0", "--format", "json")
+    result = invoke(
+        "run",
+        "x.npy",
+        "w.npy",
+        *ALONE,
+        "--saved",
+        "y.npy",
+        "--call",
+        "numpy=1 / 0",
+        "--format",
+        "json",
+    )
     assert result.exit_code == 2
     row = rows(result.stdout)["numpy-call"]
     assert row["status"] == "failed"
@@ -108,7 +162,15 @@ def test_saved_outputs_of_any_shape_are_rows(invoke: Invoke) -> None:
     np.save("small.npy", np.load("y.npy")[:, :, 1:-1, 1:-1])
     np.save("scalar.npy", np.float32(3))
     np.save("empty.npy", np.zeros((2, 0, 6, 7)))
-    result = invoke("run", "x.npy", "w.npy", *ALONE, *(f"--saved={name}.npy" for name in ("small", "scalar", "empty")), "--format", "json")
+    result = invoke(
+        "run",
+        "x.npy",
+        "w.npy",
+        *ALONE,
+        *(f"--saved={name}.npy" for name in ("small", "scalar", "empty")),
+        "--format",
+        "json",
+    )
     assert result.exit_code == 1
     assert {row["verdict"] for row in rows(result.stdout).values()} <= {"different", "incomparable"}
     assert rows(result.stdout)["small"]["findings"][0]["edits"][0]["code"] == "wrong-padding"
@@ -120,11 +182,26 @@ def test_no_align_shows_each_frameworks_own_call(invoke: Invoke) -> None:
     assert rows(aligned.stdout)["numpy"]["code"] != rows(own.stdout)["numpy"]["code"]
 
 
-@pytest.mark.parametrize(("fail_on", "code"), [("different", 0), ("reduced-precision", 0), ("rounding", 1)])
-def test_fail_on_sets_the_mildest_verdict_that_fails(fail_on: str, code: int, invoke: Invoke) -> None:
+@pytest.mark.parametrize(
+    ("fail_on", "code"), [("different", 0), ("reduced-precision", 0), ("rounding", 1)]
+)
+def test_fail_on_sets_the_mildest_verdict_that_fails(
+    fail_on: str, code: int, invoke: Invoke
+) -> None:
     y = np.load("y.npy")
     np.save("near.npy", np.nextafter(y, np.inf, dtype=np.float32))
-    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "near.npy", "--fail-on", fail_on, "--format", "json")
+    result = invoke(
+        "run",
+        "x.npy",
+        "w.npy",
+        *ALONE,
+        "--saved",
+        "near.npy",
+        "--fail-on",
+        fail_on,
+        "--format",
+        "json",
+    )
     assert rows(result.stdout)["near"]["verdict"] == "rounding"
     assert result.exit_code == code
 
@@ -147,7 +224,10 @@ def test_integer_images_are_computed_in_float32_and_it_is_said(invoke: Invoke) -
     np.save("filter.npy", np.ones((3, 3), bool))
     result = invoke("run", "image.npy", "filter.npy", "--backend", "numpy", "--format", "json")
     assert result.exit_code == 0
-    assert any("uint8 input, bool kernel: computed in float32" in note for note in json.loads(result.stdout)["notes"])
+    assert any(
+        "uint8 input, bool kernel: computed in float32" in note
+        for note in json.loads(result.stdout)["notes"]
+    )
 
 
 def test_what_is_not_installed_is_one_note(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,53 +236,138 @@ def test_what_is_not_installed_is_one_note(invoke: Invoke, monkeypatch: pytest.M
     assert result.exit_code == 0
     assert list(rows(result.stdout)) == ["numpy"]
     assert [note for note in json.loads(result.stdout)["notes"] if "install" in note] == [
-        "not installed: scipy, torch, tensorflow, jax, onnxruntime, theano (convdiff backends install NAME)"
+        "not installed: scipy, torch, tensorflow, jax, onnxruntime, theano (convdiff backends "
+        "install NAME)"
     ]
 
 
-def test_what_is_not_installed_but_named_is_a_row(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_installed_but_named_is_a_row(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(environments, "has_module", lambda module: False)
-    named = invoke("run", "x.npy", "w.npy", "--backend", "torch", "--backend", "numpy", "--format", "json")
+    named = invoke(
+        "run", "x.npy", "w.npy", "--backend", "torch", "--backend", "numpy", "--format", "json"
+    )
     assert named.exit_code == 0
     assert rows(named.stdout)["torch"]["status"] == "unavailable"
     assert "convdiff backends install torch" in rows(named.stdout)["torch"]["message"]
-    required = invoke("run", "x.npy", "w.npy", "--require", "torch", "--backend", "numpy", "--format", "json")
+    required = invoke(
+        "run", "x.npy", "w.npy", "--require", "torch", "--backend", "numpy", "--format", "json"
+    )
     assert required.exit_code == 2
     assert sorted(rows(required.stdout)) == ["numpy", "torch"]
 
 
 # options, what the one line must say
 BAD: dict[str, tuple[tuple[str, ...], str]] = {
-    "missing input": (("run", "none.npy", "w.npy", *ALONE), "input none.npy: found no such file, expected file.npy or file.npz:key"),
+    "missing input": (
+        ("run", "none.npy", "w.npy", *ALONE),
+        "input none.npy: found no such file, expected file.npy or file.npz:key",
+    ),
     "missing kernel": (("run", "x.npy", "v.npy", *ALONE), "kernel v.npy: found no such file"),
-    "missing saved": (("run", "x.npy", "w.npy", *ALONE, "--saved", "z=v.npy"), "--saved v.npy: found no such file"),
-    "missing bias": (("run", "x.npy", "w.npy", *ALONE, "--bias", "v.npy"), "--bias v.npy: found no such file"),
-    "a key that is none": (("run", "all.npz:v", "w.npy", *ALONE), "input all.npz:v: found 'v', expected one of b, flipped, w, x, y"),
-    "bias of another layer": (("run", "x.npy", "w.npy", *ALONE, "--bias", "x.npy"), "found shape (2, 3, 6, 7), expected (4,)"),
-    "unknown backend": (("run", "x.npy", "w.npy", "--backend", "torhc"), "found 'torhc', expected one of cudnn, jax, none, numpy,"),
-    "a path's name": (("run", "x.npy", "w.npy", "--backend", "keras"), "torch; did you mean tensorflow:cpu/keras?"),
-    "unknown version": (("run", "x.npy", "w.npy", "--backend", "torch@0"), "`convdiff backends add torch@0 PYTHON` registers one"),
-    "unknown requirement": (("run", "x.npy", "w.npy", "--require", "spam"), "--require: found 'spam', expected one of cudnn, jax, numpy,"),
-    "none and a name": (("run", "x.npy", "w.npy", *ALONE, "--backend", "numpy"), "expected none alone or names alone"),
-    "call without a name": (("run", "x.npy", "w.npy", *ALONE, "--call", "conv(input)"), "--call: found 'conv(input)', expected NAME=CODE"),
-    "call of nobody": (("run", "x.npy", "w.npy", *ALONE, "--call", "spam=1"), "--call: found 'spam', expected one of cudnn, jax, numpy,"),
+    "missing saved": (
+        ("run", "x.npy", "w.npy", *ALONE, "--saved", "z=v.npy"),
+        "--saved v.npy: found no such file",
+    ),
+    "missing bias": (
+        ("run", "x.npy", "w.npy", *ALONE, "--bias", "v.npy"),
+        "--bias v.npy: found no such file",
+    ),
+    "a key that is none": (
+        ("run", "all.npz:v", "w.npy", *ALONE),
+        "input all.npz:v: found 'v', expected one of b, flipped, w, x, y",
+    ),
+    "bias of another layer": (
+        ("run", "x.npy", "w.npy", *ALONE, "--bias", "x.npy"),
+        "found shape (2, 3, 6, 7), expected (4,)",
+    ),
+    "unknown backend": (
+        ("run", "x.npy", "w.npy", "--backend", "torhc"),
+        "found 'torhc', expected one of cudnn, jax, none, numpy,",
+    ),
+    "a path's name": (
+        ("run", "x.npy", "w.npy", "--backend", "keras"),
+        "torch; did you mean tensorflow:cpu/keras?",
+    ),
+    "unknown version": (
+        ("run", "x.npy", "w.npy", "--backend", "torch@0"),
+        "`convdiff backends add torch@0 PYTHON` registers one",
+    ),
+    "unknown requirement": (
+        ("run", "x.npy", "w.npy", "--require", "spam"),
+        "--require: found 'spam', expected one of cudnn, jax, numpy,",
+    ),
+    "none and a name": (
+        ("run", "x.npy", "w.npy", *ALONE, "--backend", "numpy"),
+        "expected none alone or names alone",
+    ),
+    "call without a name": (
+        ("run", "x.npy", "w.npy", *ALONE, "--call", "conv(input)"),
+        "--call: found 'conv(input)', expected NAME=CODE",
+    ),
+    "call of nobody": (
+        ("run", "x.npy", "w.npy", *ALONE, "--call", "spam=1"),
+        "--call: found 'spam', expected one of cudnn, jax, numpy,",
+    ),
     "unknown word": (("run", "x.npy", "w.npy", "--padding", "smae"), "did you mean same?"),
-    "unknown framework": (("run", "x.npy", "w.npy", "--as", "troch"), "--as: found 'troch', expected one of cudnn,"),
-    "unknown format": (("run", "x.npy", "w.npy", "--format", "jsn"), "--format: found 'jsn', expected one of github, json, table; did"),
-    "unknown verdict": (("run", "x.npy", "w.npy", "--fail-on", "all"), "--fail-on: found 'all', expected one of different,"),
-    "unknown pad mode": (("run", "x.npy", "w.npy", "--pad-mode", "spam"), "--pad-mode: found 'spam', expected one of constant, edge,"),
-    "unknown dtype": (("run", "x.npy", "w.npy", "--dtype", "float8"), "--dtype: found 'float8', expected one of bfloat16, float16,"),
-    "groups that do not divide": (("run", "x.npy", "w.npy", "--groups", "2"), "--groups 2 does not divide"),
-    "no groups": (("run", "x.npy", "w.npy", "--groups", "0"), "--groups: found 0, expected a whole number of at least 1"),
-    "empty output": (("run", "x.npy", "w.npy", "--dilation", "9"), "the output would be empty along H"),
+    "unknown framework": (
+        ("run", "x.npy", "w.npy", "--as", "troch"),
+        "--as: found 'troch', expected one of cudnn,",
+    ),
+    "unknown format": (
+        ("run", "x.npy", "w.npy", "--format", "jsn"),
+        "--format: found 'jsn', expected one of github, json, table; did",
+    ),
+    "unknown verdict": (
+        ("run", "x.npy", "w.npy", "--fail-on", "all"),
+        "--fail-on: found 'all', expected one of different,",
+    ),
+    "unknown pad mode": (
+        ("run", "x.npy", "w.npy", "--pad-mode", "spam"),
+        "--pad-mode: found 'spam', expected one of constant, edge,",
+    ),
+    "unknown dtype": (
+        ("run", "x.npy", "w.npy", "--dtype", "float8"),
+        "--dtype: found 'float8', expected one of bfloat16, float16,",
+    ),
+    "groups that do not divide": (
+        ("run", "x.npy", "w.npy", "--groups", "2"),
+        "--groups 2 does not divide",
+    ),
+    "no groups": (
+        ("run", "x.npy", "w.npy", "--groups", "0"),
+        "--groups: found 0, expected a whole number of at least 1",
+    ),
+    "empty output": (
+        ("run", "x.npy", "w.npy", "--dilation", "9"),
+        "the output would be empty along H",
+    ),
     "wrong rank": (("run", "b.npy", "w.npy", *ALONE), "make no convolution"),
-    "json into nothing": (("run", "x.npy", "w.npy", *ALONE, "--json", "no/where.json"), "--json no/where.json: found no directory"),
-    "json onto a directory": (("run", "x.npy", "w.npy", *ALONE, "--json", "."), "--json .: found a directory"),
-    "unknown target": (("code", "x.npy", "w.npy", "--for", "caffe"), "--for: found 'caffe', expected one of cudnn, jax, numpy,"),
+    "json into nothing": (
+        ("run", "x.npy", "w.npy", *ALONE, "--json", "no/where.json"),
+        "--json no/where.json: found no directory",
+    ),
+    "json onto a directory": (
+        ("run", "x.npy", "w.npy", *ALONE, "--json", "."),
+        "--json .: found a directory",
+    ),
+    "unknown target": (
+        ("code", "x.npy", "w.npy", "--for", "caffe"),
+        "--for: found 'caffe', expected one of cudnn, jax, numpy,",
+    ),
     "unknown code": (("explain", "kernel-fliped"), "did you mean kernel-flipped?"),
-    "unknown installation": (("backends", "install", "caffe"), "backend to install: found 'caffe', expected one of cudnn, jax,"),
-    "no interpreter": (("backends", "add", "torch@1", "/no/python"), "/no/python: expected an interpreter"),
-    "nothing to remove": (("backends", "remove", "torch"), "nothing is registered or installed under that name"),
+    "unknown installation": (
+        ("backends", "install", "caffe"),
+        "backend to install: found 'caffe', expected one of cudnn, jax,",
+    ),
+    "no interpreter": (
+        ("backends", "add", "torch@1", "/no/python"),
+        "/no/python: expected an interpreter",
+    ),
+    "nothing to remove": (
+        ("backends", "remove", "torch"),
+        "nothing is registered or installed under that name",
+    ),
 }
 
 
@@ -219,25 +384,37 @@ def test_bad_input_is_one_line_and_exits_2(name: str, invoke: Invoke) -> None:
 
 def test_a_name_cannot_write_to_the_terminal(invoke: Invoke) -> None:
     result = invoke("run", "q\x1b[31m\r\x07\u202e.npy", "w.npy", *ALONE)
-    assert result.stderr.startswith(r"convdiff: input q\x1b[31m\r\x07\u202e.npy: found no such file")
+    assert result.stderr.startswith(
+        r"convdiff: input q\x1b[31m\r\x07\u202e.npy: found no such file"
+    )
 
 
 def test_a_padded_input_that_fits_no_memory_is_one_line(invoke: Invoke) -> None:
     options = ("--padding", "2000000000", "--stride", "1000000000", "--pad-mode", "edge")
     result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "y.npy", *options)
     assert result.exit_code == 2
-    assert result.stderr.startswith("convdiff: the padded input of 2x3x4000000006x4000000007 needs ")
+    assert result.stderr.startswith(
+        "convdiff: the padded input of 2x3x4000000006x4000000007 needs "
+    )
 
 
 def test_a_file_written_again_while_it_is_compared_is_one_line(folder: Path) -> None:
     script = (
-        "import os, sys, convdiff.pipeline.reading as reading\nfrom convdiff.__main__ import main\nreal = reading.compute_dtype\n"
+        "import os, sys, convdiff.pipeline.load_case as reading\nfrom convdiff.__main__ import "
+        "main\nreal = reading.compute_dtype\n"
         "def shrunk(*each):\n    os.truncate('big.npy', 4096)\n    return real(*each)\n"
         "reading.compute_dtype = shrunk\n"
-        "sys.argv = ['convdiff', 'run', 'big.npy', 'w.npy', '--backend', 'none', '--saved', 'y.npy']\nmain()\n"
+        "sys.argv = ['convdiff', 'run', 'big.npy', 'w.npy', '--backend', 'none', '--saved', "
+        "'y.npy']\nmain()\n"
     )
     np.save("big.npy", np.ones((1, 3, 512, 512), np.float32))
-    done = subprocess.run([sys.executable, "-c", script], env=environment(), timeout=60, text=True, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment(),
+        timeout=60,
+        text=True,
+        capture_output=True,
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("convdiff: an array's file was cut short")
 
@@ -246,13 +423,25 @@ def test_memory_that_runs_out_is_one_line(invoke: Invoke, monkeypatch: pytest.Mo
     def full(*_: object) -> None:
         raise MemoryError("Unable to allocate 7 EiB")
 
-    monkeypatch.setattr("convdiff.pipeline.reading.compute_dtype", full)
+    monkeypatch.setattr("convdiff.pipeline.load_case.compute_dtype", full)
     result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "y.npy")
     assert result.exit_code == 2
-    assert result.stderr.startswith("convdiff: run: found more to compute than this machine's memory holds (Unable to allocate 7 EiB)")
+    assert result.stderr.startswith(
+        "convdiff: run: found more to compute than this machine's memory holds (Unable to "
+        "allocate 7 EiB)"
+    )
 
 
-@pytest.mark.parametrize("args", [("run",), ("run", "x.npy"), ("run", "x.npy", "w.npy", "--strde", "2"), ("rnu",), ("run", "--timeout=0")])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("run",),
+        ("run", "x.npy"),
+        ("run", "x.npy", "w.npy", "--strde", "2"),
+        ("rnu",),
+        ("run", "--timeout=0"),
+    ],
+)
 def test_wrong_usage_exits_2(args: tuple[str, ...], invoke: Invoke) -> None:
     result = invoke(*args)
     assert result.exit_code == 2
@@ -262,12 +451,17 @@ def test_wrong_usage_exits_2(args: tuple[str, ...], invoke: Invoke) -> None:
 
 
 def test_an_unknown_command_is_told_the_known_ones(invoke: Invoke) -> None:
-    assert "expected one of backends, capture, check, code, explain, probe, run" in invoke("rnu").stderr
+    assert (
+        "expected one of backends, capture, check, code, explain, probe, run"
+        in invoke("rnu").stderr
+    )
 
 
 def test_json_beside_the_table(invoke: Invoke) -> None:
     Path("link.json").symlink_to("real.json")
-    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "flipped.npy", "--json", "link.json")
+    result = invoke(
+        "run", "x.npy", "w.npy", *ALONE, "--saved", "flipped.npy", "--json", "link.json"
+    )
     assert result.exit_code == 1
     assert "kernel-flipped" in result.stdout
     assert Path("link.json").is_symlink()
@@ -298,5 +492,16 @@ def test_color_is_asked_for(when: str, colored: bool, invoke: Invoke) -> None:
 
 def test_a_file_with_an_equals_sign_wins(invoke: Invoke) -> None:
     np.save("run=1.npy", np.load("y.npy"))
-    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "run=1.npy", "--saved", "a.b-c=y.npy", "--format", "json")
+    result = invoke(
+        "run",
+        "x.npy",
+        "w.npy",
+        *ALONE,
+        "--saved",
+        "run=1.npy",
+        "--saved",
+        "a.b-c=y.npy",
+        "--format",
+        "json",
+    )
     assert list(rows(result.stdout)) == ["run=1", "a.b-c"]

@@ -1,7 +1,7 @@
 """Faults to plant: for each code, ways to go wrong on a drawn problem, with the edit that says so.
 
-A fault changes the arrays or the geometry of the naive convolution at its stage.  Drawing returns None where the fault
-does not apply to the problem or would change nothing by its shape.
+A fault changes the arrays or the geometry of the naive convolution at its stage.  Drawing returns
+None where the fault does not apply to the problem or would change nothing by its shape.
 """
 
 from __future__ import annotations
@@ -32,8 +32,12 @@ class Drawn:
         g = self.geometry
         space = self.axes
         asked: dict[str, Any] = {
-            "stride": g.stride, "padding": [list(p) for p in g.padding], "dilation": g.dilation, "groups": g.groups,
-            "input_layout": f"NC{space}", "kernel_layout": f"IO{space}" if g.transposed else f"OI{space}",
+            "stride": g.stride,
+            "padding": [list(p) for p in g.padding],
+            "dilation": g.dilation,
+            "groups": g.groups,
+            "input_layout": f"NC{space}",
+            "kernel_layout": f"IO{space}" if g.transposed else f"OI{space}",
         }
         if g.transposed:
             asked |= {"transposed": True, "output_padding": g.output_padding}
@@ -56,7 +60,9 @@ class Work:
     def output(self) -> Array:
         out = convolve(self.x, self.w, self.geometry)
         if self.drawn.bias is not None:
-            out = out + self.bias_factor * self.drawn.bias.astype(np.float64).reshape(1, -1, *(1,) * len(self.drawn.axes))
+            out = out + self.bias_factor * self.drawn.bias.astype(np.float64).reshape(
+                1, -1, *(1,) * len(self.drawn.axes)
+            )
         for step in self.after:
             out = step(out)
         return out
@@ -69,7 +75,11 @@ def kernel_flipped(work: Work, rng: np.random.Generator) -> Edit | None:
     long = [i for i, k in enumerate(work.w.shape[2:]) if k > 1]
     if not long:
         return None
-    chosen = long if rng.random() < 0.5 else sorted(rng.choice(long, rng.integers(1, len(long) + 1), replace=False).tolist())
+    chosen = (
+        long
+        if rng.random() < 0.5
+        else sorted(rng.choice(long, rng.integers(1, len(long) + 1), replace=False).tolist())
+    )
     work.w = np.flip(work.w, [i + 2 for i in chosen])
     return {"code": "kernel-flipped", "axes": [work.drawn.axes[i] for i in chosen]}
 
@@ -82,7 +92,9 @@ def _swapped(letters: str, a: int, b: int) -> str:
 
 def kernel_axes_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
     layout = work.drawn.options()["kernel_layout"]
-    pairs = [(a, b) for a in range(work.w.ndim) for b in range(a) if work.w.shape[a] == work.w.shape[b]]
+    pairs = [
+        (a, b) for a in range(work.w.ndim) for b in range(a) if work.w.shape[a] == work.w.shape[b]
+    ]
     pairs += [(3, 2)] if work.w.ndim == 4 and work.w.shape[2] != work.w.shape[3] else []
     if not pairs or work.w.size == 1:
         return None
@@ -111,7 +123,12 @@ def kernel_channels_reversed(work: Work, rng: np.random.Generator) -> Edit | Non
 
 def input_axes_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
     layout = f"NC{work.drawn.axes}"
-    pairs = [(a, b) for a in range(work.x.ndim) for b in range(a) if work.x.shape[a] == work.x.shape[b] > 1]
+    pairs = [
+        (a, b)
+        for a in range(work.x.ndim)
+        for b in range(a)
+        if work.x.shape[a] == work.x.shape[b] > 1
+    ]
     if not pairs:
         return None
     a, b = pairs[rng.integers(len(pairs))]
@@ -157,8 +174,11 @@ def input_channels_permuted(work: Work, rng: np.random.Generator) -> Edit | None
     if channels < 3 or order in (sorted(order), sorted(order)[::-1]):
         return None
     g = work.geometry
-    places = np.prod(convolve(work.x, work.w, g).shape) // (work.w.shape[1 if g.transposed else 0] * (g.groups if g.transposed else 1))
-    # Orders of more than a few channels are read off the kernel that explains the output: there must be more places than weights.
+    places = np.prod(convolve(work.x, work.w, g).shape) // (
+        work.w.shape[1 if g.transposed else 0] * (g.groups if g.transposed else 1)
+    )
+    # Orders of more than a few channels are read off the kernel that explains the output: there
+    # must be more places than weights.
     if channels > 4 and places < channels * np.prod(work.w.shape[2:]) + 16:
         return None
     work.x = work.x[:, order]
@@ -180,7 +200,15 @@ def wrong_padding(work: Work, rng: np.random.Generator) -> Edit | None:
     made = []
     for i, ((lo, hi), k) in enumerate(zip(asked, work.w.shape[2:], strict=True)):
         span = g.dilation[i] * (k - 1) + 1
-        choices = [(0, 0), (span - 1, 0), (span - 1, span - 1), (span // 2, span // 2), (hi, lo), (lo + 1, hi - 1), (lo - 1, hi + 1)]
+        choices = [
+            (0, 0),
+            (span - 1, 0),
+            (span - 1, span - 1),
+            (span // 2, span // 2),
+            (hi, lo),
+            (lo + 1, hi - 1),
+            (lo - 1, hi + 1),
+        ]
         choices = [c for c in choices if min(c) >= 0 and max(c) < span + 1 and c != (lo, hi)]
         if not choices:
             return None
@@ -188,7 +216,11 @@ def wrong_padding(work: Work, rng: np.random.Generator) -> Edit | None:
     if tuple(made) == asked:
         return None
     work.geometry = replace(g, padding=tuple(made))
-    return {"code": "wrong-padding", "asked": [list(p) for p in asked], "obtained": [list(p) for p in made]}
+    return {
+        "code": "wrong-padding",
+        "asked": [list(p) for p in asked],
+        "obtained": [list(p) for p in made],
+    }
 
 
 def wrong_pad_mode(work: Work, rng: np.random.Generator) -> Edit | None:
@@ -197,7 +229,9 @@ def wrong_pad_mode(work: Work, rng: np.random.Generator) -> Edit | None:
         return None
     if any(max(pair) >= n for pair, n in zip(g.padding, work.x.shape[2:], strict=True)):
         return None
-    modes = [mode for mode in ("constant", "reflect", "symmetric", "edge", "wrap") if mode != g.pad_mode]
+    modes = [
+        mode for mode in ("constant", "reflect", "symmetric", "edge", "wrap") if mode != g.pad_mode
+    ]
     mode = modes[rng.integers(len(modes))]
     work.geometry = replace(g, pad_mode=mode)
     return {"code": "wrong-pad-mode", "asked": g.pad_mode, "obtained": mode}
@@ -236,7 +270,9 @@ def wrong_groups(work: Work, rng: np.random.Generator) -> Edit | None:
         return None
     outer, inner = work.w.shape[:2]
     channels = inner * g.groups
-    counts = [n for n in range(1, channels + 1) if channels % n == 0 and outer % n == 0 and n != g.groups]
+    counts = [
+        n for n in range(1, channels + 1) if channels % n == 0 and outer % n == 0 and n != g.groups
+    ]
     if not counts:
         return None
     groups = int(rng.choice(counts))
@@ -255,7 +291,12 @@ def wrong_groups(work: Work, rng: np.random.Generator) -> Edit | None:
 
 def wrong_transposed(work: Work, rng: np.random.Generator) -> Edit | None:
     g = work.geometry
-    if g.groups > 1 or work.w.shape[0] != work.w.shape[1] or g.pad_mode != "constant" or work.drawn.bias is not None:
+    if (
+        g.groups > 1
+        or work.w.shape[0] != work.w.shape[1]
+        or g.pad_mode != "constant"
+        or work.drawn.bias is not None
+    ):
         return None
     if max(g.output_padding or (0,)) > 0:
         return None
@@ -268,7 +309,9 @@ def wrong_output_padding(work: Work, rng: np.random.Generator) -> Edit | None:
     if not g.transposed:
         return None
     made = tuple((e + 1) % max(s, 2) for e, s in zip(g.output_padding, g.stride, strict=True))
-    if made == g.output_padding or any(e >= max(s, d) for e, s, d in zip(made, g.stride, g.dilation, strict=True)):
+    if made == g.output_padding or any(
+        e >= max(s, d) for e, s, d in zip(made, g.stride, g.dilation, strict=True)
+    ):
         return None
     work.geometry = replace(g, output_padding=made)
     return {"code": "wrong-output-padding", "asked": list(g.output_padding), "obtained": list(made)}
@@ -300,7 +343,9 @@ def output_channels_reversed(work: Work, rng: np.random.Generator) -> Edit | Non
 
 
 def output_channels_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
-    channels = work.w.shape[1 if work.geometry.transposed else 0] * (work.geometry.groups if work.geometry.transposed else 1)
+    channels = work.w.shape[1 if work.geometry.transposed else 0] * (
+        work.geometry.groups if work.geometry.transposed else 1
+    )
     order = rng.permutation(channels).tolist()
     if channels < 3 or order in (sorted(order), sorted(order)[::-1]):
         return None
@@ -325,7 +370,9 @@ def bias_doubled(work: Work, rng: np.random.Generator) -> Edit | None:
 def bias_added(work: Work, rng: np.random.Generator) -> Edit | None:
     if work.drawn.bias is not None:
         return None
-    channels = work.w.shape[1 if work.geometry.transposed else 0] * (work.geometry.groups if work.geometry.transposed else 1)
+    channels = work.w.shape[1 if work.geometry.transposed else 0] * (
+        work.geometry.groups if work.geometry.transposed else 1
+    )
     if work.output().size < 2 * channels:
         # One element a channel: any output is some constant off.
         return None
@@ -381,22 +428,55 @@ def integer_wrapped(work: Work, rng: np.random.Generator) -> Edit | None:
 
 
 def channels_scaled(work: Work, rng: np.random.Generator) -> Edit | None:
-    channels = work.w.shape[1 if work.geometry.transposed else 0] * (work.geometry.groups if work.geometry.transposed else 1)
+    channels = work.w.shape[1 if work.geometry.transposed else 0] * (
+        work.geometry.groups if work.geometry.transposed else 1
+    )
     shape = (1, -1, *(1,) * len(work.drawn.axes))
     if channels < 2 or np.asarray(work.output()).size < 8 * channels:
         return None
-    factors, values = rng.uniform(0.5, 2, channels).reshape(shape), rng.standard_normal(channels).reshape(shape)
+    factors, values = (
+        rng.uniform(0.5, 2, channels).reshape(shape),
+        rng.standard_normal(channels).reshape(shape),
+    )
     work.after.append(lambda y: y * factors + values)
     return {"code": "channels-scaled"}
 
 
 FAULTS: dict[str, tuple[Fault, ...]] = {
-    "input": (input_axes_permuted, input_reshaped, input_channels_reversed, input_reversed, input_batch_permuted,
-              groups_interleaved, input_channels_permuted),
+    "input": (
+        input_axes_permuted,
+        input_reshaped,
+        input_channels_reversed,
+        input_reversed,
+        input_batch_permuted,
+        groups_interleaved,
+        input_channels_permuted,
+    ),
     "kernel": (kernel_flipped, kernel_axes_permuted, kernel_reshaped, kernel_channels_reversed),
-    "geometry": (wrong_padding, wrong_pad_mode, wrong_stride, wrong_dilation, wrong_groups, wrong_transposed, wrong_output_padding),
-    "output": (output_axes_permuted, output_reshaped, output_batch_permuted, output_channels_reversed, output_channels_permuted,
-               bias_missing, bias_doubled, bias_added, scaled, activation_applied, overlap_accumulated, clipped, integer_wrapped),
+    "geometry": (
+        wrong_padding,
+        wrong_pad_mode,
+        wrong_stride,
+        wrong_dilation,
+        wrong_groups,
+        wrong_transposed,
+        wrong_output_padding,
+    ),
+    "output": (
+        output_axes_permuted,
+        output_reshaped,
+        output_batch_permuted,
+        output_channels_reversed,
+        output_channels_permuted,
+        bias_missing,
+        bias_doubled,
+        bias_added,
+        scaled,
+        activation_applied,
+        overlap_accumulated,
+        clipped,
+        integer_wrapped,
+    ),
     # Found where it is alone.
     "output alone": (channels_scaled,),
 }
@@ -413,7 +493,12 @@ def data(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     return rng.standard_normal(shape).astype(np.float32)
 
 
-def draw(rng: np.random.Generator, rank: int | None = None, kind: str | None = None, transposed: bool | None = None) -> Drawn:
+def draw(
+    rng: np.random.Generator,
+    rank: int | None = None,
+    kind: str | None = None,
+    transposed: bool | None = None,
+) -> Drawn:
     """A problem whose shapes give little away: square, in = out channels, kernels of 2 to 5."""
     rank = rank or int(rng.choice([1, 2, 2, 3]))
     transposed = bool(rng.random() < 0.2) if transposed is None else transposed
@@ -433,15 +518,23 @@ def draw(rng: np.random.Generator, rank: int | None = None, kind: str | None = N
     extra = tuple(int(rng.integers(0, s)) for s in stride) if transposed else ()
     mode = "constant" if transposed or rng.random() < 0.9 else "reflect"
     geometry = Geometry(stride, (pad,) * rank, dilation, groups, mode, transposed, extra)
-    x = data(kind or str(rng.choice(["normal", "normal", "relu", "image", "integers"])), (int(rng.integers(1, 4)), channels, *n), rng)
+    x = data(
+        kind or str(rng.choice(["normal", "normal", "relu", "image", "integers"])),
+        (int(rng.integers(1, 4)), channels, *n),
+        rng,
+    )
     shape = (channels, outer // groups, *k) if transposed else (outer, channels // groups, *k)
     w = data("integers" if np.array_equal(x, np.rint(x)) else "normal", shape, rng)
     bias = rng.standard_normal(outer).astype(np.float32) if rng.random() < 0.3 else None
     return Drawn(x, w, bias, geometry, {1: "W", 2: "HW", 3: "DHW"}[rank])
 
 
-def plant(rng: np.random.Generator, faults: int, **kwargs: Any) -> tuple[Drawn, Array, list[Edit]] | None:
-    """A problem with so many faults, each of another stage, its float32 output and the edits; None where the draw came to nothing."""
+def plant(
+    rng: np.random.Generator, faults: int, **kwargs: Any
+) -> tuple[Drawn, Array, list[Edit]] | None:
+    """A problem with so many faults, each of another stage, its float32 output and the edits; None
+    where the draw came to nothing.
+    """
     drawn = draw(rng, **kwargs)
     work = Work(drawn, drawn.x, drawn.w, drawn.geometry)
     stages = sorted(rng.choice(len(STAGES), faults, replace=False).tolist())

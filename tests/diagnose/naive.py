@@ -1,7 +1,8 @@
 """Convolution from the definition, for planting faults: it shares nothing with the engine.
 
-Everything is looped over output positions (direct) or input positions (transposed), in float64, on arrays (N, C, *space)
-and kernels as torch has them: (O, C / groups, *space), transposed (C, O / groups, *space).
+Everything is looped over output positions (direct) or input positions (transposed), in float64, on
+arrays (N, C, *space) and kernels as torch has them: (O, C / groups, *space), transposed (C, O /
+groups, *space).
 """
 
 from __future__ import annotations
@@ -41,11 +42,17 @@ def _direct(x: Array, w: Array, g: Geometry) -> Array:
         cut[axis + 2] = slice(max(-lo, 0), x.shape[axis + 2] - max(-hi, 0))
         x = x[tuple(cut)]
     taps = w.shape[2:]
-    size = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(x.shape[2:], taps, g.stride, g.dilation, strict=True)]
+    size = [
+        (n - d * (k - 1) - 1) // s + 1
+        for n, k, s, d in zip(x.shape[2:], taps, g.stride, g.dilation, strict=True)
+    ]
     out = np.zeros((x.shape[0], w.shape[0], *(max(n, 0) for n in size)))
     inner, outer = w.shape[1], w.shape[0] // g.groups
     for place in itertools.product(*map(range, size)):
-        where = tuple(slice(p * s, p * s + d * (k - 1) + 1, d) for p, s, d, k in zip(place, g.stride, g.dilation, taps, strict=True))
+        where = tuple(
+            slice(p * s, p * s + d * (k - 1) + 1, d)
+            for p, s, d, k in zip(place, g.stride, g.dilation, taps, strict=True)
+        )
         window = x[(slice(None), slice(None), *where)]
         for group in range(g.groups):
             part = window[:, group * inner : (group + 1) * inner].reshape(x.shape[0], -1)
@@ -56,15 +63,25 @@ def _direct(x: Array, w: Array, g: Geometry) -> Array:
 
 def _transposed(x: Array, w: Array, g: Geometry) -> Array:
     taps = w.shape[2:]
-    full = [(n - 1) * s + d * (k - 1) + 1 for n, k, s, d in zip(x.shape[2:], taps, g.stride, g.dilation, strict=True)]
+    full = [
+        (n - 1) * s + d * (k - 1) + 1
+        for n, k, s, d in zip(x.shape[2:], taps, g.stride, g.dilation, strict=True)
+    ]
     extra = g.output_padding or (0,) * len(taps)
     outer, inner = w.shape[1], w.shape[0] // g.groups
-    out = np.zeros((x.shape[0], outer * g.groups, *(f + e + 64 for f, e in zip(full, extra, strict=True))))
+    out = np.zeros(
+        (x.shape[0], outer * g.groups, *(f + e + 64 for f, e in zip(full, extra, strict=True)))
+    )
     for place in itertools.product(*map(range, x.shape[2:])):
-        where = tuple(slice(p * s, p * s + d * (k - 1) + 1, d) for p, s, d, k in zip(place, g.stride, g.dilation, taps, strict=True))
+        where = tuple(
+            slice(p * s, p * s + d * (k - 1) + 1, d)
+            for p, s, d, k in zip(place, g.stride, g.dilation, taps, strict=True)
+        )
         for group in range(g.groups):
             value = x[(slice(None), slice(group * inner, (group + 1) * inner), *place)]
             spread = np.tensordot(value, w[group * inner : (group + 1) * inner], (1, 0))
             out[(slice(None), slice(group * outer, (group + 1) * outer), *where)] += spread
-    cut = tuple(slice(lo, f - hi + e) for (lo, hi), f, e in zip(g.padding, full, extra, strict=True))
+    cut = tuple(
+        slice(lo, f - hi + e) for (lo, hi), f, e in zip(g.padding, full, extra, strict=True)
+    )
     return out[(slice(None), slice(None), *cut)]

@@ -1,4 +1,6 @@
-"""Scripts run where users run them: in a framework's worker, one process a framework for the whole session."""
+"""Scripts run where users run them: in a framework's worker, one process a framework for the whole
+session.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ import pytest
 
 from convdiff.backends.environments import Environment, find
 from convdiff.backends.fleet import Fleet, Job
-from convdiff.case import Answer, Stored
-from convdiff.layout import Array
+from convdiff.records import Answer, Stored
+from convdiff.spec.layout import Array
 
 Ask = Callable[[str, str, Mapping[str, Array]], Answer]
 
@@ -19,14 +21,17 @@ Ask = Callable[[str, str, Mapping[str, Array]], Answer]
 def environment(name: str) -> Environment:
     """Where that framework is; a skip, or a failure if CONVDIFF_REQUIRE names it, where it is not.
 
-    CONVDIFF_THEANO_PYTHON names an interpreter that has Theano, for a machine where none is registered.
+    CONVDIFF_THEANO_PYTHON names an interpreter that has Theano, for a machine where none is
+    registered.
     """
     found = find(name)
     python = os.environ.get(f"CONVDIFF_{name.upper()}_PYTHON")
     if not found.usable and python:
         return Environment(name, name, Path(python), "registered")
     if not found.usable:
-        (pytest.fail if name in os.environ.get("CONVDIFF_REQUIRE", "").split(",") else pytest.skip)(str(found.reason))
+        (pytest.fail if name in os.environ.get("CONVDIFF_REQUIRE", "").split(",") else pytest.skip)(
+            str(found.reason)
+        )
     return found
 
 

@@ -1,6 +1,7 @@
-"""Runs the table of specs through every path of this machine and prints what README's table of what was run where says.
+"""Runs the table of specs through every path of this machine and prints what README's table of what
+was run where says.
 
-    python -m tests.dialects.paths_record
+python -m tests.dialects.paths_record
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path as File
+from pathlib import Path
 
 from convdiff.backends.environments import find
 from convdiff.backends.fleet import Fleet
-from convdiff.backends.station import Hello
+from convdiff.backends.supervisor import Hello
 from convdiff.dialects import DIALECTS, Unsupported, write
-from convdiff.paths import Path, missing, paths_of
+from convdiff.execution_paths import ExecutionPath, missing, paths_of
 from tests.dialects.test_paths import SLOW, fault, named
 from tests.specs import SPECS
 
@@ -22,13 +23,16 @@ from tests.specs import SPECS
 def processor() -> str:
     """Its name, as Linux has it."""
     try:
-        lines = File("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(": ")[2] for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
-def counted(path: Path) -> tuple[Hello | str, str]:
+def counted(path: ExecutionPath) -> tuple[Hello | str, str]:
     """What the worker said, and how many specs came out exact."""
     found = find(path.backend)
     if not found.usable:
@@ -46,7 +50,13 @@ def counted(path: Path) -> tuple[Hello | str, str]:
             except Unsupported:
                 counts["unsupported"] += 1
                 continue
-            counts["wrong" if fault(fleet, place.process, path, spec) else "exact" if path.exact else "within rounding"] += 1
+            counts[
+                "wrong"
+                if fault(fleet, place.process, path, spec)
+                else "exact"
+                if path.exact
+                else "within rounding"
+            ] += 1
     return hello, ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
 
 
@@ -60,7 +70,11 @@ def main() -> None:
             if isinstance(hello, str):
                 gone.setdefault(hello, []).append(named(path))
             else:
-                print(f"| {named(path)} | {hello.version} | {hello.python} | {hello.devices[0]} | {counts} |", flush=True)
+                print(
+                    f"| {named(path)} | {hello.version} | {hello.python} | {hello.devices[0]} | "
+                    f"{counts} |",
+                    flush=True,
+                )
     print("\nNot run:\n")
     for reason, paths in gone.items():
         print(f"- {', '.join(paths)}: {reason}")

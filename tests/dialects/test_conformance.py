@@ -1,4 +1,6 @@
-"""Every dialect's code gives exactly the reference, on integers, for everything that its framework can do."""
+"""Every dialect's code gives exactly the reference, on integers, for everything that its framework
+can do.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convdiff.backends import backend, room
+from convdiff.backends import backend, capacity
 from convdiff.dialects import DIALECTS, Unsupported, write
-from convdiff.layout import Array
-from convdiff.normal import user_output
-from convdiff.reference import truth
-from convdiff.spec import ConvSpec
+from convdiff.numerics.reference import truth
+from convdiff.spec.canonical import user_output
+from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.layout import Array
 from tests.dialects.conftest import Ask
 from tests.specs import SPECS, arrays, conv, random_specs
 
@@ -27,7 +29,7 @@ UNSUPPORTED = {
 RANDOM = {"jax": 20, "theano": 15}
 
 # One process a framework: where tests run in parallel, those of one stay together.
-HERE = [name for name in DIALECTS if room.accelerator() or not backend(name).gpu]
+HERE = [name for name in DIALECTS if capacity.accelerator() or not backend(name).gpu]
 BACKENDS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in HERE]
 
 
@@ -36,7 +38,9 @@ def check(ask: Ask, name: str, spec: ConvSpec, body: str, **given: Array) -> Non
     data = given or arrays(spec)
     answer = ask(name, body, data)
     assert answer.status == "ok" and answer.output is not None, f"{answer.message}\n{spec}\n{body}"
-    expected = user_output(spec, truth(spec, data["input"], data["kernel"], data.get("bias")).output)
+    expected = user_output(
+        spec, truth(spec, data["input"], data["kernel"], data.get("bias")).output
+    )
     assert answer.output.dtype == ("float32" if spec.dtype == "bfloat16" else spec.dtype), body
     assert answer.output.shape == expected.shape, f"{spec}\n{body}"
     assert np.array_equal(answer.output, expected), f"{spec}\n{body}"
@@ -65,16 +69,31 @@ def test_exact_on_random_specs(name: str, seed: int, ask: Ask) -> None:
 @pytest.mark.parametrize("kind", ["float16", "float64", "int8", "int64", "uint8", "uint16", "bool"])
 @pytest.mark.parametrize("name", BACKENDS)
 def test_any_stored_type(name: str, kind: str, ask: Ask) -> None:
-    spec = conv("NHWC HWIO", n=5, k=3, c=2, o=2, padding=((1, 2), (0, 1)), pad_mode="reflect", flip=True, bias=True)
+    spec = conv(
+        "NHWC HWIO",
+        n=5,
+        k=3,
+        c=2,
+        o=2,
+        padding=((1, 2), (0, 1)),
+        pad_mode="reflect",
+        flip=True,
+        bias=True,
+    )
     data = {role: np.abs(array).astype(kind) for role, array in arrays(spec).items()}
     check(ask, name, spec, write(name, spec).body, **data)
 
 
-@pytest.mark.parametrize("name", ["scipy", pytest.param("theano", marks=pytest.mark.xdist_group("theano"))])
+@pytest.mark.parametrize(
+    "name", ["scipy", pytest.param("theano", marks=pytest.mark.xdist_group("theano"))]
+)
 def test_what_is_computed_wider_takes_its_operands_as_asked(name: str, ask: Ask) -> None:
     """2049 is no float16: as one it is 2048."""
     spec = conv(n=3, k=1, c=1, o=1, dtype="float16")
-    data = {"input": np.full(spec.shape("input"), 2049, np.float32), "kernel": np.ones(spec.shape("kernel"), np.float32)}
+    data = {
+        "input": np.full(spec.shape("input"), 2049, np.float32),
+        "kernel": np.ones(spec.shape("kernel"), np.float32),
+    }
     answer = ask(name, write(name, spec).body, data)
     assert answer.output is not None and answer.output.dtype == np.float16
     assert np.array_equal(answer.output, np.full(spec.shape("output"), 2048, np.float16))
@@ -88,8 +107,14 @@ FAULTS = {
     "stride in the other order": ("stride and dilation differ by axis", {"stride": (3, 2)}),
     "kernel axes taken for others": ("NCHW/OIHW", {"kernel_layout": "OIWH"}),
     "output in the other layout": ("NHWC/HWIO", {"output_layout": "NWHC"}),
-    "groups left out": ("groups of one output each", {"groups": 1, "kernel_layout": "IOHW", "in_channels": 3, "out_channels": 2}),
-    "output padding at the start": ("transposed, stride above the kernel", {"padding": ((-2, 0), (-2, 0)), "output_padding": (0, 0)}),
+    "groups left out": (
+        "groups of one output each",
+        {"groups": 1, "kernel_layout": "IOHW", "in_channels": 3, "out_channels": 2},
+    ),
+    "output padding at the start": (
+        "transposed, stride above the kernel",
+        {"padding": ((-2, 0), (-2, 0)), "output_padding": (0, 0)},
+    ),
     "another type": ("float64", {"dtype": "float32"}),
 }
 

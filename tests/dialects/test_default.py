@@ -1,4 +1,6 @@
-"""The frameworks' own default calls: right where their habits are what was asked, wrong in their known ways elsewhere."""
+"""The frameworks' own default calls: right where their habits are what was asked, wrong in their
+known ways elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ import numpy as np
 import pytest
 
 from convdiff.dialects import DIALECTS, Unsupported, write_default
-from convdiff.paths import PATHS, Path
-from convdiff.spec import ConvSpec
+from convdiff.execution_paths import PATHS, ExecutionPath
+from convdiff.spec.conv_spec import ConvSpec
 from tests.dialects.conftest import Ask
 from tests.dialects.test_conformance import check
 from tests.specs import SPECS, arrays, conv
@@ -28,10 +30,13 @@ def test_nothing_is_moved_or_flipped(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "layouts"), [("torch", "NCHW OIHW"), ("tensorflow", "NHWC HWIO"), ("jax", "NCHW OIHW"), ("numpy", "W W")]
+    ("name", "layouts"),
+    [("torch", "NCHW OIHW"), ("tensorflow", "NHWC HWIO"), ("jax", "NCHW OIHW"), ("numpy", "W W")],
 )
 @pytest.mark.parametrize(("k", "padding"), [(3, 1), (3, 0), (3, 3)])
-def test_right_where_it_is_what_was_asked(name: str, layouts: str, k: int, padding: int, ask: Ask) -> None:
+def test_right_where_it_is_what_was_asked(
+    name: str, layouts: str, k: int, padding: int, ask: Ask
+) -> None:
     channels = {} if layouts == "W W" else {"c": 2, "o": 3}
     spec = conv(layouts, n=7, k=k, padding=padding, bias=True, **channels)
     check(ask, name, spec, write_default(name, spec).body)
@@ -40,10 +45,44 @@ def test_right_where_it_is_what_was_asked(name: str, layouts: str, k: int, paddi
 @pytest.mark.parametrize(
     ("name", "spec"),
     [
-        ("torch", conv("NCW IOW", n=4, k=3, c=2, o=2, stride=2, padding=1, output_padding=1, transposed=True, bias=True)),
-        ("torch", conv(n=8, k=3, c=4, o=2, groups=2, stride=2, dilation=2, padding=((0, 1), (1, 2)))),
-        ("tensorflow", conv("NWC WOI", n=4, k=3, c=2, o=2, stride=2, padding=(0, 1), transposed=True, bias=True)),
-        ("tensorflow", conv("NDHWC DHWIO", n=4, k=3, c=2, o=2, stride=2, padding=((2, 2), (1, 1), (2, 1)), bias=True)),
+        (
+            "torch",
+            conv(
+                "NCW IOW",
+                n=4,
+                k=3,
+                c=2,
+                o=2,
+                stride=2,
+                padding=1,
+                output_padding=1,
+                transposed=True,
+                bias=True,
+            ),
+        ),
+        (
+            "torch",
+            conv(n=8, k=3, c=4, o=2, groups=2, stride=2, dilation=2, padding=((0, 1), (1, 2))),
+        ),
+        (
+            "tensorflow",
+            conv(
+                "NWC WOI", n=4, k=3, c=2, o=2, stride=2, padding=(0, 1), transposed=True, bias=True
+            ),
+        ),
+        (
+            "tensorflow",
+            conv(
+                "NDHWC DHWIO",
+                n=4,
+                k=3,
+                c=2,
+                o=2,
+                stride=2,
+                padding=((2, 2), (1, 1), (2, 1)),
+                bias=True,
+            ),
+        ),
         ("tensorflow", conv("NHWC HWIM", n=4, k=3, c=2, o=4, groups=2, padding=1)),
         ("jax", conv(n=4, k=3, c=2, o=2, input_dilation=2, padding=1)),
         ("jax", conv("NHWC HWIO", n=4, k=3, c=2, o=2, stride=2, transposed=True, flip=True)),
@@ -62,7 +101,13 @@ def test_theano_flips(ask: Ask) -> None:
 
 def test_torch_pads_half_of_the_kernel_at_both_ends(ask: Ask) -> None:
     asked = conv(n=8, k=3, c=2, o=3, stride=2, padding=(0, 1))
-    check(ask, "torch", conv(n=8, k=3, c=2, o=3, stride=2, padding=1), write_default("torch", asked).body, **arrays(asked))
+    check(
+        ask,
+        "torch",
+        conv(n=8, k=3, c=2, o=3, stride=2, padding=1),
+        write_default("torch", asked).body,
+        **arrays(asked),
+    )
 
 
 def test_tensorflow_pads_the_end_first(ask: Ask) -> None:
@@ -83,14 +128,19 @@ def test_numpy_says_same_in_its_own_way(ask: Ask) -> None:
     assert np.array_equal(answer.output, np.correlate(*arrays(asked).values(), "same"))  # type: ignore[arg-type, call-overload]
 
 
-# Paths that are another call than the framework's default, and why; the others are settings around it.
+# Paths that are another call than the framework's default, and why; the others are settings around
+# it.
 OTHER_CALLS = {"tensorflow:cpu/keras", "theano:cpu/convop", "cudnn:tf32", "cudnn:no-tf32"}
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: f"{path.backend}:{path.name}")
-def test_a_default_call_goes_by_its_path(path: Path) -> None:
+def test_a_default_call_goes_by_its_path(path: ExecutionPath) -> None:
     plain = path.backend in ("numpy", "scipy")
-    spec = conv("HW HW" if path.backend == "scipy" else "W W", n=7, k=3, padding=1) if plain else conv(n=7, k=3, c=2, o=3, padding=1)
+    spec = (
+        conv("HW HW" if path.backend == "scipy" else "W W", n=7, k=3, padding=1)
+        if plain
+        else conv(n=7, k=3, c=2, o=3, padding=1)
+    )
     if path.style == "float32 sums":
         spec = replace(spec, dtype="float16")
     if f"{path.backend}:{path.name}" in OTHER_CALLS:
@@ -99,7 +149,11 @@ def test_a_default_call_goes_by_its_path(path: Path) -> None:
         return
     body = write_default(path.backend, spec, path).body
     compile(body, "default", "exec")
-    assert all(line in body for line in path.setup) and path.device in body and path.around.partition("{}")[0] in body
+    assert (
+        all(line in body for line in path.setup)
+        and path.device in body
+        and path.around.partition("{}")[0] in body
+    )
     if path.style and path.style != "auto_pad":
         assert body != write_default(path.backend, spec).body
 
@@ -107,4 +161,10 @@ def test_a_default_call_goes_by_its_path(path: Path) -> None:
 def test_ndimage_mirrors_at_the_border_unasked(ask: Ask) -> None:
     asked = conv("HW HW", n=6, k=3, padding=1)
     path = next(path for path in PATHS if path.style == "ndimage")
-    check(ask, "scipy", replace(asked, pad_mode="symmetric"), write_default("scipy", asked, path).body, **arrays(asked))
+    check(
+        ask,
+        "scipy",
+        replace(asked, pad_mode="symmetric"),
+        write_default("scipy", asked, path).body,
+        **arrays(asked),
+    )

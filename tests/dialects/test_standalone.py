@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from convdiff.dialects import DIALECTS, standalone, write
-from convdiff.layout import Array
-from convdiff.normal import user_output
-from convdiff.reference import truth
-from convdiff.spec import ConvSpec
+from convdiff.numerics.reference import truth
+from convdiff.spec.canonical import user_output
+from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.layout import Array
 from tests.dialects.conftest import environment
 from tests.specs import arrays, conv
 
@@ -24,18 +24,32 @@ def expected(spec: ConvSpec, data: dict[str, Array]) -> Array:
     return user_output(spec, truth(spec, data["input"], data["kernel"], data.get("bias")).output)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in DIALECTS])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in DIALECTS]
+)
 def test_saves_the_output(name: str, tmp_path: Path) -> None:
     data = arrays(SPEC)
     np.save(tmp_path / "x's.npy", data["input"])
     params: dict[str, Any] = {"kernel": data["kernel"], "conv1/bias": data["bias"]}
     np.savez(tmp_path / "params.npz", **params)
     text = standalone(
-        write(name, SPEC), SPEC, input="x's.npy", kernel="params.npz:kernel", bias="params.npz:conv1/bias", output="y.npy",
+        write(name, SPEC),
+        SPEC,
+        input="x's.npy",
+        kernel="params.npz:kernel",
+        bias="params.npz:conv1/bias",
+        output="y.npy",
         stored={"input": "float32", "kernel": "float32", "bias": "float32"},
     )
     (tmp_path / "script.py").write_text(text)
-    subprocess.run([environment(name).python, "script.py"], cwd=tmp_path, check=True, timeout=300, capture_output=True, env=quiet())
+    subprocess.run(
+        [environment(name).python, "script.py"],
+        cwd=tmp_path,
+        check=True,
+        timeout=300,
+        capture_output=True,
+        env=quiet(),
+    )
     assert np.array_equal(np.load(tmp_path / "y.npy"), expected(SPEC, data))
 
 
@@ -51,15 +65,39 @@ def test_widens_bfloat16_and_prints(tmp_path: Path) -> None:
     upper = (data["input"].view(np.uint32) >> 16).astype(np.uint16)
     np.save(tmp_path / "x.npy", upper.view("V2"))
     np.save(tmp_path / "w.npy", data["kernel"])
-    text = standalone(write("numpy", spec), spec, input="x.npy", kernel="w.npy", bias=None, output=None, stored={"input": "bfloat16"})
+    text = standalone(
+        write("numpy", spec),
+        spec,
+        input="x.npy",
+        kernel="w.npy",
+        bias=None,
+        output=None,
+        stored={"input": "bfloat16"},
+    )
     (tmp_path / "script.py").write_text(text)
-    printed = subprocess.run([environment("numpy").python, "script.py"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    printed = subprocess.run(
+        [environment("numpy").python, "script.py"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     assert printed.strip() == str(expected(spec, data).astype(np.float32))
 
 
 def test_says_what_it_does() -> None:
-    text = standalone(write("jax", SPEC), SPEC, input="x.npy", kernel="w.npy", bias="b.npy", output="y.npy", stored={})
-    assert text == f"""\
+    text = standalone(
+        write("jax", SPEC),
+        SPEC,
+        input="x.npy",
+        kernel="w.npy",
+        bias="b.npy",
+        output="y.npy",
+        stored={},
+    )
+    assert (
+        text
+        == f"""\
 # {SPEC}
 import jax.numpy as jnp
 import numpy as np
@@ -78,9 +116,12 @@ y = lax.conv_general_dilated(
 output = np.asarray(y + jnp.asarray(bias, jnp.float32))
 np.save('y.npy', output)
 """
+    )
 
 
 def test_float64_keeps_the_setting_that_jax_needs_first() -> None:
     spec = conv("W W", n=3, k=2, dtype="float64")
-    text = standalone(write("jax", spec), spec, input="x.npy", kernel="w.npy", bias=None, output=None, stored={})
+    text = standalone(
+        write("jax", spec), spec, input="x.npy", kernel="w.npy", bias=None, output=None, stored={}
+    )
     assert text.index("jax_enable_x64") < text.index("jnp.asarray")

@@ -12,7 +12,7 @@ import pytest
 
 from convdiff.dialects import DIALECTS, Unsupported, write
 from convdiff.errors import ConvdiffError
-from convdiff.spec import ConvSpec
+from convdiff.spec.conv_spec import ConvSpec
 from tests.specs import SPECS, conv
 
 
@@ -29,13 +29,20 @@ def test_every_name_is_defined_and_used(name: str) -> None:
         nodes = list(ast.walk(ast.parse(body)))
         names = [node for node in nodes if isinstance(node, ast.Name)]
         bound = {node.id for node in names if isinstance(node.ctx, ast.Store)}
-        bound |= {alias.asname or alias.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}
+        bound |= {
+            alias.asname or alias.name
+            for node in nodes
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in node.names
+        }
         bound |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
         bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
         read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
         given = {"input", "kernel"} | ({"bias"} if spec.bias else set())
         assert read - bound - set(dir(builtins)) - given == set() and given <= read, body
-        assert "input" in read and "output" in bound and bound - read - {"data_ptr", "output"} == set(), body
+        assert (
+            "input" in read and "output" in bound and bound - read - {"data_ptr", "output"} == set()
+        ), body
 
 
 @pytest.mark.parametrize("name", DIALECTS)
@@ -44,10 +51,17 @@ def test_lines_are_short(name: str) -> None:
         assert max(map(len, body.splitlines())) <= 120, body
 
 
-@pytest.mark.parametrize(("name", "layouts"), [("torch", "NCHW OIHW"), ("theano", "NCHW OIHW"), ("tensorflow", "NHWC HWIO")])
+@pytest.mark.parametrize(
+    ("name", "layouts"),
+    [("torch", "NCHW OIHW"), ("theano", "NCHW OIHW"), ("tensorflow", "NHWC HWIO")],
+)
 def test_nothing_is_moved_where_all_lies_as_it_should(name: str, layouts: str) -> None:
     script = write(name, conv(layouts, n=6, k=3, c=2, o=3, padding=1, bias=True))
-    assert "permute" not in script.body and "transpose" not in script.body and "pad(" not in script.body
+    assert (
+        "permute" not in script.body
+        and "transpose" not in script.body
+        and "pad(" not in script.body
+    )
     assert set(script.aligned) <= {"filter_flip=False"}
 
 
@@ -63,21 +77,57 @@ def test_a_kernel_of_one_is_not_flipped(name: str) -> None:
         ("torch", conv(n=6, k=3, padding=1), "padding=1"),
         ("torch", conv(n=6, k=(3, 5), padding=((1, 1), (2, 2))), "padding=(1, 2)"),
         ("torch", conv(n=6, k=3, padding=((0, 1), (2, 3))), "F.pad(x, (2, 3, 0, 1))"),
-        ("torch", conv(n=6, k=3, padding=1, pad_mode="wrap"), 'F.pad(x, (1, 1, 1, 1), mode="circular")'),
-        ("torch", conv("NCHW IOHW", n=6, k=3, stride=2, padding=1, output_padding=1, transposed=True), "padding=1, output_padding=1"),
+        (
+            "torch",
+            conv(n=6, k=3, padding=1, pad_mode="wrap"),
+            'F.pad(x, (1, 1, 1, 1), mode="circular")',
+        ),
+        (
+            "torch",
+            conv("NCHW IOHW", n=6, k=3, stride=2, padding=1, output_padding=1, transposed=True),
+            "padding=1, output_padding=1",
+        ),
         ("tensorflow", conv("NHWC HWIO", n=8, k=3, stride=2, padding=(0, 1)), 'padding="SAME"'),
-        ("tensorflow", conv("NHWC HWIO", n=8, k=3, stride=2, padding=1), "padding=[[0, 0], [1, 1], [1, 1], [0, 0]]"),
+        (
+            "tensorflow",
+            conv("NHWC HWIO", n=8, k=3, stride=2, padding=1),
+            "padding=[[0, 0], [1, 1], [1, 1], [0, 0]]",
+        ),
         ("tensorflow", conv("NHWC HWIO", n=8, k=3), 'padding="VALID"'),
-        ("tensorflow", conv("NHWC HWIM", n=8, k=3, c=2, o=2, groups=2), "tf.nn.depthwise_conv2d(x, w,"),
-        ("tensorflow", conv("NHWC HWOI", n=4, k=3, stride=2, padding=(0, 1), transposed=True), '(1, 8, 8, 1), strides=2, padding="SAME"'),
-        ("jax", conv("CHWN IHWO NHWC", n=8, k=3, padding=(0, 1)), 'dimension_numbers=("CHWN", "IHWO", "NHWC")'),
+        (
+            "tensorflow",
+            conv("NHWC HWIM", n=8, k=3, c=2, o=2, groups=2),
+            "tf.nn.depthwise_conv2d(x, w,",
+        ),
+        (
+            "tensorflow",
+            conv("NHWC HWOI", n=4, k=3, stride=2, padding=(0, 1), transposed=True),
+            '(1, 8, 8, 1), strides=2, padding="SAME"',
+        ),
+        (
+            "jax",
+            conv("CHWN IHWO NHWC", n=8, k=3, padding=(0, 1)),
+            'dimension_numbers=("CHWN", "IHWO", "NHWC")',
+        ),
         ("jax", conv(n=8, k=3, dtype="float64"), 'jax.config.update("jax_enable_x64", True)'),
         ("theano", conv(n=8, k=3, padding=1), "border_mode=1, filter_flip=False"),
-        ("theano", conv(n=8, k=3, padding=((0, 1), (1, 1)), flip=True), "border_mode=((0, 1), (1, 1)))"),
-        ("numpy", conv("W W", n=8, k=3, padding=2, flip=True), 'np.convolve(input.astype(np.float32), kernel.astype(np.float32), "full")'),
+        (
+            "theano",
+            conv(n=8, k=3, padding=((0, 1), (1, 1)), flip=True),
+            "border_mode=((0, 1), (1, 1)))",
+        ),
+        (
+            "numpy",
+            conv("W W", n=8, k=3, padding=2, flip=True),
+            'np.convolve(input.astype(np.float32), kernel.astype(np.float32), "full")',
+        ),
         ("numpy", conv("W W", n=8, k=3, padding=1), '"same")'),
         ("numpy", conv("W W", n=8, k=3), '"valid")'),
-        ("numpy", conv("NHWC HWIO", n=8, k=3, c=2), 'np.einsum("nhwcrs,rsco->nhwo", windows, w, optimize=True)'),
+        (
+            "numpy",
+            conv("NHWC HWIO", n=8, k=3, c=2),
+            'np.einsum("nhwcrs,rsco->nhwo", windows, w, optimize=True)',
+        ),
     ],
 )
 def test_it_is_said_in_the_frameworks_own_words(name: str, spec: ConvSpec, said: str) -> None:
@@ -85,8 +135,13 @@ def test_it_is_said_in_the_frameworks_own_words(name: str, spec: ConvSpec, said:
 
 
 def test_a_whole_script() -> None:
-    script = write("torch", conv("NHWC HWIO", n=8, k=3, c=2, o=3, stride=2, padding=(0, 1), flip=True, bias=True))
-    assert script.body == """\
+    script = write(
+        "torch",
+        conv("NHWC HWIO", n=8, k=3, c=2, o=3, stride=2, padding=(0, 1), flip=True, bias=True),
+    )
+    assert (
+        script.body
+        == """\
 import torch
 import torch.nn.functional as F
 
@@ -97,9 +152,13 @@ b = torch.tensor(bias, dtype=torch.float32)
 y = F.conv2d(x, w, b, stride=2)
 output = y.permute(0, 2, 3, 1).cpu().numpy()
 """
+    )
     assert script.aligned == ("padded by hand", "kernel flipped", "NCHW/OIHW")
 
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:
-    with pytest.raises(ConvdiffError, match=r"found 'pytorch', expected one of cudnn, jax, .*; did you mean torch\?"):
+    with pytest.raises(
+        ConvdiffError,
+        match=r"found 'pytorch', expected one of cudnn, jax, .*; did you mean torch\?",
+    ):
         write("pytorch", conv(n=8, k=3))

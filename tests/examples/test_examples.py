@@ -1,6 +1,8 @@
-"""Every example's run.sh is run, and its README shows what it prints; CONVDIFF_REFRESH=1 (make golden) rewrites those blocks.
+"""Every example's run.sh is run, and its README shows what it prints; CONVDIFF_REFRESH=1 (make
+golden) rewrites those blocks.
 
-What differs between machines is not compared: times, versions, errors within rounding, who agrees with whom to the bit.
+What differs between machines is not compared: times, versions, errors within rounding, who agrees
+with whom to the bit.
 """
 
 from __future__ import annotations
@@ -22,7 +24,12 @@ REFRESH = bool(os.environ.get("CONVDIFF_REFRESH"))
 def printed(folder: Path) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "run.sh"], cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path, "COLUMNS": "80"}
+        ["bash", "run.sh"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": path, "COLUMNS": "80"},
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -31,13 +38,21 @@ def printed(folder: Path) -> str:
 def comparable(text: str) -> list[str]:
     lines = []
     # Which rows are alike to the bit the processor decides, and they may fill several lines.
-    for line in re.sub(r"^the same bit for bit:.*(\n  .*)*", "", text, flags=re.MULTILINE).splitlines():
-        line = re.sub(r"\bcpu/[\w-]+", "cpu", line)  # a framework may pick its kernels by the processor
+    for line in re.sub(
+        r"^the same bit for bit:.*(\n  .*)*", "", text, flags=re.MULTILINE
+    ).splitlines():
+        line = re.sub(
+            r"\bcpu/[\w-]+", "cpu", line
+        )  # a framework may pick its kernels by the processor
         line = re.sub(r"reference [\d.]+ m?s", "", line)
         agrees = re.match(r"(\S+) .*[✓≈] (identical|rounding)", line)
         line = f"{agrees[1]} agrees" if agrees else re.sub(r"\d+\.\d\S*", "#", line)
         lines.append(" ".join(line.split()))
-    return [line for line in lines if line and "exit code" not in line and line != "see convdiff explain CODE"]
+    return [
+        line
+        for line in lines
+        if line and "exit code" not in line and line != "see convdiff explain CODE"
+    ]
 
 
 def shown(readme: Path, text: str) -> str:
@@ -59,7 +74,9 @@ def test_an_example_prints_what_its_readme_shows(folder: Path) -> None:
 
 def test_the_readme_shows_the_second_example() -> None:
     second = next(folder for folder in EXAMPLES if folder.name == "2-numpy-convolve")
-    assert comparable(shown(ROOT / "README.md", shown(second / "README.md", ""))) == comparable(shown(second / "README.md", ""))
+    assert comparable(shown(ROOT / "README.md", shown(second / "README.md", ""))) == comparable(
+        shown(second / "README.md", "")
+    )
 
 
 # The codes of every finding, in the order in which the table tells them.
@@ -68,13 +85,23 @@ CODES = {
     "2-numpy-convolve": ["kernel-flipped"],
     "3-torch-groups": ["wrong-groups", "wrong-groups"],
     "4-theano-flip": ["kernel-flipped"],
-    "5-jax-transposed": ["input-channels-reversed kernel-axes-permuted", "output-channels-reversed"],
+    "5-jax-transposed": [
+        "input-channels-reversed kernel-axes-permuted",
+        "output-channels-reversed",
+    ],
 }
 FOUND = {
     "1-overlapping-windows": ["position by position 1 2 2 1 times"],
     "2-numpy-convolve": ["the kernel was flipped along W"],
-    "3-torch-groups": ["2 groups where 1 was asked", "or everything was multiplied by 0.5", "the kernel's values are all equal"],
-    "4-theano-flip": ["the kernel was flipped along H and W", "obtained -0.04749081, expected -0.09766821"],
+    "3-torch-groups": [
+        "2 groups where 1 was asked",
+        "or everything was multiplied by 0.5",
+        "the kernel's values are all equal",
+    ],
+    "4-theano-flip": [
+        "the kernel was flipped along H and W",
+        "obtained -0.04749081, expected -0.09766821",
+    ],
     "5-jax-transposed": ["the kernel, WOI, was read as WIO", "channels were reversed"],
 }
 
@@ -85,7 +112,9 @@ def test_the_readme_tells_the_answer(folder: Path) -> None:
     for words in FOUND[folder.name]:
         assert words in text
     lines = [line.split(maxsplit=1) for line in shown(folder / "README.md", "").splitlines()]
-    assert [" ".join(rest[0].split()) for first, *rest in filter(None, lines) if first == "code"] == CODES[folder.name]
+    assert [
+        " ".join(rest[0].split()) for first, *rest in filter(None, lines) if first == "code"
+    ] == CODES[folder.name]
 
 
 def test_there_are_five() -> None:

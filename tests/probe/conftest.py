@@ -1,4 +1,6 @@
-"""Functions questioned where users run them: in a framework's worker, one process a framework for the whole session."""
+"""Functions questioned where users run them: in a framework's worker, one process a framework for
+the whole session.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +11,40 @@ import pytest
 
 from convdiff.backends.fleet import Fleet
 from convdiff.probe import Request
-from convdiff.probe.found import Outcome
+from convdiff.probe.outcome import ProbeOutcome
 from convdiff.probe.session import question
-from convdiff.settings import Settings
+from convdiff.spec.settings import Settings
 from tests.dialects.conftest import environment
 
-Ask = Callable[..., Outcome]
+Ask = Callable[..., ProbeOutcome]
 
 
 @pytest.fixture(scope="session")
 def ask() -> Iterator[Ask]:
-    """What a probe of some code in some framework finds; options are those of the convolution, and the shapes."""
+    """What a probe of some code in some framework finds; options are those of the convolution, and
+    the shapes.
+    """
     fleets: dict[str, Fleet] = {}
 
-    def ask(name: str, code: str, *, input_shape: str | None = None, kernel_shape: str | None = None, **options: Any) -> Outcome:
+    def ask(
+        name: str,
+        code: str,
+        *,
+        input_shape: str | None = None,
+        kernel_shape: str | None = None,
+        **options: Any,
+    ) -> ProbeOutcome:
         where = environment(name)
         if name not in fleets:
             fleets[name] = Fleet([where], timeout=120)
             fleets[name].start()
         settings = Settings.from_mapping(options)
-        request = Request(target=f"{name}={code}", settings=settings, input_shape=input_shape, kernel_shape=kernel_shape)
+        request = Request(
+            target=f"{name}={code}",
+            settings=settings,
+            input_shape=input_shape,
+            kernel_shape=kernel_shape,
+        )
         return question(request, fleets[name], where, code)
 
     yield ask

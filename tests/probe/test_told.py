@@ -1,4 +1,6 @@
-"""What was said is checked, what is no convolution is told as what it is, and what cannot be told is not claimed."""
+"""What was said is checked, what is no convolution is told as what it is, and what cannot be told
+is not claimed.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,10 @@ def told(outcome: Any) -> dict[str, str]:
         ("edges", {"pad mode": "edge", "padding": "2"}),
         ("three", {"kernel layout": "OIHW"}),
         ("unbatched", {"input layout": "CHW", "output layout": "CHW"}),
-        ("cuda_convnet", {"input layout": "CHWN", "kernel layout": "IHWO", "output layout": "CHWN"}),
+        (
+            "cuda_convnet",
+            {"input layout": "CHWN", "kernel layout": "IHWO", "output layout": "CHWN"},
+        ),
         ("half_type", {"precision": "TF32 or float16"}),
     ],
 )
@@ -96,7 +101,10 @@ def test_identified(name: str, known: dict[str, str], ask: Ask, port: Path) -> N
         ("ignoring", "it does not depend on the kernel"),
         ("tanh", "it is not linear in the input: stays between -1 and 1 (sigmoid, tanh?)"),
         ("rounds", "whole numbers come out as from a convolution, fractions do not"),
-        ("normalised", "it is not linear in the kernel: twice as much gives the same (normalised?)"),
+        (
+            "normalised",
+            "it is not linear in the kernel: twice as much gives the same (normalised?)",
+        ),
         ("interleaved", ""),
         ("random", "asked again it answers differently"),
     ],
@@ -129,7 +137,11 @@ def test_a_kernel_of_one_element_shows_no_flip(ask: Ask, port: Path) -> None:
 
 
 def test_code_that_cannot_run(ask: Ask, port: Path) -> None:
-    for code, message in ((f"{port}:broken", "NameError: name 'undefined'"), ("input +", "SyntaxError"), (f"{port}:none", "no function")):
+    for code, message in (
+        (f"{port}:broken", "NameError: name 'undefined'"),
+        ("input +", "SyntaxError"),
+        (f"{port}:none", "no function"),
+    ):
         with pytest.raises(ConvdiffError, match=message):
             ask("numpy", code)
     with pytest.raises(ConvdiffError, match=r"none of the shapes .* images of 8x8 only"):
@@ -145,7 +157,10 @@ def test_code_that_cannot_run(ask: Ask, port: Path) -> None:
         ({"padding": "same", "stride": 2}, {"--padding": "0", "--stride": "1"}),
         ({"flip": True}, {"--flip": "not flipped"}),
         ({"input_layout": "NHWC"}, {"--input-layout": "NCHW"}),
-        ({"kernel_layout": "HWIO", "input_layout": "NHWC"}, {"--input-layout": "NCHW", "--kernel-layout": "OIHW"}),
+        (
+            {"kernel_layout": "HWIO", "input_layout": "NHWC"},
+            {"--input-layout": "NCHW", "--kernel-layout": "OIHW"},
+        ),
         ({"transposed": True}, {"--transposed": "direct"}),
         ({"groups": 2}, {"--groups": "1"}),
         ({"as_": "torch"}, {}),
@@ -153,7 +168,9 @@ def test_code_that_cannot_run(ask: Ask, port: Path) -> None:
         ({"as_": "theano"}, {"--flip": "not flipped"}),
     ],
 )
-def test_what_was_said_is_checked(said: dict[str, Any], wrong: dict[str, str], ask: Ask, port: Path) -> None:
+def test_what_was_said_is_checked(
+    said: dict[str, Any], wrong: dict[str, str], ask: Ask, port: Path
+) -> None:
     outcome = ask("numpy", f"{port}:plain", **said)
     assert {one.option: one.found for one in outcome.differences} == wrong
     assert outcome.exit_code == (1 if wrong else 0)
@@ -168,13 +185,19 @@ def test_the_command(invoke: Invoke, port: Path) -> None:  # noqa: F811
     result = invoke("probe", f"numpy={port}:padded", "--padding", "2", "--format", "json")
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
-    assert report["probe"]["found"]["padding"] == [[2, 2], [2, 2]] and report["probe"]["agreeing"] == ["--padding 2"]
+    assert report["probe"]["found"]["padding"] == [[2, 2], [2, 2]] and report["probe"][
+        "agreeing"
+    ] == ["--padding 2"]
     result = invoke("probe", f"numpy={port}:padded", "--padding", "1")
     assert result.exit_code == 1
     assert "✗ --padding 1 was said: it is 2" in result.stdout
     assert "cross-correlation" in result.stdout and "convdiff run INPUT KERNEL" in result.stdout
     assert invoke("probe", f"numpy={port}:tanh").exit_code == 2
-    for text, message in (("numpy", "a backend's name"), ("nump=input", "did you mean numpy"), ("numpy=nonsense(input)", "NameError")):
+    for text, message in (
+        ("numpy", "a backend's name"),
+        ("nump=input", "did you mean numpy"),
+        ("numpy=nonsense(input)", "NameError"),
+    ):
         result = invoke("probe", text)
         assert result.exit_code == 2 and message in result.stderr, result.stderr
     assert "--padding" in invoke("probe", "numpy=input", "--padding", "sme").stderr

@@ -1,7 +1,8 @@
-"""The page in a real browser: Debian's chromium, headless, at the width of a desktop and of a phone, light and dark.
+"""The page in a real browser: Debian's chromium, headless, at the width of a desktop and of a
+phone, light and dark.
 
-Skipped where there is no chromium, unless CONVDIFF_REQUIRE names it.  The page stands in a frame of a page of the test's own, whose
-script measures it: it has none itself.
+Skipped where there is no chromium, unless CONVDIFF_REQUIRE names it.  The page stands in a frame of
+a page of the test's own, whose script measures it: it has none itself.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ import pytest
 from convdiff.report import page_html
 from tests.report.suites import SUITE
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 REQUIRED = "chromium" in os.environ.get("CONVDIFF_REQUIRE", "").split(",")
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason="no chromium: make browser"), pytest.mark.xdist_group("chromium")
+    pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason="no chromium: make browser"),
+    pytest.mark.xdist_group("chromium"),
 ]
 
 MEASURE = """
@@ -44,13 +48,33 @@ document.body.append(Object.assign(document.createElement('pre'), {id: 'measured
 def measured(tmp_path: Path, page: str, width: int, dark: bool) -> dict[str, Any]:
     assert CHROMIUM is not None, "CONVDIFF_REQUIRE names chromium, and there is none"
     harness = tmp_path / "harness.html"
-    frame = f'<iframe srcdoc="{html.escape(page)}" style="border:0;width:{width}px;height:900px"></iframe>'
-    harness.write_text(f"<!doctype html><meta charset=utf-8><body>{frame}<script>onload = () => {{{MEASURE}}}</script>", encoding="utf-8")
+    frame = (
+        f'<iframe srcdoc="{html.escape(page)}" '
+        f'style="border:0;width:{width}px;height:900px"></iframe>'
+    )
+    harness.write_text(
+        f"<!doctype html><meta charset=utf-8><body>{frame}<script>onload = () => "
+        f"{{{MEASURE}}}</script>",
+        encoding="utf-8",
+    )
     done = subprocess.run(
-        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={tmp_path / 'profile'}",
-         f"--blink-settings=preferredColorScheme={0 if dark else 1}", f"--window-size={width + 40},1000", "--virtual-time-budget=5000",
-         "--dump-dom", harness.as_uri()],
-        capture_output=True, text=True, timeout=120, check=False,
+        [
+            CHROMIUM,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--blink-settings=preferredColorScheme={0 if dark else 1}",
+            f"--window-size={width + 40},1000",
+            "--virtual-time-budget=5000",
+            "--dump-dom",
+            harness.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     found = re.search(r'<pre id="measured">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found, done.stdout[-500:] + done.stderr[-2000:]
@@ -77,7 +101,10 @@ def test_the_page_is_readable(width: int, dark: bool, tmp_path: Path) -> None:
     assert found["width"] <= width
     assert found["wide"] == []
     assert len(found["images"]) >= 3
-    assert all(natural and high and shown >= 16 and tall >= 4 for natural, high, shown, tall in found["images"])
+    assert all(
+        natural and high and shown >= 16 and tall >= 4
+        for natural, high, shown, tall in found["images"]
+    )
     behind = {background for _, background in found["colors"]}
     assert all((luminance(color) < 0.1) == dark for color in behind), behind
     assert min(contrast(color, background) for color, background in found["colors"]) >= 4.5
@@ -85,7 +112,9 @@ def test_the_page_is_readable(width: int, dark: bool, tmp_path: Path) -> None:
 
 def test_a_page_with_a_fault_is_seen(tmp_path: Path) -> None:
     """Else the test above could not fail: text that vanishes, a line that is too wide."""
-    spoilt = page_html.render(SUITE).replace("</style>", ".dim { color: #eee } h1 { width: 2000px }</style>")
+    spoilt = page_html.render(SUITE).replace(
+        "</style>", ".dim { color: #eee } h1 { width: 2000px }</style>"
+    )
     found = measured(tmp_path, spoilt, 390, dark=False)
     assert found["width"] > 390
     assert min(contrast(color, background) for color, background in found["colors"]) < 4.5

@@ -1,4 +1,6 @@
-"""Pictures are of what is there: maps, shares, histogram and kernels against differences that were planted."""
+"""Pictures are of what is there: maps, shares, histogram and kernels against differences that were
+planted.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,12 @@ import numpy as np
 import pytest
 
 from convdiff import api
-from convdiff.judge import Judge
+from convdiff.make_picture import CELLS, pictured
+from convdiff.numerics.reference import truth
 from convdiff.picture import NONE, Picture
-from convdiff.picturing import CELLS, pictured
-from convdiff.reading import read_spec
-from convdiff.reference import truth
-from convdiff.settings import Settings
+from convdiff.spec.infer_spec import read_spec
+from convdiff.spec.settings import Settings
+from convdiff.verdict.judge import Judge
 
 
 def picture(x: Any, w: Any, y: Any, **options: Any) -> Picture | None:
@@ -29,7 +31,9 @@ def made(x: Any, w: Any, **options: Any) -> Any:
 @pytest.fixture
 def arrays() -> tuple[Any, Any]:
     random = np.random.default_rng(1)
-    return random.standard_normal((2, 3, 20, 30)).astype(np.float32), random.standard_normal((5, 3, 3, 3)).astype(np.float32)
+    return random.standard_normal((2, 3, 20, 30)).astype(np.float32), random.standard_normal(
+        (5, 3, 3, 3)
+    ).astype(np.float32)
 
 
 def test_what_differs_is_where_it_was_planted(arrays: tuple[Any, Any]) -> None:
@@ -39,9 +43,9 @@ def test_what_differs_is_where_it_was_planted(arrays: tuple[Any, Any]) -> None:
     found = picture(x, w, y, padding=1)
     assert found is not None
     assert (found.axes, found.size) == (("H", "W"), (20, 30))
-    assert {(i, j) for i, line in enumerate(found.levels) for j, level in enumerate(line) if level > 0} == {
-        (i, j) for i in range(4, 7) for j in range(10, 15)
-    }
+    assert {
+        (i, j) for i, line in enumerate(found.levels) for j, level in enumerate(line) if level > 0
+    } == {(i, j) for i in range(4, 7) for j in range(10, 15)}
     assert [bool(share) for share in found.channels] == [False, False, False, True, False]
     assert found.channels[3] == pytest.approx(15 / (2 * 20 * 30))
     assert sum(count for _, count in found.histogram) + found.exact == y.size
@@ -66,7 +70,9 @@ def test_nan_is_the_worst_and_alone(arrays: tuple[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize(("transposed", "flip"), [(False, False), (False, True), (True, False)])
-def test_kernels_lie_as_the_user_has_them(transposed: bool, flip: bool, arrays: tuple[Any, Any]) -> None:
+def test_kernels_lie_as_the_user_has_them(
+    transposed: bool, flip: bool, arrays: tuple[Any, Any]
+) -> None:
     x, w = arrays
     options: dict[str, Any] = {"padding": 1, "transposed": transposed, "flip": flip}
     w = np.ascontiguousarray(w.swapaxes(0, 1)) if transposed else w
@@ -88,11 +94,17 @@ def test_a_kernel_that_cannot_be_told_is_not_made_up(arrays: tuple[Any, Any]) ->
 
 
 @pytest.mark.parametrize(
-    ("shape", "kernel"), [((2, 3, 400), (4, 3, 3)), ((1, 2, 5, 70, 90), (3, 2, 3, 3, 3)), ((1, 1, 1, 5), (1, 1, 1, 3))]
+    ("shape", "kernel"),
+    [((2, 3, 400), (4, 3, 3)), ((1, 2, 5, 70, 90), (3, 2, 3, 3, 3)), ((1, 1, 1, 5), (1, 1, 1, 3))],
 )
-def test_other_ranks_and_sizes_fit_their_grids(shape: tuple[int, ...], kernel: tuple[int, ...]) -> None:
+def test_other_ranks_and_sizes_fit_their_grids(
+    shape: tuple[int, ...], kernel: tuple[int, ...]
+) -> None:
     random = np.random.default_rng(3)
-    x, w = random.standard_normal(shape).astype(np.float32), random.standard_normal(kernel).astype(np.float32)
+    x, w = (
+        random.standard_normal(shape).astype(np.float32),
+        random.standard_normal(kernel).astype(np.float32),
+    )
     found = picture(x, w, made(x, w) + np.float32(9))
     assert found is not None
     assert len(found.levels) <= CELLS[0]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from convdiff.case import Answer, Finding, Report
+from convdiff.records import Answer, Finding, Report
 from convdiff.report import table, words
 from convdiff.report.details import fixes
 from tests.report.reports import HOSTILE, LONG, REPORTS
@@ -31,7 +31,9 @@ def test_golden_at_80_columns(name: str, golden: Callable[[str, str], None]) -> 
 
 
 @pytest.mark.parametrize("width", [48, 120])
-def test_golden_of_everything_awkward_at_other_widths(width: int, golden: Callable[[str, str], None]) -> None:
+def test_golden_of_everything_awkward_at_other_widths(
+    width: int, golden: Callable[[str, str], None]
+) -> None:
     golden(f"awkward-{width}.txt", table.render(REPORTS["awkward"], width, color=False))
 
 
@@ -49,7 +51,9 @@ def test_every_row_is_there_with_its_verdict_and_its_finding(name: str, width: i
     for row in REPORTS[name].rows:
         assert squeezed(words.literal(row.answer.name)) in text
         assert (row.verdict or row.answer.status) in text
-        said = [finding.summary for finding in row.findings[:1]] or (row.message or row.answer.message or "").splitlines()
+        said = [finding.summary for finding in row.findings[:1]] or (
+            row.message or row.answer.message or ""
+        ).splitlines()
         for line in said:
             assert squeezed(words.literal(line.strip())) in text
 
@@ -77,7 +81,9 @@ def test_rows_of_one_cause_are_explained_once() -> None:
 
 
 def test_rows_of_the_same_bits_are_said_to_be() -> None:
-    assert "the same bit for bit: torch:cpu/native, torch:cpu/onednn\n" in table.render(REPORTS["awkward"], 80, color=False)
+    assert "the same bit for bit: torch:cpu/native, torch:cpu/onednn\n" in table.render(
+        REPORTS["awkward"], 80, color=False
+    )
 
 
 def test_a_long_fix_is_cut_and_says_so() -> None:
@@ -111,7 +117,9 @@ def test_an_output_that_carries_ascii_only_gets_ascii_only() -> None:
         ("cudnn", "NCHW", ["torch", "numpy"], "torch"),
     ],
 )
-def test_the_fix_shown_is_the_one_for_the_rows_own_framework(backend: str | None, layout: str, given: list[str], shown: str) -> None:
+def test_the_fix_shown_is_the_one_for_the_rows_own_framework(
+    backend: str | None, layout: str, given: list[str], shown: str
+) -> None:
     answer = Answer("x", "saved", "ok", backend)
     assert list(fixes(dict.fromkeys(given, "code"), answer, layout)) == [shown]
     assert list(fixes({}, answer, layout)) == []
@@ -123,15 +131,20 @@ def test_a_long_name_keeps_all_its_letters() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    name=st.text(min_size=1, max_size=90), summary=st.text(max_size=200), fix=st.text(max_size=200),
-    message=st.text(max_size=200), width=st.integers(32, 130),
+    name=st.text(min_size=1, max_size=90),
+    summary=st.text(max_size=200),
+    fix=st.text(max_size=200),
+    message=st.text(max_size=200),
+    width=st.integers(32, 130),
 )
 def test_any_text_at_any_width(name: str, summary: str, fix: str, message: str, width: int) -> None:
     report = REPORTS["groups"]
     ported, failed = report.rows[-1], REPORTS["awkward"].rows[7]
     finding = Finding(({"code": "wrong-groups"},), summary, {"torch": fix})
     rows = (
-        replace(ported, answer=replace(ported.answer, name=name), findings=(finding,), where=message),
+        replace(
+            ported, answer=replace(ported.answer, name=name), findings=(finding,), where=message
+        ),
         replace(failed, answer=replace(failed.answer, message=message)),
         replace(ported, findings=(), message=message),
     )
@@ -142,5 +155,7 @@ def test_any_text_at_any_width(name: str, summary: str, fix: str, message: str, 
 
 def test_without_the_exit_line_it_ends_with_the_conclusion() -> None:
     whole = table.render(REPORTS["groups"], 80, color=False).splitlines()
-    assert table.render(REPORTS["groups"], 80, color=False, exit_line=False).splitlines() == whole[:-1]
+    assert (
+        table.render(REPORTS["groups"], 80, color=False, exit_line=False).splitlines() == whole[:-1]
+    )
     assert "exit code" in whole[-1]

@@ -21,11 +21,13 @@ class Terminal(io.StringIO):
 
 
 def screen(stream: str, height: int) -> list[str]:
-    """What a terminal of that height holds after `stream`, with what it scrolled away; the cursor cannot go back there."""
+    """What a terminal of that height holds after `stream`, with what it scrolled away; the cursor
+    cannot go back there.
+    """
     lines, row, column = [""], 0, 0
     for code, what, move, text in CONTROL.findall(stream):
         if text:
-            lines[row] = lines[row][:column].ljust(column) + text + lines[row][column + len(text):]
+            lines[row] = lines[row][:column].ljust(column) + text + lines[row][column + len(text) :]
             column += len(text)
         elif move == "\n":
             row, column = row + 1, 0
@@ -45,7 +47,14 @@ def screen(stream: str, height: int) -> list[str]:
 def play(name: str, expected: list[str], height: int = 30) -> str:
     report = REPORTS[name]
     terminal = Terminal()
-    console = Console(file=terminal, force_terminal=True, color_system="256", width=80, height=height, _environ={"TERM": "xterm-256color"})
+    console = Console(
+        file=terminal,
+        force_terminal=True,
+        color_system="256",
+        width=80,
+        height=height,
+        _environ={"TERM": "xterm-256color"},
+    )
     rows = list(report.rows)
     random.Random(5).shuffle(rows)
     with table.open_view(report.case, console, expected) as view:
@@ -67,7 +76,14 @@ def test_a_terminal_is_left_with_the_final_table_alone(name: str, height: int) -
 def test_rows_are_awaited_in_their_places() -> None:
     report = REPORTS["awkward"]
     terminal = Terminal()
-    console = Console(file=terminal, force_terminal=True, color_system=None, width=80, height=100, _environ={"TERM": "xterm"})
+    console = Console(
+        file=terminal,
+        force_terminal=True,
+        color_system=None,
+        width=80,
+        height=100,
+        _environ={"TERM": "xterm"},
+    )
     with table.open_view(report.case, console, ["numpy", "torch", "noise", "other"]) as view:
         first = screen(terminal.getvalue(), 100)
         view.add(report.rows[10])
@@ -75,29 +91,55 @@ def test_rows_are_awaited_in_their_places() -> None:
         view.add(report.rows[1])
         second = screen(terminal.getvalue(), 100)
         view.finish(report)
-    assert [line.split()[0] for line in first if "running" in line] == ["numpy", "torch", "noise", "other"]
-    named = [line.split()[0] for line in second if re.search(r"running|rounding +\d|✗ different", line)]
+    assert [line.split()[0] for line in first if "running" in line] == [
+        "numpy",
+        "torch",
+        "noise",
+        "other",
+    ]
+    named = [
+        line.split()[0] for line in second if re.search(r"running|rounding +\d|✗ different", line)
+    ]
     assert named == ["numpy", "torch:cpu/onednn", "torch:cpu/native", "noise", "other"]
-    assert any("no known cause" in line for line in second), "what is known of a row is shown as soon as it has come"
+    assert any("no known cause" in line for line in second), (
+        "what is known of a row is shown as soon as it has come"
+    )
 
 
 @pytest.mark.parametrize(("error", "left"), [(ValueError, False), (KeyboardInterrupt, True)])
-def test_the_way_out_leaves_the_terminal_clean_and_an_interrupted_run_its_rows(error: type[BaseException], left: bool) -> None:
+def test_the_way_out_leaves_the_terminal_clean_and_an_interrupted_run_its_rows(
+    error: type[BaseException], left: bool
+) -> None:
     report = REPORTS["flipped"]
     terminal = Terminal()
-    console = Console(file=terminal, force_terminal=True, color_system="256", width=80, height=30, _environ={"TERM": "xterm-256color"})
+    console = Console(
+        file=terminal,
+        force_terminal=True,
+        color_system="256",
+        width=80,
+        height=30,
+        _environ={"TERM": "xterm-256color"},
+    )
     with pytest.raises(error), table.open_view(report.case, console, ["numpy"]) as view:
         view.add(report.rows[0])
         raise error
     shown = "".join(screen(terminal.getvalue(), 30))
-    assert ("interrupted" in shown and report.rows[0].answer.name in shown) if left else shown.strip() == ""
-    assert terminal.getvalue().rindex("\x1b[?25h") > terminal.getvalue().rindex("\x1b[?25l"), "the cursor is shown again"
+    assert (
+        ("interrupted" in shown and report.rows[0].answer.name in shown)
+        if left
+        else shown.strip() == ""
+    )
+    assert terminal.getvalue().rindex("\x1b[?25h") > terminal.getvalue().rindex("\x1b[?25l"), (
+        "the cursor is shown again"
+    )
 
 
 def test_a_pipe_gets_the_final_table_once_and_no_control_codes() -> None:
     report = REPORTS["overlap"]
     pipe = io.StringIO()
-    with table.open_view(report.case, Console(file=pipe, width=80, _environ={}), ["numpy", "torch"]) as view:
+    with table.open_view(
+        report.case, Console(file=pipe, width=80, _environ={}), ["numpy", "torch"]
+    ) as view:
         for row in report.rows:
             view.add(row)
         assert pipe.getvalue() == ""

@@ -23,7 +23,12 @@ EXAMPLES = ROOT / "examples" / "ci"
 def shell(command: str, **more: str) -> subprocess.CompletedProcess[str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
-        ["bash", "-e", "-c", command], env={**environment(), "PATH": path, **more}, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-e", "-c", command],
+        env={**environment(), "PATH": path, **more},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -34,16 +39,24 @@ def steps() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("cases", "code"), [((GOOD,), 0), ((GOOD, WRONG), 1)])
-def test_the_workflows_step_checks_annotates_and_summarises(cases: tuple[Any, ...], code: int, manifest: Manifest, folder: Path) -> None:
+def test_the_workflows_step_checks_annotates_and_summarises(
+    cases: tuple[Any, ...], code: int, manifest: Manifest, folder: Path
+) -> None:
     manifest(*cases)
     command = next(step["run"] for step in steps() if "convdiff check" in step.get("run", ""))
     done = shell(command, GITHUB_STEP_SUMMARY=str(folder / "summary.md"))
     assert done.returncode == code, done.stderr
-    assert [line for line in done.stdout.splitlines() if line.startswith("::error file=manifest.toml,line=")] == (
-        done.stdout.splitlines()[:-1] if code else []
-    )
+    assert [
+        line
+        for line in done.stdout.splitlines()
+        if line.startswith("::error file=manifest.toml,line=")
+    ] == (done.stdout.splitlines()[:-1] if code else [])
     assert "convdiff" in (folder / "summary.md").read_text()
-    kept = next(step["with"]["path"].split() for step in steps() if "upload-artifact" in step.get("uses", ""))
+    kept = next(
+        step["with"]["path"].split()
+        for step in steps()
+        if "upload-artifact" in step.get("uses", "")
+    )
     assert all((folder / name).stat().st_size for name in kept)
 
 
@@ -55,7 +68,11 @@ def test_gitlabs_script_gives_the_report_it_names(manifest: Manifest, folder: Pa
     assert (folder / job["artifacts"]["paths"][0]).exists()
 
 
-@pytest.mark.parametrize("path", [EXAMPLES / "pre-commit-config.yaml", ROOT / ".pre-commit-hooks.yaml"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [EXAMPLES / "pre-commit-config.yaml", ROOT / ".pre-commit-hooks.yaml"],
+    ids=lambda path: path.name,
+)
 def test_the_pre_commit_hook_fails_a_commit_that_differs(path: Path, manifest: Manifest) -> None:
     hooks = yaml.safe_load(path.read_text())
     hook = (hooks["repos"][0]["hooks"] if isinstance(hooks, dict) else hooks)[0]
@@ -71,9 +88,12 @@ def test_the_pre_commit_hook_fails_a_commit_that_differs(path: Path, manifest: M
 
 # the words so far, and something that must be among what is offered.
 COMPLETED: dict[str, tuple[str, set[str]]] = {
-    "a command": ("convdiff ch", {"plain,check"}), "an option": ("convdiff check --fail", {"plain,--fail-fast", "plain,--fail-on"}),
-    "a word": ("convdiff run x.npy w.npy --fail-on red", {"plain,reduced-precision"}), "a file": ("convdiff run x", {"file,x"}),
-    "an option's file": ("convdiff run x.npy w.npy --bias b", {"file,b"}), "a manifest": ("convdiff check con", {"file,con"}),
+    "a command": ("convdiff ch", {"plain,check"}),
+    "an option": ("convdiff check --fail", {"plain,--fail-fast", "plain,--fail-on"}),
+    "a word": ("convdiff run x.npy w.npy --fail-on red", {"plain,reduced-precision"}),
+    "a file": ("convdiff run x", {"file,x"}),
+    "an option's file": ("convdiff run x.npy w.npy --bias b", {"file,b"}),
+    "a manifest": ("convdiff check con", {"file,con"}),
     "a backend": ("convdiff run x.npy w.npy --backend te", {"plain,tensorflow"}),
     "a path": ("convdiff code x.npy w.npy --for torch:cpu/n", {"plain,torch:cpu/native"}),
     "a code": ("convdiff explain wrong-p", {"plain,wrong-padding", "plain,wrong-pad-mode"}),

@@ -1,4 +1,6 @@
-"""The fixture in a pytest of its own: what a failing test leaves, and that the printed command reproduces it."""
+"""The fixture in a pytest of its own: what a failing test leaves, and that the printed command
+reproduces it.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,13 @@ def conv(x, w):
 def run(folder: Path, body: str, *options: str) -> str:
     (folder / "test_it.py").write_text(HEAD + body)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "test_it.py"], cwd=folder, env=environment(),
-        capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "test_it.py"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     return done.stdout + done.stderr
 
@@ -35,19 +42,33 @@ def again(folder: Path, output: str) -> subprocess.CompletedProcess[str]:
     found = re.search(r"^  (convdiff check .*)$", output, re.MULTILINE)
     assert found, output
     command = [sys.executable, "-m", *shlex.split(found[1])]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_one_that_agrees_passes_and_leaves_nothing(tmp_path: Path) -> None:
-    assert "1 passed" in run(tmp_path, "def test_port(convdiff_case):\n    convdiff_case(x, w, conv(x, w), padding=1)\n")
+    assert "1 passed" in run(
+        tmp_path, "def test_port(convdiff_case):\n    convdiff_case(x, w, conv(x, w), padding=1)\n"
+    )
     assert not (tmp_path / "convdiff-cases").exists()
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["alone", "xdist"])
-def test_one_that_differs_leaves_its_arrays_and_the_command(options: tuple[str, ...], tmp_path: Path) -> None:
+def test_one_that_differs_leaves_its_arrays_and_the_command(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
     body = (
-        'import pytest\n@pytest.mark.parametrize("name", ["a/b c"])\ndef test_port(convdiff_case, name):\n'
-        "    convdiff_case(x, w, conv(x, w), padding=1)\n    convdiff_case(x, w, conv(x, w[:, :, ::-1, ::-1]), padding=((1, 1), (1, 1)))\n"
+        'import pytest\n@pytest.mark.parametrize("name", ["a/b c"])\ndef test_port(convdiff_case, '
+        "name):\n"
+        "    convdiff_case(x, w, conv(x, w), padding=1)\n    convdiff_case(x, w, conv(x, w[:, :, "
+        "::-1, ::-1]), padding=((1, 1), (1, 1)))\n"
     )
     output = run(tmp_path, body, *options)
     assert "1 failed" in output
@@ -59,12 +80,17 @@ def test_one_that_differs_leaves_its_arrays_and_the_command(options: tuple[str, 
 
 
 def test_a_test_that_fails_for_another_reason_leaves_them_too(tmp_path: Path) -> None:
-    body = 'def test_port(convdiff_case):\n    convdiff_case(x, w, conv(x, w), padding=1, as_="torch")\n    assert x is None\n'
+    body = (
+        "def test_port(convdiff_case):\n    convdiff_case(x, w, conv(x, w), padding=1, "
+        'as_="torch")\n    assert x is None\n'
+    )
     output = run(tmp_path, body)
     assert again(tmp_path, output).returncode == 0
 
 
-def test_reduced_precision_fails_again_as_it_did_and_passes_where_that_was_said(tmp_path: Path) -> None:
+def test_reduced_precision_fails_again_as_it_did_and_passes_where_that_was_said(
+    tmp_path: Path,
+) -> None:
     body = "half = conv(x.astype('f2').astype('f4'), w.astype('f2').astype('f4'))\n"
     call = "def test_port(convdiff_case):\n    convdiff_case(x, w, half, padding=1{})\n"
     output = run(tmp_path, body + call.format(""))
@@ -75,17 +101,24 @@ def test_reduced_precision_fails_again_as_it_did_and_passes_where_that_was_said(
 
 
 def test_arrays_that_are_none_are_the_tests_own_failure(tmp_path: Path) -> None:
-    output = run(tmp_path, "def test_port(convdiff_case):\n    convdiff_case(x, w, 'no array', padding=1)\n")
+    output = run(
+        tmp_path, "def test_port(convdiff_case):\n    convdiff_case(x, w, 'no array', padding=1)\n"
+    )
     assert "ConvdiffError: obtained:" in output
     assert "the arrays could not be saved: obtained:" in output
 
 
 def test_the_folder_may_be_set(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\nconvdiff_folder = out/kept\n")
-    run(tmp_path, "def test_port(convdiff_case):\n    convdiff_case(x, w, conv(x, -w), padding=1)\n")
+    run(
+        tmp_path, "def test_port(convdiff_case):\n    convdiff_case(x, w, conv(x, -w), padding=1)\n"
+    )
     assert [path.name for path in (tmp_path / "out" / "kept").iterdir()] == ["test_it.py_test_port"]
 
 
 def test_a_pytest_that_does_not_use_it_imports_nothing_of_it(tmp_path: Path) -> None:
-    body = "import sys\ndef test_it():\n    assert 'convdiff.api' not in sys.modules and 'convdiff.diagnose' not in sys.modules\n"
+    body = (
+        "import sys\ndef test_it():\n    assert 'convdiff.api' not in sys.modules and "
+        "'convdiff.diagnose' not in sys.modules\n"
+    )
     assert "1 passed" in run(tmp_path, body)

@@ -15,9 +15,13 @@ IMPORT = "cudnn"
 
 
 def load_runtime() -> None:
-    """CUDA's runtime as its package brings it, before cudnn is imported: the frontend looks for it among what is loaded already."""
+    """CUDA's runtime as its package brings it, before cudnn is imported: the frontend looks for it
+    among what is loaded already.
+    """
     for folder in sys.path:
-        for file in glob.glob(os.path.join(folder, "nvidia", "cuda_runtime", "lib", "libcudart.so.*")):
+        for file in glob.glob(
+            os.path.join(folder, "nvidia", "cuda_runtime", "lib", "libcudart.so.*")
+        ):
             ctypes.CDLL(file, mode=ctypes.RTLD_GLOBAL)
 
 
@@ -28,7 +32,9 @@ def names(cudnn: Any) -> dict[str, Any]:
     """cudnn and cuda.  An error where there is no GPU to run on: nothing of cuDNN runs without."""
     nodes = pathlib.Path("/dev")
     if not any(nodes.glob("nvidia[0-9]*")) and not (nodes / "dxg").exists():
-        raise RuntimeError("cuDNN runs on NVIDIA GPUs only, and this machine shows none (no /dev/nvidia0)")
+        raise RuntimeError(
+            "cuDNN runs on NVIDIA GPUs only, and this machine shows none (no /dev/nvidia0)"
+        )
     cuda = importlib.import_module("cuda.bindings.runtime")
     error, count = cuda.cudaGetDeviceCount()
     if int(error) or not count:
@@ -41,7 +47,10 @@ def devices(cudnn: Any) -> list[str]:
     cuda = importlib.import_module("cuda.bindings.runtime")
     count = cuda.cudaGetDeviceCount()[1]
     found = [cuda.cudaGetDeviceProperties(i)[1].name for i in range(count)]
-    said = [f"cuda:{i} {name.decode() if isinstance(name, bytes) else name}" for i, name in enumerate(found)]
+    said = [
+        f"cuda:{i} {name.decode() if isinstance(name, bytes) else name}"
+        for i, name in enumerate(found)
+    ]
     return [*said, f"cuDNN {cudnn.backend_version()}"]
 
 

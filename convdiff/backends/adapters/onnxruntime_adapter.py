@@ -14,7 +14,12 @@ def names(ort: Any) -> dict[str, Any]:
     import importlib
 
     ort.set_default_logger_severity(4)  # what goes wrong it raises too
-    return {"ort": ort, "onnxruntime": ort, "onnx": importlib.import_module("onnx"), "helper": importlib.import_module("onnx.helper")}
+    return {
+        "ort": ort,
+        "onnxruntime": ort,
+        "onnx": importlib.import_module("onnx"),
+        "helper": importlib.import_module("onnx.helper"),
+    }
 
 
 def devices(ort: Any) -> list[str]:
@@ -40,7 +45,13 @@ def precision(ort: Any, path: str) -> list[tuple[str, str, str]]:
     """TF32 in CUDA's provider."""
     if path != "cuda" or os.environ.get("NVIDIA_TF32_OVERRIDE") == "0":
         return []
-    return [("tf32", "use_tf32 = 1 (the default)", 'providers=[("CUDAExecutionProvider", {"use_tf32": 0})]')]
+    return [
+        (
+            "tf32",
+            "use_tf32 = 1 (the default)",
+            'providers=[("CUDAExecutionProvider", {"use_tf32": 0})]',
+        )
+    ]
 
 
 def to_numpy(ort: Any, value: Any) -> Any:

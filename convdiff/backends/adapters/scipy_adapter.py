@@ -12,7 +12,10 @@ def names(scipy: Any) -> dict[str, Any]:
     """scipy, signal and ndimage."""
     import importlib
 
-    return {"scipy": scipy, **{name: importlib.import_module(f"scipy.{name}") for name in ("signal", "ndimage")}}
+    return {
+        "scipy": scipy,
+        **{name: importlib.import_module(f"scipy.{name}") for name in ("signal", "ndimage")},
+    }
 
 
 def devices(scipy: Any) -> list[str]:

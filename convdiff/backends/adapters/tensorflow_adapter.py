@@ -7,12 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 IMPORT = "tensorflow"
-# Its converter to TFLite looks for jax; that is a fifth of the time that TensorFlow takes to import beside jax.
+# Its converter to TFLite looks for jax; that is a fifth of the time that TensorFlow takes to import
+# beside jax.
 LEAVE_OUT = ("jax",)
 
 
 def names(tf: Any) -> dict[str, Any]:
-    """tf; Keras is tf.keras, which loads when it is first used.  A graph's tensor has numpy() too, which evaluates it (version 1)."""
+    """tf; Keras is tf.keras, which loads when it is first used.  A graph's tensor has numpy() too,
+    which evaluates it (version 1).
+    """
     if tf.__version__.startswith("1.") and not hasattr(tf.Tensor, "numpy"):
         tf.Tensor.numpy = evaluated
     return {"tf": tf, "tensorflow": tf}
@@ -28,7 +31,9 @@ def devices(tf: Any) -> list[str]:
 
 
 def path(tf: Any) -> str:
-    """A GPU where there is one; else oneDNN or Eigen, as TF_ENABLE_ONEDNN_OPTS and the processor have decided."""
+    """A GPU where there is one; else oneDNN or Eigen, as TF_ENABLE_ONEDNN_OPTS and the processor
+    have decided.
+    """
     if "gpu" not in missing(tf):
         return "gpu/cudnn"
     return "cpu/onednn" if onednn(tf) else "cpu/native"
@@ -39,7 +44,9 @@ def onednn(tf: Any) -> bool:
     import importlib
 
     try:
-        return bool(importlib.import_module("tensorflow.python.util._pywrap_util_port").IsMklEnabled())
+        return bool(
+            importlib.import_module("tensorflow.python.util._pywrap_util_port").IsMklEnabled()
+        )
     except (ImportError, AttributeError):
         return False
 
@@ -48,7 +55,11 @@ def missing(tf: Any) -> dict[str, str]:
     """A GPU; XLA in tf.function; Keras."""
     lacks = {}
     build = f"tensorflow {tf.__version__}"
-    gpus = tf.config.list_physical_devices("GPU") if hasattr(tf.config, "list_physical_devices") else []
+    gpus = (
+        tf.config.list_physical_devices("GPU")
+        if hasattr(tf.config, "list_physical_devices")
+        else []
+    )
     if not gpus and not tf.test.is_built_with_cuda():
         lacks["gpu"] = f"{build} was built without CUDA"
     elif not gpus:
@@ -64,7 +75,11 @@ def missing(tf: Any) -> dict[str, str]:
 def ampere(tf: Any) -> bool:
     """Whether a GPU here has TF32 arithmetic, or does not say."""
     details = getattr(getattr(tf.config, "experimental", None), "get_device_details", dict)
-    gpus = tf.config.list_physical_devices("GPU") if hasattr(tf.config, "list_physical_devices") else []
+    gpus = (
+        tf.config.list_physical_devices("GPU")
+        if hasattr(tf.config, "list_physical_devices")
+        else []
+    )
     return any(details(gpu).get("compute_capability", (8, 0)) >= (8, 0) for gpu in gpus)
 
 
@@ -73,20 +88,39 @@ def precision(tf: Any, path: str) -> list[tuple[str, str, str]]:
     found = []
     experimental: Any = getattr(tf.config, "experimental", None)
     enabled = getattr(experimental, "tensor_float_32_execution_enabled", bool)
-    if not path.startswith("cpu") and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0" and ampere(tf) and enabled():
+    if (
+        not path.startswith("cpu")
+        and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0"
+        and ampere(tf)
+        and enabled()
+    ):
         name = "tf.config.experimental.enable_tensor_float_32_execution"
         found.append(("tf32", f"{name}(True) (the default)", f"{name}(False)"))
     mode = os.environ.get("TF_SET_ONEDNN_FPMATH_MODE")
     if mode and onednn(tf):
-        found.append((mode.lower(), f"TF_SET_ONEDNN_FPMATH_MODE={mode} in the environment", "unset TF_SET_ONEDNN_FPMATH_MODE"))
+        found.append(
+            (
+                mode.lower(),
+                f"TF_SET_ONEDNN_FPMATH_MODE={mode} in the environment",
+                "unset TF_SET_ONEDNN_FPMATH_MODE",
+            )
+        )
     return found
 
 
 def to_numpy(tf: Any, value: Any) -> Any:
     """An eager tensor or variable; a graph's (version 1) is evaluated."""
     if not isinstance(value, (tf.Tensor, tf.Variable)):
-        return value.numpy() if type(value).__module__.startswith("keras") and hasattr(value, "numpy") else None
-    return value.numpy() if hasattr(value, "numpy") and getattr(tf, "executing_eagerly", bool)() else evaluated(value)
+        return (
+            value.numpy()
+            if type(value).__module__.startswith("keras") and hasattr(value, "numpy")
+            else None
+        )
+    return (
+        value.numpy()
+        if hasattr(value, "numpy") and getattr(tf, "executing_eagerly", bool)()
+        else evaluated(value)
+    )
 
 
 def evaluated(value: Any) -> Any:
@@ -103,7 +137,10 @@ def evaluated(value: Any) -> Any:
 def settings(tf: Any) -> Callable[[], object]:
     """TF32, and whether functions run eagerly."""
     try:
-        tf32, eager = tf.config.experimental.tensor_float_32_execution_enabled(), tf.config.functions_run_eagerly()
+        tf32, eager = (
+            tf.config.experimental.tensor_float_32_execution_enabled(),
+            tf.config.functions_run_eagerly(),
+        )
     except AttributeError:
         return lambda: None
 

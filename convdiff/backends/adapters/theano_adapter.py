@@ -60,5 +60,7 @@ def settings(theano: Any) -> Callable[[], object]:
 
 
 def transient(error: Exception) -> bool:
-    """Whether another process cleared a compiled module away while Theano looked through its cache, which they share."""
+    """Whether another process cleared a compiled module away while Theano looked through its cache,
+    which they share.
+    """
     return isinstance(error, FileNotFoundError) and "compiledir" in str(error)

@@ -1,16 +1,18 @@
 """torch in a worker.
 
-An adapter is the little that a worker has to know of its framework, and takes the imported framework as first argument:
+An adapter is the little that a worker has to know of its framework, and takes the imported
+framework as first argument:
 
 IMPORT            the module to import
-LEAVE_OUT         modules that it imports if they are there, at some cost, and that no convolution needs (may be absent)
-names(f)          the names, besides np, that code finds: those that the framework's users give it
-devices(f)        where it computes: the default first ("cpu", "cuda:0 NVIDIA H200")
-to_numpy(f, v)    a numpy array, or one with the name of the type it was widened from; None where v is not the framework's
-settings(f)       a function that puts back what a job may have set
-path(f)           the path that code takes which asks for none, as the table of paths has it
-missing(f)        what of the table's `needs` is not there, each with the reason
-precision(f, path)  the settings in force that lower the precision of float32 convolutions on that path ("": a call, which may go
+LEAVE_OUT         modules that it imports if they are there, at some cost, and that no convolution
+needs (may be absent) names(f)          the names, besides np, that code finds: those that the
+framework's users give it devices(f)        where it computes: the default first ("cpu", "cuda:0
+NVIDIA H200") to_numpy(f, v)    a numpy array, or one with the name of the type it was widened from;
+None where v is not the framework's settings(f)       a function that puts back what a job may have
+set path(f)           the path that code takes which asks for none, as the table of paths has it
+missing(f)        what of the table's `needs` is not there, each with the reason precision(f, path)
+the settings in force that lower the precision of float32 convolutions on that path ("": a call,
+which may go
                   anywhere): what to, the setting, the line that switches it off (may be absent)
 transient(e)      whether an error is another process's doing, and worth another try (may be absent)
 
@@ -28,8 +30,8 @@ from typing import Any
 
 IMPORT = "torch"
 
-# What changes numbers, or the next job.  Not every version has all of them; torch 2.9 brought fp32_precision, beside which
-# reading allow_tf32 may raise.
+# What changes numbers, or the next job.  Not every version has all of them; torch 2.9 brought
+# fp32_precision, beside which reading allow_tf32 may raise.
 FLAGS = (
     "backends.fp32_precision",
     "backends.cuda.matmul.fp32_precision",
@@ -64,7 +66,9 @@ def devices(torch: Any) -> list[str]:
     """The processor, and the accelerators code can move to."""
     found = ["cpu"]
     if torch.cuda.is_available():
-        found += [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
+        found += [
+            f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())
+        ]
     if hasattr(torch.backends, "mps") and torch.backends.mps.is_available():
         found.append("mps")
     return found
@@ -72,11 +76,17 @@ def devices(torch: Any) -> list[str]:
 
 def path(torch: Any) -> str:
     """Tensors are made on the processor."""
-    return "cpu/onednn" if onednn(torch) and read(torch, "backends.mkldnn.enabled") is not False else "cpu/native"
+    return (
+        "cpu/onednn"
+        if onednn(torch) and read(torch, "backends.mkldnn.enabled") is not False
+        else "cpu/native"
+    )
 
 
 def onednn(torch: Any) -> bool:
-    """Whether this build has oneDNN.  Early versions import the module that says so only when it is asked for."""
+    """Whether this build has oneDNN.  Early versions import the module that says so only when it is
+    asked for.
+    """
     import importlib
 
     try:
@@ -120,18 +130,47 @@ def bfloat16(torch: Any) -> bool:
 
 
 def precision(torch: Any, path: str) -> list[tuple[str, str, str]]:
-    """TF32 in cuDNN or cuBLAS, on processors that have it; bfloat16 and TF32 in oneDNN, by torch or by the environment."""
+    """TF32 in cuDNN or cuBLAS, on processors that have it; bfloat16 and TF32 in oneDNN, by torch or
+    by the environment.
+    """
     found = []
     override = os.environ.get("NVIDIA_TF32_OVERRIDE")
-    if not path.startswith("cpu") and override != "0" and torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0):
+    if (
+        not path.startswith("cpu")
+        and override != "0"
+        and torch.cuda.is_available()
+        and torch.cuda.get_device_capability() >= (8, 0)
+    ):
         if override == "1":
-            found.append(("tf32", "NVIDIA_TF32_OVERRIDE=1 in the environment", "NVIDIA_TF32_OVERRIDE=0 in the environment"))
+            found.append(
+                (
+                    "tf32",
+                    "NVIDIA_TF32_OVERRIDE=1 in the environment",
+                    "NVIDIA_TF32_OVERRIDE=0 in the environment",
+                )
+            )
         elif path == "cuda/native":
             # Without cuDNN a convolution is a product of matrices, cuBLAS'.
-            if read(torch, "backends.cuda.matmul.fp32_precision") == "tf32" or read(torch, "backends.cuda.matmul.allow_tf32"):
-                found.append(("tf32", "torch.backends.cuda.matmul.allow_tf32 = True", "torch.backends.cuda.matmul.allow_tf32 = False"))
-        elif read(torch, "backends.cudnn.conv.fp32_precision") == "tf32" or read(torch, "backends.cudnn.allow_tf32"):
-            found.append(("tf32", "torch.backends.cudnn.allow_tf32 = True (the default)", "torch.backends.cudnn.allow_tf32 = False"))
+            if read(torch, "backends.cuda.matmul.fp32_precision") == "tf32" or read(
+                torch, "backends.cuda.matmul.allow_tf32"
+            ):
+                found.append(
+                    (
+                        "tf32",
+                        "torch.backends.cuda.matmul.allow_tf32 = True",
+                        "torch.backends.cuda.matmul.allow_tf32 = False",
+                    )
+                )
+        elif read(torch, "backends.cudnn.conv.fp32_precision") == "tf32" or read(
+            torch, "backends.cudnn.allow_tf32"
+        ):
+            found.append(
+                (
+                    "tf32",
+                    "torch.backends.cudnn.allow_tf32 = True (the default)",
+                    "torch.backends.cudnn.allow_tf32 = False",
+                )
+            )
     if not path.startswith(("cuda", "mps")):
         mode = read(torch, "backends.mkldnn.conv.fp32_precision")
         if mode in ("bf16", "tf32"):
@@ -139,7 +178,13 @@ def precision(torch: Any, path: str) -> list[tuple[str, str, str]]:
             found.append((mode, f'{name} = "{mode}"', f'{name} = "ieee"'))
         mode = os.environ.get("ONEDNN_DEFAULT_FPMATH_MODE", "strict").lower()
         if mode != "strict":
-            found.append((mode, f"ONEDNN_DEFAULT_FPMATH_MODE={mode} in the environment", "unset ONEDNN_DEFAULT_FPMATH_MODE"))
+            found.append(
+                (
+                    mode,
+                    f"ONEDNN_DEFAULT_FPMATH_MODE={mode} in the environment",
+                    "unset ONEDNN_DEFAULT_FPMATH_MODE",
+                )
+            )
     return found
 
 
@@ -153,7 +198,7 @@ def to_numpy(torch: Any, value: Any) -> Any:
     if tensor.is_quantized:
         tensor = tensor.dequantize()
     if str(tensor.dtype).startswith(("torch.bfloat16", "torch.float8")):
-        tensor, stored = tensor.float(), str(tensor.dtype)[len("torch."):]
+        tensor, stored = tensor.float(), str(tensor.dtype)[len("torch.") :]
     for lazy in ("resolve_conj", "resolve_neg"):
         if hasattr(tensor, lazy):
             tensor = getattr(tensor, lazy)()
@@ -163,11 +208,16 @@ def to_numpy(torch: Any, value: Any) -> Any:
 def settings(torch: Any) -> Callable[[], object]:
     """Flags that decide precision and algorithm, the default type, gradients, threads."""
     flags = {name: read(torch, name) for name in FLAGS}
-    calls = [(getattr(torch, get), getattr(torch, put), getattr(torch, get)()) for get, put in CALLS if hasattr(torch, get)]
+    calls = [
+        (getattr(torch, get), getattr(torch, put), getattr(torch, get)())
+        for get, put in CALLS
+        if hasattr(torch, get)
+    ]
 
     def restore() -> None:
         if "torch._dynamo" in sys.modules:
-            torch._dynamo.reset()  # after some recompilations of one function it would quietly compile no more
+            # after some recompilations of one function it would quietly compile no more
+            torch._dynamo.reset()
         for get, put, kept in calls:
             if get() != kept:
                 put(kept)

@@ -1,4 +1,6 @@
-"""im2col in a worker: this file runs in the interpreter that has im2col, and imports nothing of convdiff."""
+"""im2col in a worker: this file runs in the interpreter that has im2col, and imports nothing of
+convdiff.
+"""
 
 IMPORT = "im2col"
 

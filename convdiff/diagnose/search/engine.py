@@ -1,0 +1,462 @@
+"""The search: all forms of all stages multiplied out, and almost all of them dismissed at a handful
+of output elements.
+
+At one output element a combination of input and geometry is a row of numbers (the window) and a
+form of the kernel another; every combination of them is one entry of one small matrix product.
+What misses every obtained value by more than rounding could explain is thrown away; what is left
+meets the next element.  Combinations come by their number of edits.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from convdiff.diagnose.core.array_view import ArrayView
+from convdiff.diagnose.core.forms import InputForm, KernelForm, OperationForm, OutputForm
+from convdiff.diagnose.core.layouts import placed_in_order
+from convdiff.diagnose.core.precision_model import PrecisionModel
+from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.hypotheses.input import INPUT
+from convdiff.diagnose.hypotheses.kernel import KERNEL, kernel_placed_as
+from convdiff.diagnose.hypotheses.operation import OPERATION, regrouping
+from convdiff.diagnose.hypotheses.output_values import OUTPUT
+from convdiff.diagnose.search.batches import Batch, Block, Group, batched
+from convdiff.diagnose.search.candidate import MOST_CANDIDATES, Candidate, candidates
+from convdiff.diagnose.search.edit_shares import later_edits, shared_out
+from convdiff.diagnose.search.filter import SampleFilter
+from convdiff.diagnose.search.geometry_table import AskedGeometry, GeometryTable, geometries
+from convdiff.diagnose.search.intervals import ObtainedIntervals
+from convdiff.diagnose.search.products import ProductRequest, multiply
+from convdiff.diagnose.search.sample_points import choose_points
+from convdiff.diagnose.search.windows import SamplePoint, WindowTable
+from convdiff.spec.conv_spec import ConvSpec
+
+# Combinations met at once at most; beyond, geometries and inputs are taken in portions.
+PORTION = 1 << 20
+# Edits of one stage at most: three mistakes in one place are nobody's.
+MOST_IN_A_STAGE = 2
+# Products of a proof that costs no more than a few more looks.
+CHEAP = 1 << 18
+
+
+@dataclass
+class Search:
+    """The forms of one problem, made when first needed, and the combinations of them that survive."""
+
+    problem: Problem
+    _forms: dict[object, list[Any]] = field(default_factory=dict)
+    _groups: dict[object, list[Group[Any]]] = field(default_factory=dict)
+    _geometries: dict[object, list[GeometryTable]] = field(default_factory=dict)
+    _points: dict[tuple[int, ...], list[SamplePoint]] = field(default_factory=dict)
+    _tables: dict[object, WindowTable] = field(default_factory=dict)
+    _targets: dict[object, ObtainedIntervals] = field(default_factory=dict)
+    _kept: dict[object, list[Batch]] = field(default_factory=dict)
+
+    @cached_property
+    def operations(self) -> list[list[OperationForm]]:
+        """What was asked, then every other operation; those that differ only in how their kernel is
+        made are together.
+        """
+        problem = self.problem
+        raw = problem.placed_kernel
+        kernel = kernel_placed_as(problem.spec, raw, problem.spec.kernel_layout)
+        base = OperationForm(
+            spec=problem.spec, kernel=kernel or ArrayView.of(problem.w), raw_kernel=raw
+        )
+        alike: dict[object, list[OperationForm]] = {}
+        for form in [
+            base,
+            *(form for hypothesis in OPERATION for form in hypothesis.forms(problem, base)),
+        ]:
+            spec = form.spec
+            alike.setdefault(
+                (spec.transposed, spec.groups, spec.in_channels, spec.out_channels), []
+            ).append(form)
+        return list(alike.values())
+
+    def level(
+        self, edits: int, makings: Sequence[PrecisionModel], crowded: bool = False
+    ) -> list[Candidate]:
+        """Every combination with exactly this many edits, its making's aside, that agrees at all
+        chosen elements; cheapest first.
+
+        The makings share one rounding, and round the operands if there are several.  Combinations
+        with two edits of one stage, other than the geometry, are `crowded`: less common, and sought
+        apart.
+        """
+        found: list[Candidate] = []
+        for at, _ in enumerate(self.operations):
+            for outputs in range(min(edits, 2 if crowded and edits == 2 else 1) + 1):
+                for y in self.output_groups(at, outputs):
+                    found += self._matching(
+                        at, y, edits - outputs, makings, crowded and outputs < 2
+                    )
+        return sorted(found, key=lambda candidate: candidate.cost)[:MOST_CANDIDATES]
+
+    @cached_property
+    def _usual(self) -> float:
+        """The length of the input's windows times that of the kernel at one output channel, if both
+        are as most of them are.
+        """
+        x, w = (
+            np.abs(array[:1, :, ...].astype(np.float64))
+            for array in (self.problem.x, self.problem.w)
+        )
+        terms = math.prod(self.problem.w.shape[1:])
+        finite = x[np.isfinite(x) & (x > 0)]
+        return (
+            float(np.median(finite) if finite.size else 0.0)
+            * 2
+            * math.sqrt(terms)
+            * float(np.sqrt(np.square(np.nan_to_num(w)).sum()))
+        )
+
+    def size(self, most: int) -> tuple[int, int]:
+        """How many combinations with 1 to `most` edits `level` holds against the output, and how
+        many convolutions those are.
+        """
+        combinations, convolutions = 0, {}
+        for level, (at, operations) in itertools.product(
+            range(1, most + 1), enumerate(self.operations)
+        ):
+            base = min(len(operation.edits) for operation in operations)
+            for outputs in range(min(level, 1) + 1):
+                for y, counts in itertools.product(
+                    self.output_groups(at, outputs), shared_out(level - outputs, False, base)
+                ):
+                    for x, w in itertools.product(
+                        self.groups("inputs", at, counts[0]), self.groups("kernels", at, counts[1])
+                    ):
+                        if x.shape[0] == y.shape[0]:
+                            made = self.geometries(
+                                at, x.shape[2:], w.shape[2:], y.shape[2:], counts[2], PORTION
+                            )
+                            count = len(x.forms) * len(w.forms) * sum(map(len, made))
+                            combinations += count * len(y.forms)
+                            convolutions[at, id(x), id(w), y.shape[2:], counts[2]] = count
+        return combinations, sum(convolutions.values())
+
+    def near(self, making: PrecisionModel, points: int) -> Iterator[tuple[Candidate, int]]:
+        """For every output with at most one edit in all: the combination that gives most of the
+        first points, and how many.
+        """
+        for outputs in (0, 1):
+            for y in self.output_groups(0, outputs):
+                if not self.points(y):
+                    continue
+                sieve = self.sieve(0, y, making)
+                exact = np.flatnonzero(sieve.targets.exact)
+                for batch in self.batches(0, y, 1 - outputs, crowded=False) if exact.size else ():
+                    right, flat = sieve.agreements(batch, exact, points)
+                    combination, output = np.unravel_index(right.argmax(), right.shape)
+                    chosen = np.array([flat[combination]]), np.array([exact[output]])
+                    yield next(candidates(batch, y, making, *chosen)), int(right.max())
+
+    def inputs(self, at: int, edits: int) -> list[InputForm]:
+        """Inputs with this many edits, for the operations numbered `at`."""
+        problem, operation = self.problem, self.operations[at][0]
+        if edits == 0:
+            return (
+                [InputForm(array=problem.placed_x)]
+                if problem.x.shape[1] == operation.spec.in_channels
+                else []
+            )
+        return [
+            form
+            for hypothesis, base in later_edits(INPUT, self.forms("inputs", at, edits - 1))
+            for form in hypothesis.forms(problem, operation, base)
+        ]
+
+    def kernels(self, at: int, edits: int) -> list[KernelForm]:
+        """Kernels with this many edits, their operation's included, for the operations numbered
+        `at`.
+        """
+        problem, found = self.problem, []
+        for operation in self.operations[at]:
+            own = edits - len(operation.edits)
+            if not 0 <= own <= (MOST_IN_A_STAGE if operation.regroup is None else 1):
+                continue
+            if operation.regroup is not None:
+                # Whatever was done to the kernel was done to the one for the asked groups.
+                regroup = regrouping(operation, problem.spec.groups)
+                found += [
+                    KernelForm(
+                        operation.edits + form.edits,
+                        operation.cost + form.cost,
+                        regroup(form.array),
+                        operation,
+                    )
+                    for form in self.forms("kernels", 0, own)
+                ]
+            elif own == 0:
+                found.append(
+                    KernelForm(operation.edits, operation.cost, operation.kernel, operation)
+                )
+            else:
+                bases = [
+                    form
+                    for form in self.forms("kernels", at, edits - 1)
+                    if form.operation is operation
+                ]
+                found += [
+                    form
+                    for hypothesis, base in later_edits(KERNEL, bases)
+                    for form in hypothesis.forms(problem, operation, base)
+                ]
+        return found
+
+    def outputs(self, at: int, edits: int) -> list[OutputForm]:
+        """Outputs with this many edits, for the operations numbered `at`."""
+        problem, operation = self.problem, self.operations[at][0]
+        if edits == 0:
+            spec = problem.spec
+            fits = problem.obtained.ndim == len(spec.output_layout)
+            return (
+                [
+                    OutputForm(
+                        array=placed_in_order(
+                            problem.placed_obtained, spec.output_layout, "NC" + spec.axes
+                        )
+                    )
+                ]
+                if fits
+                else []
+            )
+        return [
+            form
+            for hypothesis, base in later_edits(OUTPUT, self.forms("outputs", at, edits - 1))
+            for form in hypothesis.forms(problem, operation, base)
+        ]
+
+    def forms(self, stage: str, at: int, edits: int) -> list[Any]:
+        """`inputs`, `kernels` or `outputs`, made once."""
+        key = self._key(stage, at, edits)
+        if key not in self._forms:
+            self._forms[key] = getattr(self, stage)(at, edits)
+        return self._forms[key]
+
+    def groups(self, stage: str, at: int, edits: int) -> list[Group[Any]]:
+        """`forms` by shape."""
+        key = self._key(stage, at, edits)
+        if key not in self._groups:
+            by_shape: dict[tuple[int, ...], list[Any]] = {}
+            for form in self.forms(stage, at, edits):
+                by_shape.setdefault(form.array.shape, []).append(form)
+            self._groups[key] = [Group(alike) for alike in by_shape.values()]
+        return self._groups[key]
+
+    def output_groups(self, at: int, edits: int) -> list[Group[OutputForm]]:
+        """Groups of outputs that the operations numbered `at` could have made of some reading of
+        the input.
+        """
+        key = "fitting", at, edits
+        if key not in self._groups:
+            spec, sizes = self.operations[at][0].spec, {1, *self.problem.input.shape}
+            self._groups[key] = [
+                y
+                for y in self.groups("outputs", at, edits)
+                if len(y.shape) == spec.rank + 2
+                and min(y.shape) > 0
+                and y.shape[1] == spec.out_channels
+                and y.shape[0] in sizes
+            ]
+        return self._groups[key]
+
+    def _key(self, stage: str, at: int, edits: int) -> tuple[str, int, int]:
+        """What forms depend on: kernels on the operation, inputs on its channels alone, outputs on
+        nothing of it.
+        """
+        return (
+            stage,
+            edits,
+            at
+            if stage == "kernels"
+            else self.operations[at][0].spec.in_channels
+            if stage == "inputs"
+            else 0,
+        )
+
+    def _matching(
+        self,
+        at: int,
+        y: Group[OutputForm],
+        edits: int,
+        makings: Sequence[PrecisionModel],
+        crowded: bool,
+    ) -> Iterator[Candidate]:
+        """Combinations of these outputs with so many edits elsewhere."""
+        for batch in self.batches(at, y, edits, crowded):
+            if makings[0].operands is None:
+                yield from candidates(
+                    batch, y, makings[0], *self.sieve(at, y, makings[0]).survivors(batch)
+                )
+                continue
+            # One look serves them all: few are left, and only those are looked at with operands
+            # rounded.
+            left = self.sieve(at, y, makings[0].rough).survivors(batch)
+            for making in makings:
+                yield from candidates(
+                    batch, y, making, *self.sieve(at, y, making).confirmed(batch, *left)
+                )
+
+    def sieve(
+        self,
+        at: int,
+        y: Group[OutputForm],
+        making: PrecisionModel,
+        points: list[SamplePoint] | None = None,
+    ) -> SampleFilter:
+        """These outputs at the chosen points, if there are any; or for single products at other
+        points.
+        """
+        # Both live as long as the search: groups are kept here, makings by whoever searches.
+        key = id(y), id(making)
+        if key not in self._targets:
+            self._targets[key] = ObtainedIntervals(
+                y.forms, y.bundle, self.points(y), self.problem.channel_bias, making
+            )
+        points, spec = self.points(y) if points is None else points, self.operations[at][0].spec
+        terms = math.prod(spec.kernel_size) * spec.in_channels // spec.groups
+        cheap = math.prod(y.shape) * terms <= CHEAP
+        return SampleFilter(
+            points, _channels(points, spec), self._targets[key], making, terms, cheap, self._usual
+        )
+
+    def batches(
+        self,
+        at: int,
+        y: Group[OutputForm],
+        edits: int,
+        crowded: bool,
+        points: Sequence[SamplePoint] | None = None,
+    ) -> Iterator[Batch]:
+        """Everything but the output with so many edits, for outputs of this shape, multiplied; kept
+        for other outputs if it is little.
+
+        At the first two points, or at others of one channel.
+        """
+        key = at, y.shape, edits, crowded
+        if points is None and key in self._kept:
+            yield from self._kept[key]
+            return
+        blocks: list[Block] = []
+        small = points is None
+        for block in self._blocks(
+            at, y, edits, crowded, self.points(y)[:2] if points is None else points
+        ):
+            blocks.append(block)
+            if sum(each.size for each in blocks) > PORTION:
+                small = False
+                yield from batched(blocks, PORTION)
+                blocks = []
+        left = batched(blocks, PORTION)
+        if small:
+            self._kept[key] = left
+        yield from left
+
+    def _blocks(
+        self,
+        at: int,
+        y: Group[OutputForm],
+        edits: int,
+        crowded: bool,
+        points: Sequence[SamplePoint],
+    ) -> Iterator[Block]:
+        spec = self.operations[at][0].spec
+        for inputs, kernels, changed in shared_out(
+            edits, crowded, min(len(operation.edits) for operation in self.operations[at])
+        ):
+            for x, w in itertools.product(
+                self.groups("inputs", at, inputs), self.groups("kernels", at, kernels)
+            ):
+                n, k = x.shape, w.shape
+                if n[0] != y.shape[0]:
+                    continue
+                for geometry in self.geometries(
+                    at, n[2:], k[2:], y.shape[2:], changed, max(1, PORTION // len(w.forms))
+                ):
+                    if not points:
+                        return
+                    look = ProductRequest(
+                        points,
+                        _channels(points, spec)[0],
+                        self._table(geometry, k[2:], n[2:], points),
+                        w.rows(points[0].channel),
+                    )
+                    for part in _portions(x, max(1, PORTION // (len(geometry) * len(w.forms)))):
+                        yield Block(part, geometry, w, multiply(part.bundle, look))
+
+    def asked_geometry(self) -> GeometryTable | None:
+        """The one that was asked, if it makes outputs of the obtained size."""
+        spec = self.problem.spec
+        made = self.geometries(0, spec.input_size, spec.kernel_size, spec.output_size, 0, PORTION)
+        return made[0] if made and self.problem.obtained.shape == spec.shape("output") else None
+
+    def geometries(
+        self,
+        at: int,
+        n: tuple[int, ...],
+        k: tuple[int, ...],
+        m: tuple[int, ...],
+        edits: int,
+        portion: int,
+    ) -> list[GeometryTable]:
+        """All with this many edits that make m outputs of n inputs and k taps, in portions."""
+        asked, spec = self.problem.spec, self.operations[at][0].spec
+        key = spec.transposed, n, k, m, edits, portion
+        if key not in self._geometries:
+            numbers = AskedGeometry(
+                spec.transposed,
+                asked.stride,
+                asked.dilation,
+                asked.padding,
+                asked.output_padding,
+                asked.pad_mode,
+            )
+            made = geometries(numbers, n, k, m, asked.input_dilation, edits)
+            self._geometries[key] = made.portions(portion) if len(made) else []
+        return self._geometries[key]
+
+    def _table(
+        self,
+        geometry: GeometryTable,
+        taps: tuple[int, ...],
+        n: tuple[int, ...],
+        points: Sequence[SamplePoint],
+    ) -> WindowTable:
+        places = tuple(point.place for point in points)
+        key = id(geometry), places, taps, n
+        if key not in self._tables:
+            self._tables[key] = geometry.table(places, taps, n)
+        return self._tables[key]
+
+    def points(self, outputs: Group[OutputForm]) -> list[SamplePoint]:
+        """The elements to look at in outputs of this shape."""
+        shape = outputs.shape
+        if shape not in self._points:
+            self._points[shape] = choose_points(outputs.bundle)
+        return self._points[shape]
+
+
+def _channels(points: Sequence[SamplePoint], spec: ConvSpec) -> list[slice]:
+    """The input's channels that each point's output channel sees."""
+    per_group, inner = spec.out_channels // spec.groups, spec.in_channels // spec.groups
+    return [
+        slice(p.channel // per_group * inner, p.channel // per_group * inner + inner)
+        for p in points
+    ]
+
+
+def _portions(x: Group[InputForm], step: int) -> Iterator[Group[InputForm]]:
+    if len(x.forms) <= step:
+        yield x
+        return
+    for start in range(0, len(x.forms), step):
+        yield Group(x.forms[start : start + step])

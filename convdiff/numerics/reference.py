@@ -1,0 +1,346 @@
+"""The truth that every backend is held against: a float64 cross-correlation of our own.
+
+Any geometry in the normal form (`convdiff.spec.conv_spec.Correlation`) is split, per axis, into
+phases: output positions that share the taps they use.  A phase is a plain strided correlation
+without zeros between the input's elements, so a transposed convolution costs no more than its
+adjoint.  Each phase is gathered block by block into a small buffer and multiplied by one matrix
+product, so memory stays bounded whatever the arrays' size.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from convdiff.errors import ConvdiffError
+from convdiff.spec.canonical import normal_input, normal_kernel
+from convdiff.spec.conv_spec import ConvSpec, Correlation
+from convdiff.spec.layout import Array, total
+
+# Bytes of the gathered buffer: what the caches hold while the matrix product reads it
+# (benchmarks/reference.py).
+BLOCK_BYTES = 4 << 20
+
+
+class Truth(NamedTuple):
+    """What a convolution is, and what rounding may do to it; both (N, C, *space).
+
+    `output` is float64.  `scale` is S = |input| corr |kernel| + |bias| per element: an error of u S
+    is one unit.
+    """
+
+    output: Array
+    scale: Array
+
+
+class Phase(NamedTuple):
+    """Output positions first, first + step, ... (`length` of them) along one axis, and the taps
+    they use.
+
+    Output number j of the phase meets tap `taps[t][0]` at input index `taps[t][1] + j * stride`,
+    which may lie outside.
+    """
+
+    first: int
+    step: int
+    length: int
+    stride: int
+    taps: tuple[tuple[int, int], ...]
+
+
+def truth(spec: ConvSpec, input: Array, kernel: Array, bias: Array | None = None) -> Truth:
+    """The float64 output of `spec` for arrays in its layouts, and its scale, both (N, C, *space).
+
+    Where the values reach out of float32's safe range the scale is computed in float64, else in
+    float32.
+    """
+    _check_memory(spec)
+    x, w = normal_input(spec, input), normal_kernel(spec, kernel)
+    geometry = spec.correlation()
+    output = correlate(x, w, geometry, spec.groups, spec.output_size)
+    scale = correlate(
+        x, w, geometry, spec.groups, spec.output_size, absolute=True, dtype=_scale_type(x, w)
+    )
+    if bias is not None:
+        column = np.asarray(bias, np.float64).reshape((1, -1) + (1,) * spec.rank)
+        output += column
+        scale += np.abs(column).astype(scale.dtype)
+    return Truth(output, scale)
+
+
+def _check_memory(spec: ConvSpec) -> None:
+    """ConvdiffError where the reference and its scale, or an input padded by hand, cannot fit the
+    machine.
+    """
+    here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    wanted = [("output", 12, spec.shape("output"))]
+    if spec.pad_mode != "constant":
+        padded = [
+            (n - 1) * r + 1 + lo + hi
+            for n, r, (lo, hi) in zip(
+                spec.input_size, spec.input_dilation, spec.padding, strict=True
+            )
+        ]
+        wanted.append(("padded input", 4, (spec.batch, spec.in_channels, *padded)))
+    for what, bytes_each, shape in wanted:
+        needed = bytes_each * total(shape)
+        if needed > here:
+            raise ConvdiffError(
+                f"the {what} of {'x'.join(map(str, shape))} needs {needed / 2**30:.0f} GiB, "
+                f"this machine has {here / 2**30:.0f}; is --padding or --stride what you mean?"
+            )
+
+
+def _scale_type(x: Array, w: Array) -> type[np.floating[Any]]:
+    """float32 where no product or sum of |x| |w| over- or underflows in it."""
+    with np.errstate(invalid="ignore"):
+        extremes = [_extremes(a) for a in (x, w)]
+    low = extremes[0][0] * extremes[1][0]
+    high = extremes[0][1] * extremes[1][1] * math.prod(w.shape[1:])
+    return np.float32 if low > 1e-30 and high < 1e30 else np.float64
+
+
+def _extremes(array: Array) -> tuple[float, float]:
+    """The smallest and largest magnitudes that matter: the array's largest, and that times 2^-24."""
+    if array.dtype.kind == "u":
+        return 1e-8, float(array.max())
+    top = max(float(array.max()), -float(array.min()))
+    return top * 2.0**-24, top
+
+
+def correlate(
+    x: Array,
+    w: Array,
+    geometry: Correlation,
+    groups: int,
+    out_size: tuple[int, ...],
+    *,
+    absolute: bool = False,
+    dtype: type[np.floating[Any]] = np.float64,
+) -> Array:
+    """y (N, O, *out_size) of input x (N, C, *space) and kernel w (O, C / groups, *space), in
+    `dtype`.
+
+    With `absolute`, of |x| and |w|.
+    """
+    batch, outer = x.shape[0], w.shape[0]
+    out = np.zeros((batch, outer, *out_size), dtype)
+    weights = np.asarray(np.abs(w) if absolute and w.dtype.kind != "u" else w, dtype)
+    if geometry.pad_mode != "constant":
+        x, geometry = _padded(x, geometry)
+    axes = [
+        list(_phases(n, k, m, s, lo, d, r))
+        for n, k, m, s, (lo, _), d, r in zip(
+            x.shape[2:],
+            w.shape[2:],
+            out_size,
+            geometry.stride,
+            geometry.padding,
+            geometry.dilation,
+            geometry.input_dilation,
+            strict=True,
+        )
+    ]
+    for phases in itertools.product(*axes):
+        taps = [tuple(tap for tap, _ in phase.taps) for phase in phases]
+        if all(taps):
+            _add_phase(
+                out,
+                x,
+                weights[(slice(None), slice(None), *_crossed(taps))],
+                phases,
+                groups,
+                absolute,
+            )
+    return out
+
+
+def _crossed(taps: list[tuple[int, ...]]) -> tuple[Any, ...]:
+    """Indices that pick these taps of each axis."""
+    return np.ix_(*taps)
+
+
+def _padded(x: Array, geometry: Correlation) -> tuple[Array, Correlation]:
+    """The input dilated and padded by hand, for pad modes that a zero outside does not give."""
+    if max(geometry.input_dilation) > 1:
+        dilated = np.zeros(
+            x.shape[:2]
+            + tuple(
+                (n - 1) * r + 1 for n, r in zip(x.shape[2:], geometry.input_dilation, strict=True)
+            ),
+            x.dtype,
+        )
+        dilated[
+            (slice(None), slice(None), *(slice(None, None, r) for r in geometry.input_dilation))
+        ] = x
+        x = dilated
+    crop = tuple(
+        slice(max(-lo, 0), n - max(-hi, 0))
+        for n, (lo, hi) in zip(x.shape[2:], geometry.padding, strict=True)
+    )
+    widths = [(0, 0), (0, 0), *((max(lo, 0), max(hi, 0)) for lo, hi in geometry.padding)]
+    mode: Any = geometry.pad_mode
+    x = np.pad(x[(slice(None), slice(None), *crop)], widths, mode=mode)
+    rank = len(geometry.stride)
+    return x, geometry._replace(
+        padding=((0, 0),) * rank, input_dilation=(1,) * rank, pad_mode="constant"
+    )
+
+
+def _phases(
+    n: int, k: int, m: int, stride: int, lo: int, dilation: int, input_dilation: int
+) -> Iterator[Phase]:
+    """One axis's phases; taps that miss all n input positions everywhere are left out."""
+    step = input_dilation // math.gcd(input_dilation, stride)
+    inner = stride * step // input_dilation
+    for first in range(min(step, m)):
+        count = -(-(m - first) // step)
+        taps = []
+        for tap in range(k):
+            start, rest = divmod(first * stride + tap * dilation - lo, input_dilation)
+            if rest == 0 and start < n and start + (count - 1) * inner >= 0:
+                taps.append((tap, start))
+        yield Phase(first, step, count, inner, tuple(taps))
+
+
+def _add_phase(
+    out: Array, x: Array, weights: Array, phases: tuple[Phase, ...], groups: int, absolute: bool
+) -> None:
+    """Write one phase's outputs: blocks of batch items, or of positions along the first spatial
+    axis.
+    """
+    batch, channels = x.shape[:2]
+    head, rest = phases[0], phases[1:]
+    width = math.prod(phase.length for phase in rest)
+    gathered = math.prod(len(phase.taps) for phase in rest)
+    row = channels * gathered * width * out.itemsize
+    rows = _even(head.length, max(1, BLOCK_BYTES // row))
+    items = _even(batch, max(1, BLOCK_BYTES // (row * rows)))
+    scratch = _Scratch(out.dtype)
+    for item, start in itertools.product(range(0, batch, items), range(0, head.length, rows)):
+        part = x[item : item + items]
+        count = min(rows, head.length - start)
+        begin = head.first + start * head.step
+        where = [
+            slice(item, item + items),
+            slice(None),
+            slice(begin, begin + (count - 1) * head.step + 1, head.step),
+        ]
+        where += [
+            slice(phase.first, phase.first + (phase.length - 1) * phase.step + 1, phase.step)
+            for phase in rest
+        ]
+        target = out[tuple(where)]
+        shape = (part.shape[0], groups, out.shape[1] // groups, count * width)
+        # Where the block is a contiguous piece of the output the sums are made in place.
+        sums = target.reshape(shape) if target.flags.c_contiguous else scratch.take("sums", shape)
+        into = sums
+        for shifts, matrices, lines in _bands(head, start, count, weights, groups):
+            band = _gather(part, rest, lines, scratch, absolute)
+            flat = band.reshape(part.shape[0], groups, -1, band.shape[2 + len(rest)] * width)
+            for shift, matrix in zip(shifts, matrices, strict=True):
+                np.matmul(matrix, flat[..., shift * width : (shift + count) * width], out=into)
+                if into is not sums:
+                    sums += into
+                into = scratch.take("product", shape)
+        if not target.flags.c_contiguous:
+            target[...] = sums.reshape(target.shape)
+
+
+def _even(count: int, most: int) -> int:
+    """The size of equal pieces of `count`, none above `most`."""
+    return -(-count // -(-count // most))
+
+
+class _Scratch:
+    """Buffers that every block uses again: fresh pages would cost more than the copying into them."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self._buffers: dict[str, Array] = {}
+
+    def take(self, name: str, shape: tuple[int, ...]) -> Array:
+        """An array of this shape, with whatever it last held."""
+        size = math.prod(shape)
+        if name not in self._buffers or self._buffers[name].size < size:
+            self._buffers[name] = np.empty(size, self.dtype)
+        return self._buffers[name][:size].reshape(shape)
+
+
+def _bands(
+    head: Phase, start: int, count: int, weights: Array, groups: int
+) -> Iterator[tuple[list[int], list[Array], slice]]:
+    """Taps of the first axis that read the same input lines: their shifts into the band, their
+    matrices, the lines.
+
+    `weights` is (O, C / groups, taps of the first axis, taps of the others...).  A matrix is
+    (groups, O / groups, C / groups * other taps).
+    """
+    for residue in sorted({begin % head.stride for _, begin in head.taps}):
+        members = [
+            (at, begin // head.stride)
+            for at, (_, begin) in enumerate(head.taps)
+            if begin % head.stride == residue
+        ]
+        low = min(shift for _, shift in members)
+        length = max(shift for _, shift in members) - low + count
+        first = (low + start) * head.stride + residue
+        matrices = [
+            np.ascontiguousarray(weights[:, :, at]).reshape(groups, weights.shape[0] // groups, -1)
+            for at, _ in members
+        ]
+        yield (
+            [shift - low for _, shift in members],
+            matrices,
+            slice(first, first + (length - 1) * head.stride + 1, head.stride),
+        )
+
+
+def _gather(
+    x: Array, phases: tuple[Phase, ...], lines: slice, scratch: _Scratch, absolute: bool
+) -> Array:
+    """The inputs that meet each tap of the axes after the first: (items, C, taps..., lines,
+    positions...).
+
+    Zero where a tap or a line lies outside.
+    """
+    count = len(range(lines.start, lines.stop, lines.step))
+    spans = [phase.length for phase in phases]
+    band = scratch.take(
+        "band", (*x.shape[:2], *(len(phase.taps) for phase in phases), count, *spans)
+    )
+    inside = _inside(x.shape[2], lines.start, lines.step, count)
+    for taps in itertools.product(*(range(len(phase.taps)) for phase in phases)):
+        places: list[tuple[slice, slice]] = [inside]
+        for axis, (phase, number) in enumerate(zip(phases, taps, strict=True)):
+            places.append(
+                _inside(x.shape[3 + axis], phase.taps[number][1], phase.stride, phase.length)
+            )
+        sources: tuple[Any, ...] = (..., *(source for source, _ in places))
+        targets: tuple[Any, ...] = (..., *(target for _, target in places))
+        tap: tuple[Any, ...] = (slice(None), slice(None), *taps)
+        part, whole = x[sources], band[tap]
+        into = whole[targets]
+        if into.shape != whole.shape:
+            whole[...] = 0
+        if absolute and part.dtype.kind != "u":
+            np.abs(part, out=into, casting="unsafe")
+        else:
+            into[...] = part
+    return band
+
+
+def _inside(n: int, begin: int, step: int, count: int) -> tuple[slice, slice]:
+    """Of positions begin, begin + step, ... (`count`): those within n, and their numbers; both as
+    slices.
+    """
+    first = -(begin // step) if begin < 0 else 0
+    last = min(count, -(-(n - begin) // step))
+    if last <= first:
+        return slice(0, 0), slice(0, 0)
+    return slice(begin + first * step, begin + (last - 1) * step + 1, step), slice(first, last)
