@@ -9,9 +9,9 @@ from convdiff.cli.options import COLOR, Command
 
 def codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """For a shell: the codes."""
-    from convdiff.diagnose.hypotheses.registry import CODES
+    from convdiff.diagnose.hypotheses.registry import by_code
 
-    return [code for code in CODES if code.startswith(incomplete)]
+    return [code for code in by_code() if code.startswith(incomplete)]
 
 
 @click.command("explain", cls=Command)
@@ -26,4 +26,4 @@ def command(code: str | None) -> None:
     """
     from convdiff.diagnose.hypotheses import registry
 
-    click.echo(registry.text(code))
+    click.echo(registry.page(code))

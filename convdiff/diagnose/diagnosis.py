@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.explain.conventions import notes
-from convdiff.diagnose.explain.disambiguate import separating
-from convdiff.diagnose.explain.equivalents import with_twins
+from convdiff.diagnose.explain.disambiguate import suggestions
+from convdiff.diagnose.explain.equivalents import with_equivalents
 from convdiff.diagnose.fit.other_weights import other_weights, solved_kernel
-from convdiff.diagnose.hypotheses.registry import sentence
+from convdiff.diagnose.hypotheses.registry import common_names, sentence
 from convdiff.diagnose.proof import prove
 from convdiff.diagnose.search.candidate import MOST_CANDIDATES, Candidate
 from convdiff.diagnose.search.engine import CHEAP
@@ -42,13 +41,13 @@ class Explanation:
     def finding(self, spec: ConvSpec) -> Finding:
         """The first list as a finding, the others as its rivals; `spec` is what was asked."""
         first, *rivals = self.edits
-        customs = notes(first, spec)
-        named = f" ({'; '.join(customs)})" if customs else ""
+        names = common_names(first, spec)
+        named = f" ({'; '.join(names)})" if names else ""
         return Finding(
             first,
             clauses(first) + named,
             rivals=tuple(rivals),
-            notes=separating(first, rivals, spec),
+            notes=suggestions(first, rivals, spec),
         )
 
 
@@ -88,7 +87,9 @@ class Diagnosis:
                 )
                 if proven:
                     return Explanation(
-                        with_twins([edits for _, edits in proven], self.problem)[: MOST_RIVALS + 1]
+                        with_equivalents([edits for _, edits in proven], self.problem)[
+                            : MOST_RIVALS + 1
+                        ]
                     )
         return None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from convdiff.diagnose.explain.conventions import padding_name
+from convdiff.diagnose.core.padding_names import padding_name
 from convdiff.probe.outcome import Identified
 from convdiff.spec.conv_spec import ConvSpec, numbers_text, pairs_text
 from convdiff.spec.settings import Settings

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from convdiff.diagnose.core.array_view import ArrayView
+from convdiff.diagnose.core.output_change import UNCHANGED, OutputChange
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec, Correlation
 
@@ -88,26 +89,24 @@ class KernelForm(Form):
 
 @dataclass(frozen=True)
 class OutputForm(Form):
-    """The obtained output read as (N, O, *space), and what was done to the convolution's values
-    after it.
+    """The obtained output read as (N, O, *space), and what was done to the sums before it.
 
-    An obtained element of channel o is `bias_factor` * bias[o] plus the convolution's, which
-    `values` says how to compare: "plain" as it is; "offset" up to a constant per channel; "factor"
-    up to one factor; "counts" up to a whole number per position; "channels" or "items" up to the
-    order of the channels, or of the batch; "lines" up to a factor and a constant per channel,
-    "line" up to one factor and a constant per channel; "uint8" and others up to whole turns of that
-    type; "times 0.5" by that factor; "counts offset" or "counts factor" up to a whole number per
-    position and either; or the name of an activation ("relu", "clip 0 255"). Where `bias_kept`, the
-    bias was added after all that, and is to be taken off first.  Where `rectified`, negative values
-    were set to 0 before all that, where `rectified_last` after it.
+    In the order in which it happened: the bias was added `bias_factor` times, then, with
+    `relu_before`, negative values were set to 0, the `change` was made, with `relu_after` negative
+    values were set to 0, and with `late_bias` the bias was added once more.
     """
 
     array: ArrayView = None  # type: ignore[assignment]
+    change: OutputChange = UNCHANGED
     bias_factor: int = 1
-    values: str = "plain"
-    bias_kept: bool = False
-    rectified: bool = False
-    rectified_last: bool = False
+    relu_before: bool = False
+    relu_after: bool = False
+    late_bias: bool = False
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was done to the values, and the bias was added as asked."""
+        return self.change == UNCHANGED and self.bias_factor == 1 and not self.late_bias
 
     @property
     def size(self) -> tuple[int, ...]:

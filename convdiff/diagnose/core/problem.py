@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from convdiff.diagnose.core.activations import likely
+from convdiff.diagnose.core.activations import Activation, likely_activations
 from convdiff.diagnose.core.array_view import SMALL, ArrayView
 from convdiff.diagnose.core.layouts import placed_in_order, reshapes
 from convdiff.numerics.error_bound import Rounding
@@ -81,9 +81,9 @@ class Problem:
         return float(np.min(self.obtained)), float(np.max(self.obtained))
 
     @cached_property
-    def likely_activations(self) -> list[str]:
-        """The activations that the look of the obtained values speaks for."""
-        return list(likely(self.obtained, *self.obtained_range))
+    def likely_activations(self) -> list[Activation]:
+        """The activations whose range holds the obtained values: see `activations.py`."""
+        return list(likely_activations(self.obtained, *self.obtained_range))
 
     @cached_property
     def obtained_whole(self) -> bool:

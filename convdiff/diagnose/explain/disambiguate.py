@@ -1,83 +1,53 @@
-"""What would tell a finding from its rivals: the arrays to ask for."""
+"""What would tell a finding from its rivals: the arrays to compare with."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from convdiff.diagnose.hypotheses.registry import by_code
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
 
-STRIDE = "a stride of 2 or more"
-# What shows an edit that these arrays leave in doubt.
-SHOWS = {
-    "kernel-flipped": "a kernel without symmetry, smaller than the input",
-    "kernel-not-flipped": "a kernel without symmetry, smaller than the input",
-    "input-reversed": "an input larger than the kernel, with more than one output position",
-    "kernel-axes-permuted": "axes of different sizes",
-    "input-axes-permuted": "axes of different sizes",
-    "output-axes-permuted": "axes of different sizes",
-    "kernel-reshaped": "axes of different sizes",
-    "input-reshaped": "axes of different sizes",
-    "output-reshaped": "axes of different sizes",
-    "kernel-channels-reversed": "channels that differ",
-    "input-channels-reversed": "channels that differ",
-    "output-channels-reversed": "channels that differ",
-    "input-channels-permuted": "channels that differ",
-    "output-channels-permuted": "channels that differ",
-    "groups-interleaved": "channels that differ",
-    "wrong-groups": "channels that differ",
-    "wrong-padding": "a size at which the stride leaves nothing over, and values that are not "
-    "zero at the border",
-    "wrong-pad-mode": "values that differ near the border, and padding of 2 or more",
-    "wrong-stride": "more output positions",
-    "wrong-dilation": "a kernel of more taps, and more output positions",
-    "wrong-transposed": STRIDE,
-    "wrong-output-padding": STRIDE,
-    "scaled": "random values, of both signs",
-    "bias-added": "more elements in each channel",
-    "bias-missing": "a bias with no zeros",
-    "bias-doubled": "a bias with no zeros",
-    "activation-applied": "values of both signs",
-    "overlap-accumulated": "random values at every position",
-    "reduced-precision": "values that need all their digits",
-}
-# Of these pairs either is the other, whatever the arrays.
-SAME = (
-    {"input-channels-reversed", "kernel-channels-reversed"},
-    {"output-channels-reversed", "kernel-channels-reversed"},
-    {"input-batch-permuted", "output-batch-permuted"},
-)
+# Properties of arrays that are suggested at most.
+MAX_SUGGESTIONS = 3
 
 
-def separating(
+def suggestions(
     first: Sequence[Edit], rivals: Sequence[Sequence[Edit]], spec: ConvSpec
 ) -> tuple[str, ...]:
-    """A sentence that says which arrays would tell the finding from its rivals; none where there
-    are none.
+    """Sentences that say which arrays would tell the finding from its rivals; none without rivals.
+
+    `spec` is the convolution that was asked: what it has already showed nothing.
     """
-    if not rivals:
-        return ()
-    wanted: list[str] = []
-    same = False
+    known = by_code()
+    wanted: list[str | None] = []
+    interchangeable = False
     for rival in rivals:
-        apart = [edit for edit in (*first, *rival) if not (edit in first and edit in rival)]
-        codes = {edit["code"] for edit in apart}
-        if codes in SAME:
-            same = True
+        differing = [e for e in (*first, *rival) if not (e in first and e in rival)]
+        if _are_interchangeable({edit["code"] for edit in differing}):
+            interchangeable = True
             continue
         # What would show the rival's own edits, were they there.
-        own = [edit["code"] for edit in rival if edit not in first]
-        wanted += [SHOWS[code] for code in own or [edit["code"] for edit in apart] if code in SHOWS]
-    # What is there already told nothing.
-    told = [what for what in dict.fromkeys(wanted) if what != STRIDE or max(spec.stride) == 1][:3]
-    said = []
-    if told:
-        said.append(
-            f"to tell them apart, compare with {'; '.join(told)} (convdiff probe makes such arrays)"
+        own = [edit for edit in rival if edit not in first] or differing
+        wanted += [known[edit["code"]].showing_arrays(spec) for edit in own]
+    suggested = [what for what in dict.fromkeys(wanted) if what][:MAX_SUGGESTIONS]
+    notes = []
+    if suggested:
+        arrays = "; ".join(suggested)
+        notes.append(
+            f"to tell them apart, compare with {arrays} (convdiff probe makes such arrays)"
         )
-    if same:
-        said.append(
+    if interchangeable:
+        notes.append(
             "reversing or permuting on one side or the other is the same thing, whatever the "
             "arrays: either name is right"
         )
-    return tuple(said)
+    return tuple(notes)
+
+
+def _are_interchangeable(codes: set[str]) -> bool:
+    """Whether two findings that differ in these codes alone are one finding under two names."""
+    if len(codes) != 2:
+        return False
+    one, other = codes
+    return other in by_code()[one].interchangeable_with

@@ -1,9 +1,9 @@
-"""Outputs that were scaled and shifted, each channel by itself or all by one factor, whatever else
-went wrong in the asked operation.
+"""Outputs scaled and shifted, each channel by itself or all by one factor, beside other edits.
 
-A factor and a constant drop out of a ratio of differences: three elements of one channel tell what
-almost everything is dismissed by. The others of that channel must lie on the line through the first
-two; the proof lays one through every channel.
+A factor and a constant drop out of a ratio of differences, so three elements of one channel are
+enough to dismiss almost every combination: the obtained values must lie on the straight line over
+the sums that goes through the first two of them.  What survives must lie on that line at more
+elements; the proof then lays a line through every channel (`core/line_fit.py`).
 """
 
 from __future__ import annotations
@@ -18,29 +18,37 @@ import numpy as np
 
 from convdiff.diagnose.core.array_view import ArrayView, ArrayViews
 from convdiff.diagnose.core.forms import OutputForm
+from convdiff.diagnose.core.line_fit import MIN_VALUES_ON_A_LINE
+from convdiff.diagnose.core.output_change import SumBounds
 from convdiff.diagnose.core.precision_model import PrecisionModel
-from convdiff.diagnose.fit.channel_scale import LEAST_ON_A_LINE
 from convdiff.diagnose.fit.linear_system import elements
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded
-from convdiff.diagnose.hypotheses.output_values import ActivationApplied, ChannelsScaled, Scaled
+from convdiff.diagnose.hypotheses.output_scale import (
+    ChannelsScaled,
+    LinePerChannel,
+    OneFactorAndConstants,
+    Scaled,
+)
+from convdiff.diagnose.hypotheses.output_values import ActivationApplied
 from convdiff.diagnose.search.batches import Group
 from convdiff.diagnose.search.candidate import Candidate, candidates
 from convdiff.diagnose.search.engine import Search
-from convdiff.diagnose.search.filter import SumBounds
 from convdiff.diagnose.search.windows import SamplePoint
 from convdiff.spec.layout import Array
 
-# Elements looked at, of which everything meets the first; channels and places that they are chosen
-# from.
-LOOKED_AT, FIRST = 12, 3
-CHANNELS, PLACES = 8, 32
-# Combinations that lie on a line beyond which lying on one says nothing.
-MOST = 1 << 12
+# Elements of the channel that are looked at, and of those the ones where every combination is.
+MAX_POINTS, FIRST_POINTS = 12, 3
+# Channels, and positions drawn beside the corners, that the elements are chosen from.
+MAX_CHANNELS, MAX_POSITIONS = 8, 32
+# Combinations that lie on a line beyond which lying on one is no evidence.
+MAX_ON_A_LINE = 1 << 12
 
 
 class LineSamples(NamedTuple):
-    """The points to look at, the numbers of those outputs that nothing was done to the values of,
-    and (all outputs, points) the values.
+    """The elements of one channel that outputs of one shape are looked at.
+
+    `forms` are the numbers of the output forms whose values nothing was done to; `values` are the
+    obtained ones, (all output forms, points).
     """
 
     points: list[SamplePoint]
@@ -49,169 +57,158 @@ class LineSamples(NamedTuple):
 
 
 class ChannelScaleSearch:
-    """Explanations with the output's channels scaled and shifted, and whatever else the search
-    combines.
+    """Candidates with scaled and shifted output channels, of the asked operation.
+
+    The other operations would take as long again, and are not combined with it.
     """
 
     def __init__(self, search: Search) -> None:
         self.search = search
-        self._found: dict[object, list[Candidate]] = {}
-        self._seen: dict[object, LineSamples | None] = {}
+        self._on_lines: dict[object, list[Candidate]] = {}
+        self._samples: dict[object, LineSamples | None] = {}
 
     def level(self, edits: int, making: PrecisionModel) -> Iterator[Candidate]:
-        """Candidates with so many edits, those of the output's values among them."""
-        cut = bool(self.search.problem.obtained.size) and self.search.problem.obtained_range[0] == 0
+        """Candidates with so many edits, those of the scale among them."""
+        problem = self.search.problem
+        relu = bool(problem.obtained.size) and problem.obtained_range[0] == 0
+        has_bias = bool(problem.channel_bias.any())
         for one_factor, others in itertools.product((False, True), range(max(edits, 0))):
-            activated = edits - others - 1 - one_factor
-            if activated not in ((0, 1) if cut else (0,)):
+            # What is left of the edits may be a ReLU, where some values are 0 and none below.
+            activations = edits - others - 1 - one_factor
+            if activations not in ((0, 1) if relu else (0,)):
                 continue
-            for found in self._on_lines(others, making):
-                form = _scaled(
-                    found.output,
-                    one_factor,
-                    activated == 1,
-                    bias=bool(self.search.problem.channel_bias.any()),
-                )
-                yield replace(found, output=form, cost=found.cost + form.cost - found.output.cost)
+            for candidate in self._candidates_on_lines(others, making):
+                form = _scaled(candidate.output, one_factor, has_bias)
+                if activations:
+                    edit = {"code": ActivationApplied.code, "obtained": "relu"}
+                    form = form.plus(edit, 0.1, relu_after=True)
+                cost = candidate.cost + form.cost - candidate.output.cost
+                yield replace(candidate, output=form, cost=cost)
 
-    def _on_lines(self, others: int, making: PrecisionModel) -> list[Candidate]:
-        """Combinations of so many edits whose values the obtained ones lie on a line over."""
-        key = others, id(making)
-        if key not in self._found:
-            search = self.search
+    def _candidates_on_lines(self, edits: int, making: PrecisionModel) -> list[Candidate]:
+        """Combinations of so many edits over whose sums the obtained values lie on a line."""
+        key = edits, id(making)
+        if key not in self._on_lines:
             found: list[Candidate] = []
-            # Of the asked operation alone: all others would be half of the work.
-            for outputs in range(min(others, 1) + 1):
-                for y in search.output_groups(0, outputs):
-                    found += self._in(y, others - outputs, making)
-            self._found[key] = found
-        return self._found[key]
+            for outputs in range(min(edits, 1) + 1):
+                for group in self.search.output_groups(0, outputs):
+                    found += self._in_group(group, edits - outputs, making)
+            self._on_lines[key] = found
+        return self._on_lines[key]
 
-    def _in(self, y: Group[OutputForm], edits: int, making: PrecisionModel) -> Iterator[Candidate]:
-        key = id(y)
-        if key not in self._seen:
-            self._seen[key] = _seen(y) if self.search.points(y) else None
-        seen = self._seen[key]
-        if seen is None:
+    def _in_group(
+        self, outputs: Group[OutputForm], edits: int, making: PrecisionModel
+    ) -> Iterator[Candidate]:
+        key = id(outputs)
+        if key not in self._samples:
+            self._samples[key] = _samples(outputs) if self.search.points(outputs) else None
+        samples = self._samples[key]
+        if samples is None:
             return
-        points = seen.points
-        sieve = self.search.sieve(0, y, making, points)
-        for batch in self.search.batches(0, y, edits, crowded=False, points=points[:FIRST]):
-            largest = max(
-                sieve.largest(block, number) for block in batch.blocks for number in range(FIRST)
+        points, every = samples.points, np.arange(len(samples.points))
+        first = np.arange(FIRST_POINTS)
+        sample_filter = self.search.sample_filter(0, outputs, making, points)
+        for batch in self.search.batches(
+            0, outputs, edits, crowded=False, points=points[:FIRST_POINTS]
+        ):
+            norm = max(
+                sample_filter.largest_norm(block, number)
+                for block in batch.blocks
+                for number in range(FIRST_POINTS)
             )
-            values = [SumBounds(each, sieve.slack(largest)) for each in batch.values]
-            for number in seen.forms:
-                flat = np.flatnonzero(_on_a_line(seen, making, number, np.arange(FIRST), values))
-                if not 0 < flat.size <= MOST:
+            sums = [SumBounds(values, sample_filter.slack(norm)) for values in batch.values]
+            for form in samples.forms:
+                on_line = _are_on_a_line(samples, making, form, first, sums)
+                combinations = np.flatnonzero(on_line)
+                if not 0 < combinations.size <= MAX_ON_A_LINE:
                     continue
-                every = np.arange(len(points))
-                flat = flat[
-                    _on_a_line(
-                        seen, making, number, every, sieve.single_products(batch, flat, every)
-                    )
-                ]
-                yield from candidates(batch, y, making, flat, np.full(len(flat), number))
+                all_sums = sample_filter.sums_of(batch, combinations, every)
+                on_line = _are_on_a_line(samples, making, form, every, all_sums)
+                combinations = combinations[on_line]
+                forms = np.full(len(combinations), form)
+                yield from candidates(batch, outputs, making, combinations, forms)
 
 
-def _seen(y: Group[OutputForm]) -> LineSamples | None:
-    """What outputs have to be seen; None if that is too little."""
-    forms = [
-        number
-        for number, form in enumerate(y.forms)
-        if (form.values, form.bias_factor, form.bias_kept) == ("plain", 1, False)
-    ]
-    points = _points(y.forms[forms[0]].array) if forms else []
-    if len(points) < LEAST_ON_A_LINE:
+def _scaled(base: OutputForm, one_factor: bool, has_bias: bool) -> OutputForm:
+    """The form with scaled channels; a bias is part of the constants, or was left as it was."""
+    form: OutputForm
+    if not one_factor:
+        form = base.plus({"code": ChannelsScaled.code}, 0.6, change=LinePerChannel(), bias_factor=0)
+        return form
+    edit = {"code": Scaled.code, **({"of": "sums"} if has_bias else {})}
+    form = base.plus(edit, 0.3, change=OneFactorAndConstants(), bias_factor=0, late_bias=has_bias)
+    form = form.plus({"code": BiasAdded.code}, 0.3)
+    return form
+
+
+def _samples(outputs: Group[OutputForm]) -> LineSamples | None:
+    """What of these outputs is looked at; None where there is too little for a line."""
+    forms = [number for number, form in enumerate(outputs.forms) if form.untouched]
+    points = _points(outputs.forms[forms[0]].array) if forms else []
+    if len(points) < MIN_VALUES_ON_A_LINE:
         return None
     index = [
-        np.array(each)
-        for each in zip(*((p.item, p.channel, *p.place) for p in points), strict=True)
+        np.array(indices)
+        for indices in zip(*((p.item, p.channel, *p.place) for p in points), strict=True)
     ]
-    return LineSamples(points, forms, y.bundle.look_up(*index))
+    return LineSamples(points, forms, outputs.bundle.look_up(*index))
 
 
 def _points(output: ArrayView) -> list[SamplePoint]:
-    """Elements of the channel that tells most: the two farthest apart, then corners, which show the
-    padding, and others.
+    """Elements of the channel whose values spread most, of an output (N, O, *space).
 
-    Zeros, which an activation may have made, are none.
+    The two farthest apart, then corners, which show the padding, and others.  No zeros, which an
+    activation may have made.
     """
     shape = output.shape
     space = shape[0], *shape[2:]
-    corners = np.ravel_multi_index(
-        np.array([*itertools.product((0,), *((0, size - 1) for size in shape[2:]))]).T, space
-    )
-    drawn = np.random.default_rng(13).permutation(math.prod(space))[:PLACES]
+    ends = itertools.product((0,), *((0, size - 1) for size in shape[2:]))
+    corners = np.ravel_multi_index(np.array([*ends]).T, space)
+    drawn = np.random.default_rng(13).permutation(math.prod(space))[:MAX_POSITIONS]
     chosen = np.array([*dict.fromkeys([*corners.tolist(), *drawn.tolist()])])
-    channels = np.linspace(0, shape[1] - 1, min(shape[1], CHANNELS)).astype(int)
+    channels = np.linspace(0, shape[1] - 1, min(shape[1], MAX_CHANNELS)).astype(int)
     item, _, *place = elements(chosen, shape, channel=0)
-    values = ArrayViews([output]).look_up(
-        item[None], channels[:, None], *(each[None] for each in place)
-    )[0]
+    index = item[None], channels[:, None], *(each[None] for each in place)
+    values = ArrayViews([output]).look_up(*index)[0]
     usable = np.isfinite(values) & (values != 0)
-    enough = usable.sum(axis=1) >= min(LOOKED_AT, usable.sum(axis=1).max())
-    spread = np.where(
-        enough,
-        np.where(usable, values, -np.inf).max(axis=1)
-        - np.where(usable, values, np.inf).min(axis=1),
-        -1.0,
-    )
+    enough = usable.sum(axis=1) >= min(MAX_POINTS, usable.sum(axis=1).max())
+    highest = np.where(usable, values, -np.inf).max(axis=1)
+    lowest = np.where(usable, values, np.inf).min(axis=1)
+    spread = np.where(enough, highest - lowest, -1.0)
     best = int(spread.argmax())
     if not 0 < spread[best] < np.inf:
         return []
     left = np.flatnonzero(usable[best])
-    ends = left[values[best, left].argmin()], left[values[best, left].argmax()]
-    order = [*ends, *(each for each in left.tolist() if each not in ends)][:LOOKED_AT]
+    farthest = left[values[best, left].argmin()], left[values[best, left].argmax()]
+    order = [*farthest, *(each for each in left.tolist() if each not in farthest)][:MAX_POINTS]
     return [
         SamplePoint(int(item[i]), int(channels[best]), tuple(int(each[i]) for each in place))
         for i in order
     ]
 
 
-def _on_a_line(
-    seen: LineSamples, making: PrecisionModel, form: int, ats: Array, values: list[SumBounds]
+def _are_on_a_line(
+    samples: LineSamples, making: PrecisionModel, form: int, points: Array, sums: list[SumBounds]
 ) -> Array:
-    """Which combinations have, at all these points, values over which those of an output form lie
-    on the line through the first two.
+    """(combinations,): whether the obtained values lie on one line over the sums at these points.
+
+    The line goes through the first two; `sums` are given for each of the points.
     """
-    got, written = (
-        seen.values[form, ats],
-        3 * float(np.max(making.rounding.written(seen.values[form, ats]))),
-    )
-    run = got[1] - got[0]
-    if not np.isfinite(got).all() or run == 0:
-        return np.zeros(values[0].value.shape, bool)
-    steps = making.rounding.bound * making.rounding.unit
-    first = values[1].value - values[0].value
-    slack = np.max([each.slack for each in values], axis=0)
-    size = np.maximum(*(np.abs(each.value) for each in values[:2]))
+    obtained = samples.values[form, points]
+    rise = obtained[1] - obtained[0]
+    if not np.isfinite(obtained).all() or rise == 0:
+        return np.zeros(sums[0].value.shape, bool)
+    rounding = making.rounding
+    relative = rounding.bound * rounding.unit
+    run = sums[1].value - sums[0].value
+    slack = np.max([each.slack for each in sums], axis=0)
+    size = np.maximum(*(np.abs(each.value) for each in sums[:2]))
     # A constant, which may be large, was added with a rounding of its own.
-    own = (
-        2 * slack
-        + steps * size
-        + (2 * steps * np.abs(got).max() + 2 * written) / abs(run) * np.abs(first)
-    )
-    good = np.abs(first) > 8 * slack
-    for wanted, each in zip((got[2:] - got[0]) / run, values[2:], strict=True):
-        good &= np.abs(each.value - values[0].value - wanted * first) <= (1 + abs(wanted)) * own
-    return np.asarray(good)
-
-
-def _scaled(base: OutputForm, one_factor: bool, activated: bool, bias: bool) -> OutputForm:
-    """The form with the edits that say so; any bias is part of the constants, or was left as it
-    was.
-    """
-    if one_factor:
-        edit = {"code": Scaled.code, **({"of": "sums"} if bias else {})}
-        form = base.plus(edit, 0.3, values="line", bias_factor=0, bias_kept=bias).plus(
-            {"code": BiasAdded.code}, 0.3
-        )
-    else:
-        form = base.plus({"code": ChannelsScaled.code}, 0.6, values="lines", bias_factor=0)
-    if activated:
-        form = form.plus(
-            {"code": ActivationApplied.code, "obtained": "relu"}, 0.1, rectified_last=True
-        )
-    made: OutputForm = form
-    return made
+    stored = 3 * float(np.max(rounding.written(obtained)))
+    constant = (2 * relative * np.abs(obtained).max() + 2 * stored) / abs(rise)
+    allowed = 2 * slack + relative * size + constant * np.abs(run)
+    on_line = np.abs(run) > 8 * slack
+    for wanted, each in zip((obtained[2:] - obtained[0]) / rise, sums[2:], strict=True):
+        error = np.abs(each.value - sums[0].value - wanted * run)
+        on_line &= error <= (1 + abs(wanted)) * allowed
+    return np.asarray(on_line)

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from convdiff.diagnose.core.forms import InputForm, KernelForm, OutputForm
+from convdiff.diagnose.core.output_change import OpenChange
 from convdiff.diagnose.core.precision_model import PrecisionModel
+from convdiff.diagnose.core.reordered import CHANNEL_AXIS
 from convdiff.diagnose.fit.channel_order import (
     TRIED,
     alike,
@@ -21,7 +23,6 @@ from convdiff.diagnose.fit.channel_order import (
 from convdiff.diagnose.fit.kernel_estimate import both_orders, estimated, goes_with, solved
 from convdiff.diagnose.fit.order_views import (
     ALIKE,
-    UNDONE,
     OrderView,
     OrderViewMember,
     OrderViews,
@@ -84,7 +85,7 @@ class ChannelOrderSearch:
                 return
             for member, kernel in self._likely(look):
                 for form in member.forms:
-                    if form.values != "channels":
+                    if not is_channel_order(form):
                         yield from self._read(
                             look, member.at, kernel, form, TRIED_ALONE if edits == 1 else TRIED
                         )
@@ -132,15 +133,12 @@ class ChannelOrderSearch:
     def _read(
         self, look: OrderView, at: int, kernel: KernelForm, form: OutputForm, most_tried: int
     ) -> Iterator[Candidate]:
-        values, cut = self.looks.values(look, form)
-        # Whatever constants and factor: what is read is up to those.
-        kind = (
-            form.values
-            if cut is not None or form.values in UNDONE or form.values == "counts"
-            else "plain"
-        )
+        sums = self.looks.partial_sums(look, form)
+        # What is read is up to a factor and constants: forms that leave the values as they are
+        # share it.
+        kind = None if sums.as_obtained else form.change
         met = self.looks.windows(look)
-        free = cut is None and kind != "counts"
+        free = sums.cut is None and not sums.counted
         weights = self.looks.once(id(kernel), lambda: dense_kernel(kernel))
         mixed = self.looks.once(
             ("mixed", id(met), free),
@@ -150,7 +148,7 @@ class ChannelOrderSearch:
         read = self.looks.once(
             key,
             lambda: order_of_channels(
-                met, weights, values, cut, most_tried, kind == "counts", mixed
+                met, weights, sums.values, sums.cut, most_tried, sums.counted, mixed
             ),
         )
         if read is None or read[0] == sorted(read[0]):
@@ -165,7 +163,7 @@ class ChannelOrderSearch:
             (member, form)
             for member in look.members
             for form in member.forms
-            if form.values == "channels"
+            if is_channel_order(form)
         ]
         if not members or look.unknowns(self.search.problem.spec.in_channels) > MOST_SOLVED:
             return
@@ -208,6 +206,12 @@ class ChannelOrderSearch:
                 making,
                 made.cost + kernel.cost + geometry.cost + form.cost + making.cost,
             )
+
+
+def is_channel_order(form: OutputForm) -> bool:
+    """Whether the form leaves the order of the output's channels open."""
+    change = form.change
+    return isinstance(change, OpenChange) and change.axis == CHANNEL_AXIS
 
 
 def _ordered(x: InputForm, order: list[int], groups: int) -> InputForm:

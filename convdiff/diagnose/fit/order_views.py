@@ -12,13 +12,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from convdiff.diagnose.core.activations import LIMITS, limits_of, undone
 from convdiff.diagnose.core.array_view import ArrayViews, grid
 from convdiff.diagnose.core.forms import KernelForm, OutputForm
+from convdiff.diagnose.core.output_change import UNCHANGED, PartialSums
+from convdiff.diagnose.core.reordered import BATCH_AXIS, Reordered
 from convdiff.diagnose.fit.geometry_score import InputLikeness, compared
 from convdiff.diagnose.fit.linear_system import dense, elements
 from convdiff.diagnose.hypotheses.input import ENUMERATED
-from convdiff.diagnose.hypotheses.output_fitted import OutputBatchPermuted
 from convdiff.diagnose.search.batches import Group
 from convdiff.diagnose.search.engine import Search
 from convdiff.diagnose.search.geometry_table import GeometryTable
@@ -32,9 +32,6 @@ SURE = 40
 FEWEST = 24
 # Decimals to which two of them speak as loudly.
 ALIKE = 4
-# What the output may have gone through.
-UNDONE = ("sigmoid", "tanh")
-KINDS = ("plain", "offset", "factor", "counts", "channels", *UNDONE, *LIMITS)
 
 T = TypeVar("T")
 
@@ -157,7 +154,7 @@ class OrderViews:
                 ):
                     if y.shape[0] != x[0].shape[0]:
                         continue
-                    forms = [form for each in y.forms for form in _settled(each)]
+                    forms = [form for each in y.forms for form in _readable(each)]
                     for geometry in (
                         search.geometries(
                             at, x[0].shape[2:], w.shape[2:], y.shape[2:], changed, 1 << 20
@@ -225,23 +222,16 @@ class OrderViews:
         )
         return made
 
-    def values(self, look: OrderView, form: OutputForm) -> tuple[Array, Array | None]:
-        """What the convolution made, (O, places), as far as the form says, and where it was cut
-        off: see `order_of_channels`.
-        """
-        values, limits = self.obtained(look), limits_of(form.values)
-        cut = None
-        if form.values in UNDONE:
-            values = undone(form.values, values, values, values)[0]
-            ends = np.isfinite(values)
-            cut = None if ends.all() else np.where(ends, 0, np.sign(values).astype(int))
-            values = np.where(ends, values, 0.0)
-        elif limits is not None:
-            cut = (values >= limits[1]).astype(int) - (values <= limits[0])
+    def partial_sums(self, look: OrderView, form: OutputForm) -> PartialSums:
+        """The sums (O, places) as far as the form's values give them."""
+        sums = form.change.partial_sums(self.obtained(look))
+        assert sums is not None
         bias = self.search.problem.channel_bias
-        if (cut is not None or form.values == "counts") and bias.size == len(values):
-            values = values - form.bias_factor * bias[:, None]
-        return values, cut
+        # Elsewhere a constant per channel is left open in any case.
+        fixed = sums.cut is not None or sums.counted
+        if fixed and bias.size == len(sums.values):
+            sums = sums._replace(values=sums.values - form.bias_factor * bias[:, None])
+        return sums
 
 
 def _chosen(shape: tuple[int, ...], count: int) -> list[Array]:
@@ -285,22 +275,21 @@ def channel_of(kernels: Group[KernelForm], channel: int, spec: ConvSpec) -> tupl
     return kernels.bundle.look_up(*axes).reshape(len(kernels.forms), outer, -1), made
 
 
-def _settled(form: OutputForm) -> list[OutputForm]:
-    """The form if an order can be read under it; of a few items in any order one for each order;
-    else none.
+def _readable(form: OutputForm) -> list[OutputForm]:
+    """The form if an order of the input's channels can be read under it, else none.
+
+    Of a few batch items in any order, one form for each order.
     """
-    items = form.array.shape[0]
-    if form.values != "items" or items > ENUMERATED:
-        return [form] if form.values in KINDS or form.values.startswith("clip ") else []
-    made = []
+    change, items = form.change, form.array.shape[0]
+    if not (isinstance(change, Reordered) and change.axis == BATCH_AXIS and items <= ENUMERATED):
+        probed = change.partial_sums(np.zeros((1, 1)))
+        return [] if probed is None else [form]
+    settled = []
     for order in itertools.islice(itertools.permutations(range(items)), 1, None):
         edits = tuple(
-            {**edit, "permutation": list(order)}
-            if edit["code"] == OutputBatchPermuted.code
-            else edit
+            {**edit, "permutation": list(order)} if edit["code"] == change.code else edit
             for edit in form.edits
         )
-        made.append(
-            replace(form, edits=edits, values="plain", array=form.array.along(0, np.argsort(order)))
-        )
-    return made
+        array = form.array.along(0, np.argsort(order))
+        settled.append(replace(form, edits=edits, change=UNCHANGED, array=array))
+    return settled

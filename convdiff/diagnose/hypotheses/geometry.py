@@ -7,13 +7,26 @@ their own and combined; an edit covers all axes.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from convdiff.diagnose.core.padding_names import (
+    crop_difference,
+    exchanged_axes,
+    padding_difference,
+)
+from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.hypotheses.base import Edits, GeometryHypothesis
 from convdiff.records import Edit
-from convdiff.spec.conv_spec import pairs_text
+from convdiff.spec.conv_spec import ConvSpec, pairs_text
+from convdiff.spec.padding import Pair, reach
+
+# End paddings listed as equivalents of one edit, at most.
+MAX_EQUIVALENT_ENDS = 6
 
 
-class WrongPadding:
+class WrongPadding(GeometryHypothesis):
     """The input was padded by other amounts, or on other sides, than asked.
 
     How it shows: by the output's size; or, where the total is right and its sides are not, by
@@ -37,12 +50,74 @@ class WrongPadding:
     """
 
     code: ClassVar[str] = "wrong-padding"
+    shown_by: ClassVar[str] = (
+        "an input size that the stride divides evenly, and values that are not zero at the border"
+    )
 
     def sentence(self, edit: Edit) -> str:
         return f"padding {_pairs(edit['obtained'])} where {_pairs(edit['asked'])} was asked"
 
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        asked, obtained = (
+            tuple((lo, hi) for lo, hi in edit[side]) for side in ("asked", "obtained")
+        )
+        if spec.transposed:
+            return crop_difference(spec, asked, obtained)
+        if _is_product_of_ffts(edits, spec):
+            return None
+        stride = next((e for e in edits if e["code"] == WrongStride.code), None)
+        if stride and _both_ends(asked, stride["obtained"], obtained, stride["asked"]):
+            return "stride and padding were exchanged"
+        return padding_difference(spec, asked, obtained)
 
-class WrongPadMode:
+    def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
+        """End paddings that make as many outputs: no window reaches what they differ by."""
+        codes = {other["code"] for other in edits}
+        if problem.spec.transposed or codes & {"wrong-transposed", *CHANGES_THE_SIZES}:
+            return
+        spec = problem.spec
+        strides = _obtained(WrongStride.code, edits, spec.stride)
+        dilations = _obtained(WrongDilation.code, edits, spec.dilation)
+        choices = []
+        for i, (lo, hi) in enumerate(edit["obtained"]):
+            dilated = (spec.input_size[i] - 1) * spec.input_dilation[i] + 1
+            spare = (dilated + lo + hi - reach(spec.kernel_size[i], dilations[i])) % strides[i]
+            ends = ([lo, end] for end in range(max(hi - spare, 0), hi - spare + strides[i]))
+            nearest = sorted(ends, key=lambda pair: abs(pair[1] - hi))
+            choices.append(nearest or [[lo, hi]])
+        for pads in itertools.islice(itertools.product(*choices), MAX_EQUIVALENT_ENDS):
+            if list(pads) not in (edit["obtained"], edit["asked"]):
+                yield {**edit, "obtained": [list(pair) for pair in pads]}
+
+
+# Edits that may exchange axes, whose sizes are then not those that were asked.
+CHANGES_THE_SIZES = (
+    "input-axes-permuted",
+    "kernel-axes-permuted",
+    "input-reshaped",
+    "kernel-reshaped",
+)
+
+
+def _both_ends(
+    asked: Sequence[Pair],
+    asked_numbers: Sequence[int],
+    obtained: Sequence[Pair],
+    obtained_numbers: Sequence[int],
+) -> bool:
+    """Whether both paddings are these numbers, at both ends of each axis."""
+    return all(
+        list(pads) == [(number, number) for number in numbers]
+        for pads, numbers in ((asked, asked_numbers), (obtained, obtained_numbers))
+    )
+
+
+def _obtained(code: str, edits: Edits, asked: Sequence[int]) -> Sequence[int]:
+    """What the edit of this code says was obtained; what was asked where there is none."""
+    return next((tuple(edit["obtained"]) for edit in edits if edit["code"] == code), asked)
+
+
+class WrongPadMode(GeometryHypothesis):
     """The padding was filled by another rule than asked.
 
     How it shows: at the border only. Padding 0 shows nothing; a padding of one position cannot tell
@@ -63,12 +138,51 @@ class WrongPadMode:
     """
 
     code: ClassVar[str] = "wrong-pad-mode"
+    shown_by: ClassVar[str] = "values that differ near the border, and padding of 2 or more"
 
     def sentence(self, edit: Edit) -> str:
         return f"the padding was filled by {edit['obtained']!r} where {edit['asked']!r} was asked"
 
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        if _is_product_of_ffts(edits, spec):
+            conjugate = "with the kernel's conjugate unflipped, wrapped"
+            how = "flipped, wrapped" if _came_out_flipped(edits, spec) else conjugate
+            return (
+                "a product of FFTs without zero padding convolves circularly: "
+                f"{how} around and shifted"
+            )
+        return {
+            "wrap": "circular: torch's padding_mode='circular', or what a product of FFTs gives "
+            "without zero padding",
+            "reflect": "OpenCV's default border, BORDER_REFLECT_101; scipy.ndimage calls it mirror",
+            "symmetric": "what scipy.ndimage calls reflect, its default, and scipy.signal symm",
+            "edge": "what torch calls replicate and scipy.ndimage nearest",
+        }.get(edit["obtained"])
 
-class WrongStride:
+
+def _is_product_of_ffts(edits: Edits, spec: ConvSpec) -> bool:
+    """Whether a product of FFTs explains padding and mode.
+
+    It is circular, and shifted to the start if the kernel came out flipped; to the end if it did
+    not, when the conjugate of the FFT was taken.
+    """
+    by_code = {edit["code"]: edit for edit in edits}
+    mode, padding = by_code.get(WrongPadMode.code), by_code.get(WrongPadding.code)
+    if mode is None or mode["obtained"] != "wrap" or padding is None:
+        return False
+    flipped = _came_out_flipped(edits, spec)
+    shifts = [reach(k, d) - 1 for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
+    expected = [[shift, 0] if flipped else [0, shift] for shift in shifts]
+    return [list(pair) for pair in padding["obtained"]] == expected
+
+
+def _came_out_flipped(edits: Edits, spec: ConvSpec) -> bool:
+    """Whether the kernel was slid reversed in the end."""
+    flips = ("kernel-flipped", "kernel-not-flipped")
+    return spec.flip != any(edit["code"] in flips for edit in edits)
+
+
+class WrongStride(GeometryHypothesis):
     """The kernel moved by another step than asked.
 
     How it shows: by the output's size. An axis with one output position shows nothing; where both
@@ -88,12 +202,17 @@ class WrongStride:
     """
 
     code: ClassVar[str] = "wrong-stride"
+    shown_by: ClassVar[str] = "more output positions"
 
     def sentence(self, edit: Edit) -> str:
         return f"stride {_numbers(edit['obtained'])} where {_numbers(edit['asked'])} was asked"
 
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        axes = exchanged_axes(spec, edit["asked"], edit["obtained"])
+        return f"the strides of {axes} exchanged" if axes else None
 
-class WrongDilation:
+
+class WrongDilation(GeometryHypothesis):
     """The kernel's taps lay further apart, or closer, than asked.
 
     How it shows: in the interior, and by the output's size unless the padding changed with it. A
@@ -112,12 +231,24 @@ class WrongDilation:
     """
 
     code: ClassVar[str] = "wrong-dilation"
+    shown_by: ClassVar[str] = "a kernel of more taps, and more output positions"
 
     def sentence(self, edit: Edit) -> str:
         return f"dilation {_numbers(edit['obtained'])} where {_numbers(edit['asked'])} was asked"
 
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        asked, obtained = edit["asked"], edit["obtained"]
+        axes = exchanged_axes(spec, asked, obtained)
+        if axes:
+            return f"the dilations of {axes} exchanged"
+        if obtained == [d + 1 for d in asked]:
+            return "one more on every axis: oneDNN counts dilation from 0"
+        if obtained == [d - 1 for d in asked] and max(obtained) > 1:
+            return "one less on every axis: oneDNN counts dilation from 0"
+        return None
 
-class WrongOutputPadding:
+
+class WrongOutputPadding(GeometryHypothesis):
     """A transposed convolution's output has more or fewer positions at its end than asked.
 
     How it shows: by the output's size, the positions in common being right. Stride 1 leaves nothing
@@ -137,11 +268,15 @@ class WrongOutputPadding:
     """
 
     code: ClassVar[str] = "wrong-output-padding"
+    shown_by: ClassVar[str] = "a stride of 2 or more"
 
     def sentence(self, edit: Edit) -> str:
         return (
             f"output padding {_numbers(edit['obtained'])} where {_numbers(edit['asked'])} was asked"
         )
+
+    def showing_arrays(self, spec: ConvSpec) -> str | None:
+        return self.shown_by if max(spec.stride) == 1 else None
 
 
 def _pairs(pairs: list[list[int]]) -> str:
@@ -152,4 +287,10 @@ def _numbers(numbers: list[int]) -> str:
     return str(numbers[0]) if len(set(numbers)) == 1 else ",".join(map(str, numbers))
 
 
-GEOMETRY = (WrongPadding(), WrongPadMode(), WrongStride(), WrongDilation(), WrongOutputPadding())
+GEOMETRY: tuple[GeometryHypothesis, ...] = (
+    WrongPadding(),
+    WrongPadMode(),
+    WrongStride(),
+    WrongDilation(),
+    WrongOutputPadding(),
+)

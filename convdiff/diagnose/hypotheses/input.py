@@ -8,17 +8,25 @@ import itertools
 from collections.abc import Iterator
 from typing import ClassVar
 
-from convdiff.diagnose.core.forms import InputForm, OperationForm
+from convdiff.diagnose.core.forms import InputForm
 from convdiff.diagnose.core.layouts import read_otherwise
 from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.hypotheses.base import InputHypothesis, listed
+from convdiff.diagnose.hypotheses.base import (
+    MOVES_THE_BATCH,
+    Edits,
+    Hypothesis,
+    InputHypothesis,
+    listed,
+    without_groups,
+)
 from convdiff.records import Edit
+from convdiff.spec.conv_spec import ConvSpec
 
 # Channels, and items of a batch, of which every order is tried.
 ENUMERATED = 4
 
 
-class InputAxesPermuted:
+class InputAxesPermuted(InputHypothesis):
     """The input array was read with its axes in another order than the one it has.
 
     How it shows: everything differs. It can show only where the exchanged axes have equal sizes
@@ -39,10 +47,9 @@ class InputAxesPermuted:
     """
 
     code: ClassVar[str] = "input-axes-permuted"
+    shown_by: ClassVar[str] = "axes of different sizes"
 
-    def forms(
-        self, problem: Problem, operation: OperationForm, base: InputForm
-    ) -> Iterator[InputForm]:
+    def forms(self, problem: Problem, base: InputForm) -> Iterator[InputForm]:
         """Every other reading with the asked number of channels."""
         spec, layout = problem.spec, problem.spec.input_layout
         if base.edits:
@@ -57,7 +64,7 @@ class InputAxesPermuted:
         return f"the input, {edit['asked']}, was read as {edit['obtained']}"
 
 
-class InputReshaped:
+class InputReshaped(InputHypothesis):
     """The input's buffer was reshaped to another layout's shape, not transposed: its values were
     shuffled.
 
@@ -76,10 +83,9 @@ class InputReshaped:
     """
 
     code: ClassVar[str] = "input-reshaped"
+    shown_by: ClassVar[str] = "axes of different sizes"
 
-    def forms(
-        self, problem: Problem, operation: OperationForm, base: InputForm
-    ) -> Iterator[InputForm]:
+    def forms(self, problem: Problem, base: InputForm) -> Iterator[InputForm]:
         """The user's order reshaped to a common order, and a common order reshaped to the user's."""
         if base.edits:
             return
@@ -101,7 +107,7 @@ class InputReshaped:
         )
 
 
-class InputChannelsReversed:
+class InputChannelsReversed(InputHypothesis):
     """The input's channels were taken in reverse order: BGR for RGB.
 
     How it shows: everything differs, by little where the channels are much alike; a grey picture in
@@ -120,10 +126,10 @@ class InputChannelsReversed:
     """
 
     code: ClassVar[str] = "input-channels-reversed"
+    shown_by: ClassVar[str] = "channels that differ"
+    interchangeable_with: ClassVar[tuple[str, ...]] = ("kernel-channels-reversed",)
 
-    def forms(
-        self, problem: Problem, operation: OperationForm, base: InputForm
-    ) -> Iterator[InputForm]:
+    def forms(self, problem: Problem, base: InputForm) -> Iterator[InputForm]:
         """The one reversal."""
         if base.array.shape[1] > 1 and not base.has(self.code):
             yield base.plus({"code": self.code}, 0.05, array=base.array.flipped([1]))
@@ -131,8 +137,17 @@ class InputChannelsReversed:
     def sentence(self, edit: Edit) -> str:
         return "the input's channels were reversed"
 
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        return "RGB/BGR" if spec.in_channels == 3 else None
 
-class InputReversed:
+    def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
+        """The kernel's input channels reversed, where there are no groups."""
+        reversed_axes = {e["axis"] for e in edits if e["code"] == "kernel-channels-reversed"}
+        if without_groups(edits, problem) and "I" not in reversed_axes:
+            yield {"code": "kernel-channels-reversed", "axis": "I"}
+
+
+class InputReversed(InputHypothesis):
     """The input was reversed along spatial axes.
 
     How it shows: as a flipped kernel would, with the output's positions reversed besides. An input
@@ -152,10 +167,9 @@ class InputReversed:
     """
 
     code: ClassVar[str] = "input-reversed"
+    shown_by: ClassVar[str] = "an input larger than the kernel, with more than one output position"
 
-    def forms(
-        self, problem: Problem, operation: OperationForm, base: InputForm
-    ) -> Iterator[InputForm]:
+    def forms(self, problem: Problem, base: InputForm) -> Iterator[InputForm]:
         """Every non-empty set of axes longer than 1."""
         long = [i for i, size in enumerate(base.size) if size > 1]
         if base.has(self.code):
@@ -169,7 +183,7 @@ class InputReversed:
         return f"the input was reversed along {listed(edit['axes'])}"
 
 
-class InputBatchPermuted:
+class InputBatchPermuted(InputHypothesis):
     """The batch's items were taken in another order.
 
     How it shows: each item of the output is another item's, and right there. A batch of one shows
@@ -186,10 +200,10 @@ class InputBatchPermuted:
     """
 
     code: ClassVar[str] = "input-batch-permuted"
+    shown_by: ClassVar[str] = "batch items that differ"
+    interchangeable_with: ClassVar[tuple[str, ...]] = ("output-batch-permuted",)
 
-    def forms(
-        self, problem: Problem, operation: OperationForm, base: InputForm
-    ) -> Iterator[InputForm]:
+    def forms(self, problem: Problem, base: InputForm) -> Iterator[InputForm]:
         """Every other order of a few items.  Of more, an order can be told only as the output's:
         see there.
         """
@@ -203,8 +217,14 @@ class InputBatchPermuted:
     def sentence(self, edit: Edit) -> str:
         return "the batch's items came in another order"
 
+    def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
+        """The output's items in the same order, unless other edits move the batch."""
+        codes = {other["code"] for other in edits}
+        if not codes & {*MOVES_THE_BATCH, "output-batch-permuted"}:
+            yield {"code": "output-batch-permuted", "permutation": edit["permutation"]}
 
-class GroupsInterleaved:
+
+class GroupsInterleaved(Hypothesis):
     """The groups' channels were dealt out in turn, not in blocks: group g took channels g, g + G, g
     + 2G, ...
 
@@ -225,14 +245,7 @@ class GroupsInterleaved:
     """
 
     code: ClassVar[str] = "groups-interleaved"
-
-    def forms(
-        self, problem: Problem, operation: OperationForm, base: InputForm
-    ) -> Iterator[InputForm]:
-        """The input's channels dealt out, or gathered."""
-        for edit, oddness, order in dealings(base.array.shape[1], problem.spec.groups, "input"):
-            if not base.has(self.code):
-                yield base.plus(edit, oddness, array=base.array.along(1, order))
+    shown_by: ClassVar[str] = "channels that differ"
 
     def sentence(self, edit: Edit) -> str:
         if edit.get("gathered"):
@@ -244,6 +257,24 @@ class GroupsInterleaved:
             f"the {edit['which']}'s channels were dealt out to the {edit['groups']} groups in "
             "turn, not in blocks"
         )
+
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        if edit["which"] != "output" or spec.groups != spec.in_channels or spec.transposed:
+            return None
+        return (
+            "a depthwise convolution's outputs lie in the order c*M+m in Keras, TensorFlow and "
+            "torch alike; here they came as m*C+c"
+        )
+
+
+class InputGroupsInterleaved(GroupsInterleaved, InputHypothesis):
+    """The input's channels were dealt out to the groups in turn: see `GroupsInterleaved`."""
+
+    def forms(self, problem: Problem, base: InputForm) -> Iterator[InputForm]:
+        """The input's channels dealt out, or gathered."""
+        for edit, oddness, order in dealings(base.array.shape[1], problem.spec.groups, "input"):
+            if not base.has(self.code):
+                yield base.plus(edit, oddness, array=base.array.along(1, order))
 
 
 def dealings(channels: int, groups: int, which: str) -> Iterator[tuple[Edit, float, list[int]]]:
@@ -262,7 +293,7 @@ def dealings(channels: int, groups: int, which: str) -> Iterator[tuple[Edit, flo
         yield {**edit, "gathered": True}, 0.25, orders[1]
 
 
-class InputChannelsPermuted:
+class InputChannelsPermuted(InputHypothesis):
     """The input's channels were taken in another order.
 
     How it shows: everything differs; where all channels are alike, nothing. Two channels have only
@@ -281,10 +312,9 @@ class InputChannelsPermuted:
     """
 
     code: ClassVar[str] = "input-channels-permuted"
+    shown_by: ClassVar[str] = "channels that differ"
 
-    def forms(
-        self, problem: Problem, operation: OperationForm, base: InputForm
-    ) -> Iterator[InputForm]:
+    def forms(self, problem: Problem, base: InputForm) -> Iterator[InputForm]:
         """Every order of a few channels but the reversal.  Of more, the order is read off (see
         `ordered.py`).
         """
@@ -314,7 +344,7 @@ INPUT: tuple[InputHypothesis, ...] = (
     InputAxesPermuted(),
     InputReshaped(),
     InputChannelsReversed(),
-    GroupsInterleaved(),
+    InputGroupsInterleaved(),
     InputReversed(),
     InputBatchPermuted(),
     InputChannelsPermuted(),

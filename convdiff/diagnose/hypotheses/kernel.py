@@ -12,14 +12,24 @@ from convdiff.diagnose.core.array_view import ArrayView
 from convdiff.diagnose.core.forms import KernelForm, OperationForm
 from convdiff.diagnose.core.layouts import other_readings, placed_in_order
 from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.hypotheses.base import KernelHypothesis, listed
-from convdiff.diagnose.hypotheses.input import GroupsInterleaved, dealings
+from convdiff.diagnose.hypotheses.base import (
+    Edits,
+    KernelHypothesis,
+    listed,
+    without_groups,
+)
+from convdiff.diagnose.hypotheses.input import (
+    GroupsInterleaved,
+    InputChannelsReversed,
+    dealings,
+)
+from convdiff.diagnose.hypotheses.output_order import OutputChannelsReversed, channels_are_alike
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import sizes
 
 
-class KernelFlipped:
+class KernelFlipped(KernelHypothesis):
     """The kernel was slid reversed: a convolution where a cross-correlation was asked.
 
     How it shows: interior and border both differ. A kernel that is symmetric along an axis shows no
@@ -42,6 +52,7 @@ class KernelFlipped:
     """
 
     code: ClassVar[str] = "kernel-flipped"
+    shown_by: ClassVar[str] = "a kernel without symmetry, smaller than the input"
 
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
@@ -61,6 +72,14 @@ class KernelFlipped:
 
     def sentence(self, edit: Edit) -> str:
         return f"the kernel was flipped along {listed(edit['axes'])}"
+
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        if not spec.transposed:
+            return None
+        return (
+            "jax.lax.conv_transpose flips relative to torch and TensorFlow unless "
+            "transpose_kernel=True"
+        )
 
 
 class KernelNotFlipped(KernelFlipped):
@@ -96,8 +115,11 @@ class KernelNotFlipped(KernelFlipped):
     def sentence(self, edit: Edit) -> str:
         return f"the kernel was not flipped along {listed(edit['axes'])}"
 
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        return None
 
-class KernelAxesPermuted:
+
+class KernelAxesPermuted(KernelHypothesis):
     """The kernel array was read with its axes in another order than the one it has.
 
     How it shows: everything differs. It can show only where the exchanged axes have equal sizes (in
@@ -118,6 +140,7 @@ class KernelAxesPermuted:
     """
 
     code: ClassVar[str] = "kernel-axes-permuted"
+    shown_by: ClassVar[str] = "axes of different sizes"
 
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
@@ -152,8 +175,16 @@ class KernelAxesPermuted:
     def sentence(self, edit: Edit) -> str:
         return f"the kernel, {edit['asked']}, was read as {edit['obtained']}"
 
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        exchanged = edit["asked"].translate(str.maketrans("IO", "OI"))
+        in_groups = spec.groups > 1 and edit["obtained"] == exchanged
+        return "in and out exchanged inside each group" if in_groups else None
 
-class KernelReshaped:
+    def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
+        return exchanged_letters(edit, edits)
+
+
+class KernelReshaped(KernelHypothesis):
     """The kernel's buffer was reshaped to another layout's shape, not transposed: its values were
     shuffled.
 
@@ -173,6 +204,7 @@ class KernelReshaped:
     """
 
     code: ClassVar[str] = "kernel-reshaped"
+    shown_by: ClassVar[str] = "axes of different sizes"
 
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
@@ -204,8 +236,19 @@ class KernelReshaped:
             f"{edit['obtained']}"
         )
 
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        asked, obtained = edit["asked"], edit["obtained"]
+        frameworks = {f"{spec.axes}IO": "TensorFlow's", f"OI{spec.axes}": "torch's"}
+        if spec.transposed or asked not in frameworks or obtained not in frameworks:
+            return None
+        order = tuple(asked.index(axis) for axis in obtained)
+        return f"{frameworks[asked]} {asked} is brought to {obtained} by transpose{order}"
 
-class KernelChannelsReversed:
+    def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
+        return exchanged_letters(edit, edits)
+
+
+class KernelChannelsReversed(KernelHypothesis):
     """The kernel's channels were taken in reverse order along O or I.
 
     How it shows: along I as if the input were BGR for RGB; along O the output's channels come in
@@ -226,6 +269,11 @@ class KernelChannelsReversed:
     """
 
     code: ClassVar[str] = "kernel-channels-reversed"
+    shown_by: ClassVar[str] = "channels that differ"
+    interchangeable_with: ClassVar[tuple[str, ...]] = (
+        "input-channels-reversed",
+        "output-channels-reversed",
+    )
 
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
@@ -246,6 +294,43 @@ class KernelChannelsReversed:
         name = "output" if edit["axis"] == "O" else "input"
         return f"the kernel's {name} channels were reversed"
 
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        codes = {other["code"] for other in edits}
+        if {e.get("axis") for e in edits if e["code"] == self.code} == {"O", "I"}:
+            if {KernelFlipped.code, KernelNotFlipped.code} & codes:
+                return "np.flip without axis= reverses every axis"
+            if {*spec.kernel_layout[:2]} == {"O", "I"}:
+                return (
+                    "np.rot90(kernel, 2) without axes= turns the first two axes, as np.flipud and "
+                    "np.fliplr do"
+                )
+        rgb = edit["axis"] == "I" and spec.in_channels == 3 and spec.groups == 1
+        return "as RGB/BGR exchanged" if rgb else None
+
+    def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
+        """The input's channels reversed along I, the output's along O."""
+        codes = {other["code"] for other in edits}
+        if edit["axis"] == "I" and without_groups(edits, problem):
+            if InputChannelsReversed.code not in codes:
+                yield {"code": InputChannelsReversed.code}
+        elif edit["axis"] == "O" and channels_are_alike(edits, problem):
+            if OutputChannelsReversed.code not in codes:
+                yield {"code": OutputChannelsReversed.code}
+        yield from exchanged_letters(edit, edits)
+
+
+def exchanged_letters(edit: Edit, edits: Edits) -> Iterator[Edit]:
+    """The same edit with I and O exchanged, beside the other operation.
+
+    That takes the kernel's first channel axis for the other kind: either's letters may be meant.
+    """
+    if any(other["code"] == "wrong-transposed" for other in edits):
+        exchanged = str.maketrans("IO", "OI")
+        yield {
+            name: value if name == "code" else value.translate(exchanged)
+            for name, value in edit.items()
+        }
+
 
 def _reversed_channels(array: ArrayView, axis: str, spec: ConvSpec) -> ArrayView:
     """`array` (O, I per group, ...) with the user's axis O (or M) or I reversed.
@@ -261,7 +346,7 @@ def _reversed_channels(array: ArrayView, axis: str, spec: ConvSpec) -> ArrayView
     return array.along(0, by_group[::-1].reshape(-1)).flipped([1])
 
 
-class KernelChannelsReversedToo:
+class BothChannelAxesReversed(KernelHypothesis):
     """One slip reversed both channel axes: np.rot90(kernel, 2) alone, np.flip without axis= the
     spatial axes besides.
 
@@ -270,6 +355,7 @@ class KernelChannelsReversedToo:
     """
 
     code: ClassVar[str] = KernelChannelsReversed.code
+    shown_by: ClassVar[str] = KernelChannelsReversed.shown_by
 
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
@@ -302,14 +388,14 @@ class KernelChannelsReversedToo:
         return KernelChannelsReversed().sentence(edit)
 
 
-class KernelGroupsInterleaved(GroupsInterleaved):
+class KernelGroupsInterleaved(GroupsInterleaved, KernelHypothesis):
     """The kernel's output channels were taken in turn from the groups: a depthwise kernel in the
     order m*C + c; see the input's side.
     """
 
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
-    ) -> Iterator[KernelForm]:  # type: ignore[override]
+    ) -> Iterator[KernelForm]:
         """The kernel's output channels dealt out, or gathered."""
         for edit, oddness, order in dealings(base.array.shape[0], problem.spec.groups, "kernel"):
             if not base.has(self.code):
@@ -373,6 +459,6 @@ KERNEL: tuple[KernelHypothesis, ...] = (
     KernelFlipped(),
     KernelNotFlipped(),
     KernelChannelsReversed(),
-    KernelChannelsReversedToo(),
+    BothChannelAxesReversed(),
     KernelGroupsInterleaved(),
 )

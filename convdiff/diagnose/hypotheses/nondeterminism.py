@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from convdiff.diagnose.hypotheses.base import Hypothesis
 from convdiff.records import Edit
 
 
-class NotDeterministic:
+class NotDeterministic(Hypothesis):
     """The backend gave another answer when it was asked again with the same arrays.
 
     How it shows: small differences between two runs of the same code, in other places each time.
@@ -26,6 +27,7 @@ class NotDeterministic:
     """
 
     code: ClassVar[str] = "not-deterministic"
+    shown_by: ClassVar[str] = "long sums of normal random numbers"
 
     def sentence(self, edit: Edit) -> str:
         return "the backend answered differently when asked again"

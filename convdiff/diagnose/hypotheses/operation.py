@@ -20,7 +20,7 @@ from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array, sizes
 
 
-class WrongTransposed:
+class WrongTransposed(OperationHypothesis):
     """A transposed convolution was run where a direct one was asked, or the reverse.
 
     How it shows: by the output's size. Stride 1 and padding can hide it; then it looks like a
@@ -38,6 +38,7 @@ class WrongTransposed:
     """
 
     code: ClassVar[str] = "wrong-transposed"
+    shown_by: ClassVar[str] = "a stride of 2 or more"
 
     def forms(self, problem: Problem, base: OperationForm) -> Iterator[OperationForm]:
         """The same array handed to the other operation, which takes its first channel axis for the
@@ -66,6 +67,9 @@ class WrongTransposed:
     def sentence(self, edit: Edit) -> str:
         kinds = ("a direct convolution", "a transposed convolution")
         return f"{kinds[edit['obtained']]} was run where {kinds[edit['asked']]} was asked"
+
+    def showing_arrays(self, spec: ConvSpec) -> str | None:
+        return self.shown_by if max(spec.stride) == 1 else None
 
 
 def _other_operation(spec: ConvSpec, layout: str, kernel: ArrayView) -> ConvSpec | None:
@@ -97,7 +101,7 @@ def _other_operation(spec: ConvSpec, layout: str, kernel: ArrayView) -> ConvSpec
         return None
 
 
-class WrongGroups:
+class WrongGroups(OperationHypothesis):
     """The channels were split into another number of groups than asked.
 
     How it shows: everything differs; data that are alike in every channel (all ones) show a plain
@@ -117,6 +121,7 @@ class WrongGroups:
     """
 
     code: ClassVar[str] = "wrong-groups"
+    shown_by: ClassVar[str] = "channels that differ"
 
     def forms(self, problem: Problem, base: OperationForm) -> Iterator[OperationForm]:
         """Every other count that divides both channel counts, and the ways to have a kernel for it."""

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from convdiff.diagnose.core.forms import OperationForm, OutputForm
+from convdiff.diagnose.core.fitted_numbers import shortest_between
+from convdiff.diagnose.core.forms import OutputForm
+from convdiff.diagnose.core.output_change import (
+    UNCHANGED,
+    Fields,
+    FirstPair,
+    Invariant,
+    OpenChange,
+    PartialSums,
+    SumBounds,
+    SumPair,
+    Trial,
+)
 from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.hypotheses.base import OutputHypothesis
 from convdiff.records import Edit
+from convdiff.spec.layout import Array
 
 
-class BiasMissing:
+class BiasMissing(OutputHypothesis):
     """The bias was not added.
 
     How it shows: each channel is off by a constant, which is its bias. A bias of zeros, as layers
@@ -30,20 +45,16 @@ class BiasMissing:
     """
 
     code: ClassVar[str] = "bias-missing"
-    factor: ClassVar[int] = 0
+    shown_by: ClassVar[str] = "a bias with no zeros"
+    # How often the bias was added.
+    times_added: ClassVar[int] = 0
 
-    def forms(
-        self, problem: Problem, operation: OperationForm, base: OutputForm
-    ) -> Iterator[OutputForm]:
-        """The bias counted `factor` times."""
-        if (
-            problem.bias is not None
-            and base.bias_factor == 1
-            and base.values != "offset"
-            and np.any(problem.channel_bias)
-        ):
+    def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
+        """The bias added `times_added` times."""
+        possible = base.bias_factor == 1 and base.change != UnknownConstants()
+        if problem.bias is not None and possible and np.any(problem.channel_bias):
             edit = {"code": self.code, "values": problem.channel_bias.tolist()}
-            yield base.plus(edit, 0.05, bias_factor=self.factor)
+            yield base.plus(edit, 0.05, bias_factor=self.times_added)
 
     def sentence(self, edit: Edit) -> str:
         return "the bias was not added"
@@ -65,47 +76,92 @@ class BiasDoubled(BiasMissing):
     """
 
     code: ClassVar[str] = "bias-doubled"
-    factor: ClassVar[int] = 2
+    times_added: ClassVar[int] = 2
 
     def sentence(self, edit: Edit) -> str:
         return "the bias was added twice"
 
 
-class BiasAdded:
+class BiasAdded(OutputHypothesis):
     """A constant per output channel was added that was not asked for.
 
     How it shows: each channel is off by a constant of its own, at every position.
     Typical causes: a layer's bias left out of the comparison (nn.Conv2d and keras.layers.Conv2D
     have one unless told otherwise); the shift of a BatchNorm folded into the layer; another layer's
-    bias loaded; a zero point left in by quantisation.
+    bias loaded; a zero point left in by quantization.
     What tells it apart: more than one position in each channel; an input of zeros gives the added
     constants themselves.
     Fix: give the bias with --bias, or compare without it:
         numpy: `output - bias[:, None, None]` for NCHW
         torch: `nn.Conv2d(C, O, 3, bias=False)`; the constants are in `layer.bias`
-        tensorflow: `keras.layers.Conv2D(O, 3, use_bias=False)`; they are the last of `layer.get_weights()`
+        tensorflow: `keras.layers.Conv2D(O, 3, use_bias=False)`; they are the last of
+            `layer.get_weights()`
         jax: `flax.linen.Conv(O, (3, 3), use_bias=False)`; jax.lax adds none
     """
 
     code: ClassVar[str] = "bias-added"
+    shown_by: ClassVar[str] = "more elements in each channel"
+    is_fitted: ClassVar[bool] = True
 
-    def forms(
-        self, problem: Problem, operation: OperationForm, base: OutputForm
-    ) -> Iterator[OutputForm]:
-        """Values unknown: compared up to a constant per channel, fitted by the proof.  One element
-        is some constant off from anything.
-        """
-        if (
-            base.values == "plain"
-            and base.bias_factor == 1
-            and base.array.size >= 2 * base.array.shape[1]
-        ):
-            yield base.plus({"code": self.code}, 0.3, values="offset")
+    def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
+        """One unknown constant per channel; a channel with a single element is off by some."""
+        elements = base.array.size >= 2 * base.array.shape[1]
+        if base.change == UNCHANGED and base.bias_factor == 1 and elements:
+            yield base.plus({"code": self.code}, 0.3, change=UnknownConstants())
 
     def sentence(self, edit: Edit) -> str:
         values = edit.get("values", [])
-        least = 1e-6 * max(map(abs, values), default=0)
-        shown = ", ".join(f"{v if abs(v) > least else 0:.4g}" for v in values[:4]) + (
-            ", ..." if len(values) > 4 else ""
+        negligible = 1e-6 * max(map(abs, values), default=0)
+        shown = ", ".join(f"{v if abs(v) > negligible else 0:.4g}" for v in values[:4])
+        more = ", ..." if len(values) > 4 else ""
+        return f"a bias was added that was not asked for ({shown}{more})"
+
+
+@dataclass(frozen=True)
+class UnknownConstants(OpenChange):
+    """One constant per channel was added, which drops out of the difference of two values."""
+
+    stored_again: ClassVar[bool] = True
+
+    def invariant(self, first: SumBounds, second: SumBounds, pair: FirstPair) -> Invariant:
+        slack = (pair.written + pair.bias_slack[:, None]).sum(axis=0)
+        slack = slack + 2 * pair.unit * np.abs(pair.obtained).sum(axis=0)
+        wanted = pair.obtained[0] - pair.obtained[1]
+        sums = SumBounds(first.value - second.value, first.slack + second.slack)
+        return Invariant(sums, wanted - slack, wanted + slack)
+
+    def relates(self, pair: SumPair) -> Array:
+        wanted = pair.obtained[0] - pair.obtained[1]
+        error = np.abs((pair.sums[0] - pair.sums[1]) - wanted)
+        slack = pair.slack + pair.written + 2 * pair.unit * np.abs(pair.obtained)
+        return np.asarray(error <= slack.sum(axis=0))
+
+    def verify(self, trial: Trial) -> Fields | None:
+        """Every element confines its channel's constant to an interval: do all of them meet?"""
+        rounding = trial.rounding
+        got = trial.obtained.astype(np.float64)
+        channels = got.shape[1]
+        difference, scale, obtained = (
+            np.moveaxis(array, 1, 0).reshape(channels, -1)
+            for array in (got - trial.sums.output, trial.sums.scale, got)
         )
-        return f"a bias was added that was not asked for ({shown})"
+        size = np.abs(obtained) + np.abs(difference)
+        slack = rounding.allowed(obtained, scale) + 2 * rounding.unit * size
+        slack = slack + rounding.written(size)
+        lows, highs = (difference - slack).max(axis=1), (difference + slack).min(axis=1)
+        if difference.shape[1] < 2 or not (lows <= highs).all():
+            return None
+        sums = np.moveaxis(trial.sums.output, 1, 0).reshape(channels, -1)
+        if trial.edits > 1 and (np.ptp(sums, axis=1) <= 2 * slack.max(axis=1)).all():
+            # Constants, explained by constants: so would any be.
+            return None
+        ends = zip(lows.tolist(), highs.tolist(), strict=True)
+        constants = [shortest_between(low, high) for low, high in ends]
+        stored = rounding.written(obtained)
+        if rounding.narrow and max(map(abs, constants)) <= 2 * float(np.max(stored)):
+            # As much as sums that are kept in 16 bits lose on the average: no bias.
+            return None
+        return {BiasAdded.code: {"values": constants}}
+
+    def partial_sums(self, values: Array) -> PartialSums:
+        return PartialSums(values)

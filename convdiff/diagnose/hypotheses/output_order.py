@@ -1,20 +1,27 @@
-"""Hypotheses about the order of the output: laid out otherwise, reshaped, channels reversed or
-dealt out.
-"""
+"""Hypotheses about the order of the output: its axes, its buffer, its channels and batch items."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import ClassVar
 
-from convdiff.diagnose.core.forms import OperationForm, OutputForm
+from convdiff.diagnose.core.activation_change import RELU
+from convdiff.diagnose.core.forms import OutputForm
 from convdiff.diagnose.core.layouts import read_otherwise
+from convdiff.diagnose.core.output_change import UNCHANGED
 from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.core.reordered import BATCH_AXIS, CHANNEL_AXIS, Reordered
+from convdiff.diagnose.hypotheses.base import (
+    MOVES_THE_BATCH,
+    Edits,
+    OutputHypothesis,
+    without_groups,
+)
 from convdiff.diagnose.hypotheses.input import GroupsInterleaved, dealings
 from convdiff.records import Edit
 
 
-class OutputAxesPermuted:
+class OutputAxesPermuted(OutputHypothesis):
     """The output's axes are in another order than the one asked.
 
     How it shows: by the shape, unless the exchanged axes have equal sizes; then everything but a
@@ -33,10 +40,9 @@ class OutputAxesPermuted:
     """
 
     code: ClassVar[str] = "output-axes-permuted"
+    shown_by: ClassVar[str] = "axes of different sizes"
 
-    def forms(
-        self, problem: Problem, operation: OperationForm, base: OutputForm
-    ) -> Iterator[OutputForm]:
+    def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
         """Every other order with the asked batch and channels."""
         layout = problem.spec.output_layout
         if base.edits or problem.obtained.ndim != len(layout):
@@ -52,7 +58,7 @@ class OutputAxesPermuted:
         return f"the output is laid out {edit['obtained']} where {edit['asked']} was asked"
 
 
-class OutputReshaped:
+class OutputReshaped(OutputHypothesis):
     """The output's buffer was reshaped to another layout's shape, not transposed: its values were
     shuffled.
 
@@ -71,10 +77,9 @@ class OutputReshaped:
     """
 
     code: ClassVar[str] = "output-reshaped"
+    shown_by: ClassVar[str] = "axes of different sizes"
 
-    def forms(
-        self, problem: Problem, operation: OperationForm, base: OutputForm
-    ) -> Iterator[OutputForm]:
+    def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
         """Undo each common mistaken reshape."""
         layout = problem.spec.output_layout
         if base.edits or problem.obtained.ndim != len(layout):
@@ -96,7 +101,7 @@ class OutputReshaped:
         )
 
 
-class OutputChannelsReversed:
+class OutputChannelsReversed(OutputHypothesis):
     """The output's channels come in reverse order.
 
     How it shows: channel c holds what channel C-1-c should. One channel shows nothing.
@@ -113,10 +118,10 @@ class OutputChannelsReversed:
     """
 
     code: ClassVar[str] = "output-channels-reversed"
+    shown_by: ClassVar[str] = "channels that differ"
+    interchangeable_with: ClassVar[tuple[str, ...]] = ("kernel-channels-reversed",)
 
-    def forms(
-        self, problem: Problem, operation: OperationForm, base: OutputForm
-    ) -> Iterator[OutputForm]:
+    def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
         """The one reversal."""
         if base.array.shape[1] > 1 and not base.has(self.code):
             yield base.plus({"code": self.code}, 0.25, array=base.array.flipped([1]))
@@ -124,14 +129,106 @@ class OutputChannelsReversed:
     def sentence(self, edit: Edit) -> str:
         return "the output's channels were reversed"
 
+    def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
+        """The kernel's output channels reversed, where nothing else tells channels apart."""
+        reversed_axes = {e["axis"] for e in edits if e["code"] == "kernel-channels-reversed"}
+        if channels_are_alike(edits, problem) and "O" not in reversed_axes:
+            yield {"code": "kernel-channels-reversed", "axis": "O"}
 
-class OutputGroupsInterleaved(GroupsInterleaved):
+
+def channels_are_alike(edits: Edits, problem: Problem) -> bool:
+    """Whether no bias, group or other order of the output tells one channel from another."""
+    codes = {edit["code"] for edit in edits}
+    told_apart = codes & {"bias-added", "output-axes-permuted", "output-reshaped"}
+    return without_groups(edits, problem) and problem.bias is None and not told_apart
+
+
+class OutputGroupsInterleaved(GroupsInterleaved, OutputHypothesis):
     """The groups' output channels were written in turn, not in blocks: see the input's side."""
 
-    def forms(
-        self, problem: Problem, operation: OperationForm, base: OutputForm
-    ) -> Iterator[OutputForm]:  # type: ignore[override]
+    def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
         """The output's channels dealt out, or gathered."""
         for edit, oddness, order in dealings(base.array.shape[1], problem.spec.groups, "output"):
             if not base.has(self.code):
                 yield base.plus(edit, oddness, array=base.array.along(1, order))
+
+
+class OutputBatchPermuted(OutputHypothesis):
+    """The output's batch items come in another order.
+
+    How it shows: each item of the output is another item's, and right there. A batch of one shows
+    nothing, nor do items that are alike.
+    Typical causes: a data loader that shuffles, files listed in another order (glob does not sort),
+    outputs gathered from several workers or devices as they came.
+    What tells it apart: nothing, for the input's items in the same order give the same array; items
+    that differ tell it from all else.
+    Fix: save both sides' arrays from one batch, or put them into one order:
+        numpy: `output[np.argsort(permutation)]`
+        torch: `torch.utils.data.DataLoader(dataset, shuffle=False)`
+        tensorflow: `tf.data.Dataset.list_files(pattern, shuffle=False)`; without shuffle=False its order is random
+        jax: `jnp.take(output, jnp.argsort(jnp.array(permutation)), axis=0)`
+    """
+
+    code: ClassVar[str] = "output-batch-permuted"
+    shown_by: ClassVar[str] = "batch items that differ"
+    interchangeable_with: ClassVar[tuple[str, ...]] = ("input-batch-permuted",)
+
+    def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
+        """An unknown order; of two items there is only one other than the natural."""
+        items = base.array.shape[0]
+        if items == 2 and not base.has(self.code):
+            edit = {"code": self.code, "permutation": [1, 0]}
+            yield base.plus(edit, 0.35, array=base.array.flipped([0]))
+        if items > 2 and base.change == UNCHANGED:
+            yield base.plus({"code": self.code}, 0.35, change=BATCH_REORDERED)
+
+    def sentence(self, edit: Edit) -> str:
+        return "the output's batch items came in another order"
+
+    def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
+        """The input's items in the same order, unless other edits move the batch."""
+        codes = {other["code"] for other in edits}
+        if not codes & {*MOVES_THE_BATCH, "input-batch-permuted"}:
+            yield {"code": "input-batch-permuted", "permutation": edit["permutation"]}
+
+
+BATCH_REORDERED = Reordered(OutputBatchPermuted.code, BATCH_AXIS)
+
+
+class OutputChannelsPermuted(OutputHypothesis):
+    """The output's channels come in another order.
+
+    How it shows: each channel is another channel of the reference, and right there. One channel
+    shows nothing, nor do filters that are alike.
+    Typical causes: filters sorted or pruned on one side; weights matched by name in another order;
+    branches concatenated in another order (torch.cat, tf.concat); a channel shuffle; shards of a
+    layer gathered in another order.
+    What tells it apart: filters that differ and a bias with distinct values, which a kernel in
+    another order would leave in place.
+    Fix: bring the kernel's output channels, and the bias with them, into one order on both sides:
+        numpy: `kernel[permutation]` for OIHW makes the reference's channels come as obtained
+        torch: `output[:, torch.argsort(torch.tensor(permutation))]` undoes it
+        tensorflow: `tf.gather(output, tf.argsort(permutation), axis=-1)` undoes it in NHWC
+        jax: `jnp.take(output, jnp.argsort(jnp.array(permutation)), axis=1)` undoes it in NCHW
+    """
+
+    code: ClassVar[str] = "output-channels-permuted"
+    shown_by: ClassVar[str] = "channels that differ"
+
+    def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
+        """An unknown order, of sums or of what ReLU made of them.
+
+        Where it is a reversal, that is the likelier cause, and has a hypothesis of its own.
+        """
+        several = base.array.shape[1] > 1 and not base.has(OutputChannelsReversed.code)
+        if base.change in (UNCHANGED, RELU) and several:
+            relu = base.change == RELU
+            yield base.plus({"code": self.code}, 0.45, change=CHANNELS_REORDERED, relu_before=relu)
+
+    def sentence(self, edit: Edit) -> str:
+        order = edit["permutation"]
+        shown = ", ".join(map(str, order[:8])) + (", ..." if len(order) > 8 else "")
+        return f"the output's channels come in the order {shown}"
+
+
+CHANNELS_REORDERED = Reordered(OutputChannelsPermuted.code, CHANNEL_AXIS)

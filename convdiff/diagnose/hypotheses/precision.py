@@ -17,6 +17,7 @@ import numpy as np
 
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.hypotheses.base import Hypothesis
 from convdiff.numerics.precision import to_bfloat16, to_float16, width
 from convdiff.numerics.reference import Truth, truth
 from convdiff.records import Edit
@@ -35,7 +36,7 @@ USUAL = 0.5
 _SHORT = {"float16": "fp16", "bfloat16": "bf16"}
 
 
-class ReducedPrecision:
+class ReducedPrecision(Hypothesis):
     """Operands, accumulator or output were rounded to a narrower type than the arrays have.
 
     How it shows: errors of a few thousandths (bf16) or some ten-thousandths (TF32, fp16) of the
@@ -57,6 +58,7 @@ class ReducedPrecision:
     """
 
     code: ClassVar[str] = "reduced-precision"
+    shown_by: ClassVar[str] = "values that need all their digits"
 
     def sentence(self, edit: Edit) -> str:
         what, where = edit["obtained"], edit["where"]

@@ -23,10 +23,9 @@ from convdiff.diagnose.core.forms import InputForm, KernelForm, OperationForm, O
 from convdiff.diagnose.core.layouts import placed_in_order
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.hypotheses.input import INPUT
-from convdiff.diagnose.hypotheses.kernel import KERNEL, kernel_placed_as
-from convdiff.diagnose.hypotheses.operation import OPERATION, regrouping
-from convdiff.diagnose.hypotheses.output_values import OUTPUT
+from convdiff.diagnose.hypotheses.kernel import kernel_placed_as
+from convdiff.diagnose.hypotheses.operation import regrouping
+from convdiff.diagnose.hypotheses.registry import FAMILIES
 from convdiff.diagnose.search.batches import Batch, Block, Group, batched
 from convdiff.diagnose.search.candidate import MOST_CANDIDATES, Candidate, candidates
 from convdiff.diagnose.search.edit_shares import later_edits, shared_out
@@ -73,7 +72,11 @@ class Search:
         alike: dict[object, list[OperationForm]] = {}
         for form in [
             base,
-            *(form for hypothesis in OPERATION for form in hypothesis.forms(problem, base)),
+            *(
+                form
+                for hypothesis in FAMILIES.operation
+                for form in hypothesis.forms(problem, base)
+            ),
         ]:
             spec = form.spec
             alike.setdefault(
@@ -118,31 +121,6 @@ class Search:
             * float(np.sqrt(np.square(np.nan_to_num(w)).sum()))
         )
 
-    def size(self, most: int) -> tuple[int, int]:
-        """How many combinations with 1 to `most` edits `level` holds against the output, and how
-        many convolutions those are.
-        """
-        combinations, convolutions = 0, {}
-        for level, (at, operations) in itertools.product(
-            range(1, most + 1), enumerate(self.operations)
-        ):
-            base = min(len(operation.edits) for operation in operations)
-            for outputs in range(min(level, 1) + 1):
-                for y, counts in itertools.product(
-                    self.output_groups(at, outputs), shared_out(level - outputs, False, base)
-                ):
-                    for x, w in itertools.product(
-                        self.groups("inputs", at, counts[0]), self.groups("kernels", at, counts[1])
-                    ):
-                        if x.shape[0] == y.shape[0]:
-                            made = self.geometries(
-                                at, x.shape[2:], w.shape[2:], y.shape[2:], counts[2], PORTION
-                            )
-                            count = len(x.forms) * len(w.forms) * sum(map(len, made))
-                            combinations += count * len(y.forms)
-                            convolutions[at, id(x), id(w), y.shape[2:], counts[2]] = count
-        return combinations, sum(convolutions.values())
-
     def near(self, making: PrecisionModel, points: int) -> Iterator[tuple[Candidate, int]]:
         """For every output with at most one edit in all: the combination that gives most of the
         first points, and how many.
@@ -151,10 +129,10 @@ class Search:
             for y in self.output_groups(0, outputs):
                 if not self.points(y):
                     continue
-                sieve = self.sieve(0, y, making)
-                exact = np.flatnonzero(sieve.targets.exact)
+                sieve = self.sample_filter(0, y, making)
+                exact = np.flatnonzero(sieve.obtained.exact)
                 for batch in self.batches(0, y, 1 - outputs, crowded=False) if exact.size else ():
-                    right, flat = sieve.agreements(batch, exact, points)
+                    right, flat = sieve.agreement_counts(batch, exact, points)
                     combination, output = np.unravel_index(right.argmax(), right.shape)
                     chosen = np.array([flat[combination]]), np.array([exact[output]])
                     yield next(candidates(batch, y, making, *chosen)), int(right.max())
@@ -170,8 +148,8 @@ class Search:
             )
         return [
             form
-            for hypothesis, base in later_edits(INPUT, self.forms("inputs", at, edits - 1))
-            for form in hypothesis.forms(problem, operation, base)
+            for hypothesis, base in later_edits(FAMILIES.input, self.forms("inputs", at, edits - 1))
+            for form in hypothesis.forms(problem, base)
         ]
 
     def kernels(self, at: int, edits: int) -> list[KernelForm]:
@@ -207,7 +185,7 @@ class Search:
                 ]
                 found += [
                     form
-                    for hypothesis, base in later_edits(KERNEL, bases)
+                    for hypothesis, base in later_edits(FAMILIES.kernel, bases)
                     for form in hypothesis.forms(problem, operation, base)
                 ]
         return found
@@ -231,8 +209,10 @@ class Search:
             )
         return [
             form
-            for hypothesis, base in later_edits(OUTPUT, self.forms("outputs", at, edits - 1))
-            for form in hypothesis.forms(problem, operation, base)
+            for hypothesis, base in later_edits(
+                FAMILIES.output, self.forms("outputs", at, edits - 1)
+            )
+            for form in hypothesis.forms(problem, base)
         ]
 
     def forms(self, stage: str, at: int, edits: int) -> list[Any]:
@@ -295,18 +275,18 @@ class Search:
         for batch in self.batches(at, y, edits, crowded):
             if makings[0].operands is None:
                 yield from candidates(
-                    batch, y, makings[0], *self.sieve(at, y, makings[0]).survivors(batch)
+                    batch, y, makings[0], *self.sample_filter(at, y, makings[0]).survivors(batch)
                 )
                 continue
             # One look serves them all: few are left, and only those are looked at with operands
             # rounded.
-            left = self.sieve(at, y, makings[0].rough).survivors(batch)
+            left = self.sample_filter(at, y, makings[0].rough).survivors(batch)
             for making in makings:
                 yield from candidates(
-                    batch, y, making, *self.sieve(at, y, making).confirmed(batch, *left)
+                    batch, y, making, *self.sample_filter(at, y, making).confirmed(batch, *left)
                 )
 
-    def sieve(
+    def sample_filter(
         self,
         at: int,
         y: Group[OutputForm],

@@ -1,21 +1,20 @@
-"""The sieve: combinations of forms held against the obtained values at a few output elements, two
-at a time.
+"""The sample filter: combinations of forms held against the obtained values at a few elements.
 
-At the first two elements everything meets everything; after that single combinations are left.
-Elements come in pairs of one channel, so that unknown constants, factors and channel orders can be
-compared away.
+At the first two sample points every combination meets every output form; what agrees there is
+looked at one by one, a pair of points at a time.  The two points of a pair lie in one channel, so
+that an unknown constant, an unknown factor or an unknown order of the channels can be compared away
+(`OpenChange`).  What survives is a candidate; only the proof (`proof.py`) looks at all elements.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
+from convdiff.diagnose.core.output_change import FirstPair, SumBounds, SumPair
 from convdiff.diagnose.core.precision_model import PrecisionModel
-from convdiff.diagnose.core.relations import RELATIONS, PairOfSums, in_any_order
 from convdiff.diagnose.search.batches import Batch, Block, Combined
 from convdiff.diagnose.search.intervals import Intervals, ObtainedIntervals
 from convdiff.diagnose.search.products import Rows
@@ -24,304 +23,259 @@ from convdiff.numerics.error_bound import Rounding, fast_units
 from convdiff.spec.layout import Array
 
 # Numbers multiplied at once when single combinations are left.
-PORTION = 1 << 19
-# Combinations that a pair of elements is worth looking at alone for.
-MANY = 32
-# Combinations that agree roughly at two elements beyond which agreeing says nothing.
-MOST_ROUGH = 1 << 16
-# Where a proof costs no more than looking on, a few combinations that have come so far are left to
-# it.
-FEW = 3
-
-
-class SumBounds(NamedTuple):
-    """The convolution's values for some combinations, and what rounding may change in each."""
-
-    value: Array
-    slack: Array
-
-    def only(self, which: Array) -> SumBounds:
-        """Some of them."""
-        return SumBounds(self.value[which], self.slack[which])
+MAX_PRODUCTS_AT_ONCE = 1 << 19
+# Combinations from which on a pair of points is looked at alone, since few will survive it.
+MIN_FOR_SINGLE_PAIRS = 32
+# Combinations that agree roughly at the first two points beyond which agreeing is no evidence.
+MAX_ROUGH_SURVIVORS = 1 << 16
+# Combinations that are left to the proof, where a proof costs no more than looking at more points.
+MAX_LEFT_TO_PROOF = 3
 
 
 @dataclass
 class SampleFilter:
-    """Outputs of one shape at the chosen points, ready to meet the products of inputs, geometries
-    and kernels.
+    """Output forms of one shape at the sample points, ready to meet inputs, geometries and kernels.
 
-    `channels` are the input's that each point's output channel sees; `terms` is the number of
-    products of one element; `cheap` says that a proof costs next to nothing.
+    `channels` are the input channels that the output channel of each point sees; `terms` is the
+    number of products in one sum; `cheap_proof` says that a proof costs next to nothing;
+    `usual_norm` is |window| |kernel| as most windows of the asked convolution have it, which the
+    errors of fast algorithms go with.
     """
 
     points: list[SamplePoint]
     channels: list[slice]
-    targets: ObtainedIntervals
+    obtained: ObtainedIntervals
     making: PrecisionModel
     terms: int
-    cheap: bool
-    # The usual |window| |kernel| of what is asked: a fast algorithm's errors go with it,
-    # everywhere.
-    usual: float
+    cheap_proof: bool
+    usual_norm: float
 
     @property
     def rounding(self) -> Rounding:
-        """What a value may be off by."""
+        """What a sum may be off by."""
         return self.making.rounding
 
     def survivors(self, batch: Batch) -> tuple[Array, Array]:
-        """Combinations (numbers in the batch) and outputs that agree with what was obtained at
-        every point.
-        """
-        flat, outputs = self._first_hits(batch)
-        if not flat.size:
-            return flat, outputs
-        if self.making.by_peaks and flat.size > MOST_ROUGH:
-            return flat[:0], outputs[:0]
-        return self._remaining(batch, flat, outputs, self._first_values(batch, flat))
+        """Combinations and output forms that agree at every sample point, as numbers.
 
-    def confirmed(self, batch: Batch, flat: Array, outputs: Array) -> tuple[Array, Array]:
-        """Those of these combinations and outputs that agree at every point with the operands
-        rounded as the making says.
+        The combinations are numbered in the batch, the forms among the filter's.
         """
-        return (
-            self._remaining(batch, flat, outputs, self.single_products(batch, flat, np.arange(2)))
-            if flat.size
-            else (flat, outputs)
-        )
+        combinations, outputs = self._first_pair_matches(batch)
+        if not combinations.size:
+            return combinations, outputs
+        if self.making.by_peaks and combinations.size > MAX_ROUGH_SURVIVORS:
+            return combinations[:0], outputs[:0]
+        sums = self._sums_at_first_pair(batch, combinations)
+        return self._agreeing_everywhere(batch, combinations, outputs, sums)
 
-    def _remaining(
-        self, batch: Batch, flat: Array, outputs: Array, values: list[SumBounds]
+    def confirmed(self, batch: Batch, combinations: Array, outputs: Array) -> tuple[Array, Array]:
+        """Those that agree at every point with the operands rounded as the precision model says."""
+        if not combinations.size:
+            return combinations, outputs
+        sums = self.sums_of(batch, combinations, np.arange(2))
+        return self._agreeing_everywhere(batch, combinations, outputs, sums)
+
+    def _agreeing_everywhere(
+        self, batch: Batch, combinations: Array, outputs: Array, sums: list[SumBounds]
     ) -> tuple[Array, Array]:
-        """Those that agree at every point; `values` are theirs at the first two."""
-        good = self._agree(outputs, 0, values, values[0])
-        flat, outputs, base = flat[good], outputs[good], values[0].only(good)
+        """Those that agree at every point; `sums` are theirs at the first two."""
+        agree = self._agree(outputs, 0, sums, sums[0])
+        combinations, outputs, first = combinations[agree], outputs[agree], sums[0].only(agree)
         at = 2
-        while flat.size and at < len(self.points) and not (flat.size <= FEW and self.cheap):
-            # One pair where many are left, which few will outlive; all at once where few are.
-            pairs = (
-                1
-                if len(flat) > MANY
-                else max(
-                    1, min((len(self.points) - at) // 2, PORTION // (2 * len(flat) * self.terms))
-                )
-            )
-            found = self.single_products(batch, flat, np.arange(at, at + 2 * pairs))
-            good = np.ones(len(flat), bool)
+        while combinations.size and at < len(self.points):
+            left = len(combinations)
+            if left <= MAX_LEFT_TO_PROOF and self.cheap_proof:
+                break
+            pairs = 1
+            if left <= MIN_FOR_SINGLE_PAIRS:
+                affordable = MAX_PRODUCTS_AT_ONCE // (2 * left * self.terms)
+                pairs = max(1, min((len(self.points) - at) // 2, affordable))
+            sums = self.sums_of(batch, combinations, np.arange(at, at + 2 * pairs))
+            agree = np.ones(left, bool)
             for pair in range(pairs):
-                good &= self._agree(outputs, at + 2 * pair, found[2 * pair : 2 * pair + 2], base)
-            flat, outputs, base = flat[good], outputs[good], base.only(good)
+                both = sums[2 * pair : 2 * pair + 2]
+                agree &= self._agree(outputs, at + 2 * pair, both, first)
+            combinations, outputs, first = combinations[agree], outputs[agree], first.only(agree)
             at += 2 * pairs
-        return flat, outputs
+        return combinations, outputs
 
-    def agreements(self, batch: Batch, outputs: Array, points: int) -> tuple[Array, Array]:
-        """Every combination of the batch with each of these outputs (numbers of exact forms): at
-        how many of the first points it agrees.
+    def agreement_counts(self, batch: Batch, outputs: Array, points: int) -> tuple[Array, Array]:
+        """At how many of the first `points` each combination agrees with each of these outputs.
 
-        (combinations, outputs), and the combinations.
+        (combinations, outputs), and the combinations.  The outputs' changes must leave no number
+        open.
         """
-        flat = np.arange(int(batch.starts[-1]))
-        right = np.zeros((len(flat), len(outputs)), int)
+        combinations = np.arange(int(batch.starts[-1]))
+        counts = np.zeros((len(combinations), len(outputs)), int)
         for at in range(min(points, len(self.points))):
-            (found,) = self.single_products(batch, flat, np.array([at]))
-            value, slack = found.value[:, None], found.slack[:, None]
+            (sums,) = self.sums_of(batch, combinations, np.array([at]))
+            value, slack = sums.value[:, None], sums.slack[:, None]
             with np.errstate(all="ignore"):
-                right += (value + slack >= self.targets.low[at, outputs]) & (
-                    value - slack <= self.targets.high[at, outputs]
-                )
-        return right, flat
+                above = value + slack >= self.obtained.low[at, outputs]
+                counts += above & (value - slack <= self.obtained.high[at, outputs])
+        return counts, combinations
 
-    def _first_hits(self, batch: Batch) -> tuple[Array, Array]:
-        """Everything against everything at the first two points."""
-        targets = self.targets
-        # One slack for all, the largest; each has its own later.
+    def _first_pair_matches(self, batch: Batch) -> tuple[Array, Array]:
+        """Every combination against every output form at the first pair of points."""
+        obtained = self.obtained
+        # One slack for all combinations, the largest; each has its own later.
         first, second = (
-            SumBounds(value, self.slack(max(self.largest(block, at) for block in batch.blocks)))
+            SumBounds(value, self.slack(max(self.largest_norm(b, at) for b in batch.blocks)))
             for at, value in enumerate(batch.values)
         )
-        found = [targets.possible.matched_by(*first)]
+        found = [obtained.possible.matches(*first)]
         with np.errstate(all="ignore"):
-            for kind, relate in (("offset", self._differences), ("factor", self._ratios)):
-                alike = np.flatnonzero(targets.kinds == kind)
-                # Forms that believe in one bias are related to it together; a bias that is no
-                # number relates nothing.
-                biases = targets.added[0, alike]
-                for added in np.unique(biases[np.isfinite(biases)]):
-                    forms = alike[targets.added[0, alike] == added]
-                    related, low, high = relate(first, second, forms)
-                    found.append(Intervals(low, high, forms).matched_by(*related))
-        at, forms = (np.concatenate(each) for each in zip(*found, strict=True))
-        return at, forms
+            for number, change in obtained.open_changes:
+                forms = np.flatnonzero(obtained.change_of == number)
+                # Forms with one bias are compared together; a bias that is not finite says nothing.
+                biases = obtained.added[0, forms]
+                for bias in np.unique(biases[np.isfinite(biases)]):
+                    alike = forms[biases == bias]
+                    invariant = change.invariant(first, second, self._first_pair(alike))
+                    if invariant is None:
+                        break
+                    intervals = Intervals(invariant.low, invariant.high, alike)
+                    found.append(intervals.matches(*invariant.of_sums))
+        combinations, forms = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        return combinations, forms
 
-    def largest(self, block: Block, at: int) -> float:
-        """The largest |window| |kernel| of a block at one of its points."""
-        return float(
-            block.product.lengths[at].max(initial=0)
-            * self._weights(block.kernels.rows(self.points[0].channel)).max()
+    def _first_pair(self, forms: Array) -> FirstPair:
+        obtained = self.obtained
+        return FirstPair(
+            obtained.values[:2, forms],
+            obtained.written[:2, forms],
+            obtained.added[:2, forms[0]],
+            obtained.rounded[:2, forms[0]],
+            self.rounding.unit,
         )
+
+    def largest_norm(self, block: Block, at: int) -> float:
+        """The largest |window| |kernel| of a block at one of its points."""
+        weights = self._weights(block.kernels.rows(self.points[0].channel))
+        return float(block.product.lengths[at].max(initial=0) * weights.max())
 
     def _weights(self, kernels: Rows) -> Array:
         """What kernels count in the error of a sum."""
         return kernels.peaks if self.making.by_peaks else kernels.lengths
 
-    def _differences(
-        self, first: SumBounds, second: SumBounds, forms: Array
-    ) -> tuple[SumBounds, Array, Array]:
-        """An unknown constant drops out of the difference of two values of a channel."""
-        y = self.targets.values[:2, forms]
-        slack = (self.targets.written + self.targets.rounded)[:2, forms].sum(axis=0)
-        slack = slack + 2 * self.rounding.unit * np.abs(y).sum(axis=0)
-        difference = y[0] - y[1]
-        return (
-            SumBounds(first.value - second.value, first.slack + second.slack),
-            difference - slack,
-            difference + slack,
-        )
-
-    def _ratios(
-        self, first: SumBounds, second: SumBounds, forms: Array
-    ) -> tuple[SumBounds, Array, Array]:
-        """An unknown factor drops out of the ratio of two values."""
-        y, written = self.targets.values[:2, forms], self.targets.written[:2, forms]
-        # The same bias for all here.
-        added, rounded = self.targets.added[:2, forms[0]], self.targets.rounded[:2, forms[0]]
-        over, under = second.value + added[1], first.value + added[0]
-        ratio = over / under
-        ratio[~np.isfinite(ratio)] = 0.0
-        loss = [v.slack + each for v, each in zip((first, second), rounded, strict=True)]
-        slack = (loss[1] + np.abs(ratio) * loss[0]) / np.maximum(np.abs(under) - loss[0], 0)
-        slack[~np.isfinite(slack)] = np.inf
-        wanted = y[1] / y[0]
-        own = np.abs(wanted) * (4 * self.rounding.unit + written[0] / np.abs(y[0])) + written[
-            1
-        ] / np.abs(y[0])
-        return SumBounds(ratio, slack), wanted - own, wanted + own
-
-    def _first_values(self, batch: Batch, flat: Array) -> list[SumBounds]:
-        """What is known of single combinations at the first two points, each with its own slack."""
-        sizes = np.empty((2, len(flat)))
-        for block, of, chosen in batch.split(flat):
+    def _sums_at_first_pair(self, batch: Batch, combinations: Array) -> list[SumBounds]:
+        """The sums of single combinations at the first two points, each with its own slack."""
+        size = np.empty((2, len(combinations)))
+        for block, of, chosen in batch.split(combinations):
             weights = self._weights(block.kernels.rows(self.points[0].channel))[chosen.kernel]
-            sizes[:, of] = block.product.length(chosen.input, chosen.geometry) * weights
-        return [SumBounds(batch.values[at][flat], self.slack(sizes[at])) for at in (0, 1)]
+            size[:, of] = block.product.length(chosen.input, chosen.geometry) * weights
+        return [SumBounds(batch.values[at][combinations], self.slack(size[at])) for at in (0, 1)]
 
-    def single_products(self, batch: Batch, flat: Array, ats: Array) -> list[SumBounds]:
-        """The values at some points for single combinations."""
-        values, sizes = np.empty((len(ats), len(flat))), np.empty((len(ats), len(flat)))
-        for block, of, chosen in batch.split(flat):
-            values[:, of], sizes[:, of] = self._in_block(block, chosen, ats)
-        return [SumBounds(*pair) for pair in zip(values, self.slack(sizes), strict=True)]
+    def sums_of(self, batch: Batch, combinations: Array, points: Array) -> list[SumBounds]:
+        """The sums of single combinations at some points (one, or pairs), by number."""
+        shape = len(points), len(combinations)
+        values, sizes = np.empty(shape), np.empty(shape)
+        for block, of, chosen in batch.split(combinations):
+            values[:, of], sizes[:, of] = self._sums_in_block(block, chosen, points)
+        return [SumBounds(*bounds) for bounds in zip(values, self.slack(sizes), strict=True)]
 
-    def _in_block(self, block: Block, chosen: Combined, ats: Array) -> tuple[Array, Array]:
-        """(points, combinations): the values, of operands as the making rounds them, and |window|
-        |kernel|.
+    def _sums_in_block(self, block: Block, chosen: Combined, numbers: Array) -> tuple[Array, Array]:
+        """(points, combinations): the sums, and |window| |kernel| of each.
 
-        The points are one, or pairs.
+        The operands are rounded as the precision model says.
         """
-        inputs, geometry, count = block.inputs, block.geometry, len(ats)
-        used, places = np.unique(
+        inputs, geometry, count = block.inputs, block.geometry, len(numbers)
+        # Combinations that share input and geometry share a window.
+        used, window = np.unique(
             chosen.input * len(geometry) + chosen.geometry, return_inverse=True
         )
-        which, numbers = np.divmod(used, len(geometry))
-        # Rows: windows within points.
-        points = [self.points[at] for at in ats.tolist()]
-        which, numbers = np.tile(which, count), np.tile(numbers, count)
-        items, positions = (
+        input_of, geometry_of = np.divmod(used, len(geometry))
+        points = [self.points[number] for number in numbers.tolist()]
+        items, places = (
             np.repeat(np.array([point[field] for point in points]), len(used), axis=0)
             for field in (0, 2)
         )
-        channels = np.repeat(
-            np.array(
-                [np.arange(c.start, c.stop) for c in (self.channels[at] for at in ats.tolist())]
-            ),
-            len(used),
-            axis=0,
-        )
+        seen = [self.channels[number] for number in numbers.tolist()]
+        channels = np.array([np.arange(each.start, each.stop) for each in seen])
+        # Rows: windows within points.
         table = geometry.table_of(
-            numbers, positions, block.kernels.bundle.shape[2:], inputs.bundle.shape[2:]
+            np.tile(geometry_of, count),
+            places,
+            block.kernels.bundle.shape[2:],
+            inputs.bundle.shape[2:],
         )
-        left = self.making.rounds(
-            single_windows(inputs.bundle, which, items, channels, table), "input"
+        rows = single_windows(
+            inputs.bundle,
+            np.tile(input_of, count),
+            items,
+            np.repeat(channels, len(used), axis=0),
+            table,
         )
-        lengths = norms(left).reshape(count, -1)
-        left = left.reshape(count, len(used), -1)
-        values, sizes = np.empty((count, len(places))), np.empty((count, len(places)))
-        step = max(1, PORTION // left.shape[2])
+        windows = self.making.rounds(rows, "input")
+        lengths = norms(windows).reshape(count, -1)
+        windows = windows.reshape(count, len(used), -1)
+        values, sizes = np.empty((count, len(window))), np.empty((count, len(window)))
+        step = max(1, MAX_PRODUCTS_AT_ONCE // windows.shape[2])
         for row in range(0, count, 2):
             pair = slice(row, row + 2)
-            rows = block.kernels.rows(points[row].channel)
-            sizes[pair] = lengths[pair, places] * self._weights(rows)[chosen.kernel]
-            for start in range(0, len(places), step):
+            kernels = block.kernels.rows(points[row].channel)
+            sizes[pair] = lengths[pair, window] * self._weights(kernels)[chosen.kernel]
+            for start in range(0, len(window), step):
                 part = slice(start, start + step)
-                right = self.making.rounds(rows.values[chosen.kernel[part]], "kernel")
-                values[pair, part] = np.einsum("psn,sn->ps", left[pair, places[part]], right)
+                weights = self.making.rounds(kernels.values[chosen.kernel[part]], "kernel")
+                values[pair, part] = np.einsum("psn,sn->ps", windows[pair, window[part]], weights)
         return values, sizes
 
-    def slack(self, sizes: Array | float) -> Array:
-        """What rounding may change: |window| |kernel| bounds S (Cauchy and Schwarz)."""
-        fast = fast_units(math.prod(self.targets.space)) * self.usual
-        return np.asarray(
-            np.maximum(sizes * self.rounding.bound, fast) * self.rounding.unit
-            + (self.rounding.floor + self.rounding.extra)
-        )
+    def slack(self, norm: Array | float) -> Array:
+        """What rounding may change in a sum with this |window| |kernel|, which bounds S.
 
-    def _agree(self, outputs: Array, at: int, values: list[SumBounds], base: SumBounds) -> Array:
-        """Which combinations give the obtained values at the pair of points; `base` has their
-        values at the first point of all.
+        (By Cauchy and Schwarz; a fast algorithm's error goes with the usual norm instead.)
         """
-        targets = self.targets
-        good = np.ones(len(outputs), bool)
-        with np.errstate(all="ignore"):
-            for number, (value, slack) in enumerate(values, at):
-                good &= (value + slack >= targets.low[number, outputs]) & (
-                    value - slack <= targets.high[number, outputs]
-                )
-            others = np.flatnonzero(~targets.exact[outputs] & good)
-            if others.size:
-                good[others] = self._related(
-                    outputs[others],
-                    slice(at, at + 2),
-                    [v.only(others) for v in values],
-                    base.only(others),
-                )
-        return good
+        rounding = self.rounding
+        fast = fast_units(math.prod(self.obtained.space)) * self.usual_norm
+        units = np.maximum(norm * rounding.bound, fast)
+        return np.asarray(units * rounding.unit + (rounding.floor + rounding.extra))
 
-    def _related(
-        self, outputs: Array, at: slice, values: list[SumBounds], base: SumBounds
-    ) -> Array:
-        """As `_agree`, for forms that say only how values relate."""
-        targets = self.targets
-        slack = np.array([v.slack for v in values]) + targets.rounded[at, outputs]
-        conv = np.array([v.value for v in values]) + targets.added[at, outputs]
-        conv = np.where(targets.rectified[outputs], np.maximum(conv, 0), conv)
-        good = np.zeros(len(outputs), bool)
-        for number, kind in targets.relating:
-            of = np.flatnonzero(targets.numbers[outputs] == number)
+    def _agree(self, outputs: Array, at: int, sums: list[SumBounds], first: SumBounds) -> Array:
+        """(combinations,): which agree with their output form at the pair of points from `at` on.
+
+        `sums` are theirs at the pair, `first` those at the first point of all.
+        """
+        obtained = self.obtained
+        agree = np.ones(len(outputs), bool)
+        with np.errstate(all="ignore"):
+            for number, (value, slack) in enumerate(sums, at):
+                agree &= value + slack >= obtained.low[number, outputs]
+                agree &= value - slack <= obtained.high[number, outputs]
+            is_open = np.flatnonzero(~obtained.exact[outputs] & agree)
+            if is_open.size:
+                pair = [bounds.only(is_open) for bounds in sums]
+                related = self._relate(outputs[is_open], at, pair, first.only(is_open))
+                agree[is_open] = related
+        return agree
+
+    def _relate(self, outputs: Array, at: int, sums: list[SumBounds], first: SumBounds) -> Array:
+        """As `_agree`, for forms that leave a number open."""
+        obtained, points = self.obtained, slice(at, at + 2)
+        slack = np.array([bounds.slack for bounds in sums]) + obtained.rounded[points, outputs]
+        value = np.array([bounds.value for bounds in sums]) + obtained.added[points, outputs]
+        value = np.where(obtained.relu_before[outputs], np.maximum(value, 0), value)
+        agree = np.zeros(len(outputs), bool)
+        for number, change in obtained.open_changes:
+            of = np.flatnonzero(obtained.change_of[outputs] == number)
             if not of.size:
                 continue
             form = outputs[of]
-            if kind in targets.orders:
-                several, written, place = targets.orders[kind]
-                good[of] = in_any_order(
-                    conv[:, of],
+            along = None
+            if change.axis is not None:
+                along = obtained.ordered_values(change, points, form)
+            agree[of] = change.relates(
+                SumPair(
+                    value[:, of],
                     slack[:, of],
-                    several[at],
-                    written[at],
-                    place[form],
-                    together=kind == "channels",
-                )
-                continue
-            good[of] = RELATIONS[kind](
-                PairOfSums(
-                    conv[:, of],
-                    slack[:, of],
-                    targets.values[at, form],
-                    targets.written[at, form],
-                    base.value[of] + targets.added[0, form],
-                    base.slack[of],
-                    targets.values[0, form],
-                    targets.written[0, form],
+                    obtained.values[points, form],
+                    obtained.written[points, form],
+                    first.value[of] + obtained.added[0, form],
+                    first.slack[of],
+                    obtained.values[0, form],
+                    obtained.written[0, form],
                     self.rounding.unit,
+                    along,
                 )
             )
-        return good
+        return agree

@@ -1,8 +1,8 @@
-"""What the obtained values say of the convolution's values, for several output forms at once.
+"""Where the sums must lie at the sample points, for several output forms at once.
 
-At a point each form says where the convolution's value must lie: in an interval (plain values,
-activations undone), in one of several (counts, channels or items in any order), or only how two
-values relate (an unknown constant, an unknown factor).
+At each point a form's `OutputChange` says between what the convolution's sum must lie.  A form that
+leaves a number open says so of pairs of points alone; of the first pair it lists the sums that are
+possible at its first point, so that everything can be matched with everything.
 """
 
 from __future__ import annotations
@@ -11,207 +11,218 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from convdiff.diagnose.core.activations import ACTIVATIONS, undone
 from convdiff.diagnose.core.array_view import ArrayViews
 from convdiff.diagnose.core.forms import OutputForm
+from convdiff.diagnose.core.output_change import OpenChange, OrderedValues
 from convdiff.diagnose.core.precision_model import PrecisionModel
-from convdiff.diagnose.core.relations import MODULI, MOST_COUNTED, RELATIONS
 from convdiff.diagnose.search.windows import SamplePoint
 from convdiff.spec.layout import Array
 
-# How often a turn of an integer type may be lost where everything meets everything.
-TURNS = np.arange(-128.0, 129.0)
-COUNTS = np.arange(1.0, MOST_COUNTED + 1)
-# Kinds of which the sums may have been stored before, and what was made of them again.
-STORED_TWICE = ("factor", "offset", "counts", "lines", "line")
-# What any making does to a bias, at most.
-ANY_ROUNDING = 2.0**-8
-# Channels, or items, of which one is always near if they are looked for roughly.
-MOST_ROUGHLY = 64
-ANY_ORDER = {"channels": 1, "items": 0}
+# The largest relative error that any precision model makes in a bias (bfloat16's).
+MAX_BIAS_ERROR = 2.0**-8
+# Channels, or items, beyond which some sum is near one of them whatever it is, where operands may
+# be rounded and every sum has a wide slack.
+MAX_ROUGHLY_REORDERED = 64
+# By how much more than it should storing may cost, for the rounding of this module's own numbers.
+STORING_MARGIN = 1.01
 
 
 class ObtainedIntervals:
-    """The obtained values under some output forms of one shape, at some points; `bias` is one value
-    per channel.
+    """The obtained values under some output forms of one shape, at the sample points.
 
-    `values`, `added` (the bias that each form believes in them), `written` (what writing them down
-    may have cost), `rounded` (what adding the bias may have cost), `low` and `high` are (points,
-    forms).  The convolution's value lies between the last two, give or take its own rounding;
-    anywhere, where a form says only how values relate, or the value is not finite.
+    `bias` holds one value per channel.  All arrays are (points, forms): the obtained `values`
+    without a bias that was added last; `added`, the bias that the form believes is in the sums;
+    `written`, what storing the value may have cost; `rounded`, what adding the bias may have cost;
+    `low` and `high`, between which the sum without its bias lies, give or take its own rounding.
+    They are infinite where the form leaves a number open or the value is not finite.
     """
 
     def __init__(
         self,
         forms: Sequence[OutputForm],
-        bundle: ArrayViews,
+        views: ArrayViews,
         points: Sequence[SamplePoint],
         bias: Array,
         making: PrecisionModel,
     ) -> None:
-        self.space = bundle.shape[2:]
-        self.kinds = np.array([form.values for form in forms])
-        self.rectified = np.array([form.rectified for form in forms])
-        names, self.numbers = np.unique(self.kinds, return_inverse=True)
-        # Kinds that say only how values relate, by number: numbers compare faster than names.
-        self.relating = [
-            (number, kind)
-            for number, kind in enumerate(names.tolist())
-            if kind in RELATIONS or kind in ANY_ORDER
-        ]
-        self.exact = ~np.isin(self.numbers, [number for number, _ in self.relating])
+        self.space = views.shape[2:]
+        self._forms = forms
+        self.changes = list(dict.fromkeys(form.change for form in forms))
+        numbers = {change: number for number, change in enumerate(self.changes)}
+        # The number of the change of each form.
+        self.change_of = np.array([numbers[form.change] for form in forms])
+        self.relu_before = np.array([form.relu_before for form in forms])
+        self.exact = ~np.array([form.change.is_open for form in forms])
         self._index = [
-            np.array(each)
-            for each in zip(*((p.item, p.channel, *p.place) for p in points), strict=True)
+            np.array(indices)
+            for indices in zip(*((p.item, p.channel, *p.place) for p in points), strict=True)
         ]
-        self.values = bundle.look_up(*self._index).T
-        known = np.append(bias, np.zeros(max(bundle.shape[1] - bias.size, 0)))[self._index[1]]
-        factors = np.array([form.bias_factor for form in forms], float)
-        kept = np.array([form.bias_kept for form in forms])
-        # A form that believes in no bias believes in no NaN of it either.
-        self.added = np.where(factors == 0, 0.0, known[:, None] * factors)
         self.rounding = rounding = making.rounding
-        # What was done to a sum that was stored before is stored again.
-        self.written = self._written(self.values) * np.where(
-            np.isin(self.kinds, STORED_TWICE), 2, 1
-        )
-        self.values = self.values - np.where(kept, known[:, None], 0.0)
+        obtained = views.look_up(*self._index).T
+        padded = np.append(bias, np.zeros(max(views.shape[1] - bias.size, 0)))
+        channel_bias = padded[self._index[1]][:, None]
+        factors = np.array([form.bias_factor for form in forms], float)
+        late = np.array([form.late_bias for form in forms])
+        # A form without a bias has no NaN of it either.
+        self.added = np.where(factors == 0, 0.0, channel_bias * factors)
+        stored = np.where(self._of_changes("stored_again"), 2, 1)
+        self.written = self._storing_error(obtained) * stored
+        self.values = obtained - np.where(late, channel_bias, 0.0)
         # A bias that was added last, and is taken off again, leaves its rounding in what remains,
         # however small that is.
-        self.written = self.written + np.where(
-            kept, rounding.unit * rounding.bound * np.abs(known[:, None]), 0.0
-        )
-        self.rounded = (
-            rounding.unit * rounding.bound + (ANY_ROUNDING if making.operands else 0)
-        ) * np.abs(self.added)
-        self.low, self.high = self._intervals()
-        self.orders = {
-            kind: self._any_order(kind, forms) for kind in ANY_ORDER if (self.kinds == kind).any()
+        relative = rounding.unit * rounding.bound
+        self.written = self.written + np.where(late, relative * np.abs(channel_bias), 0.0)
+        bias_error = relative + (MAX_BIAS_ERROR if making.operands else 0)
+        self.rounded = bias_error * np.abs(self.added)
+        self.low, self.high = self._sum_intervals()
+        self._along = {
+            change: self._values_along(change)
+            for change in self.changes
+            if isinstance(change, OpenChange) and change.axis is not None
         }
-        self.possible = self._possible(making)
+        self.possible = self._possible_sums(making)
 
-    def _written(self, values: Array) -> Array:
-        return np.broadcast_to(np.multiply(self.rounding.written(values), 1.01), values.shape)
+    @property
+    def open_changes(self) -> list[tuple[int, OpenChange]]:
+        """The changes that leave a number open, with their numbers."""
+        return [(n, each) for n, each in enumerate(self.changes) if isinstance(each, OpenChange)]
 
-    def _intervals(self) -> tuple[Array, Array]:
-        slack = self.written + 8 * self.rounding.unit * (self.kinds != "plain")
+    def ordered_values(self, change: OpenChange, points: slice, forms: Array) -> OrderedValues:
+        """The values along the change's axis at a pair of points, for these forms."""
+        values, written, place = self._along[change]
+        return OrderedValues(values[points], written[points], place[forms])
+
+    def _of_changes(self, attribute: str) -> Array:
+        """(forms,): an attribute of each form's change."""
+        each = np.array([getattr(change, attribute) for change in self.changes])
+        return np.asarray(each[self.change_of])
+
+    def _storing_error(self, values: Array) -> Array:
+        error = np.multiply(self.rounding.written(values), STORING_MARGIN)
+        return np.broadcast_to(error, values.shape)
+
+    def _sum_intervals(self) -> tuple[Array, Array]:
+        slack = self.written + self.rounding.unit * self._of_changes("roundings")
         low, high = self.values - slack, self.values + slack
         with np.errstate(all="ignore"):
-            for kind in set(self.kinds[self.exact].tolist()) - {"plain"}:
-                at = self.kinds == kind
-                below, above = undone(kind, self.values[:, at], low[:, at], high[:, at])
-                if kind in ACTIVATIONS:
-                    # What it was applied to may have been stored before.
-                    below, above = below - self._written(below), above + self._written(above)
-                low[:, at], high[:, at] = below, above
-        silent = ~self.exact | ~np.isfinite(self.values)
+            for number, change in enumerate(self.changes):
+                if change.is_open:
+                    continue
+                of = self.change_of == number
+                least, most = change.sum_interval(self.values[:, of], low[:, of], high[:, of])
+                if change.acts_on_stored_sum:
+                    least = least - self._storing_error(least)
+                    most = most + self._storing_error(most)
+                low[:, of], high[:, of] = least, most
+        unknown = ~self.exact | ~np.isfinite(self.values)
         low, high = low - self.added - self.rounded, high - self.added + self.rounded
-        return np.where(silent, -np.inf, low), np.where(silent, np.inf, high)
+        return np.where(unknown, -np.inf, low), np.where(unknown, np.inf, high)
 
-    def _any_order(self, kind: str, forms: Sequence[OutputForm]) -> tuple[Array, Array, Array]:
-        """(points, forms, channels or items): the values that may be the point's if their order
-        along that axis is unknown.
+    def _values_along(self, change: OpenChange) -> tuple[Array, Array, Array]:
+        """All values along the change's axis, (points, its forms, length of the axis).
 
-        With what writing them may have cost; forms of that kind only, and the place of each form
-        among them.
+        With what storing each may have cost, and the place of each form among the change's.
         """
-        chosen = [form for form in forms if form.values == kind]
-        bundle = ArrayViews([form.array for form in chosen])
-        index = [each[:, None] for each in self._index]
-        index[ANY_ORDER[kind]] = np.arange(bundle.shape[ANY_ORDER[kind]])[None]
-        values = bundle.look_up(*index).swapaxes(0, 1)
-        return values, self._written(values), np.cumsum(self.kinds == kind) - 1
+        assert change.axis is not None
+        views = ArrayViews([form.array for form in self._forms if form.change == change])
+        index = [indices[:, None] for indices in self._index]
+        index[change.axis] = np.arange(views.shape[change.axis])[None]
+        values = views.look_up(*index).swapaxes(0, 1)
+        is_of = self.change_of == self.changes.index(change)
+        return values, self._storing_error(values), np.cumsum(is_of) - 1
 
-    def _possible(self, making: PrecisionModel) -> Intervals:
-        """The intervals that the convolution's value at the first point may lie in, with the form
-        each is of.
-        """
-        found = [(self.low[0, self.exact], self.high[0, self.exact], np.flatnonzero(self.exact))]
-        for kind in ("counts", *self.orders, *MODULI):
-            forms = np.flatnonzero(self.kinds == kind)
-            if not forms.size or (
-                making.by_peaks
-                and kind in self.orders
-                and self.orders[kind][0].shape[2] > MOST_ROUGHLY
-            ):
-                continue
-            if kind == "counts" or kind in MODULI:
-                value = self.values[0, forms, None]
-                several = value / COUNTS if kind == "counts" else value + MODULI[kind] * TURNS
-                written = self._written(several) * (2 if kind in STORED_TWICE else 1)
+    def _possible_sums(self, making: PrecisionModel) -> Intervals:
+        """The intervals that the sum at the first point may lie in, with the form of each."""
+        exact = np.flatnonzero(self.exact)
+        found = [(self.low[0, exact], self.high[0, exact], exact)]
+        for number, change in self.open_changes:
+            forms = np.flatnonzero(self.change_of == number)
+            if change.axis is not None:
+                sums, written = (array[0] for array in self._along[change][:2])
+                if making.by_peaks and sums.shape[1] > MAX_ROUGHLY_REORDERED:
+                    continue
             else:
-                several, written = (each[0] for each in self.orders[kind][:2])
+                listed = change.possible_sums(self.values[0, forms])
+                if listed is None:
+                    continue
+                sums = listed
+                written = self._storing_error(sums) * (2 if change.stored_again else 1)
             slack = written + self.rounded[0, forms, None]
-            shifted = several - self.added[0, forms, None]
+            shifted = sums - self.added[0, forms, None]
             low, high = shifted - slack, shifted + slack
-            # Anything below 0 was 0 before: of several zeros one says it.
-            nothing = (several == 0) & self.rectified[forms, None]
-            low = np.where(nothing, np.where(np.cumsum(nothing, axis=1) == 1, -np.inf, np.inf), low)
-            found.append((low.reshape(-1), high.reshape(-1), np.repeat(forms, several.shape[1])))
-        return Intervals(*(np.concatenate(each) for each in zip(*found, strict=True)))
+            # With a ReLU before, a 0 may have been any negative sum: one of several zeros says so.
+            zero = (sums == 0) & self.relu_before[forms, None]
+            first_zero = np.cumsum(zero, axis=1) == 1
+            low = np.where(zero, np.where(first_zero, -np.inf, np.inf), low)
+            found.append((low.reshape(-1), high.reshape(-1), np.repeat(forms, sums.shape[1])))
+        return Intervals(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
 
 
-# From so many values on the table is worth its making.
-MANY = 512
+# Values from which on a table of buckets saves more than it costs.
+MIN_BUCKETED_VALUES = 512
 BUCKETS = 1 << 14
 
 
 class Intervals:
-    """A few intervals, each of some form, that many values are looked for in."""
+    """Intervals, each of some form, that many values are looked up in.
+
+    `low`, `high` and `forms`, the number of each interval's form, are of one length; an interval
+    whose ends are exchanged holds nothing.
+    """
 
     def __init__(self, low: Array, high: Array, forms: Array) -> None:
         proper = low <= high
         bounded = np.isfinite(low) & np.isfinite(high)
-        self._open = [
+        self._unbounded = [
             (float(low[i]), float(high[i]), int(forms[i]))
             for i in np.flatnonzero(proper & ~bounded).tolist()
         ]
-        self._half = float((high - low)[proper & bounded].max(initial=0)) / 2
+        self._half_width = float((high - low)[proper & bounded].max(initial=0)) / 2
         narrow = np.flatnonzero(proper & bounded)
         middle = (low[narrow] + high[narrow]) / 2
         order = np.argsort(middle)
         self._middle, self._forms = middle[order], forms[narrow[order]]
 
-    def matched_by(self, values: Array, slack: Array) -> tuple[Array, Array]:
-        """Which values (flat; each give or take its slack, or one slack for all) lie in which
-        intervals: their numbers, and the forms.
+    def matches(self, values: Array, slack: Array) -> tuple[Array, Array]:
+        """The numbers of the values that lie in some interval, and the form of that interval.
+
+        `values` is flat; each is known give or take its slack, or one slack for all.  All intervals
+        count as wide as the widest, so that a few values that only lie near one are found too.
         """
         found = [(np.zeros(0, int), np.zeros(0, int))]
-        for low, high, form in self._open:
-            at = np.flatnonzero((values + slack >= low) & (values - slack <= high))
-            found.append((at, np.full(len(at), form)))
+        for low, high, form in self._unbounded:
+            inside = np.flatnonzero((values + slack >= low) & (values - slack <= high))
+            found.append((inside, np.full(len(inside), form)))
         if self._middle.size:
-            at = (
-                self._near(values, float(np.max(slack, initial=0)) + self._half)
-                if len(values) > MANY
-                else np.arange(len(values))
-            )
-            reach = (slack[at] if np.ndim(slack) else slack) + self._half
-            first = np.searchsorted(self._middle, values[at] - reach)
-            count = np.maximum(
-                np.searchsorted(self._middle, values[at] + reach, "right") - first, 0
-            )
-            hit = np.flatnonzero(count)
-            repeats = count[hit]
-            within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-            found.append(
-                (np.repeat(at[hit], repeats), self._forms[np.repeat(first[hit], repeats) + within])
-            )
-        rows, forms = (np.concatenate(each) for each in zip(*found, strict=True))
-        return rows, forms
+            candidates = np.arange(len(values))
+            if len(values) > MIN_BUCKETED_VALUES:
+                reach = float(np.max(slack, initial=0)) + self._half_width
+                candidates = self._near_a_middle(values, reach)
+            reaches = (slack[candidates] if np.ndim(slack) else slack) + self._half_width
+            first = np.searchsorted(self._middle, values[candidates] - reaches)
+            last = np.searchsorted(self._middle, values[candidates] + reaches, "right")
+            counts = np.maximum(last - first, 0)
+            hit = np.flatnonzero(counts)
+            counts = counts[hit]
+            starts = np.repeat(np.cumsum(counts) - counts, counts)
+            intervals = np.repeat(first[hit], counts) + np.arange(counts.sum()) - starts
+            found.append((np.repeat(candidates[hit], counts), self._forms[intervals]))
+        numbers, forms = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        return numbers, forms
 
-    def _near(self, values: Array, reach: float) -> Array:
-        """The numbers of the values that may lie within `reach` of a middle, and a few others: a
-        table says where any is.
+    def _near_a_middle(self, values: Array, reach: float) -> Array:
+        """The numbers of the values within `reach` of some interval's middle, and a few others.
+
+        Values and middles are hashed to buckets of twice that width: a value is near only if its
+        bucket, or a neighbor of it, holds a middle.
         """
         if not np.isfinite(reach):
             return np.arange(len(values))
         step = max(2 * reach, float(np.abs(self._middle).max()) * 2.0**-40, 1e-300)
-        table = np.zeros(BUCKETS, bool)
-        places = np.floor(self._middle / step).astype(np.int64)
-        for neighbour in (-1, 0, 1):
-            table[(places + neighbour) & (BUCKETS - 1)] = True
+        occupied = np.zeros(BUCKETS, bool)
+        buckets = np.floor(self._middle / step).astype(np.int64)
+        for neighbor in (-1, 0, 1):
+            occupied[(buckets + neighbor) & (BUCKETS - 1)] = True
         with np.errstate(invalid="ignore", over="ignore"):
-            return np.flatnonzero(
-                table[np.floor(values * (1 / step)).astype(np.int64) & (BUCKETS - 1)]
-            )
+            own = np.floor(values * (1 / step)).astype(np.int64) & (BUCKETS - 1)
+        return np.flatnonzero(occupied[own])

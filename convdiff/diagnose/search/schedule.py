@@ -10,7 +10,7 @@ from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.fit.channel_scale_search import ChannelScaleSearch
 from convdiff.diagnose.fit.order_search import ChannelOrderSearch
-from convdiff.diagnose.fit.overlap import counted
+from convdiff.diagnose.fit.overlap import overlap_candidates
 from convdiff.diagnose.hypotheses.precision import looks, narrow_sums, operand_makings
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.engine import Search
@@ -74,7 +74,9 @@ class Schedule:
         ]
         if edits == 2:
             yield [
-                candidate for making in self.makings for candidate in counted(self.search, making)
+                candidate
+                for making in self.makings
+                for candidate in overlap_candidates(self.search, making)
             ]
         if edits == level and level > 1 and self.rounded:
             # Of one operand alone only beside a single edit: it is rarer, and each takes its time.

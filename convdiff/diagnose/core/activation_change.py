@@ -1,0 +1,93 @@
+"""Output changes that apply an activation, or cut values off between two limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from convdiff.diagnose.core.activations import (
+    SIGMOID,
+    TANH,
+    Activation,
+    Function,
+    clamp_argument_between,
+)
+from convdiff.diagnose.core.output_change import Fields, OutputChange, PartialSums, Trial
+from convdiff.spec.layout import Array
+
+# What rounding may amount to, as a share of the spread of the obtained values, for an agreement to
+# be evidence: an activation may hide much.  Of outputs stored in 16 bits it may be more.
+MAX_SLACK_SHARE, MAX_SLACK_SHARE_IF_NARROW = 0.01, 0.05
+
+
+@dataclass(frozen=True)
+class Activated(OutputChange):
+    """An activation was applied to the sums."""
+
+    activation: Activation
+    acts_on_stored_sum: ClassVar[bool] = True
+
+    def sum_interval(self, obtained: Array, low: Array, high: Array) -> tuple[Array, Array]:
+        return self.activation.argument_between(low, high)
+
+    def verify(self, trial: Trial) -> Fields | None:
+        return {} if function_explains(self.activation.function, trial) else None
+
+    def partial_sums(self, values: Array) -> PartialSums | None:
+        """Of the sigmoid and tanh, whose inverse keeps what it needs."""
+        if self.activation not in (SIGMOID, TANH):
+            return None
+        sums = self.activation.argument_between(values, values)[0]
+        finite = np.isfinite(sums)
+        cut = None if finite.all() else np.where(finite, 0, np.sign(sums).astype(int))
+        return PartialSums(np.where(finite, sums, 0.0), cut, as_obtained=False)
+
+
+@dataclass(frozen=True)
+class Clamped(OutputChange):
+    """Values below `low` and above `high` were set to these limits."""
+
+    low: float
+    high: float
+
+    def sum_interval(self, obtained: Array, low: Array, high: Array) -> tuple[Array, Array]:
+        return clamp_argument_between((self.low, self.high), obtained, low, high)
+
+    def verify(self, trial: Trial) -> Fields | None:
+        clip = lambda values: np.clip(values, self.low, self.high)  # noqa: E731
+        return {} if function_explains(clip, trial) else None
+
+    def partial_sums(self, values: Array) -> PartialSums:
+        cut = (values >= self.high).astype(int) - (values <= self.low)
+        return PartialSums(values, cut, as_obtained=False)
+
+
+RELU = Clamped(0.0, np.inf)
+RELU6 = Clamped(0.0, 6.0)
+
+
+def function_explains(function: Function, trial: Trial) -> bool:
+    """Whether the function of every sum, give or take the sum's rounding, is the obtained value.
+
+    Where rounding could move a value across much of the range, or all values are alike, agreement
+    is no evidence.
+    """
+    rounding, sums = trial.rounding, trial.sums.output
+    expected = function(sums)
+    slack = rounding.allowed(sums, trial.sums.scale)
+    below, above = function(sums - slack), function(sums + slack)
+    moved = np.maximum(np.abs(above - expected), np.abs(below - expected))
+    # GELU takes a number near 1 from 1: what is left is as exact as the 1.
+    own = 8 * rounding.unit * (1 + (1 + np.abs(sums)) * np.abs(expected))
+    own = own + rounding.allowed(expected, np.zeros_like(expected))
+    if not (np.abs(trial.obtained - expected) <= moved + own).all():
+        return False
+    if not np.ptp(trial.obtained):
+        # All came out alike, as zeros do: a sign each is enough evidence for an activation, but for
+        # nothing beside it.
+        return trial.edits == 1
+    share = MAX_SLACK_SHARE_IF_NARROW if rounding.narrow else MAX_SLACK_SHARE
+    spread = float(np.std(trial.obtained.astype(np.float64)))
+    return float(np.median(moved + own)) < share * spread
