@@ -49,6 +49,9 @@ def imported(path: Path) -> set[str]:
     return found - {"__version__"}
 
 
+# The rooms of the diagnosis, likewise; modules of its own that stand on top see all of them.
+DIAGNOSE_ROWS = ["explain", "fit", "search", "hypotheses", "core"]
+
 MODULES = sorted(
     path
     for path in PACKAGE.rglob("*.py")
@@ -64,6 +67,16 @@ def test_imports_go_down(path: Path) -> None:
         return
     for name in imported(path) - {here}:
         assert LEVEL[name] > LEVEL[here], f"{here} imports {name}, which stands no lower"
+
+
+@pytest.mark.parametrize("room", DIAGNOSE_ROWS)
+def test_the_rooms_of_the_diagnosis_stand_on_each_other(room: str) -> None:
+    allowed = {room, *DIAGNOSE_ROWS[DIAGNOSE_ROWS.index(room) + 1 :]}
+    for path in (PACKAGE / "diagnose" / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+            if module.startswith("convdiff.diagnose."):
+                assert module.split(".")[2] in allowed, f"{path.name} imports {module}"
 
 
 def test_every_module_has_a_row() -> None:

@@ -1,23 +1,38 @@
-"""What the other side did: the simplest set of edits of the asked convolution that gives what was
-obtained.
+"""What the other side did: the simplest edits of the asked convolution that give the obtained output.
 
-This package starts no process and knows no framework.  Read it in this order: `forms` (what is
-combined: the stages), `hypothesis` (what a hypothesis is, and how to add one) and its families
-`operations`, `inputs`, `kernels`, `geometry`, `outputs`, `fitted` and `reduced`; then `placed`
-(arrays read otherwise without a copy), `search`, `blocks` and `sieve` (how almost everything is
-dismissed at a few elements), `making` (how the numbers may have been rounded), `ordered` with
-`aligning`, `looks`, `estimating` and `ordering` (an order of channels, read off), `lines`,
-`counted` and `affine` (factors and constants, read off), `turns` (in which order), `proof` (why
-what is left is right) and `diagnosis` (what is told of it).
+This package starts no process and knows no framework.  Rooms, in the order in which they stand on
+each other:
+
+* `core`: what everything else is made of.  `problem` (the asked convolution, the arrays, what was
+  obtained), `forms` (one hypothesised state of each stage of a convolution), `array_view` (an array
+  read otherwise, without a copy), `output_change` (what was done to the sums, as objects that are
+  asked) and `precision_model` (what the numbers may have been rounded to).
+* `hypotheses`: one class for each way to go wrong, by stage; `base` says what a hypothesis owns,
+  `registry` lists them all.
+* `search`: forms multiplied out, and almost all combinations dismissed at a few sample points.
+  `engine` combines, `geometry_table` lists strides, paddings and dilations, `products` multiplies,
+  `intervals` and `filter` dismiss.
+* `fit`: what is read off the output where it cannot be listed: an order of channels, a line per
+  channel, overlap counts beside a constant, other weights.
+* `explain`: equivalent explanations, and the arrays that would tell rivals apart.
+
+On top stand `schedule`, the order of the search as a literal list of stages; `proof`, which holds
+the whole output against a candidate; and `diagnosis`, which asks for one after the other.
+
+A wrong diagnosis is made in one of four places: no form says what happened (the stage's module in
+`hypotheses`); the right combination is dismissed at a sample point (`search/filter.py`) or never
+looked for (`schedule.STAGES`); the proof fails or fits too much (the change's `verify`); or another
+explanation comes first (the forms' oddness).  CONTRIBUTING.md shows how to find out which.
 """
 
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.diagnosis import MOST_EDITS, Diagnosis, Explanation, clauses
+from convdiff.diagnose.diagnosis import Diagnosis, Explanation, clauses
 from convdiff.diagnose.hypotheses.precision import best_making
+from convdiff.diagnose.schedule import MAX_EDITS
 
 __all__ = [
-    "MOST_EDITS",
+    "MAX_EDITS",
     "Diagnosis",
     "Explanation",
     "PrecisionModel",

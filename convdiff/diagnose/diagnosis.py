@@ -1,4 +1,4 @@
-"""The diagnosis of one output: its explanation, or what is known of it without one."""
+"""The diagnosis of one output: its simplest proven explanation, or what is known without one."""
 
 from __future__ import annotations
 
@@ -9,52 +9,54 @@ from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.explain.disambiguate import suggestions
 from convdiff.diagnose.explain.equivalents import with_equivalents
 from convdiff.diagnose.fit.other_weights import other_weights, solved_kernel
-from convdiff.diagnose.hypotheses.registry import common_names, sentence
+from convdiff.diagnose.hypotheses.base import Edits
+from convdiff.diagnose.hypotheses.registry import by_code, common_names, sentence
 from convdiff.diagnose.proof import prove
 from convdiff.diagnose.search.candidate import MOST_CANDIDATES, Candidate
 from convdiff.diagnose.search.engine import CHEAP
-from convdiff.diagnose.search.nearest_miss import nearest_miss
-from convdiff.diagnose.search.schedule import Schedule
-from convdiff.records import Edit, Finding
+from convdiff.diagnose.nearest_miss import nearest_miss
+from convdiff.diagnose.schedule import MAX_EDITS, Schedule
+from convdiff.records import Finding
 from convdiff.spec.conv_spec import ConvSpec
 
-# The most edits an explanation may have; beyond, a story fits anything.
-MOST_EDITS = 3
-# Candidates proved at one level; the sampled elements have dismissed all but true equivalents by
-# then.
-MOST_PROOFS = 12
-MOST_RIVALS = 20
-# Bits that an output must hold for one edit, two, three, and rounding beside three: a little more
-# than it takes to number what is tried.
-EVIDENCE = (0, 20, 27, 34)
-# Products of a proof from which on it is dear, and how many explanations are then enough.
-DEAR = 1 << 28
-ENOUGH_IF_DEAR = 3
+# Candidates of one batch that are proven, where a proof takes its time: the sample points have
+# dismissed all but true equivalents by then.
+MAX_PROOFS_PER_BATCH = 12
+MAX_RIVALS = 20
+# Products of one proof from which on proofs are dear, and explanations that are then enough.
+DEAR_PROOF_PRODUCTS = 1 << 28
+ENOUGH_DEAR_PROOFS = 3
+# By how much more of the elements the nearest miss must give than what was asked, to be reported.
+MIN_GAIN = 0.05
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Proven edit lists, simplest first."""
+    """Proven lists of edits, the simplest first; the others are its rivals."""
 
-    edits: tuple[tuple[Edit, ...], ...]
+    edits: tuple[Edits, ...]
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether numbers of the first list were read off the output."""
+        known = by_code()
+        return any(known[edit["code"]].is_fitted for edit in self.edits[0])
 
     def finding(self, spec: ConvSpec) -> Finding:
-        """The first list as a finding, the others as its rivals; `spec` is what was asked."""
+        """As a finding, with the words for it; `spec` is what was asked."""
         first, *rivals = self.edits
         names = common_names(first, spec)
         named = f" ({'; '.join(names)})" if names else ""
-        return Finding(
-            first,
-            clauses(first) + named,
-            rivals=tuple(rivals),
-            notes=suggestions(first, rivals, spec),
-        )
+        notes = suggestions(first, rivals, spec)
+        return Finding(first, clauses(first) + named, rivals=tuple(rivals), notes=notes)
 
 
-def clauses(edits: tuple[Edit, ...]) -> str:
+def clauses(edits: Edits) -> str:
     """The edits in one sentence."""
-    said = [sentence(edit) for edit in edits]
-    return said[0] if len(said) == 1 else ", ".join(said[:-1]) + "; and " + said[-1]
+    sentences = [sentence(edit) for edit in edits]
+    if len(sentences) == 1:
+        return sentences[0]
+    return ", ".join(sentences[:-1]) + "; and " + sentences[-1]
 
 
 class Diagnosis:
@@ -62,70 +64,57 @@ class Diagnosis:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.turns = Schedule(problem)
+        self._schedule = Schedule(problem)
 
-    def explanation(self, most: int = MOST_EDITS, *, sums: bool = True) -> Explanation | None:
-        """The simplest proven explanation of at most `most` edits, beside a rounded output that the
-        values show; or None.
+    def explanation(
+        self, max_edits: int = MAX_EDITS, *, narrow_sums: bool = True
+    ) -> Explanation | None:
+        """The simplest proven explanation with at most `max_edits` edits; None if there is none.
 
-        What one slip of the hand does counts as one, however many edits it takes to tell.  Without
-        `sums` none is taken that has sums kept in 16 bits.
+        A rounded output that the values show comes on top of these.  What one slip does counts as
+        one edit, however many it takes to describe.  Without `narrow_sums`, sums that were kept in
+        16 bits are no explanation.
         """
-        # A size that was not asked speaks for another geometry by itself.
-        other_size = self.problem.obtained.shape != self.problem.spec.shape("output")
-        evidence = self.problem.bits + (EVIDENCE[2] - EVIDENCE[1]) * other_size
-        enough = sum(evidence >= needed for needed in EVIDENCE)
-        most = min(most, enough, MOST_EDITS)
-        final = most + len(self.turns.makings[0].edits)
-        for level in range(1, final + 1):
-            for candidates in self.turns.at(
-                level, last=level == final and enough > most, sums=sums
-            ):
-                proven = sorted(
-                    self._proven(sorted(candidates, key=lambda candidate: candidate.cost)),
-                    key=lambda pair: pair[0],
-                )
-                if proven:
-                    return Explanation(
-                        with_equivalents([edits for _, edits in proven], self.problem)[
-                            : MOST_RIVALS + 1
-                        ]
-                    )
+        for candidates in self._schedule.batches(max_edits, narrow_sums=narrow_sums):
+            cheapest_first = sorted(candidates, key=lambda candidate: candidate.cost)
+            proven = sorted(self._proven(cheapest_first), key=lambda pair: pair[0])
+            if proven:
+                found = with_equivalents([edits for _, edits in proven], self.problem)
+                return Explanation(found[: MAX_RIVALS + 1])
         return None
 
     def unexplained(self, agreeing: float) -> str:
-        """What is known of an output that no edit explains: the weights that would, or how near the
-        nearest miss came.
+        """What is known of an output that no edit explains: other weights, or the nearest miss.
 
         `agreeing` is the share of elements that are right as asked.
         """
-        solved = solved_kernel(self.turns.search)
+        solved = solved_kernel(self._schedule.search)
         weights = None if solved is None else other_weights(self.problem, solved)
         if weights is not None:
             return weights
-        nearest = nearest_miss(self.turns.search, self.turns.makings[0])
+        nearest = nearest_miss(self._schedule.search, self._schedule.precisions[0])
         start = "no combination of known mistakes gives these numbers"
-        if nearest is None or nearest[1] < agreeing + 0.05:
+        if nearest is None or nearest[1] < agreeing + MIN_GAIN:
             return start
         edits, share = nearest
         asked = f" ({agreeing:.0%} as asked)" if agreeing >= 0.01 else ""
         return f"{start}; the nearest miss, {clauses(edits)}, gives {share:.0%} of them{asked}"
 
-    def _proven(self, candidates: list[Candidate]) -> Iterator[tuple[float, tuple[Edit, ...]]]:
-        cost = self.problem.obtained.size * self.problem.spec.terms
-        dear = cost > DEAR
+    def _proven(self, candidates: list[Candidate]) -> Iterator[tuple[float, Edits]]:
+        """The cost and the edits of those that reproduce every element, in the given order."""
+        products = self.problem.obtained.size * self.problem.spec.terms
+        dear = products > DEAR_PROOF_PRODUCTS
         proven = 0
-        for candidate in candidates[: MOST_PROOFS if cost > CHEAP else MOST_CANDIDATES]:
-            # Most that fail do so at once; a single item would only be proved twice.
-            if (
-                dear
-                and candidate.output.array.shape[0] > 1
-                and not prove(self.problem, candidate.first_item()).holds
-            ):
+        for candidate in candidates[
+            : MAX_PROOFS_PER_BATCH if products > CHEAP else MOST_CANDIDATES
+        ]:
+            # Most that fail do so on the first batch item.
+            several = candidate.output.array.shape[0] > 1
+            if dear and several and not prove(self.problem, candidate.first_item()).holds:
                 continue
             proof = prove(self.problem, candidate)
             if proof.holds:
                 yield candidate.cost, proof.edits
                 proven += 1
-                if dear and proven == ENOUGH_IF_DEAR:
+                if dear and proven == ENOUGH_DEAR_PROOFS:
                     return

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from convdiff.diagnose import (
-    MOST_EDITS,
+    MAX_EDITS,
     Diagnosis,
     Explanation,
     PrecisionModel,
@@ -32,8 +32,6 @@ MOSTLY = 0.5
 
 # Edits that are sought where sums kept in 16 bits would explain the output too.
 MOST_HIDDEN = 2
-# Edits whose numbers are fitted to the output.
-FITTED = {"bias-added", "scaled", "channels-scaled"}
 
 FAST = (
     "beyond rounding in a few elements, but no more than a fast algorithm (FFT, Winograd) adds "
@@ -285,7 +283,7 @@ class Judge:
         # out everywhere else.
         mostly = comparison.stats.differing < MOSTLY * comparison.stats.elements
         diagnosis = Diagnosis(problem)
-        found = diagnosis.explanation(2 if mostly else MOST_EDITS)
+        found = diagnosis.explanation(2 if mostly else MAX_EDITS)
         if found is None:
             rest = diagnosis.unexplained(1 - comparison.stats.differing / comparison.stats.elements)
             return Row(
@@ -348,9 +346,8 @@ def _tight(problem: Problem, usual: bool) -> Explanation | None:
     cancel are off by much the same at all positions of a channel.
     """
     # A search for more takes its time, and would be for every output of this kind.
-    found = Diagnosis(problem).explanation(1 if usual else MOST_HIDDEN, sums=False)
-    fitted = found is not None and any(edit["code"] in FITTED for edit in found.edits[0])
-    return None if usual and fitted else found
+    found = Diagnosis(problem).explanation(1 if usual else MOST_HIDDEN, narrow_sums=False)
+    return None if usual and found is not None and found.is_fitted else found
 
 
 def with_axes(output: Array, spec: ConvSpec) -> Array:

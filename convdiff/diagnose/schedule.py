@@ -1,0 +1,212 @@
+"""What is searched, in which order: the stages of each number of edits, common causes first.
+
+`Schedule.batches` goes through `STAGES` with one edit, then two, then three.  Each stage gives
+batches of candidates that agree at the sample points; whoever asks stops at the first batch of which
+a candidate is proven.  So an explanation with fewer edits comes before one with more, and among
+those with as many a common one before a rare one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from convdiff.diagnose.core.precision_model import PrecisionModel
+from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.fit.channel_scale_search import ChannelScaleSearch
+from convdiff.diagnose.fit.order_search import ChannelOrderSearch
+from convdiff.diagnose.fit.overlap import overlap_candidates
+from convdiff.diagnose.hypotheses.precision import looks, narrow_sums, operand_makings
+from convdiff.diagnose.search.candidate import Candidate
+from convdiff.diagnose.search.engine import Search
+
+# The most edits an explanation may have; with more, a story fits anything.
+MAX_EDITS = 3
+# The most edits beside sums that were kept in 16 bits, and beside an output that was printed.
+MAX_EDITS_BESIDE_SUMS = 3
+MAX_EDITS_BESIDE_PRINTING = 2
+# Bits that an output must hold for one, two or three edits to be believed, and for rounded operands
+# beside three: a little more than it takes to number what is tried.
+EVIDENCE_BITS = (0, 20, 27, 34)
+
+Candidates = list[Candidate]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One number of edits, for which all stages are gone through.
+
+    `level` counts a rounded output as an edit, `edits` are the others.  `exhaustive` is set in the
+    last step, where the output holds more bits than its edits need.  Without `narrow_sums`, sums
+    that were kept in 16 bits are no explanation.
+    """
+
+    level: int
+    edits: int
+    exhaustive: bool
+    narrow_sums: bool
+
+    @property
+    def full_precision(self) -> bool:
+        """Whether nothing was rounded but what was asked, so that rounded operands are news."""
+        return self.edits == self.level
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One kind of explanation: when it is looked for, and its candidates, in batches."""
+
+    name: str
+    applies: Callable[[Schedule, Step], bool]
+    batches: Callable[[Schedule, Step], Iterable[Candidates]]
+
+
+class Schedule:
+    """The search for one problem, in all stages, with the precision models that are possible.
+
+    `precisions` are those in which everything is searched: what was asked, or what the obtained
+    values show (numbers that only a narrow type has were rounded to it).  The others are tried in
+    stages of their own: `printed` outputs, `rounded_operands`, `one_rounded_operand` and
+    `narrow_sums`.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.search = Search(problem)
+        seen = [making for making in looks(problem) if making.edits[0]["where"] != "accumulator"]
+        narrower = [m for m in seen if m.rounding.stored != problem.rounding.stored]
+        self.precisions = narrower or [PrecisionModel(problem.rounding)]
+        self.printed = [making for making in seen if making.rounding.extra]
+        rounded = list(operand_makings(problem))
+        self.rounded_operands = [making for making in rounded if len(making.sides) > 1]
+        self.one_rounded_operand = [making for making in rounded if len(making.sides) == 1]
+        self.narrow_sums = list(narrow_sums(problem, seen))
+        self.channel_scales = ChannelScaleSearch(self.search)
+        also_rounded = [] if self.precisions[0].edits else self.rounded_operands
+        self.channel_orders = ChannelOrderSearch(self.search, [*self.precisions, *also_rounded])
+
+    def batches(self, max_edits: int, *, narrow_sums: bool = True) -> Iterator[Candidates]:
+        """Every batch of every stage, for explanations of at most `max_edits` edits.
+
+        A rounded output that the values show comes on top of these.
+        """
+        believable = self._believable_edits()
+        max_edits = min(max_edits, believable, MAX_EDITS)
+        shown = len(self.precisions[0].edits)
+        last = max_edits + shown
+        for level in range(1, last + 1):
+            exhaustive = level == last and believable > max_edits
+            step = Step(level, level - shown, exhaustive, narrow_sums)
+            for stage in STAGES:
+                if stage.applies(self, step):
+                    yield from stage.batches(self, step)
+
+    def _believable_edits(self) -> int:
+        """How many edits the obtained values are evidence enough for.
+
+        An output size that was not asked speaks for another geometry by itself.
+        """
+        other_size = self.problem.obtained.shape != self.problem.spec.shape("output")
+        bits = self.problem.bits + (EVIDENCE_BITS[2] - EVIDENCE_BITS[1]) * other_size
+        return sum(bits >= needed for needed in EVIDENCE_BITS)
+
+    def searched(
+        self, precisions: Sequence[PrecisionModel], edits: int, *, crowded: bool = False
+    ) -> Candidates:
+        """The combinations of so many edits under each of these precision models."""
+        return [
+            candidate
+            for precision in precisions
+            for candidate in self.search.level(edits, [precision], crowded=crowded)
+        ]
+
+
+def _common(schedule: Schedule, step: Step) -> Iterable[Candidates]:
+    found = schedule.searched(schedule.precisions, step.edits)
+    if 1 < step.level <= MAX_EDITS_BESIDE_PRINTING + 1:
+        found += schedule.searched(schedule.printed, step.level - 1)
+    yield found
+
+
+def _channel_scales(schedule: Schedule, step: Step) -> Iterable[Candidates]:
+    scales = schedule.channel_scales
+    yield [c for precision in schedule.precisions for c in scales.level(step.edits, precision)]
+
+
+def _overlaps(schedule: Schedule, step: Step) -> Iterable[Candidates]:
+    search = schedule.search
+    yield [c for precision in schedule.precisions for c in overlap_candidates(search, precision)]
+
+
+def _rounded_operands(schedule: Schedule, step: Step) -> Iterable[Candidates]:
+    # One rounded operand is rarer, and each takes its time: only beside a single edit.
+    alone = schedule.one_rounded_operand if step.level == 2 else []
+    yield schedule.search.level(step.level - 1, [*schedule.rounded_operands, *alone])
+
+
+def _narrow_sums(schedule: Schedule, step: Step) -> Iterable[Candidates]:
+    for precision in schedule.narrow_sums:
+        for edits in range(MAX_EDITS_BESIDE_SUMS + 1):
+            yield schedule.search.level(edits, [precision])
+
+
+# The order of the search.  A stage's batches are proven before the next stage is looked at.
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        "at most one edit of each part, two of the geometry",
+        applies=lambda schedule, step: True,
+        batches=_common,
+    ),
+    Stage(
+        "the input's channels in any order, read off the output",
+        applies=lambda schedule, step: True,
+        batches=lambda schedule, step: [list(schedule.channel_orders.level(step.edits))],
+    ),
+    Stage(
+        "two edits of the input or the kernel",
+        applies=lambda schedule, step: step.edits > 1,
+        batches=lambda schedule, step: [
+            schedule.searched(schedule.precisions, step.edits, crowded=True)
+        ],
+    ),
+    Stage(
+        "output channels scaled and shifted",
+        applies=lambda schedule, step: True,
+        batches=_channel_scales,
+    ),
+    Stage(
+        "overlap counts beside a constant or a factor",
+        applies=lambda schedule, step: step.edits == 2,
+        batches=_overlaps,
+    ),
+    Stage(
+        "rounded operands, beside one edit less",
+        applies=lambda schedule, step: (
+            step.full_precision and step.level > 1 and bool(schedule.rounded_operands)
+        ),
+        batches=_rounded_operands,
+    ),
+    Stage(
+        "rounded operands, beside two edits of the input or the kernel",
+        applies=lambda schedule, step: (
+            step.full_precision and step.level > 2 and bool(schedule.rounded_operands)
+        ),
+        batches=lambda schedule, step: [
+            schedule.search.level(step.level - 1, schedule.rounded_operands, crowded=True)
+        ],
+    ),
+    Stage(
+        "rounded operands, beside as many edits",
+        applies=lambda schedule, step: (
+            step.full_precision and step.exhaustive and bool(schedule.rounded_operands)
+        ),
+        batches=lambda schedule, step: [
+            schedule.search.level(step.level, schedule.rounded_operands)
+        ],
+    ),
+    Stage(
+        "sums kept in 16 bits",
+        applies=lambda schedule, step: step.exhaustive and step.narrow_sums,
+        batches=_narrow_sums,
+    ),
+)
