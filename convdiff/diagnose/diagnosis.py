@@ -9,10 +9,10 @@ from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.explain.conventions import notes
 from convdiff.diagnose.explain.disambiguate import separating
 from convdiff.diagnose.explain.equivalents import with_twins
-from convdiff.diagnose.fit.other_weights import other_weights, solved_kernel
+from convdiff.diagnose.fit.other_weights import describe_other_weights, solve_weights
 from convdiff.diagnose.hypotheses.registry import sentence
 from convdiff.diagnose.proof import prove
-from convdiff.diagnose.search.candidate import MOST_CANDIDATES, Candidate
+from convdiff.diagnose.search.candidate import MAX_CANDIDATES_PER_LEVEL, Candidate
 from convdiff.diagnose.search.engine import CHEAP
 from convdiff.diagnose.search.nearest_miss import nearest_miss
 from convdiff.diagnose.search.schedule import Schedule
@@ -74,7 +74,7 @@ class Diagnosis:
         """
         # A size that was not asked speaks for another geometry by itself.
         other_size = self.problem.obtained.shape != self.problem.spec.shape("output")
-        evidence = self.problem.bits + (EVIDENCE[2] - EVIDENCE[1]) * other_size
+        evidence = self.problem.evidence_bits + (EVIDENCE[2] - EVIDENCE[1]) * other_size
         enough = sum(evidence >= needed for needed in EVIDENCE)
         most = min(most, enough, MOST_EDITS)
         final = most + len(self.turns.makings[0].edits)
@@ -98,8 +98,8 @@ class Diagnosis:
 
         `agreeing` is the share of elements that are right as asked.
         """
-        solved = solved_kernel(self.turns.search)
-        weights = None if solved is None else other_weights(self.problem, solved)
+        solved = solve_weights(self.turns.search)
+        weights = None if solved is None else describe_other_weights(self.problem, solved)
         if weights is not None:
             return weights
         nearest = nearest_miss(self.turns.search, self.turns.makings[0])
@@ -114,7 +114,7 @@ class Diagnosis:
         cost = self.problem.obtained.size * self.problem.spec.terms
         dear = cost > DEAR
         proven = 0
-        for candidate in candidates[: MOST_PROOFS if cost > CHEAP else MOST_CANDIDATES]:
+        for candidate in candidates[: MOST_PROOFS if cost > CHEAP else MAX_CANDIDATES_PER_LEVEL]:
             # Most that fail do so at once; a single item would only be proved twice.
             if (
                 dear

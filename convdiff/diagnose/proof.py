@@ -62,14 +62,14 @@ def predicted(problem: Problem, candidate: Candidate) -> Truth:
     float64.
     """
     return _biased(
-        _sums(candidate), candidate.output, candidate.making.biases(problem.channel_bias)[0]
+        _sums(candidate), candidate.output, candidate.precision.biases(problem.channel_bias)[0]
     )
 
 
 def prove(problem: Problem, candidate: Candidate) -> Proof:
     """Run the edited convolution in float64 and hold the whole obtained output against it."""
     sums, proof = _sums(candidate), Proof(False, candidate.edits)
-    for bias in candidate.making.biases(problem.channel_bias):
+    for bias in candidate.precision.biases(problem.channel_bias):
         proof = _proof(candidate, sums, bias)
         if proof.holds:
             break
@@ -86,8 +86,8 @@ def _biased(sums: Truth, form: OutputForm, values: Array) -> Truth:
 
 def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
     """Whether these sums, with this bias, are what was obtained."""
-    form, rounding, edits = candidate.output, candidate.making.rounding, candidate.edits
-    obtained, kept = form.array.whole(), np.zeros(())
+    form, rounding, edits = candidate.output, candidate.precision.rounding, candidate.edits
+    obtained, kept = form.array.to_array(), np.zeros(())
     if form.bias_kept:
         kept = bias.reshape(1, -1, *(1,) * (obtained.ndim - 2))
         obtained = obtained - kept
@@ -95,7 +95,7 @@ def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
     if made.output.shape != obtained.shape or not made.scale.any():
         # Windows that meet nothing but padding give zeros, which is no convolution of this input.
         return Proof(False, edits)
-    if candidate.making.wide and not _shows(obtained, made, rounding):
+    if candidate.precision.wide and not _shows(obtained, made, rounding):
         return Proof(False, edits)
     if form.rectified:
         made = Truth(np.maximum(made.output, 0), made.scale)
@@ -148,8 +148,8 @@ def _shows(obtained: Array, made: Truth, rounding: Rounding) -> bool:
 
 def _sums(candidate: Candidate) -> Truth:
     """What the candidate's convolution gives without a bias."""
-    x = candidate.making.rounds(candidate.input.array.whole(), "input")
-    w = candidate.making.rounds(candidate.kernel.array.whole(), "kernel")
+    x = candidate.precision.rounds(candidate.input.array.to_array(), "input")
+    w = candidate.precision.rounds(candidate.kernel.array.to_array(), "kernel")
     geometry, groups, size = (
         candidate.geometry.correlation(),
         candidate.operation.spec.groups,

@@ -19,27 +19,27 @@ from convdiff.spec.layout import Array
 
 # Elements of an array that may well be copied, and of several that are brought together to be
 # looked up at once.
-SMALL = 1 << 16
+MAX_COPIED_ELEMENTS = 1 << 16
 # Elements that are copied sooner than looked at twice.
-FEW = 1 << 12
+MAX_GATHERED_ELEMENTS = 1 << 12
 
 
 class ArrayView:
     """An array as the places of its elements in `buffer` (one axis); never changed once made.
 
-    `shuffled`, if not empty, says that the tables count elements of another array in C order, one
+    `base_offsets`, if not empty, says that the tables count elements of another array in C order, one
     that was reshaped to this: it holds that one's tables, axis by axis.  `shape` is its shape as
     read.
     """
 
-    __slots__ = ("buffer", "shape", "shuffled", "tables")
+    __slots__ = ("base_offsets", "buffer", "offsets", "shape")
 
     def __init__(
-        self, buffer: Array, tables: tuple[Array, ...], shuffled: tuple[Array, ...] = ()
+        self, buffer: Array, tables: tuple[Array, ...], base_offsets: tuple[Array, ...] = ()
     ) -> None:
         self.buffer = buffer
-        self.tables = tables
-        self.shuffled = shuffled
+        self.offsets = tables
+        self.base_offsets = base_offsets
         self.shape = tuple(map(len, tables))
 
     @classmethod
@@ -64,67 +64,73 @@ class ArrayView:
         """The number of its elements as read."""
         return math.prod(self.shape)
 
-    def along(self, axis: int, index: Any) -> ArrayView:
+    def select(self, axis: int, index: Any) -> ArrayView:
         """Indexed along one axis, by a slice or a list of indices."""
         return ArrayView(
             self.buffer,
-            (*self.tables[:axis], self.tables[axis][index], *self.tables[axis + 1 :]),
-            self.shuffled,
+            (*self.offsets[:axis], self.offsets[axis][index], *self.offsets[axis + 1 :]),
+            self.base_offsets,
         )
 
     def flipped(self, axes: Collection[int]) -> ArrayView:
         """Reversed along `axes`."""
         return ArrayView(
             self.buffer,
-            tuple(t[::-1] if axis in axes else t for axis, t in enumerate(self.tables)),
-            self.shuffled,
+            tuple(t[::-1] if axis in axes else t for axis, t in enumerate(self.offsets)),
+            self.base_offsets,
         )
 
     def transposed(self, order: Sequence[int]) -> ArrayView:
         """Its axes in another order."""
-        return ArrayView(self.buffer, tuple(map(self.tables.__getitem__, order)), self.shuffled)
+        return ArrayView(
+            self.buffer, tuple(map(self.offsets.__getitem__, order)), self.base_offsets
+        )
 
-    def flat(self) -> FlatView:
+    def flattened(self) -> FlatView:
         """Its elements in C order; a small array is copied, which costs less than the divisions
         later.
         """
-        if self.shuffled or self.size <= SMALL:
-            return FlatView(np.ascontiguousarray(self.whole()).reshape(-1))
-        return FlatView(self.buffer, self.tables)
+        if self.base_offsets or self.size <= MAX_COPIED_ELEMENTS:
+            return FlatView(np.ascontiguousarray(self.to_array()).reshape(-1))
+        return FlatView(self.buffer, self.offsets)
 
-    def whole(self) -> Array:
+    def to_array(self) -> Array:
         """The array itself: a view where the tables are evenly spaced and there is much of it."""
         buffer = self.buffer
-        if self.shuffled:
-            buffer = np.ascontiguousarray(ArrayView(buffer, self.shuffled).whole()).reshape(-1)
-        steps = None if self.size <= FEW else [_step(table) for table in self.tables]
+        if self.base_offsets:
+            buffer = np.ascontiguousarray(ArrayView(buffer, self.base_offsets).to_array()).reshape(
+                -1
+            )
+        steps = (
+            None if self.size <= MAX_GATHERED_ELEMENTS else [_step(table) for table in self.offsets]
+        )
         if steps is None or None in steps:
-            return np.asarray(buffer.take(_sum(grid(self.tables))))
-        start = sum(int(table[0]) for table in self.tables)
+            return np.asarray(buffer.take(_sum(open_mesh(self.offsets))))
+        start = sum(int(table[0]) for table in self.offsets)
         strides = [step * buffer.itemsize for step in steps if step is not None]
         return np.lib.stride_tricks.as_strided(buffer[start:], self.shape, strides, writeable=False)
 
 
 @dataclass(frozen=True, eq=False)
 class FlatView:
-    """The elements of an array in C order: `buffer` itself, or the array that has `shuffled` for
+    """The elements of an array in C order: `buffer` itself, or the array that has `base_offsets` for
     its tables.
     """
 
     buffer: Array
-    shuffled: tuple[Array, ...] = ()
+    base_offsets: tuple[Array, ...] = ()
 
-    def split(self, shape: Sequence[int]) -> ArrayView:
+    def reshaped(self, shape: Sequence[int]) -> ArrayView:
         """In another shape."""
         steps = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
         return ArrayView(
             self.buffer,
             tuple(np.arange(n) * step for n, step in zip(shape, steps, strict=True)),
-            self.shuffled,
+            self.base_offsets,
         )
 
 
-def grid(index: Sequence[Array]) -> list[Array]:
+def open_mesh(index: Sequence[Array]) -> list[Array]:
     """One array of indices for each axis as arrays that broadcast to all combinations (numpy.ix_
     without its checks).
     """
@@ -148,7 +154,7 @@ def _step(table: Array) -> int | None:
     )
 
 
-class ArrayViews:
+class ArrayViewStack:
     """Several `ArrayView` arrays of one shape, looked up together; those in the same memory in one
     go.
     """
@@ -159,19 +165,19 @@ class ArrayViews:
         arrays = _brought_together(arrays)
         alike: dict[object, list[int]] = {}
         for number, array in enumerate(arrays):
-            alike.setdefault((id(array.buffer), *map(id, array.shuffled)), []).append(number)
+            alike.setdefault((id(array.buffer), *map(id, array.base_offsets)), []).append(number)
         self._parts = []
         self._part_of, self._within = np.empty(self.count, int), np.empty(self.count, int)
         for number, members in enumerate(alike.values()):
             stacked = tuple(
-                np.array([arrays[i].tables[axis] for i in members])
+                np.array([arrays[i].offsets[axis] for i in members])
                 for axis in range(len(self.shape))
             )
             self._parts.append((members, arrays[members[0]], stacked))
             self._part_of[members] = number
             self._within[members] = np.arange(len(members))
 
-    def look_up(self, *index: Any) -> Array:
+    def gather(self, *index: Any) -> Array:
         """(arrays, *shape): every array at these indices, one for each axis, which broadcast
         together to `shape`; float64.
         """
@@ -186,7 +192,7 @@ class ArrayViews:
             out[members] = values
         return out
 
-    def look_up_each(self, which: Array, *index: Array) -> Array:
+    def gather_each(self, which: Array, *index: Array) -> Array:
         """(len(which), *shape): array which[r] at row r of the indices, whose first axis is
         len(which) or 1; float64.
         """
@@ -211,14 +217,16 @@ class ArrayViews:
 def _brought_together(arrays: Sequence[ArrayView]) -> Sequence[ArrayView]:
     """The arrays in one buffer, if they are small."""
     buffers = {id(array.buffer): array.buffer for array in arrays}
-    if sum(map(len, buffers.values())) > SMALL or any(array.shuffled for array in arrays):
+    if sum(map(len, buffers.values())) > MAX_COPIED_ELEMENTS or any(
+        array.base_offsets for array in arrays
+    ):
         return arrays
     if len(buffers) == 1:
         return arrays
     together = np.concatenate([*buffers.values()]).astype(np.float64)
     starts = dict(zip(buffers, np.cumsum([0, *map(len, buffers.values())]).tolist(), strict=False))
     return [
-        ArrayView(together, (array.tables[0] + starts[id(array.buffer)], *array.tables[1:]))
+        ArrayView(together, (array.offsets[0] + starts[id(array.buffer)], *array.offsets[1:]))
         for array in arrays
     ]
 
@@ -232,10 +240,10 @@ def _sum(terms: Sequence[Array]) -> Array:
 
 
 def _taken(array: ArrayView, places: Array) -> Array:
-    """The elements at `places` of the array's memory, or of the shuffled array in it; float64."""
-    if array.shuffled:
+    """The elements at `places` of the array's memory, or of the base array in it; float64."""
+    if array.base_offsets:
         count, places = places, np.zeros((), int)
-        for table in reversed(array.shuffled):
+        for table in reversed(array.base_offsets):
             count, digit = np.divmod(count, len(table))
             places = places + table[digit]
     return np.asarray(array.buffer.take(places), np.float64)

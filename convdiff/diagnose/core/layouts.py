@@ -11,7 +11,7 @@ import numpy as np
 from convdiff.diagnose.core.array_view import ArrayView, FlatView
 
 
-def placed_in_order(array: ArrayView, layout: str, order: str) -> ArrayView:
+def to_layout(array: ArrayView, layout: str, order: str) -> ArrayView:
     """`array`, which lies in `layout`, with its axes in `order`; axes that `layout` leaves out get
     size 1.
     """
@@ -19,13 +19,13 @@ def placed_in_order(array: ArrayView, layout: str, order: str) -> ArrayView:
         missing = [letter for letter in order if letter not in layout]
         layout += "".join(missing)
         array = ArrayView(
-            array.buffer, array.tables + (np.zeros(1, int),) * len(missing), array.shuffled
+            array.buffer, array.offsets + (np.zeros(1, int),) * len(missing), array.base_offsets
         )
     return array.transposed([layout.index(letter) for letter in order])
 
 
 @lru_cache(maxsize=256)
-def other_readings(layout: str, order: str) -> list[tuple[str, tuple[int, ...], float]]:
+def other_axis_orders(layout: str, order: str) -> list[tuple[str, tuple[int, ...], float]]:
     """Every other order of the letters of a complete `layout`; an array so read, in `order`, as
     axes to transpose; and how odd it is.
     """
@@ -44,23 +44,25 @@ def other_readings(layout: str, order: str) -> list[tuple[str, tuple[int, ...], 
     return found
 
 
-def read_otherwise(
+def axis_misreadings(
     array: ArrayView, layout: str, order: str
 ) -> Iterator[tuple[str, float, ArrayView]]:
     """(layout it is read in, oddness, array in `order`) for every reading of `array`, which lies in
     `layout`, that makes another array.
     """
-    own = placed_in_order(array, layout, order)
+    own = to_layout(array, layout, order)
     missing = [at for at, letter in enumerate(order) if letter not in layout]
-    for read, axes, oddness in other_readings(layout, order):
+    for read, axes, oddness in other_axis_orders(layout, order):
         made = array.transposed(axes)
         for at in missing:
             made = ArrayView(
-                made.buffer, (*made.tables[:at], np.zeros(1, int), *made.tables[at:]), made.shuffled
+                made.buffer,
+                (*made.offsets[:at], np.zeros(1, int), *made.offsets[at:]),
+                made.base_offsets,
             )
         # Axes of size 1 may change their places and nothing else.
         if made.shape != own.shape or any(
-            a is not b and len(a) > 1 for a, b in zip(made.tables, own.tables, strict=True)
+            a is not b and len(a) > 1 for a, b in zip(made.offsets, own.offsets, strict=True)
         ):
             yield read, oddness, made
 
@@ -92,7 +94,9 @@ def _mistakes(layout: str) -> list[tuple[str, str, tuple[int, ...], tuple[int, .
     ]
 
 
-def reshapes(array: ArrayView, layout: str, order: str) -> Iterator[tuple[str, str, ArrayView]]:
+def mistaken_reshapes(
+    array: ArrayView, layout: str, order: str
+) -> Iterator[tuple[str, str, ArrayView]]:
     """(source, target, result in `order`) for every common mistaken reshape of `array`, which lies
     in `layout`.
 
@@ -108,11 +112,9 @@ def reshapes(array: ArrayView, layout: str, order: str) -> Iterator[tuple[str, s
         if [a for a in source if a in long] == [a for a in target if a in long]:
             continue
         if source not in flat:
-            flat[source] = array.transposed(source_axes).flat()
+            flat[source] = array.transposed(source_axes).flattened()
         yield (
             source,
             target,
-            placed_in_order(
-                flat[source].split([known[axis] for axis in target_axes]), target, order
-            ),
+            to_layout(flat[source].reshaped([known[axis] for axis in target_axes]), target, order),
         )

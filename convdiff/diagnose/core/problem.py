@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 
 from convdiff.diagnose.core.activations import likely
-from convdiff.diagnose.core.array_view import SMALL, ArrayView
-from convdiff.diagnose.core.layouts import placed_in_order, reshapes
+from convdiff.diagnose.core.array_view import MAX_COPIED_ELEMENTS, ArrayView
+from convdiff.diagnose.core.layouts import mistaken_reshapes, to_layout
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.precision import cast, width
 from convdiff.spec.canonical import normal_input, normal_kernel
@@ -44,22 +44,22 @@ class Problem:
         return normal_kernel(self.spec, self.kernel)
 
     @cached_property
-    def placed_input(self) -> ArrayView:
+    def input_view(self) -> ArrayView:
         """The input as the user has it."""
         return _placed(self.input)
 
     @cached_property
-    def placed_kernel(self) -> ArrayView:
+    def kernel_view(self) -> ArrayView:
         """The kernel as the user has it."""
         return _placed(self.kernel)
 
     @cached_property
-    def placed_x(self) -> ArrayView:
+    def x_view(self) -> ArrayView:
         """The input, (N, C, *space)."""
-        return placed_in_order(self.placed_input, self.spec.input_layout, "NC" + self.spec.axes)
+        return to_layout(self.input_view, self.spec.input_layout, "NC" + self.spec.axes)
 
     @cached_property
-    def placed_obtained(self) -> ArrayView:
+    def obtained_view(self) -> ArrayView:
         """The obtained output as the user has it."""
         return _placed(self.obtained)
 
@@ -68,12 +68,16 @@ class Problem:
         """The input under every common mistaken reshape: buffer's order, order read, and what is
         read, (N, C, *space).
         """
-        return list(reshapes(self.placed_input, self.spec.input_layout, "NC" + self.spec.axes))
+        return list(
+            mistaken_reshapes(self.input_view, self.spec.input_layout, "NC" + self.spec.axes)
+        )
 
     @cached_property
     def reshaped_outputs(self) -> list[tuple[str, str, ArrayView]]:
         """The obtained output likewise."""
-        return list(reshapes(self.placed_obtained, self.spec.output_layout, "NC" + self.spec.axes))
+        return list(
+            mistaken_reshapes(self.obtained_view, self.spec.output_layout, "NC" + self.spec.axes)
+        )
 
     @cached_property
     def obtained_range(self) -> tuple[float, float]:
@@ -86,21 +90,21 @@ class Problem:
         return list(likely(self.obtained, *self.obtained_range))
 
     @cached_property
-    def obtained_whole(self) -> bool:
+    def obtained_integral(self) -> bool:
         """Whether all obtained values are whole numbers."""
         sample = self.obtained.reshape(-1)[:: max(1, self.obtained.size // 4096)]
         return bool(np.isfinite(sample).all() and (sample == np.rint(sample)).all())
 
     @cached_property
-    def bits(self) -> float:
+    def evidence_bits(self) -> float:
         """About how many bits of evidence the obtained values hold: those of its type for each
         number, few for small whole numbers.
         """
         low, high = self.obtained_range
         if not low < high:
             # One number, however often.
-            return float(np.log2(abs(low) + 1) + 1) if self.obtained_whole else self._bits_each
-        each = np.log2(high - low + 1) if self.obtained_whole else self._bits_each
+            return float(np.log2(abs(low) + 1) + 1) if self.obtained_integral else self._bits_each
+        each = np.log2(high - low + 1) if self.obtained_integral else self._bits_each
         return float(each * self.obtained.size)
 
     @property
@@ -129,4 +133,4 @@ class Problem:
 
 def _placed(array: Array) -> ArrayView:
     """`array`; of a small one a copy in float64, which it would become at every look."""
-    return ArrayView.of(array.astype(np.float64) if array.size <= SMALL else array)
+    return ArrayView.of(array.astype(np.float64) if array.size <= MAX_COPIED_ELEMENTS else array)

@@ -16,15 +16,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import ArrayView, ArrayViews
+from convdiff.diagnose.core.array_view import ArrayView, ArrayViewStack
 from convdiff.diagnose.core.forms import OutputForm
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.fit.channel_scale import LEAST_ON_A_LINE
-from convdiff.diagnose.fit.linear_system import elements
+from convdiff.diagnose.fit.linear_system import element_indices
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded
 from convdiff.diagnose.hypotheses.output_values import ActivationApplied, ChannelsScaled, Scaled
-from convdiff.diagnose.search.batches import Group
-from convdiff.diagnose.search.candidate import Candidate, candidates
+from convdiff.diagnose.search.batches import FormGroup
+from convdiff.diagnose.search.candidate import Candidate, cheapest_candidates
 from convdiff.diagnose.search.engine import Search
 from convdiff.diagnose.search.filter import SumBounds
 from convdiff.diagnose.search.windows import SamplePoint
@@ -87,7 +87,9 @@ class ChannelScaleSearch:
             self._found[key] = found
         return self._found[key]
 
-    def _in(self, y: Group[OutputForm], edits: int, making: PrecisionModel) -> Iterator[Candidate]:
+    def _in(
+        self, y: FormGroup[OutputForm], edits: int, making: PrecisionModel
+    ) -> Iterator[Candidate]:
         key = id(y)
         if key not in self._seen:
             self._seen[key] = _seen(y) if self.search.points(y) else None
@@ -111,10 +113,10 @@ class ChannelScaleSearch:
                         seen, making, number, every, sieve.single_products(batch, flat, every)
                     )
                 ]
-                yield from candidates(batch, y, making, flat, np.full(len(flat), number))
+                yield from cheapest_candidates(batch, y, making, flat, np.full(len(flat), number))
 
 
-def _seen(y: Group[OutputForm]) -> LineSamples | None:
+def _seen(y: FormGroup[OutputForm]) -> LineSamples | None:
     """What outputs have to be seen; None if that is too little."""
     forms = [
         number
@@ -126,9 +128,9 @@ def _seen(y: Group[OutputForm]) -> LineSamples | None:
         return None
     index = [
         np.array(each)
-        for each in zip(*((p.item, p.channel, *p.place) for p in points), strict=True)
+        for each in zip(*((p.item, p.channel, *p.position) for p in points), strict=True)
     ]
-    return LineSamples(points, forms, y.bundle.look_up(*index))
+    return LineSamples(points, forms, y.arrays.gather(*index))
 
 
 def _points(output: ArrayView) -> list[SamplePoint]:
@@ -145,8 +147,8 @@ def _points(output: ArrayView) -> list[SamplePoint]:
     drawn = np.random.default_rng(13).permutation(math.prod(space))[:PLACES]
     chosen = np.array([*dict.fromkeys([*corners.tolist(), *drawn.tolist()])])
     channels = np.linspace(0, shape[1] - 1, min(shape[1], CHANNELS)).astype(int)
-    item, _, *place = elements(chosen, shape, channel=0)
-    values = ArrayViews([output]).look_up(
+    item, _, *place = element_indices(chosen, shape, channel=0)
+    values = ArrayViewStack([output]).gather(
         item[None], channels[:, None], *(each[None] for each in place)
     )[0]
     usable = np.isfinite(values) & (values != 0)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from convdiff.diagnose.core.precision_model import PrecisionModel
-from convdiff.diagnose.fit.linear_system import dense, elements, equations
+from convdiff.diagnose.fit.linear_system import design_matrices, element_indices, ungrouped_kernel
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded
 from convdiff.diagnose.hypotheses.output_fitted import OverlapAccumulated
 from convdiff.diagnose.hypotheses.output_values import USUAL_FACTORS, Scaled
@@ -50,18 +50,21 @@ def counted(search: Search, making: PrecisionModel) -> Iterator[Candidate]:
         (shape[0], *shape[2:]),
     )
     corners = np.unique(corners)
-    rows = equations(problem, geometry, corners, shape)[0, :, :-1]
+    rows = design_matrices(problem, geometry, corners, shape)[0, :, :-1]
     weights = (
-        (w.array.along(0, slice(CHANNELS)) if spec.groups == 1 else w.array)
-        .whole()
+        (w.array.select(0, slice(CHANNELS)) if spec.groups == 1 else w.array)
+        .to_array()
         .astype(np.float64)
     )
     made = (
-        dense(weights, spec.groups, spec.in_channels)[:CHANNELS].reshape(-1, rows.shape[1]) @ rows.T
+        ungrouped_kernel(weights, spec.groups, spec.in_channels)[:CHANNELS].reshape(
+            -1, rows.shape[1]
+        )
+        @ rows.T
     )
     made = made + problem.channel_bias[: len(made), None]
-    item, _, *place = elements(corners, shape, channel=0)
-    got = groups[0].bundle.look_up(
+    item, _, *place = element_indices(corners, shape, channel=0)
+    got = groups[0].arrays.gather(
         item[None], np.arange(len(made))[:, None], *(each[None] for each in place)
     )[0]
     if len(corners) < 2 or not np.isfinite(made).all():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from convdiff.diagnose.core.forms import InputForm, OperationForm
-from convdiff.diagnose.core.layouts import read_otherwise
+from convdiff.diagnose.core.layouts import axis_misreadings
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import InputHypothesis, listed
 from convdiff.records import Edit
@@ -47,7 +47,7 @@ class InputAxesPermuted:
         spec, layout = problem.spec, problem.spec.input_layout
         if base.edits:
             return
-        for read, oddness, made in read_otherwise(problem.placed_input, layout, "NC" + spec.axes):
+        for read, oddness, made in axis_misreadings(problem.input_view, layout, "NC" + spec.axes):
             if made.shape[1] == base.array.shape[1]:
                 yield base.plus(
                     {"code": self.code, "asked": layout, "obtained": read}, oddness, array=made
@@ -198,7 +198,7 @@ class InputBatchPermuted:
             for order in itertools.permutations(range(items)):
                 if list(order) != sorted(order):
                     edit = {"code": self.code, "permutation": list(order)}
-                    yield base.plus(edit, 0.3, array=base.array.along(0, list(order)))
+                    yield base.plus(edit, 0.3, array=base.array.select(0, list(order)))
 
     def sentence(self, edit: Edit) -> str:
         return "the batch's items came in another order"
@@ -232,7 +232,7 @@ class GroupsInterleaved:
         """The input's channels dealt out, or gathered."""
         for edit, oddness, order in dealings(base.array.shape[1], problem.spec.groups, "input"):
             if not base.has(self.code):
-                yield base.plus(edit, oddness, array=base.array.along(1, order))
+                yield base.plus(edit, oddness, array=base.array.select(1, order))
 
     def sentence(self, edit: Edit) -> str:
         if edit.get("gathered"):
@@ -299,7 +299,7 @@ class InputChannelsPermuted:
                     yield base.plus(
                         {"code": self.code, "permutation": list(order)},
                         0.4,
-                        array=base.array.along(1, list(order)),
+                        array=base.array.select(1, list(order)),
                     )
 
     def sentence(self, edit: Edit) -> str:

@@ -206,7 +206,7 @@ class IntegerWrapped:
         self, problem: Problem, operation: OperationForm, base: OutputForm
     ) -> Iterator[OutputForm]:
         """The types that hold all obtained values, if those are whole."""
-        if base.values != "plain" or not problem.obtained_whole:
+        if base.values != "plain" or not problem.obtained_integral:
             return
         low, high = problem.obtained_range
         for name, modulus in MODULI.items():

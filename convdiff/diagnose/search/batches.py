@@ -11,44 +11,46 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import ArrayViews, grid
+from convdiff.diagnose.core.array_view import ArrayViewStack, open_mesh
 from convdiff.diagnose.core.forms import InputForm, KernelForm, OutputForm
 from convdiff.diagnose.search.geometry_table import GeometryTable
-from convdiff.diagnose.search.products import Product, Rows
-from convdiff.diagnose.search.windows import norms
+from convdiff.diagnose.search.products import KernelRows, ProductTable
+from convdiff.diagnose.search.windows import row_norms
 from convdiff.spec.layout import Array
 
 F = TypeVar("F", InputForm, KernelForm, OutputForm)
 
 
-class Group(Generic[F]):
+class FormGroup(Generic[F]):
     """Forms of one stage and one shape, looked up together."""
 
     def __init__(self, forms: Sequence[F]) -> None:
         self.forms: Sequence[F] = forms
         self.shape: tuple[int, ...] = forms[0].array.shape
-        self._rows: dict[int, Rows] = {}
+        self._rows: dict[int, KernelRows] = {}
 
     @cached_property
-    def bundle(self) -> ArrayViews:
+    def arrays(self) -> ArrayViewStack:
         """Their arrays."""
-        return ArrayViews([form.array for form in self.forms])
+        return ArrayViewStack([form.array for form in self.forms])
 
     @cached_property
     def costs(self) -> Array:
         """What each costs."""
         return np.array([form.cost for form in self.forms])
 
-    def rows(self, channel: int) -> Rows:
+    def kernel_rows(self, channel: int) -> KernelRows:
         """Of kernels: (kernels, terms) at one output channel."""
         if channel not in self._rows:
-            axes = grid([np.array([channel]), *map(np.arange, self.bundle.shape[1:])])
-            rows = self.bundle.look_up(*axes).reshape(self.bundle.count, -1)
-            self._rows[channel] = Rows(rows, norms(rows), np.abs(rows).max(axis=1, initial=0))
+            axes = open_mesh([np.array([channel]), *map(np.arange, self.arrays.shape[1:])])
+            rows = self.arrays.gather(*axes).reshape(self.arrays.count, -1)
+            self._rows[channel] = KernelRows(
+                rows, row_norms(rows), np.abs(rows).max(axis=1, initial=0)
+            )
         return self._rows[channel]
 
 
-class Combined(NamedTuple):
+class Combinations(NamedTuple):
     """Single combinations of a block: numbers of an input, a geometry and a kernel for each."""
 
     input: Array
@@ -62,17 +64,17 @@ class Block:
     first two points.
     """
 
-    inputs: Group[InputForm]
+    inputs: FormGroup[InputForm]
     geometry: GeometryTable
-    kernels: Group[KernelForm]
-    product: Product
+    kernels: FormGroup[KernelForm]
+    products: ProductTable
 
     @property
     def size(self) -> int:
         """The number of combinations."""
-        return self.product.combinations
+        return self.products.combinations
 
-    def costs(self, of: Combined) -> Array:
+    def costs(self, of: Combinations) -> Array:
         """What combinations cost, without an output."""
         return np.asarray(
             self.inputs.costs[of.input]
@@ -92,11 +94,14 @@ class Batch:
     def values(self) -> Array:
         """(points, combinations): all values."""
         return np.concatenate(
-            [block.product.values.reshape(len(block.product.values), -1) for block in self.blocks],
+            [
+                block.products.values.reshape(len(block.products.values), -1)
+                for block in self.blocks
+            ],
             axis=1,
         )
 
-    def split(self, flat: Array) -> list[tuple[Block, Array, Combined]]:
+    def split(self, flat: Array) -> list[tuple[Block, Array, Combinations]]:
         """The blocks that have any of these combinations, the places of theirs in `flat`, and which
         they are.
         """
@@ -106,12 +111,12 @@ class Batch:
             at = np.flatnonzero(owner == number)
             block = self.blocks[number]
             found.append(
-                (block, at, Combined(*block.product.numbers(flat[at] - self.starts[number])))
+                (block, at, Combinations(*block.products.unravel(flat[at] - self.starts[number])))
             )
         return found
 
 
-def batched(blocks: Sequence[Block], size: int) -> list[Batch]:
+def make_batches(blocks: Sequence[Block], size: int) -> list[Batch]:
     """The blocks in batches of about `size` combinations."""
     batches: list[list[Block]] = [[]]
     room = size

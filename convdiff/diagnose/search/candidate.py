@@ -15,13 +15,13 @@ from convdiff.diagnose.core.forms import (
     OutputForm,
 )
 from convdiff.diagnose.core.precision_model import PrecisionModel
-from convdiff.diagnose.search.batches import Batch, Group
+from convdiff.diagnose.search.batches import Batch, FormGroup
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
 # Candidates of one level at most, the cheapest; of arrays that show next to nothing, thousands
 # agree.
-MOST_CANDIDATES = 64
+MAX_CANDIDATES_PER_LEVEL = 64
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Candidate:
     kernel: KernelForm
     geometry: GeometryForm
     output: OutputForm
-    making: PrecisionModel
+    precision: PrecisionModel
     cost: float
 
     @property
@@ -44,7 +44,7 @@ class Candidate:
         geometry, output, precision.
         """
         own = self.kernel.own_edits
-        stages = (self.operation, self.input, self.geometry, self.output, self.making)
+        stages = (self.operation, self.input, self.geometry, self.output, self.precision)
         operation, inputs, geometry, output, making = (stage.edits for stage in stages)
         return operation + inputs + own + geometry + output + making
 
@@ -57,18 +57,18 @@ class Candidate:
         """The same for the first batch item alone."""
         return replace(
             self,
-            input=replace(self.input, array=self.input.array.along(0, slice(1))),
-            output=replace(self.output, array=self.output.array.along(0, slice(1))),
+            input=replace(self.input, array=self.input.array.select(0, slice(1))),
+            output=replace(self.output, array=self.output.array.select(0, slice(1))),
         )
 
 
-def candidates(
-    batch: Batch, y: Group[OutputForm], making: PrecisionModel, flat: Array, outputs: Array
+def cheapest_candidates(
+    batch: Batch, y: FormGroup[OutputForm], making: PrecisionModel, flat: Array, outputs: Array
 ) -> Iterator[Candidate]:
     """The cheapest of the survivors, complete."""
     for block, of, chosen in batch.split(flat):
         costs = block.costs(chosen) + y.costs[outputs[of]]
-        for i in np.argsort(costs, kind="stable")[:MOST_CANDIDATES].tolist():
+        for i in np.argsort(costs, kind="stable")[:MAX_CANDIDATES_PER_LEVEL].tolist():
             yield Candidate(
                 block.inputs.forms[chosen.input[i]],
                 block.kernels.forms[chosen.kernel[i]],

@@ -13,7 +13,7 @@ H = TypeVar("H", bound=Hypothesis)
 F = TypeVar("F", InputForm, KernelForm, OutputForm)
 
 
-def shared_out(edits: int, crowded: bool, operation: int) -> Iterator[tuple[int, int, int]]:
+def split_edits(edits: int, crowded: bool, operation: int) -> Iterator[tuple[int, int, int]]:
     """How many edits the input, the kernel and the geometry may share so many as: see
     `Search.level`.
 
@@ -29,7 +29,7 @@ def shared_out(edits: int, crowded: bool, operation: int) -> Iterator[tuple[int,
             yield inputs, kernels, changed
 
 
-def later_edits(hypotheses: tuple[H, ...], bases: list[F]) -> Iterator[tuple[H, F]]:
+def canonical_extensions(hypotheses: tuple[H, ...], bases: list[F]) -> Iterator[tuple[H, F]]:
     """Each base with the hypotheses that come no earlier than its own last edit, so that no set of
     edits comes twice.
     """

@@ -16,10 +16,10 @@ import numpy as np
 
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.relations import RELATIONS, PairOfSums, in_any_order
-from convdiff.diagnose.search.batches import Batch, Block, Combined
+from convdiff.diagnose.search.batches import Batch, Block, Combinations
 from convdiff.diagnose.search.intervals import Intervals, ObtainedIntervals
-from convdiff.diagnose.search.products import Rows
-from convdiff.diagnose.search.windows import SamplePoint, norms, single_windows
+from convdiff.diagnose.search.products import KernelRows
+from convdiff.diagnose.search.windows import SamplePoint, gather_windows_by_row, row_norms
 from convdiff.numerics.error_bound import Rounding, fast_units
 from convdiff.spec.layout import Array
 
@@ -156,13 +156,13 @@ class SampleFilter:
     def largest(self, block: Block, at: int) -> float:
         """The largest |window| |kernel| of a block at one of its points."""
         return float(
-            block.product.lengths[at].max(initial=0)
-            * self._weights(block.kernels.rows(self.points[0].channel)).max()
+            block.products.window_norms[at].max(initial=0)
+            * self._weights(block.kernels.kernel_rows(self.points[0].channel)).max()
         )
 
-    def _weights(self, kernels: Rows) -> Array:
+    def _weights(self, kernels: KernelRows) -> Array:
         """What kernels count in the error of a sum."""
-        return kernels.peaks if self.making.by_peaks else kernels.lengths
+        return kernels.peaks if self.making.by_peaks else kernels.norms
 
     def _differences(
         self, first: SumBounds, second: SumBounds, forms: Array
@@ -201,8 +201,10 @@ class SampleFilter:
         """What is known of single combinations at the first two points, each with its own slack."""
         sizes = np.empty((2, len(flat)))
         for block, of, chosen in batch.split(flat):
-            weights = self._weights(block.kernels.rows(self.points[0].channel))[chosen.kernel]
-            sizes[:, of] = block.product.length(chosen.input, chosen.geometry) * weights
+            weights = self._weights(block.kernels.kernel_rows(self.points[0].channel))[
+                chosen.kernel
+            ]
+            sizes[:, of] = block.products.norms_of(chosen.input, chosen.geometry) * weights
         return [SumBounds(batch.values[at][flat], self.slack(sizes[at])) for at in (0, 1)]
 
     def single_products(self, batch: Batch, flat: Array, ats: Array) -> list[SumBounds]:
@@ -212,7 +214,7 @@ class SampleFilter:
             values[:, of], sizes[:, of] = self._in_block(block, chosen, ats)
         return [SumBounds(*pair) for pair in zip(values, self.slack(sizes), strict=True)]
 
-    def _in_block(self, block: Block, chosen: Combined, ats: Array) -> tuple[Array, Array]:
+    def _in_block(self, block: Block, chosen: Combinations, ats: Array) -> tuple[Array, Array]:
         """(points, combinations): the values, of operands as the making rounds them, and |window|
         |kernel|.
 
@@ -237,19 +239,19 @@ class SampleFilter:
             len(used),
             axis=0,
         )
-        table = geometry.table_of(
-            numbers, positions, block.kernels.bundle.shape[2:], inputs.bundle.shape[2:]
+        table = geometry.windows_by_row(
+            numbers, positions, block.kernels.arrays.shape[2:], inputs.arrays.shape[2:]
         )
         left = self.making.rounds(
-            single_windows(inputs.bundle, which, items, channels, table), "input"
+            gather_windows_by_row(inputs.arrays, which, items, channels, table), "input"
         )
-        lengths = norms(left).reshape(count, -1)
+        lengths = row_norms(left).reshape(count, -1)
         left = left.reshape(count, len(used), -1)
         values, sizes = np.empty((count, len(places))), np.empty((count, len(places)))
         step = max(1, PORTION // left.shape[2])
         for row in range(0, count, 2):
             pair = slice(row, row + 2)
-            rows = block.kernels.rows(points[row].channel)
+            rows = block.kernels.kernel_rows(points[row].channel)
             sizes[pair] = lengths[pair, places] * self._weights(rows)[chosen.kernel]
             for start in range(0, len(places), step):
                 part = slice(start, start + step)

@@ -15,15 +15,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import grid
+from convdiff.diagnose.core.array_view import open_mesh
 from convdiff.diagnose.core.forms import AxisGeometry, GeometryForm
 from convdiff.diagnose.search.geometry_axis import AskedAxis, AxisChoices, axis_choices
-from convdiff.diagnose.search.windows import WindowTable, axis_indices
+from convdiff.diagnose.search.windows import WindowTable, tap_indices
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 from convdiff.spec.padding import Pair
 
-MODES = ("constant", "reflect", "edge", "wrap", "symmetric")
+PAD_MODES = ("constant", "reflect", "edge", "wrap", "symmetric")
 
 
 class AskedGeometry(NamedTuple):
@@ -42,33 +42,36 @@ class AskedGeometry(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class GeometryTable:
     """Geometry g goes along axis a as choice combined[g, a] of axes[a], its padding filled by
-    MODES[modes[g]], and costs costs[g].
+    PAD_MODES[modes[g]], and costs costs[g].
     """
 
     asked: AskedGeometry
     axes: tuple[AxisChoices, ...]
-    combined: Array
-    modes: Array
+    choices: Array
+    pad_modes: Array
     costs: Array
 
     def __len__(self) -> int:
-        return len(self.modes)
+        return len(self.pad_modes)
 
-    def only(self, which: slice | Array) -> GeometryTable:
+    def select(self, which: slice | Array) -> GeometryTable:
         """Some of them."""
         return replace(
-            self, combined=self.combined[which], modes=self.modes[which], costs=self.costs[which]
+            self,
+            choices=self.choices[which],
+            pad_modes=self.pad_modes[which],
+            costs=self.costs[which],
         )
 
-    def portions(self, size: int) -> list[GeometryTable]:
+    def chunks(self, size: int) -> list[GeometryTable]:
         """The same in pieces of at most `size`."""
         return (
             [self]
             if len(self) <= size
-            else [self.only(slice(start, start + size)) for start in range(0, len(self), size)]
+            else [self.select(slice(start, start + size)) for start in range(0, len(self), size)]
         )
 
-    def table(
+    def windows_at(
         self, places: Sequence[tuple[int, ...]], taps: tuple[int, ...], n: tuple[int, ...]
     ) -> WindowTable:
         """Where each geometry's windows lie at each of these output positions, for inputs of n
@@ -77,17 +80,17 @@ class GeometryTable:
         count, rank = len(self), len(taps)
         inside: Array | None = None
         indices = []
-        used = [*dict.fromkeys(self.modes.tolist())]
+        used = [*dict.fromkeys(self.pad_modes.tolist())]
         at_places = np.array(places)[:, :, None, None]
         for axis in range(rank):
             numbers = self.axes[axis].run
             if count < numbers.shape[1]:
-                numbers, which = numbers[:, self.combined[:, axis]], np.arange(count)
+                numbers, which = numbers[:, self.choices[:, axis]], np.arange(count)
             else:
-                which = self.combined[:, axis]
+                which = self.choices[:, axis]
             stride, lo, dilation, input_dilation = numbers
             for mode in used:
-                made = axis_indices(
+                made = tap_indices(
                     stride,
                     lo,
                     dilation,
@@ -95,12 +98,12 @@ class GeometryTable:
                     at_places[:, axis],
                     taps[axis],
                     n[axis],
-                    MODES[mode],
+                    PAD_MODES[mode],
                 )
                 if mode == used[0]:
                     rows = made[:, which]
                 else:
-                    at = self.modes == mode
+                    at = self.pad_modes == mode
                     rows[:, at] = made[:, which[at]]
             rows = rows.reshape(
                 len(places), count, *(taps[axis] if a == axis else 1 for a in range(rank))
@@ -110,7 +113,7 @@ class GeometryTable:
         assert inside is not None
         return WindowTable(tuple(indices), inside)
 
-    def table_of(
+    def windows_by_row(
         self, numbers: Array, places: Array, taps: tuple[int, ...], n: tuple[int, ...]
     ) -> WindowTable:
         """Where the window of geometry numbers[r] lies at output position places[r], for each row
@@ -118,15 +121,15 @@ class GeometryTable:
         """
         inside = np.ones((len(numbers), *taps), bool)
         indices = []
-        modes = self.modes[numbers]
+        modes = self.pad_modes[numbers]
         for axis in range(len(taps)):
             stride, lo, dilation, input_dilation = self.axes[axis].run[
-                :, self.combined[numbers, axis]
+                :, self.choices[numbers, axis]
             ]
             rows = np.empty((len(numbers), taps[axis]), int)
             for mode in dict.fromkeys(modes.tolist()):
                 at = modes == mode
-                rows[at] = axis_indices(
+                rows[at] = tap_indices(
                     stride[at],
                     lo[at],
                     dilation[at],
@@ -134,7 +137,7 @@ class GeometryTable:
                     places[at, axis, None],
                     taps[axis],
                     n[axis],
-                    MODES[mode],
+                    PAD_MODES[mode],
                 )
             rows = rows.reshape(
                 len(numbers), *(taps[axis] if a == axis else 1 for a in range(len(taps)))
@@ -147,9 +150,9 @@ class GeometryTable:
         """One of them, with its edits."""
         axes = tuple(
             choices.geometry(at)
-            for choices, at in zip(self.axes, self.combined[number].tolist(), strict=True)
+            for choices, at in zip(self.axes, self.choices[number].tolist(), strict=True)
         )
-        return described(axes, self.asked, MODES[self.modes[number]])
+        return described(axes, self.asked, PAD_MODES[self.pad_modes[number]])
 
 
 def described(axes: tuple[AxisGeometry, ...], asked: AskedGeometry, mode: str) -> GeometryForm:
@@ -187,7 +190,7 @@ def described(axes: tuple[AxisGeometry, ...], asked: AskedGeometry, mode: str) -
 
 
 @lru_cache(maxsize=512)
-def geometries(
+def enumerate_geometries(
     asked: AskedGeometry,
     n: tuple[int, ...],
     k: tuple[int, ...],
@@ -245,7 +248,7 @@ def _changing(
         return
     combined = np.concatenate(
         [
-            np.stack(np.broadcast_arrays(*grid(part)), axis=-1).reshape(-1, len(axes))
+            np.stack(np.broadcast_arrays(*open_mesh(part)), axis=-1).reshape(-1, len(axes))
             for part in _together(numbers, axes, changed)
         ]
     )
@@ -293,11 +296,11 @@ def _changing(
         keep &= ~((said[:, :, :2] < 0).any(axis=(0, 2)) & different.any(axis=0))
     if "pad_mode" in changed:
         keep &= (said[:, :, :2] > 0).any(axis=(0, 2))
-        modes = [mode for mode in MODES if mode != asked.pad_mode]
+        modes = [mode for mode in PAD_MODES if mode != asked.pad_mode]
         oddness = oddness + 0.05
     if keep.any():
         yield from (
-            (combined[keep], np.full(int(keep.sum()), MODES.index(mode)), oddness[keep])
+            (combined[keep], np.full(int(keep.sum()), PAD_MODES.index(mode)), oddness[keep])
             for mode in modes
         )
 

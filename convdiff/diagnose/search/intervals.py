@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from convdiff.diagnose.core.activations import ACTIVATIONS, undone
-from convdiff.diagnose.core.array_view import ArrayViews
+from convdiff.diagnose.core.array_view import ArrayViewStack
 from convdiff.diagnose.core.forms import OutputForm
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.relations import MODULI, MOST_COUNTED, RELATIONS
@@ -44,7 +44,7 @@ class ObtainedIntervals:
     def __init__(
         self,
         forms: Sequence[OutputForm],
-        bundle: ArrayViews,
+        bundle: ArrayViewStack,
         points: Sequence[SamplePoint],
         bias: Array,
         making: PrecisionModel,
@@ -62,9 +62,9 @@ class ObtainedIntervals:
         self.exact = ~np.isin(self.numbers, [number for number, _ in self.relating])
         self._index = [
             np.array(each)
-            for each in zip(*((p.item, p.channel, *p.place) for p in points), strict=True)
+            for each in zip(*((p.item, p.channel, *p.position) for p in points), strict=True)
         ]
-        self.values = bundle.look_up(*self._index).T
+        self.values = bundle.gather(*self._index).T
         known = np.append(bias, np.zeros(max(bundle.shape[1] - bias.size, 0)))[self._index[1]]
         factors = np.array([form.bias_factor for form in forms], float)
         kept = np.array([form.bias_kept for form in forms])
@@ -116,10 +116,10 @@ class ObtainedIntervals:
         among them.
         """
         chosen = [form for form in forms if form.values == kind]
-        bundle = ArrayViews([form.array for form in chosen])
+        bundle = ArrayViewStack([form.array for form in chosen])
         index = [each[:, None] for each in self._index]
         index[ANY_ORDER[kind]] = np.arange(bundle.shape[ANY_ORDER[kind]])[None]
-        values = bundle.look_up(*index).swapaxes(0, 1)
+        values = bundle.gather(*index).swapaxes(0, 1)
         return values, self._written(values), np.cumsum(self.kinds == kind) - 1
 
     def _possible(self, making: PrecisionModel) -> Intervals:

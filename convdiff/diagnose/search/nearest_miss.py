@@ -26,5 +26,5 @@ def nearest_miss(search: Search, making: PrecisionModel) -> tuple[tuple[Edit, ..
         return None
     made = predicted(search.problem, best)
     rounding = making.rounding
-    doubtful = rounding.doubtful(best.output.array.whole(), made.output, made.scale)
+    doubtful = rounding.doubtful(best.output.array.to_array(), made.output, made.scale)
     return best.edits, 1.0 - float(np.mean(doubtful))

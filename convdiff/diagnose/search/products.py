@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import ArrayViews, grid
-from convdiff.diagnose.search.windows import SamplePoint, WindowTable, norms, windows
+from convdiff.diagnose.core.array_view import ArrayViewStack, open_mesh
+from convdiff.diagnose.search.windows import SamplePoint, WindowTable, gather_windows, row_norms
 from convdiff.spec.layout import Array
 
 # What a step costs, in the time of one multiplication inside a matrix product: to gather a number,
@@ -26,22 +26,22 @@ GATHER, ADD, CALL = 40, 8, 100_000
 FEW = 12
 
 
-class Rows(NamedTuple):
+class KernelRows(NamedTuple):
     """Vectors (rows, terms), the length of each, and its largest magnitude."""
 
     values: Array
-    lengths: Array
+    norms: Array
     peaks: Array
 
 
-class Product(NamedTuple):
+class ProductTable(NamedTuple):
     """`values` is (points, inputs, geometries, kernels), or (points, geometries, inputs, kernels).
 
-    `lengths` are the windows', without the kernels: all axes but the last.
+    `window_norms` are the windows', without the kernels: all axes but the last.
     """
 
     values: Array
-    lengths: Array
+    window_norms: Array
     geometries_first: bool
 
     @property
@@ -49,17 +49,17 @@ class Product(NamedTuple):
         """How many values there are at one point."""
         return math.prod(self.values.shape[1:])
 
-    def numbers(self, flat: Array) -> tuple[Array, Array, Array]:
+    def unravel(self, flat: Array) -> tuple[Array, Array, Array]:
         """Inputs, geometries and kernels of flat indices of the values at one point."""
         first, second, kernel = np.unravel_index(flat, self.values.shape[1:])
         return (second, first, kernel) if self.geometries_first else (first, second, kernel)
 
-    def length(self, form: Array, geometry: Array) -> Array:
+    def norms_of(self, form: Array, geometry: Array) -> Array:
         """(points, combinations): the window's length for each of these combinations."""
         return (
-            self.lengths[:, geometry, form]
+            self.window_norms[:, geometry, form]
             if self.geometries_first
-            else self.lengths[:, form, geometry]
+            else self.window_norms[:, form, geometry]
         )
 
 
@@ -70,17 +70,17 @@ class ProductRequest(NamedTuple):
 
     points: Sequence[SamplePoint]
     channels: slice
-    where: WindowTable
-    kernels: Rows
+    windows: WindowTable
+    kernels: KernelRows
 
 
-def multiply(inputs: ArrayViews, look: ProductRequest) -> Product:
+def multiply(inputs: ArrayViewStack, look: ProductRequest) -> ProductTable:
     """The values at the elements of every kernel on every input under every geometry of the table."""
-    _, geometries, *taps = look.where.inside.shape
+    _, geometries, *taps = look.windows.inside.shape
     tap_count, (count, terms) = math.prod(taps), look.kernels.values.shape
     if geometries > FEW:
         places, depth = (
-            math.prod(int(index.max()) + 1 for index in look.where.indices),
+            math.prod(int(index.max()) + 1 for index in look.windows.indices),
             terms // tap_count,
         )
         direct = inputs.count * geometries * terms * (GATHER + count)
@@ -92,39 +92,39 @@ def multiply(inputs: ArrayViews, look: ProductRequest) -> Product:
     return _direct(inputs, look)
 
 
-def _direct(inputs: ArrayViews, look: ProductRequest) -> Product:
+def _direct(inputs: ArrayViewStack, look: ProductRequest) -> ProductTable:
     """Windows gathered, and multiplied with the kernels."""
-    rows = windows(inputs, look.channels, look.points, look.where)
+    rows = gather_windows(inputs, look.channels, look.points, look.windows)
     values = rows.reshape(-1, rows.shape[-1]) @ look.kernels.values.T
-    return Product(
-        values.reshape(*rows.shape[:-1], -1).swapaxes(0, 1), norms(rows).swapaxes(0, 1), False
+    return ProductTable(
+        values.reshape(*rows.shape[:-1], -1).swapaxes(0, 1), row_norms(rows).swapaxes(0, 1), False
     )
 
 
-def _by_place(inputs: ArrayViews, look: ProductRequest) -> Product:
+def _by_place(inputs: ArrayViewStack, look: ProductRequest) -> ProductTable:
     """The kernels' taps multiplied with every place that any window meets, and summed for each
     geometry.
     """
     values, lengths = zip(
         *(_summed(inputs, look, number) for number in range(len(look.points))), strict=True
     )
-    return Product(np.array(values), np.array(lengths), True)
+    return ProductTable(np.array(values), np.array(lengths), True)
 
 
-def _summed(inputs: ArrayViews, look: ProductRequest, number: int) -> tuple[Array, Array]:
+def _summed(inputs: ArrayViewStack, look: ProductRequest, number: int) -> tuple[Array, Array]:
     """Values and lengths at one of the points."""
-    kernels, channels, inside = look.kernels, look.channels, look.where.inside[number]
+    kernels, channels, inside = look.kernels, look.channels, look.windows.inside[number]
     geometries, *taps = inside.shape
     depth, tap_count = channels.stop - channels.start, math.prod(taps)
     count = len(kernels.values)
-    used = [np.unique(index[number], return_inverse=True) for index in look.where.indices]
+    used = [np.unique(index[number], return_inverse=True) for index in look.windows.indices]
     places = math.prod(len(values) for values, _ in used)
     flat = np.zeros((1,) * (1 + len(taps)), int)
-    for index, (values, inverse) in zip(look.where.indices, used, strict=True):
+    for index, (values, inverse) in zip(look.windows.indices, used, strict=True):
         flat = flat * len(values) + inverse.reshape(index[number].shape)
     # One more place, where padding is zero.
     flat = np.where(inside, flat, places).reshape(geometries, tap_count).T
-    met = grid(
+    met = open_mesh(
         [
             np.array([look.points[number].item]),
             np.arange(channels.start, channels.stop),
@@ -132,7 +132,7 @@ def _summed(inputs: ArrayViews, look: ProductRequest, number: int) -> tuple[Arra
         ]
     )
     rows = (
-        inputs.look_up(*met)
+        inputs.gather(*met)
         .reshape(inputs.count, depth, places)
         .transpose(2, 0, 1)
         .reshape(places * inputs.count, depth)

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import ArrayViews
+from convdiff.diagnose.core.array_view import ArrayViewStack
 from convdiff.diagnose.search.windows import SamplePoint
 from convdiff.spec.layout import Array
 
@@ -23,12 +23,12 @@ DRAWN = 6
 ANY_VALUE = 4
 
 
-def choose_points(outputs: ArrayViews) -> list[SamplePoint]:
+def choose_sample_points(outputs: ArrayViewStack) -> list[SamplePoint]:
     """Elements of outputs (N, O, *space), in pairs; finite, and not zero, in as many of them as can
     be had; none if none is.
     """
     drawn = _drawn(outputs.shape)
-    values = outputs.look_up(*drawn)
+    values = outputs.gather(*drawn)
     telling = np.isfinite(values) * (
         1.0 + ((values != 0) & (np.arange(2 * PAIRS) < 2 * (PAIRS - ANY_VALUE))[:, None])
     )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import ArrayViews
+from convdiff.diagnose.core.array_view import ArrayViewStack
 from convdiff.spec.layout import Array
 
 
@@ -16,7 +16,7 @@ class SamplePoint(NamedTuple):
 
     item: int
     channel: int
-    place: tuple[int, ...]
+    position: tuple[int, ...]
 
 
 class WindowTable(NamedTuple):
@@ -31,7 +31,7 @@ class WindowTable(NamedTuple):
     inside: Array
 
 
-def axis_indices(
+def tap_indices(
     stride: int | Array,
     lo: int | Array,
     dilation: int | Array,
@@ -66,8 +66,8 @@ def mirrored(index: Array, n: int | Array, mode: str) -> Array:
     return np.where(folded < n, folded, period - folded - (1 if mode == "symmetric" else 0))
 
 
-def windows(
-    inputs: ArrayViews, channels: slice, points: Sequence[SamplePoint], where: WindowTable
+def gather_windows(
+    inputs: ArrayViewStack, channels: slice, points: Sequence[SamplePoint], where: WindowTable
 ) -> Array:
     """(inputs, points, geometries, terms): the inputs (N, C, *space) as each geometry meets them at
     the points, float64.
@@ -75,13 +75,13 @@ def windows(
     ones = (1,) * len(where.indices)
     item = np.array([point.item for point in points]).reshape(-1, 1, 1, *ones)
     channel = np.arange(channels.start, channels.stop).reshape(1, 1, -1, *ones)
-    values = inputs.look_up(item, channel, *(index[:, :, None] for index in where.indices))
+    values = inputs.gather(item, channel, *(index[:, :, None] for index in where.indices))
     np.copyto(values, 0.0, where=~where.inside[None, :, :, None])
     return values.reshape(inputs.count, *where.inside.shape[:2], -1)
 
 
-def single_windows(
-    inputs: ArrayViews, which: Array, items: Array, channels: Array, where: WindowTable
+def gather_windows_by_row(
+    inputs: ArrayViewStack, which: Array, items: Array, channels: Array, where: WindowTable
 ) -> Array:
     """(rows, terms): input which[r], item items[r], channels[r] (rows, channels), in the window in
     row r of the table; float64.
@@ -92,11 +92,11 @@ def single_windows(
         channels.reshape(*channels.shape, *ones),
         *(index[:, None] for index in where.indices),
     )
-    values = inputs.look_up_each(which, *index)
+    values = inputs.gather_each(which, *index)
     np.copyto(values, 0.0, where=~where.inside[:, None])
     return values.reshape(len(which), -1)
 
 
-def norms(rows: Array) -> Array:
+def row_norms(rows: Array) -> Array:
     """The Euclidean length of each row."""
     return np.asarray(np.sqrt(np.einsum("...n,...n->...", rows, rows)))
