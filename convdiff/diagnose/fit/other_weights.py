@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.fit.linear_system import design_matrices, element_indices, ungrouped_kernel
+from convdiff.diagnose.fit.linear_system import design_matrix, element_indices, ungrouped_kernel
 from convdiff.diagnose.search.engine import Search
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import ConvSpec
@@ -41,7 +41,7 @@ def solve_weights(search: Search) -> Array | None:
         return None
     chosen = np.random.default_rng(11).permutation(places)[: 2 * unknowns + 64]
     shape = (spec.batch, spec.out_channels, *spec.output_size)
-    rows = design_matrices(problem, geometry, chosen, shape)[0, :, :-1]
+    rows = design_matrix(problem, geometry, chosen, shape)
     item, _, *place = element_indices(chosen, shape, channel=0)
     targets = (
         np.moveaxis(normal_output(spec, problem.obtained), 1, -1)[(item, *place)].astype(np.float64)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from convdiff.diagnose.core.precision_model import PrecisionModel
-from convdiff.diagnose.fit.linear_system import design_matrices, element_indices, ungrouped_kernel
+from convdiff.diagnose.fit.linear_system import design_matrix, element_indices, ungrouped_kernel
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded
 from convdiff.diagnose.hypotheses.output_fitted import OverlapAccumulated
 from convdiff.diagnose.hypotheses.output_values import USUAL_FACTORS, Scaled
@@ -50,7 +50,7 @@ def counted(search: Search, making: PrecisionModel) -> Iterator[Candidate]:
         (shape[0], *shape[2:]),
     )
     corners = np.unique(corners)
-    rows = design_matrices(problem, geometry, corners, shape)[0, :, :-1]
+    rows = design_matrix(problem, geometry, corners, shape)
     weights = (
         (w.array.select(0, slice(CHANNELS)) if spec.groups == 1 else w.array)
         .to_array()

@@ -1,5 +1,10 @@
-"""Products at the first two points, of everything with so many edits, and flat: the values that
-outputs are matched with.
+"""Combinations of forms with their values at the first sample points, ready to be filtered.
+
+A `FormGroup` has the forms of one stage whose arrays have one shape.  A `Block` combines a group of
+inputs, a table of geometries and a group of kernels; its products are the convolution's values for
+all of these combinations.  A `Batch` has the values of several blocks laid end to end, so that they
+are compared with the obtained values in a few NumPy calls however they are split into blocks.  A
+combination is addressed by its flat number in the batch.
 """
 
 from __future__ import annotations
@@ -22,36 +27,36 @@ F = TypeVar("F", InputForm, KernelForm, OutputForm)
 
 
 class FormGroup(Generic[F]):
-    """Forms of one stage and one shape, looked up together."""
+    """Forms of one stage whose arrays have one shape."""
 
     def __init__(self, forms: Sequence[F]) -> None:
         self.forms: Sequence[F] = forms
         self.shape: tuple[int, ...] = forms[0].array.shape
-        self._rows: dict[int, KernelRows] = {}
+        self._kernel_rows: dict[int, KernelRows] = {}
 
     @cached_property
     def arrays(self) -> ArrayViewStack:
-        """Their arrays."""
+        """The arrays of the forms."""
         return ArrayViewStack([form.array for form in self.forms])
 
     @cached_property
     def costs(self) -> Array:
-        """What each costs."""
+        """(forms,): the cost of each form."""
         return np.array([form.cost for form in self.forms])
 
     def kernel_rows(self, channel: int) -> KernelRows:
-        """Of kernels: (kernels, terms) at one output channel."""
-        if channel not in self._rows:
-            axes = open_mesh([np.array([channel]), *map(np.arange, self.arrays.shape[1:])])
-            rows = self.arrays.gather(*axes).reshape(self.arrays.count, -1)
-            self._rows[channel] = KernelRows(
+        """The weights of the kernels for one output channel; for groups of kernels only."""
+        if channel not in self._kernel_rows:
+            mesh = open_mesh([np.array([channel]), *map(np.arange, self.arrays.shape[1:])])
+            rows = self.arrays.gather(*mesh).reshape(self.arrays.count, -1)
+            self._kernel_rows[channel] = KernelRows(
                 rows, row_norms(rows), np.abs(rows).max(axis=1, initial=0)
             )
-        return self._rows[channel]
+        return self._kernel_rows[channel]
 
 
 class Combinations(NamedTuple):
-    """Single combinations of a block: numbers of an input, a geometry and a kernel for each."""
+    """Some combinations of one block: (n,) numbers of their inputs, geometries and kernels."""
 
     input: Array
     geometry: Array
@@ -60,8 +65,10 @@ class Combinations(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Inputs of one shape under some geometries with kernels of one shape: their products at the
-    first two points.
+    """All combinations of some inputs, geometries and kernels, with their values at some points.
+
+    The inputs have one shape, and so have the kernels.  The points are the first two sample points,
+    or others of one output channel.
     """
 
     inputs: FormGroup[InputForm]
@@ -74,17 +81,21 @@ class Block:
         """The number of combinations."""
         return self.products.combinations
 
-    def costs(self, of: Combinations) -> Array:
-        """What combinations cost, without an output."""
+    def costs(self, chosen: Combinations) -> Array:
+        """(n,): the costs of some combinations, without that of an output form."""
         return np.asarray(
-            self.inputs.costs[of.input]
-            + self.kernels.costs[of.kernel]
-            + self.geometry.costs[of.geometry]
+            self.inputs.costs[chosen.input]
+            + self.kernels.costs[chosen.kernel]
+            + self.geometry.costs[chosen.geometry]
         )
 
 
 class Batch:
-    """Blocks that are matched in one go."""
+    """Blocks that are filtered together.
+
+    Combination c of block b has the flat number starts[b] + c; `starts` has one more entry, the
+    number of all combinations.
+    """
 
     def __init__(self, blocks: list[Block]) -> None:
         self.blocks = blocks
@@ -92,7 +103,7 @@ class Batch:
 
     @cached_property
     def values(self) -> Array:
-        """(points, combinations): all values."""
+        """(points, combinations): the convolution's values."""
         return np.concatenate(
             [
                 block.products.values.reshape(len(block.products.values), -1)
@@ -102,22 +113,26 @@ class Batch:
         )
 
     def split(self, flat: Array) -> list[tuple[Block, Array, Combinations]]:
-        """The blocks that have any of these combinations, the places of theirs in `flat`, and which
-        they are.
+        """The combinations with flat numbers `flat`, (n,), by block.
+
+        Each entry has a block, which indices of `flat` are combinations of it, and these
+        combinations.  Blocks without any are left out.
         """
-        owner = np.searchsorted(self.starts, flat, "right") - 1
-        found = []
-        for number in np.unique(owner).tolist():
-            at = np.flatnonzero(owner == number)
+        block_of = np.searchsorted(self.starts, flat, "right") - 1
+        parts = []
+        for number in np.unique(block_of).tolist():
+            indices = np.flatnonzero(block_of == number)
             block = self.blocks[number]
-            found.append(
-                (block, at, Combinations(*block.products.unravel(flat[at] - self.starts[number])))
-            )
-        return found
+            local = flat[indices] - self.starts[number]
+            parts.append((block, indices, Combinations(*block.products.unravel(local))))
+        return parts
 
 
 def make_batches(blocks: Sequence[Block], size: int) -> list[Batch]:
-    """The blocks in batches of about `size` combinations."""
+    """The blocks, in order, in batches of at most `size` combinations each.
+
+    A larger block makes a batch by itself.
+    """
     batches: list[list[Block]] = [[]]
     room = size
     for block in blocks:

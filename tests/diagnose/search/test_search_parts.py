@@ -14,7 +14,12 @@ from convdiff.diagnose.core.forms import InputForm, KernelForm, OperationForm
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.search.geometry_table import PAD_MODES, AskedGeometry, enumerate_geometries
 from convdiff.diagnose.search.intervals import BUCKETS, MANY, Intervals
-from convdiff.diagnose.search.products import KernelRows, ProductRequest, _by_place, _direct
+from convdiff.diagnose.search.products import (
+    KernelRows,
+    ProductRequest,
+    _multiply_by_position,
+    _multiply_by_window,
+)
 from convdiff.diagnose.search.windows import SamplePoint, row_norms
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.reference import correlate
@@ -72,7 +77,7 @@ def test_both_ways_to_multiply_are_the_convolution(edits: int) -> None:
         KernelRows(rows, row_norms(rows), np.abs(rows).max(axis=1)),
     )
     bundle = ArrayViewStack([ArrayView.of(x) for x in inputs])
-    direct, by_place = (way(bundle, look) for way in (_direct, _by_place))
+    direct, by_place = (way(bundle, look) for way in (_multiply_by_window, _multiply_by_position))
     np.testing.assert_allclose(direct.values, by_place.values.swapaxes(1, 2), atol=1e-9)
     np.testing.assert_allclose(direct.window_norms, by_place.window_norms.swapaxes(1, 2), atol=1e-9)
     for number in RNG.permutation(len(found))[:20].tolist():
