@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from convdiff.diagnose import Problem
-from convdiff.diagnose.fit.linear_system import dense
-from convdiff.diagnose.fit.other_weights import solved_kernel
+from convdiff.diagnose.fit.linear_system import ungrouped_kernel
+from convdiff.diagnose.fit.other_weights import solve_weights
 from convdiff.diagnose.search.engine import Search
 from convdiff.numerics.error_bound import CHUNK, Rounding
 from convdiff.picture import NONE, WORST, ChannelMap, Grid, KernelPair, Picture
@@ -160,8 +160,8 @@ def _kernels(problem: Problem, row: Row) -> tuple[KernelPair, ...]:
     where the finding says so.
     """
     spec = problem.spec
-    solved = solved_kernel(Search(problem))
-    given = dense(problem.w.astype(np.float64), spec.groups, spec.in_channels)
+    solved = solve_weights(Search(problem))
+    given = ungrouped_kernel(problem.w.astype(np.float64), spec.groups, spec.in_channels)
     if (
         solved is None
         and row.findings

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.explain.disambiguate import suggestions
 from convdiff.diagnose.explain.equivalents import with_equivalents
-from convdiff.diagnose.fit.other_weights import other_weights, solved_kernel
+from convdiff.diagnose.fit.other_weights import describe_other_weights, solve_weights
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.registry import by_code, common_names, sentence
-from convdiff.diagnose.proof import prove
-from convdiff.diagnose.search.candidate import MOST_CANDIDATES, Candidate
-from convdiff.diagnose.search.engine import CHEAP
 from convdiff.diagnose.nearest_miss import nearest_miss
+from convdiff.diagnose.proof import prove
 from convdiff.diagnose.schedule import MAX_EDITS, Schedule
+from convdiff.diagnose.search.candidate import MAX_CANDIDATES_PER_LEVEL, Candidate
+from convdiff.diagnose.search.engine import CHEAP
 from convdiff.records import Finding
 from convdiff.spec.conv_spec import ConvSpec
 
@@ -88,8 +88,8 @@ class Diagnosis:
 
         `agreeing` is the share of elements that are right as asked.
         """
-        solved = solved_kernel(self._schedule.search)
-        weights = None if solved is None else other_weights(self.problem, solved)
+        solved = solve_weights(self._schedule.search)
+        weights = None if solved is None else describe_other_weights(self.problem, solved)
         if weights is not None:
             return weights
         nearest = nearest_miss(self._schedule.search, self._schedule.precisions[0])
@@ -106,7 +106,7 @@ class Diagnosis:
         dear = products > DEAR_PROOF_PRODUCTS
         proven = 0
         for candidate in candidates[
-            : MAX_PROOFS_PER_BATCH if products > CHEAP else MOST_CANDIDATES
+            : MAX_PROOFS_PER_BATCH if products > CHEAP else MAX_CANDIDATES_PER_LEVEL
         ]:
             # Most that fail do so on the first batch item.
             several = candidate.output.array.shape[0] > 1

@@ -1,6 +1,4 @@
-"""The nearest miss: the one edit that makes more of the output right than any other, where none
-makes all of it right.
-"""
+"""The nearest miss: where no edits explain the output, the edit that makes most of it right."""
 
 from __future__ import annotations
 
@@ -11,20 +9,25 @@ from convdiff.diagnose.proof import predicted
 from convdiff.diagnose.search.engine import Search
 from convdiff.records import Edit
 
-# Elements that the edits are compared at, and how many of them the nearest must give.
-LOOKED_AT = 12
-LEAST = 3
+# Sample points that single edits are compared at, and at how many of them the nearest miss must
+# agree: a few agree by chance.
+COMPARED_POINTS = 12
+MIN_AGREEING_POINTS = 3
 
 
-def nearest_miss(search: Search, making: PrecisionModel) -> tuple[tuple[Edit, ...], float] | None:
-    """The edit, and the share of elements that it gives; None if none gives any."""
-    best, most = None, LEAST - 1
-    for candidate, right in search.near(making, LOOKED_AT):
-        if right > most:
-            best, most = candidate, right
+def nearest_miss(
+    search: Search, precision: PrecisionModel
+) -> tuple[tuple[Edit, ...], float] | None:
+    """The edits of the nearest miss, and the share of output elements that they explain.
+
+    Returns None if no edit agrees at `MIN_AGREEING_POINTS`.
+    """
+    best, most_agreeing = None, MIN_AGREEING_POINTS - 1
+    for candidate, agreeing in search.near(precision, COMPARED_POINTS):
+        if agreeing > most_agreeing:
+            best, most_agreeing = candidate, agreeing
     if best is None:
         return None
-    made = predicted(search.problem, best)
-    rounding = making.rounding
-    doubtful = rounding.doubtful(best.output.array.whole(), made.output, made.scale)
-    return best.edits, 1.0 - float(np.mean(doubtful))
+    truth = predicted(search.problem, best)
+    wrong = precision.rounding.doubtful(best.output.array.to_array(), truth.output, truth.scale)
+    return best.edits, 1.0 - float(np.mean(wrong))

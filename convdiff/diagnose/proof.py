@@ -35,7 +35,7 @@ class Proof:
 
 def predicted(problem: Problem, candidate: Candidate) -> Truth:
     """What the candidate's convolution gives, with the bias of its output form, float64."""
-    bias = candidate.making.biases(problem.channel_bias)[0]
+    bias = candidate.precision.biases(problem.channel_bias)[0]
     return _with_bias(_convolution(candidate), candidate.output, bias)
 
 
@@ -45,7 +45,7 @@ def prove(problem: Problem, candidate: Candidate) -> Proof:
     Once for each way in which the bias may have been rounded.
     """
     sums = _convolution(candidate)
-    for bias in candidate.making.biases(problem.channel_bias):
+    for bias in candidate.precision.biases(problem.channel_bias):
         fields = _verified(candidate, sums, bias)
         if fields is not None:
             return Proof(True, _filled_in(candidate.edits, fields))
@@ -54,8 +54,8 @@ def prove(problem: Problem, candidate: Candidate) -> Proof:
 
 def _convolution(candidate: Candidate) -> Truth:
     """What the candidate's convolution gives without a bias."""
-    x = candidate.making.rounds(candidate.input.array.whole(), "input")
-    w = candidate.making.rounds(candidate.kernel.array.whole(), "kernel")
+    x = candidate.precision.rounds(candidate.input.array.to_array(), "input")
+    w = candidate.precision.rounds(candidate.kernel.array.to_array(), "kernel")
     geometry, groups = candidate.geometry.correlation(), candidate.operation.spec.groups
     size = candidate.output.size
     return Truth(
@@ -73,8 +73,8 @@ def _with_bias(sums: Truth, form: OutputForm, values: Array) -> Truth:
 
 def _verified(candidate: Candidate, sums: Truth, bias: Array) -> Fields | None:
     """The fitted fields if these sums, with this bias, became the obtained output; else None."""
-    form, rounding = candidate.output, candidate.making.rounding
-    obtained, late_bias = form.array.whole(), np.zeros(())
+    form, rounding = candidate.output, candidate.precision.rounding
+    obtained, late_bias = form.array.to_array(), np.zeros(())
     if form.late_bias:
         late_bias = bias.reshape(1, -1, *(1,) * (obtained.ndim - 2))
         obtained = obtained - late_bias
@@ -82,7 +82,7 @@ def _verified(candidate: Candidate, sums: Truth, bias: Array) -> Fields | None:
     if sums.output.shape != obtained.shape or not sums.scale.any():
         # Windows that meet nothing but padding give zeros, which is no convolution of this input.
         return None
-    if candidate.making.wide and not _is_evidence(obtained, sums, rounding):
+    if candidate.precision.wide and not _is_evidence(obtained, sums, rounding):
         return None
     if form.relu_before:
         sums = Truth(np.maximum(sums.output, 0), sums.scale)

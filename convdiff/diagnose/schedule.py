@@ -107,7 +107,7 @@ class Schedule:
         An output size that was not asked speaks for another geometry by itself.
         """
         other_size = self.problem.obtained.shape != self.problem.spec.shape("output")
-        bits = self.problem.bits + (EVIDENCE_BITS[2] - EVIDENCE_BITS[1]) * other_size
+        bits = self.problem.evidence_bits + (EVIDENCE_BITS[2] - EVIDENCE_BITS[1]) * other_size
         return sum(bits >= needed for needed in EVIDENCE_BITS)
 
     def searched(

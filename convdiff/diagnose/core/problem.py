@@ -1,5 +1,7 @@
-"""What the diagnosis works on: the asked convolution, the arrays, the output obtained, and its
-rounding.
+"""The problem that a diagnosis solves: what was asked, the arrays, and what was obtained.
+
+Derived arrays and statistics are computed when first needed and kept, since many hypotheses share
+them.
 """
 
 from __future__ import annotations
@@ -10,20 +12,28 @@ from functools import cached_property
 import numpy as np
 
 from convdiff.diagnose.core.activations import Activation, likely_activations
-from convdiff.diagnose.core.array_view import SMALL, ArrayView
-from convdiff.diagnose.core.layouts import placed_in_order, reshapes
+from convdiff.diagnose.core.array_view import MAX_COPIED_ELEMENTS, ArrayView
+from convdiff.diagnose.core.layouts import mistaken_reshapes, to_layout
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.precision import cast, width
 from convdiff.spec.canonical import normal_input, normal_kernel
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 
+# About how many obtained values are sampled to tell what kind of numbers they are.
+SAMPLED_VALUES = 4096
+# Significand bits that are counted for each obtained value unless all are 16-bit floats: those of
+# float32.
+FLOAT32_SIGNIFICAND_BITS = 24
+
 
 @dataclass(frozen=True)
 class Problem:
-    """Arrays in the layouts of `spec`; `obtained` in its output layout, of any shape.
+    """The convolution that was asked, its arrays, and the output that was obtained instead.
 
-    `rounding` says what computing and storing may have cost.
+    `input`, `kernel` and `bias` are in the layouts of `spec`.  `obtained` is in its output layout,
+    if it has that many axes; its shape need not be the one that was asked.  `rounding` bounds what
+    computing and storing the output may have changed.
     """
 
     spec: ConvSpec
@@ -35,7 +45,7 @@ class Problem:
 
     @cached_property
     def x(self) -> Array:
-        """The input, (N, C, *space)."""
+        """The input as (N, C, *space)."""
         return normal_input(self.spec, self.input)
 
     @cached_property
@@ -44,40 +54,45 @@ class Problem:
         return normal_kernel(self.spec, self.kernel)
 
     @cached_property
-    def placed_input(self) -> ArrayView:
-        """The input as the user has it."""
-        return _placed(self.input)
+    def input_view(self) -> ArrayView:
+        """A view of the input in the user's layout."""
+        return _view(self.input)
 
     @cached_property
-    def placed_kernel(self) -> ArrayView:
-        """The kernel as the user has it."""
-        return _placed(self.kernel)
+    def kernel_view(self) -> ArrayView:
+        """A view of the kernel in the user's layout."""
+        return _view(self.kernel)
 
     @cached_property
-    def placed_x(self) -> ArrayView:
-        """The input, (N, C, *space)."""
-        return placed_in_order(self.placed_input, self.spec.input_layout, "NC" + self.spec.axes)
+    def x_view(self) -> ArrayView:
+        """A view of the input as (N, C, *space)."""
+        return to_layout(self.input_view, self.spec.input_layout, "NC" + self.spec.axes)
 
     @cached_property
-    def placed_obtained(self) -> ArrayView:
-        """The obtained output as the user has it."""
-        return _placed(self.obtained)
+    def obtained_view(self) -> ArrayView:
+        """A view of the obtained output in the user's layout."""
+        return _view(self.obtained)
 
     @cached_property
     def reshaped_inputs(self) -> list[tuple[str, str, ArrayView]]:
-        """The input under every common mistaken reshape: buffer's order, order read, and what is
-        read, (N, C, *space).
+        """The input under every common mistaken reshape.
+
+        Each is (layout of the buffer, layout that it was reshaped to, view as (N, C, *space)).
         """
-        return list(reshapes(self.placed_input, self.spec.input_layout, "NC" + self.spec.axes))
+        return list(
+            mistaken_reshapes(self.input_view, self.spec.input_layout, "NC" + self.spec.axes)
+        )
 
     @cached_property
     def reshaped_outputs(self) -> list[tuple[str, str, ArrayView]]:
-        """The obtained output likewise."""
-        return list(reshapes(self.placed_obtained, self.spec.output_layout, "NC" + self.spec.axes))
+        """The obtained output under every common mistaken reshape, as `reshaped_inputs`."""
+        return list(
+            mistaken_reshapes(self.obtained_view, self.spec.output_layout, "NC" + self.spec.axes)
+        )
 
     @cached_property
     def obtained_range(self) -> tuple[float, float]:
-        """The least and the largest obtained value."""
+        """The smallest and the largest obtained value."""
         return float(np.min(self.obtained)), float(np.max(self.obtained))
 
     @cached_property
@@ -86,47 +101,48 @@ class Problem:
         return list(likely_activations(self.obtained, *self.obtained_range))
 
     @cached_property
-    def obtained_whole(self) -> bool:
-        """Whether all obtained values are whole numbers."""
-        sample = self.obtained.reshape(-1)[:: max(1, self.obtained.size // 4096)]
+    def obtained_integral(self) -> bool:
+        """Whether the obtained values are whole numbers, judged by a sample."""
+        sample = self._obtained_sample
         return bool(np.isfinite(sample).all() and (sample == np.rint(sample)).all())
 
     @cached_property
-    def bits(self) -> float:
-        """About how many bits of evidence the obtained values hold: those of its type for each
-        number, few for small whole numbers.
+    def evidence_bits(self) -> float:
+        """About how many bits of evidence the obtained values hold.
+
+        Each value counts the significand bits of its type, or the bits of the range if all are
+        whole numbers.  A constant output counts as a single value.
         """
         low, high = self.obtained_range
         if not low < high:
-            # One number, however often.
-            return float(np.log2(abs(low) + 1) + 1) if self.obtained_whole else self._bits_each
-        each = np.log2(high - low + 1) if self.obtained_whole else self._bits_each
-        return float(each * self.obtained.size)
+            integer_bits, values = float(np.log2(abs(low) + 1) + 1), 1
+        else:
+            integer_bits, values = float(np.log2(high - low + 1)), self.obtained.size
+        bits = integer_bits if self.obtained_integral else self._significand_bits
+        return float(bits * values)
 
     @property
-    def _bits_each(self) -> float:
-        """The significand bits that each obtained number uses."""
-        sample = self.obtained.reshape(-1)[:: max(1, self.obtained.size // 4096)]
-        narrow = ((width(stored), cast(sample, stored)) for stored in ("bfloat16", "float16"))
-        return float(
-            next(
-                (
-                    bits
-                    for bits, rounded in narrow
-                    if np.array_equal(rounded, sample, equal_nan=True)
-                ),
-                24,
-            )
-        )
+    def _obtained_sample(self) -> Array:
+        """`SAMPLED_VALUES` to twice as many of the obtained values, evenly spaced; all if fewer."""
+        return self.obtained.reshape(-1)[:: max(1, self.obtained.size // SAMPLED_VALUES)]
+
+    @property
+    def _significand_bits(self) -> float:
+        """The significand bits of the narrowest float type that holds the obtained values."""
+        sample = self._obtained_sample
+        for stored in ("bfloat16", "float16"):
+            if np.array_equal(cast(sample, stored), sample, equal_nan=True):
+                return float(width(stored))
+        return float(FLOAT32_SIGNIFICAND_BITS)
 
     @cached_property
     def channel_bias(self) -> Array:
-        """One value per output channel, float64; zeros where none was asked."""
+        """The bias of each output channel, (O,) in float64; zeros if none was asked."""
         if self.bias is None:
             return np.zeros(self.spec.out_channels)
         return np.asarray(self.bias, np.float64).reshape(-1)
 
 
-def _placed(array: Array) -> ArrayView:
-    """`array`; of a small one a copy in float64, which it would become at every look."""
-    return ArrayView.of(array.astype(np.float64) if array.size <= SMALL else array)
+def _view(array: Array) -> ArrayView:
+    """A view of `array`; a small array is converted to float64 once instead of at every lookup."""
+    return ArrayView.of(array.astype(np.float64) if array.size <= MAX_COPIED_ELEMENTS else array)

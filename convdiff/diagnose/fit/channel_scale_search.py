@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import ArrayView, ArrayViews
+from convdiff.diagnose.core.array_view import ArrayView, ArrayViewStack
 from convdiff.diagnose.core.forms import OutputForm
 from convdiff.diagnose.core.line_fit import MIN_VALUES_ON_A_LINE
 from convdiff.diagnose.core.output_change import SumBounds
 from convdiff.diagnose.core.precision_model import PrecisionModel
-from convdiff.diagnose.fit.linear_system import elements
+from convdiff.diagnose.fit.linear_system import element_indices
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded
 from convdiff.diagnose.hypotheses.output_scale import (
     ChannelsScaled,
@@ -30,8 +30,8 @@ from convdiff.diagnose.hypotheses.output_scale import (
     Scaled,
 )
 from convdiff.diagnose.hypotheses.output_values import ActivationApplied
-from convdiff.diagnose.search.batches import Group
-from convdiff.diagnose.search.candidate import Candidate, candidates
+from convdiff.diagnose.search.batches import FormGroup
+from convdiff.diagnose.search.candidate import Candidate, cheapest_candidates
 from convdiff.diagnose.search.engine import Search
 from convdiff.diagnose.search.windows import SamplePoint
 from convdiff.spec.layout import Array
@@ -97,7 +97,7 @@ class ChannelScaleSearch:
         return self._on_lines[key]
 
     def _in_group(
-        self, outputs: Group[OutputForm], edits: int, making: PrecisionModel
+        self, outputs: FormGroup[OutputForm], edits: int, making: PrecisionModel
     ) -> Iterator[Candidate]:
         key = id(outputs)
         if key not in self._samples:
@@ -126,7 +126,7 @@ class ChannelScaleSearch:
                 on_line = _are_on_a_line(samples, making, form, every, all_sums)
                 combinations = combinations[on_line]
                 forms = np.full(len(combinations), form)
-                yield from candidates(batch, outputs, making, combinations, forms)
+                yield from cheapest_candidates(batch, outputs, making, combinations, forms)
 
 
 def _scaled(base: OutputForm, one_factor: bool, has_bias: bool) -> OutputForm:
@@ -141,7 +141,7 @@ def _scaled(base: OutputForm, one_factor: bool, has_bias: bool) -> OutputForm:
     return form
 
 
-def _samples(outputs: Group[OutputForm]) -> LineSamples | None:
+def _samples(outputs: FormGroup[OutputForm]) -> LineSamples | None:
     """What of these outputs is looked at; None where there is too little for a line."""
     forms = [number for number, form in enumerate(outputs.forms) if form.untouched]
     points = _points(outputs.forms[forms[0]].array) if forms else []
@@ -149,9 +149,9 @@ def _samples(outputs: Group[OutputForm]) -> LineSamples | None:
         return None
     index = [
         np.array(indices)
-        for indices in zip(*((p.item, p.channel, *p.place) for p in points), strict=True)
+        for indices in zip(*((p.item, p.channel, *p.position) for p in points), strict=True)
     ]
-    return LineSamples(points, forms, outputs.bundle.look_up(*index))
+    return LineSamples(points, forms, outputs.arrays.gather(*index))
 
 
 def _points(output: ArrayView) -> list[SamplePoint]:
@@ -167,9 +167,9 @@ def _points(output: ArrayView) -> list[SamplePoint]:
     drawn = np.random.default_rng(13).permutation(math.prod(space))[:MAX_POSITIONS]
     chosen = np.array([*dict.fromkeys([*corners.tolist(), *drawn.tolist()])])
     channels = np.linspace(0, shape[1] - 1, min(shape[1], MAX_CHANNELS)).astype(int)
-    item, _, *place = elements(chosen, shape, channel=0)
+    item, _, *place = element_indices(chosen, shape, channel=0)
     index = item[None], channels[:, None], *(each[None] for each in place)
-    values = ArrayViews([output]).look_up(*index)[0]
+    values = ArrayViewStack([output]).gather(*index)[0]
     usable = np.isfinite(values) & (values != 0)
     enough = usable.sum(axis=1) >= min(MAX_POINTS, usable.sum(axis=1).max())
     highest = np.where(usable, values, -np.inf).max(axis=1)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import ArrayView, ArrayViews
+from convdiff.diagnose.core.array_view import ArrayView, ArrayViewStack
 from convdiff.diagnose.search.geometry_table import GeometryTable
 from convdiff.diagnose.search.windows import SamplePoint
 from convdiff.spec.layout import Array
@@ -30,7 +30,7 @@ FEW = 9
 FLAT = 1e-3
 
 
-def compared(shape: tuple[int, ...], met: int) -> list[SamplePoint]:
+def comparison_points(shape: tuple[int, ...], met: int) -> list[SamplePoint]:
     """Places of outputs of this shape to compare, of any item; near each other where the input has
     more than a few places, `met`.
     """
@@ -49,7 +49,7 @@ def compared(shape: tuple[int, ...], met: int) -> list[SamplePoint]:
     ]
 
 
-class InputLikeness:
+class InputSimilarity:
     """How alike the input is, for any two of some output positions, where each geometry looks."""
 
     def __init__(
@@ -66,7 +66,7 @@ class InputLikeness:
         # Columns: taps of geometries that lie at the same places are one.
         names = _named(where)
         # The same for geometries that look at the same places.
-        self.names = (
+        self.window_labels = (
             _named(names.reshape(len(geometry), where.shape[1] // len(geometry)).T)
             if len(geometry)
             else names
@@ -83,14 +83,14 @@ class InputLikeness:
         sizes = np.sqrt(np.einsum("pg,pg->g", windows, windows))
         self.alike = windows / np.maximum(sizes, FLAT * sizes.max(initial=0) + 1e-30)
 
-    def aligned(self, output: ArrayView) -> Array:
+    def alignment(self, output: ArrayView) -> Array:
         """(geometries,): how an output's likeness goes with the input's, from -1 to 1."""
         items, places = (
             np.array([point.item for point in self.points]),
-            np.array([point.place for point in self.points]).T,
+            np.array([point.position for point in self.points]).T,
         )
         channels = np.arange(output.shape[1])
-        (values,) = ArrayViews([output]).look_up(
+        (values,) = ArrayViewStack([output]).gather(
             items[:, None], channels[None], *(each[:, None] for each in places)
         )
         values = values - values.mean(axis=0)
@@ -109,7 +109,7 @@ def _seen(
     which of it.
     """
     space = x.shape[2:]
-    table = geometry.table([point.place for point in points], taps, space)
+    table = geometry.windows_at([point.position for point in points], taps, space)
     looked_at = [_several(size, taps) for size in taps]
     place = np.array([point.item for point in points]).reshape(-1, *(1,) * (1 + len(taps)))
     for axis, index in enumerate(table.indices):
@@ -121,7 +121,7 @@ def _seen(
     place = np.where(inside, place, nowhere).reshape(len(points), -1)
     met, where = np.unique(place, return_inverse=True)
     item, *at = np.unravel_index(np.minimum(met, nowhere - 1), (x.shape[0], *space))
-    values = ArrayViews([x]).look_up(
+    values = ArrayViewStack([x]).gather(
         item[:, None], np.arange(x.shape[1])[None], *(each[:, None] for each in at)
     )[0]
     values[met == nowhere] = 0.0

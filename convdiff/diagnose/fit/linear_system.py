@@ -1,68 +1,62 @@
-"""Output elements as linear equations in the kernel's weights, under given geometries."""
+"""Output elements as linear equations in the weights of the kernel.
+
+Under a given geometry, output[n, o, p] - bias[o] is the dot product of the window at position p of
+item n with the weights of output channel o.  The windows at some positions, one per row, are the
+design matrix of a least squares problem whose unknowns are the weights; all output channels share
+it.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import ArrayViews
+from convdiff.diagnose.core.array_view import ArrayViewStack
 from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.search.geometry_table import MODES, GeometryTable
-from convdiff.diagnose.search.windows import axis_indices
+from convdiff.diagnose.search.geometry_table import GeometryTable
+from convdiff.diagnose.search.windows import SamplePoint, gather_windows
 from convdiff.spec.layout import Array
 
 
-def elements(chosen: Array, shape: tuple[int, ...], channel: int) -> list[Array]:
-    """Indices along every axis of (N, O, *space) of the places numbered `chosen`, in one channel."""
-    item, *place = np.unravel_index(chosen, (shape[0], *shape[2:]))
-    return [item, np.full(len(chosen), channel), *place]
+def element_indices(chosen: Array, shape: tuple[int, ...], channel: int) -> list[Array]:
+    """The indices, one array per axis of an output (N, O, *space), of some elements of a channel.
+
+    `chosen` (n,) counts the positions of all items in C order: it is an index into (N, *space)
+    flattened.  `shape` is the shape of the output.
+    """
+    item, *position = np.unravel_index(chosen, (shape[0], *shape[2:]))
+    return [item, np.full(len(chosen), channel), *position]
 
 
-def equations(
+def design_matrix(
     problem: Problem, geometry: GeometryTable, chosen: Array, shape: tuple[int, ...]
 ) -> Array:
-    """(geometries, places, channels x taps + 1): what a kernel meets at each place of an output of
-    this shape, and a one.
+    """(n, C x taps): the windows at the chosen positions, over all input channels.
+
+    `geometry` has one row; `chosen` and `shape` are as in `element_indices`.
     """
-    spec, rank = problem.spec, problem.spec.rank
-    item, _, *place = elements(chosen, shape, channel=0)
-    inside = np.ones((len(geometry), len(chosen), 1, *spec.kernel_size), bool)
-    indices = []
-    for axis in range(rank):
-        stride, lo, dilation, input_dilation = geometry.axes[axis].run[
-            :, geometry.combined[:, axis], :, None
-        ]
-        made = np.empty((len(geometry), len(chosen), spec.kernel_size[axis]), int)
-        for mode in np.unique(geometry.modes).tolist():
-            at = geometry.modes == mode
-            made[at] = axis_indices(
-                stride[at],
-                lo[at],
-                dilation[at],
-                input_dilation[at],
-                place[axis][:, None],
-                spec.kernel_size[axis],
-                spec.input_size[axis],
-                MODES[mode],
-            )
-        made = made.reshape(
-            *made.shape[:2], 1, *(spec.kernel_size[axis] if a == axis else 1 for a in range(rank))
+    spec = problem.spec
+    item, _, *position = element_indices(chosen, shape, channel=0)
+    points = [
+        SamplePoint(i, 0, place)
+        for i, place in zip(
+            item.tolist(), zip(*(axis.tolist() for axis in position), strict=True), strict=True
         )
-        inside &= made >= 0
-        indices.append(np.maximum(made, 0))
-    ones = (1,) * rank
-    channels = np.arange(spec.in_channels).reshape(1, 1, -1, *ones)
-    values = ArrayViews([problem.placed_x]).look_up(
-        item.reshape(1, -1, 1, *ones), channels, *indices
-    )[0]
-    rows = np.where(inside, values, 0.0).reshape(len(geometry), len(chosen), -1)
-    return np.concatenate([rows, np.ones((*rows.shape[:2], 1))], axis=-1)
+    ]
+    table = geometry.windows_at(
+        [point.position for point in points], spec.kernel_size, spec.input_size
+    )
+    inputs = ArrayViewStack([problem.x_view])
+    return gather_windows(inputs, slice(0, spec.in_channels), points, table)[0, :, 0]
 
 
-def dense(kernel: Array, groups: int, channels: int) -> Array:
-    """(O, I per group, ...) as (O, C, ...), zero outside each output channel's group."""
-    outer, inner = kernel.shape[:2]
-    made = np.zeros((outer, channels, *kernel.shape[2:]))
-    for channel in range(outer):
-        start = channel * groups // outer * inner
-        made[channel, start : start + inner] = kernel[channel]
-    return made
+def ungrouped_kernel(kernel: Array, groups: int, channels: int) -> Array:
+    """The kernel (O, I per group, ...) as (O, C, ...), over all C = `channels` input channels.
+
+    Weights outside of an output channel's group are zero.
+    """
+    outputs, inputs_per_group = kernel.shape[:2]
+    ungrouped = np.zeros((outputs, channels, *kernel.shape[2:]))
+    for channel in range(outputs):
+        start = channel * groups // outputs * inputs_per_group
+        ungrouped[channel, start : start + inputs_per_group] = kernel[channel]
+    return ungrouped

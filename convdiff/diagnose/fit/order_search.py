@@ -191,7 +191,7 @@ class ChannelOrderSearch:
     ) -> Iterator[Candidate]:
         x = self.search.forms("inputs", at, 0)[0]
         order = in_place(
-            order, self.looks.once(("alike", id(x)), lambda: alike(x.array.whole(), axis=1))
+            order, self.looks.once(("alike", id(x)), lambda: alike(x.array.to_array(), axis=1))
         )
         if order == sorted(order):
             return
@@ -222,5 +222,5 @@ def _ordered(x: InputForm, order: list[int], groups: int) -> InputForm:
     for dealt, odd, other in dealings(len(order), groups, "input"):
         if order == other:
             edit, oddness = dealt, odd
-    made: InputForm = x.plus(edit, oddness, array=x.array.along(1, order))
+    made: InputForm = x.plus(edit, oddness, array=x.array.select(1, order))
     return made

@@ -12,18 +12,17 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import ArrayViews, grid
+from convdiff.diagnose.core.array_view import ArrayViewStack, open_mesh
 from convdiff.diagnose.core.forms import KernelForm, OutputForm
 from convdiff.diagnose.core.output_change import UNCHANGED, PartialSums
 from convdiff.diagnose.core.reordered import BATCH_AXIS, Reordered
-from convdiff.diagnose.fit.geometry_score import InputLikeness, compared
-from convdiff.diagnose.fit.linear_system import dense, elements
+from convdiff.diagnose.fit.geometry_score import InputSimilarity, comparison_points
+from convdiff.diagnose.fit.linear_system import element_indices, ungrouped_kernel
 from convdiff.diagnose.hypotheses.input import ENUMERATED
-from convdiff.diagnose.search.batches import Group
+from convdiff.diagnose.search.batches import FormGroup
 from convdiff.diagnose.search.engine import Search
 from convdiff.diagnose.search.geometry_table import GeometryTable
-from convdiff.diagnose.search.windows import SamplePoint
-from convdiff.diagnose.search.windows import windows as windows_of
+from convdiff.diagnose.search.windows import SamplePoint, gather_windows
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 
@@ -42,7 +41,7 @@ class OrderViewMember(NamedTuple):
     """
 
     at: int
-    kernels: Group[KernelForm]
+    kernels: FormGroup[KernelForm]
     forms: list[OutputForm]
 
 
@@ -54,7 +53,7 @@ class OrderView(NamedTuple):
     members: list[OrderViewMember]
 
     @property
-    def kernels(self) -> Group[KernelForm]:
+    def kernels(self) -> FormGroup[KernelForm]:
         """Any of the kernels; all have one size."""
         return self.members[0].kernels
 
@@ -111,7 +110,7 @@ class OrderViews:
     def _name(self, look: OrderView) -> tuple[object, ...]:
         """The same for looks at the same windows and the same output."""
         return (
-            self._seen(look.geometry, look.members).names[look.number],
+            self._seen(look.geometry, look.members).window_labels[look.number],
             id(look.output.array),
             look.members[0].at,
         )
@@ -122,22 +121,22 @@ class OrderViews:
         """How much the output speaks for each geometry; nothing where there is no choice."""
         if not edits:
             return np.zeros(len(geometry))
-        return self._seen(geometry, members).aligned(members[0].forms[0].array)
+        return self._seen(geometry, members).alignment(members[0].forms[0].array)
 
-    def _seen(self, geometry: GeometryTable, members: list[OrderViewMember]) -> InputLikeness:
+    def _seen(self, geometry: GeometryTable, members: list[OrderViewMember]) -> InputSimilarity:
         shape, taps = members[0].forms[0].array.shape, members[0].kernels.shape[2:]
         (x,) = self.search.forms("inputs", members[0].at, 0)
         points = self.once(
-            ("compared", shape), lambda: compared(shape, x.array.size // x.array.shape[1])
+            ("compared", shape), lambda: comparison_points(shape, x.array.size // x.array.shape[1])
         )
-        seen: InputLikeness = self.once(
-            (id(geometry), taps), lambda: InputLikeness(x.array, points, geometry, taps)
+        seen: InputSimilarity = self.once(
+            (id(geometry), taps), lambda: InputSimilarity(x.array, points, geometry, taps)
         )
         return seen
 
     def _combined(
         self, edits: int
-    ) -> Iterator[tuple[int, Group[KernelForm], GeometryTable, list[OutputForm]]]:
+    ) -> Iterator[tuple[int, FormGroup[KernelForm], GeometryTable, list[OutputForm]]]:
         """Operations, kernels, geometries and outputs that go together and have so many edits in
         all.
         """
@@ -202,11 +201,11 @@ class OrderViews:
                 item.tolist(), zip(*(each.tolist() for each in place), strict=True), strict=True
             )
         ]
-        where = look.geometry.only(np.array([look.number])).table(
-            [point.place for point in points], look.kernels.shape[2:], x.size
+        where = look.geometry.select(np.array([look.number])).windows_at(
+            [point.position for point in points], look.kernels.shape[2:], x.size
         )
         channels = x.array.shape[1]
-        return windows_of(ArrayViews([x.array]), slice(0, channels), points, where)[
+        return gather_windows(ArrayViewStack([x.array]), slice(0, channels), points, where)[
             0, :, 0
         ].reshape(count, channels, -1)
 
@@ -216,7 +215,7 @@ class OrderViews:
         item, _, *place = self.once((array.shape, count), lambda: _chosen(array.shape, count))
         made: Array = self.once(
             ("obtained", count, id(array)),
-            lambda: ArrayViews([array]).look_up(
+            lambda: ArrayViewStack([array]).gather(
                 item[None], np.arange(array.shape[1])[:, None], *(each[None] for each in place)
             )[0],
         )
@@ -236,7 +235,7 @@ class OrderViews:
 
 def _chosen(shape: tuple[int, ...], count: int) -> list[Array]:
     """Indices of so many output positions along every axis."""
-    return elements(
+    return element_indices(
         np.random.default_rng(14).permutation(shape[0] * math.prod(shape[2:]))[:count],
         shape,
         channel=0,
@@ -246,7 +245,9 @@ def _chosen(shape: tuple[int, ...], count: int) -> list[Array]:
 def dense_kernel(kernel: KernelForm) -> Array:
     """(O, C, taps)."""
     spec = kernel.operation.spec
-    made = dense(kernel.array.whole().astype(np.float64), spec.groups, spec.in_channels)
+    made = ungrouped_kernel(
+        kernel.array.to_array().astype(np.float64), spec.groups, spec.in_channels
+    )
     return made.reshape(*made.shape[:2], -1)
 
 
@@ -258,21 +259,21 @@ def _least(members: list[OrderViewMember]) -> float:
     )
 
 
-def channel_of(kernels: Group[KernelForm], channel: int, spec: ConvSpec) -> tuple[Array, slice]:
+def channel_of(kernels: FormGroup[KernelForm], channel: int, spec: ConvSpec) -> tuple[Array, slice]:
     """(kernels, O of a group, taps): what each kernel has for one of the input's channels, and for
     which of the output's.
     """
     inner, outer = spec.in_channels // spec.groups, spec.out_channels // spec.groups
     group = channel // inner
     made = slice(group * outer, (group + 1) * outer)
-    axes = grid(
+    axes = open_mesh(
         [
             np.arange(made.start, made.stop),
             np.array([channel % inner]),
             *map(np.arange, kernels.shape[2:]),
         ]
     )
-    return kernels.bundle.look_up(*axes).reshape(len(kernels.forms), outer, -1), made
+    return kernels.arrays.gather(*axes).reshape(len(kernels.forms), outer, -1), made
 
 
 def _readable(form: OutputForm) -> list[OutputForm]:
@@ -290,6 +291,6 @@ def _readable(form: OutputForm) -> list[OutputForm]:
             {**edit, "permutation": list(order)} if edit["code"] == change.code else edit
             for edit in form.edits
         )
-        array = form.array.along(0, np.argsort(order))
+        array = form.array.select(0, np.argsort(order))
         settled.append(replace(form, edits=edits, change=UNCHANGED, array=array))
     return settled

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.fit.linear_system import dense, elements, equations
+from convdiff.diagnose.fit.linear_system import design_matrix, element_indices, ungrouped_kernel
 from convdiff.diagnose.search.engine import Search
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import ConvSpec
@@ -25,11 +25,11 @@ MOST_UNKNOWNS = 1200
 CLOSE = 1e-3
 
 
-def solved_kernel(search: Search) -> Array | None:
+def solve_weights(search: Search) -> Array | None:
     """(O, C, *space): the weights over all input channels that give the output under the asked
     geometry.
 
-    None where the output has another shape, too few elements, or is no linear function of the
+    None where the output has another shape, too few element_indices, or is no linear function of the
     input's windows.
     """
     problem, spec, geometry = search.problem, search.problem.spec, search.asked_geometry()
@@ -41,8 +41,8 @@ def solved_kernel(search: Search) -> Array | None:
         return None
     chosen = np.random.default_rng(11).permutation(places)[: 2 * unknowns + 64]
     shape = (spec.batch, spec.out_channels, *spec.output_size)
-    rows = equations(problem, geometry, chosen, shape)[0, :, :-1]
-    item, _, *place = elements(chosen, shape, channel=0)
+    rows = design_matrix(problem, geometry, chosen, shape)
+    item, _, *place = element_indices(chosen, shape, channel=0)
     targets = (
         np.moveaxis(normal_output(spec, problem.obtained), 1, -1)[(item, *place)].astype(np.float64)
         - problem.channel_bias
@@ -62,10 +62,10 @@ def solved_kernel(search: Search) -> Array | None:
     )
 
 
-def other_weights(problem: Problem, solved: Array) -> str | None:
+def describe_other_weights(problem: Problem, solved: Array) -> str | None:
     """How the solved kernel differs from the given one, in one sentence; None where it does not."""
     spec = problem.spec
-    given = dense(problem.w.astype(np.float64), spec.groups, spec.in_channels)
+    given = ungrouped_kernel(problem.w.astype(np.float64), spec.groups, spec.in_channels)
     spread = float(np.std(given)) or 1.0
     wrong = np.abs(solved - given) > 20 * CLOSE * spread
     if not wrong.any():

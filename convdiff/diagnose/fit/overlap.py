@@ -13,7 +13,7 @@ import numpy as np
 
 from convdiff.diagnose.core.output_change import OutputChange
 from convdiff.diagnose.core.precision_model import PrecisionModel
-from convdiff.diagnose.fit.linear_system import dense, elements, equations
+from convdiff.diagnose.fit.linear_system import design_matrix, element_indices, ungrouped_kernel
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded
 from convdiff.diagnose.hypotheses.output_overlap import (
     CountedWithConstants,
@@ -65,13 +65,13 @@ def _corner_values(search: Search) -> tuple[Array, Array]:
     shape = outputs.shape
     ends = itertools.product((0,), *((0, size - 1) for size in shape[2:]))
     corners = np.unique(np.ravel_multi_index(np.array([*ends]).T, (shape[0], *shape[2:])))
-    windows = equations(problem, geometry, corners, shape)[0, :, :-1]
+    windows = design_matrix(problem, geometry, corners, shape)
     (kernel,) = search.forms("kernels", 0, 0)
-    first = kernel.array.along(0, slice(MAX_CHANNELS)) if spec.groups == 1 else kernel.array
-    weights = dense(first.whole().astype(np.float64), spec.groups, spec.in_channels)
+    first = kernel.array.select(0, slice(MAX_CHANNELS)) if spec.groups == 1 else kernel.array
+    weights = ungrouped_kernel(first.to_array().astype(np.float64), spec.groups, spec.in_channels)
     weights = weights[:MAX_CHANNELS].reshape(-1, windows.shape[1])
     sums = weights @ windows.T
     sums = sums + problem.channel_bias[: len(sums), None]
-    item, _, *place = elements(corners, shape, channel=0)
+    item, _, *place = element_indices(corners, shape, channel=0)
     index = item[None], np.arange(len(sums))[:, None], *(each[None] for each in place)
-    return outputs.bundle.look_up(*index)[0], sums
+    return outputs.arrays.gather(*index)[0], sums

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from convdiff.diagnose.core.forms import InputForm
-from convdiff.diagnose.core.layouts import read_otherwise
+from convdiff.diagnose.core.layouts import axis_misreadings
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import (
     MOVES_THE_BATCH,
@@ -54,7 +54,7 @@ class InputAxesPermuted(InputHypothesis):
         spec, layout = problem.spec, problem.spec.input_layout
         if base.edits:
             return
-        for read, oddness, made in read_otherwise(problem.placed_input, layout, "NC" + spec.axes):
+        for read, oddness, made in axis_misreadings(problem.input_view, layout, "NC" + spec.axes):
             if made.shape[1] == base.array.shape[1]:
                 yield base.plus(
                     {"code": self.code, "asked": layout, "obtained": read}, oddness, array=made
@@ -212,7 +212,7 @@ class InputBatchPermuted(InputHypothesis):
             for order in itertools.permutations(range(items)):
                 if list(order) != sorted(order):
                     edit = {"code": self.code, "permutation": list(order)}
-                    yield base.plus(edit, 0.3, array=base.array.along(0, list(order)))
+                    yield base.plus(edit, 0.3, array=base.array.select(0, list(order)))
 
     def sentence(self, edit: Edit) -> str:
         return "the batch's items came in another order"
@@ -274,7 +274,7 @@ class InputGroupsInterleaved(GroupsInterleaved, InputHypothesis):
         """The input's channels dealt out, or gathered."""
         for edit, oddness, order in dealings(base.array.shape[1], problem.spec.groups, "input"):
             if not base.has(self.code):
-                yield base.plus(edit, oddness, array=base.array.along(1, order))
+                yield base.plus(edit, oddness, array=base.array.select(1, order))
 
 
 def dealings(channels: int, groups: int, which: str) -> Iterator[tuple[Edit, float, list[int]]]:
@@ -329,7 +329,7 @@ class InputChannelsPermuted(InputHypothesis):
                     yield base.plus(
                         {"code": self.code, "permutation": list(order)},
                         0.4,
-                        array=base.array.along(1, list(order)),
+                        array=base.array.select(1, list(order)),
                     )
 
     def sentence(self, edit: Edit) -> str:

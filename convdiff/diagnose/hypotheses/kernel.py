@@ -10,7 +10,7 @@ import numpy as np
 
 from convdiff.diagnose.core.array_view import ArrayView
 from convdiff.diagnose.core.forms import KernelForm, OperationForm
-from convdiff.diagnose.core.layouts import other_readings, placed_in_order
+from convdiff.diagnose.core.layouts import other_axis_orders, to_layout
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import (
     Edits,
@@ -151,7 +151,7 @@ class KernelAxesPermuted(KernelHypothesis):
         spec, layout = operation.spec, operation.spec.kernel_layout
         if base.own_edits:
             return
-        for read, _, _ in other_readings(layout, layout):
+        for read, _, _ in other_axis_orders(layout, layout):
             made = kernel_placed_as(spec, operation.raw_kernel, read)
             if made is not None:
                 moved = sum(a != b for a, b in zip(layout, read, strict=True))
@@ -186,7 +186,7 @@ class KernelAxesPermuted(KernelHypothesis):
 
 class KernelReshaped(KernelHypothesis):
     """The kernel's buffer was reshaped to another layout's shape, not transposed: its values were
-    shuffled.
+    base_offsets.
 
     How it shows: everything differs and every shape is right. Nothing shows where all but one axis
     have size 1, or where the kernel is constant.
@@ -217,7 +217,7 @@ class KernelReshaped(KernelHypothesis):
         orders = [layout, *(order for order in common_kernel_orders(layout) if order != layout)]
         known = sizes(layout, operation.raw_kernel.shape)
         flat = {
-            source: operation.raw_kernel.transposed([layout.index(a) for a in source]).flat()
+            source: operation.raw_kernel.transposed([layout.index(a) for a in source]).flattened()
             for source in orders
         }
         for source, target in itertools.permutations(orders, 2):
@@ -225,7 +225,7 @@ class KernelReshaped(KernelHypothesis):
                 a for a in target if known[a] > 1
             ]:
                 continue
-            made = kernel_placed_as(spec, flat[source].split([known[a] for a in target]), target)
+            made = kernel_placed_as(spec, flat[source].reshaped([known[a] for a in target]), target)
             if made is not None:
                 edit = {"code": self.code, "asked": source, "obtained": target}
                 yield base.plus(edit, 0.2 if source == layout else 0.4, array=made)
@@ -342,8 +342,8 @@ def _reversed_channels(array: ArrayView, axis: str, spec: ConvSpec) -> ArrayView
         return array.flipped([0 if axis == "O" else 1])
     by_group = np.arange(array.shape[0]).reshape(spec.groups, -1)
     if axis == "O":
-        return array.along(0, by_group[:, ::-1].reshape(-1))
-    return array.along(0, by_group[::-1].reshape(-1)).flipped([1])
+        return array.select(0, by_group[:, ::-1].reshape(-1))
+    return array.select(0, by_group[::-1].reshape(-1)).flipped([1])
 
 
 class BothChannelAxesReversed(KernelHypothesis):
@@ -363,10 +363,12 @@ class BothChannelAxesReversed(KernelHypothesis):
         """Both, of a kernel that either reversal changes: else fewer edits tell it."""
         if base.own_edits or min(operation.spec.kernel_out, operation.spec.kernel_in) == 1:
             return
-        values = base.array.whole()
+        values = base.array.to_array()
         if any(
             np.array_equal(
-                values, _reversed_channels(base.array, axis, operation.spec).whole(), equal_nan=True
+                values,
+                _reversed_channels(base.array, axis, operation.spec).to_array(),
+                equal_nan=True,
             )
             for axis in "OI"
         ):
@@ -399,7 +401,7 @@ class KernelGroupsInterleaved(GroupsInterleaved, KernelHypothesis):
         """The kernel's output channels dealt out, or gathered."""
         for edit, oddness, order in dealings(base.array.shape[0], problem.spec.groups, "kernel"):
             if not base.has(self.code):
-                yield base.plus(edit, oddness + 0.05, array=base.array.along(0, order))
+                yield base.plus(edit, oddness + 0.05, array=base.array.select(0, order))
 
 
 def common_kernel_orders(layout: str) -> list[str]:
@@ -429,17 +431,17 @@ def kernel_placed_as(spec: ConvSpec, array: ArrayView, layout: str) -> ArrayView
         return None
     space = range(2, 2 + spec.rank)
     if not spec.transposed:
-        made = placed_in_order(array, layout, "OI" + spec.axes)
+        made = to_layout(array, layout, "OI" + spec.axes)
         if depthwise:
             # Output channel c * M + m is input channel c's.
-            multiplier, channel, *rest = made.tables
+            multiplier, channel, *rest = made.offsets
             made = ArrayView(
                 made.buffer,
                 ((channel[:, None] + multiplier).reshape(-1), np.zeros(1, int), *rest),
-                made.shuffled,
+                made.base_offsets,
             )
         return made.flipped(space) if spec.flip else made
-    made = placed_in_order(array, layout, "IO" + spec.axes)
+    made = to_layout(array, layout, "IO" + spec.axes)
     return _exchanged_in_groups(made if spec.flip else made.flipped(space), spec.groups)
 
 
@@ -447,10 +449,10 @@ def _exchanged_in_groups(array: ArrayView, groups: int) -> ArrayView:
     """In and out exchanged inside each group: (I, O per group) becomes (O, I per group); axes lie
     at even distances.
     """
-    first, second, *rest = array.tables
+    first, second, *rest = array.offsets
     inner = len(first) // groups
     outer = (first[::inner, None] - first[0] + second).reshape(-1)
-    return ArrayView(array.buffer, (outer, first[:inner], *rest), array.shuffled)
+    return ArrayView(array.buffer, (outer, first[:inner], *rest), array.base_offsets)
 
 
 KERNEL: tuple[KernelHypothesis, ...] = (

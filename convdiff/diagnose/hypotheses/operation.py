@@ -236,17 +236,17 @@ def regrouping(operation: OperationForm, asked: int) -> Callable[[ArrayView], Ar
     assert made is not None
     start, channels = made
     if start is None:
-        return lambda kernel: kernel.along(1, channels)
+        return lambda kernel: kernel.select(1, channels)
     # Where a kernel's input channels begin is part of where its output channel does: they lie at
     # even distances.
     return lambda kernel: ArrayView(
         kernel.buffer,
         (
-            kernel.tables[0] + kernel.tables[1][start] - kernel.tables[1][0],
-            kernel.tables[1][channels],
-            *kernel.tables[2:],
+            kernel.offsets[0] + kernel.offsets[1][start] - kernel.offsets[1][0],
+            kernel.offsets[1][channels],
+            *kernel.offsets[2:],
         ),
-        kernel.shuffled,
+        kernel.base_offsets,
     )
 
 

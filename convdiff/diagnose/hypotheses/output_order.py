@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from convdiff.diagnose.core.activation_change import RELU
 from convdiff.diagnose.core.forms import OutputForm
-from convdiff.diagnose.core.layouts import read_otherwise
+from convdiff.diagnose.core.layouts import axis_misreadings
 from convdiff.diagnose.core.output_change import UNCHANGED
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.core.reordered import BATCH_AXIS, CHANNEL_AXIS, Reordered
@@ -47,8 +47,8 @@ class OutputAxesPermuted(OutputHypothesis):
         layout = problem.spec.output_layout
         if base.edits or problem.obtained.ndim != len(layout):
             return
-        for read, oddness, made in read_otherwise(
-            problem.placed_obtained, layout, "NC" + problem.spec.axes
+        for read, oddness, made in axis_misreadings(
+            problem.obtained_view, layout, "NC" + problem.spec.axes
         ):
             yield base.plus(
                 {"code": self.code, "asked": layout, "obtained": read}, oddness, array=made
@@ -150,7 +150,7 @@ class OutputGroupsInterleaved(GroupsInterleaved, OutputHypothesis):
         """The output's channels dealt out, or gathered."""
         for edit, oddness, order in dealings(base.array.shape[1], problem.spec.groups, "output"):
             if not base.has(self.code):
-                yield base.plus(edit, oddness, array=base.array.along(1, order))
+                yield base.plus(edit, oddness, array=base.array.select(1, order))
 
 
 class OutputBatchPermuted(OutputHypothesis):

@@ -159,7 +159,7 @@ class IntegerWrapped(OutputHypothesis):
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
         """The types that hold all obtained values, if those are whole."""
-        if base.change != UNCHANGED or not problem.obtained_whole:
+        if base.change != UNCHANGED or not problem.obtained_integral:
             return
         low, high = problem.obtained_range
         for name, modulus in self.moduli.items():

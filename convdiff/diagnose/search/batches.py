@@ -1,5 +1,10 @@
-"""Products at the first two points, of everything with so many edits, and flat: the values that
-outputs are matched with.
+"""Combinations of forms with their values at the first sample points, ready to be filtered.
+
+A `FormGroup` has the forms of one stage whose arrays have one shape.  A `Block` combines a group of
+inputs, a table of geometries and a group of kernels; its products are the convolution's values for
+all of these combinations.  A `Batch` has the values of several blocks laid end to end, so that they
+are compared with the obtained values in a few NumPy calls however they are split into blocks.  A
+combination is addressed by its flat number in the batch.
 """
 
 from __future__ import annotations
@@ -11,45 +16,47 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import ArrayViews, grid
+from convdiff.diagnose.core.array_view import ArrayViewStack, open_mesh
 from convdiff.diagnose.core.forms import InputForm, KernelForm, OutputForm
 from convdiff.diagnose.search.geometry_table import GeometryTable
-from convdiff.diagnose.search.products import Product, Rows
-from convdiff.diagnose.search.windows import norms
+from convdiff.diagnose.search.products import KernelRows, ProductTable
+from convdiff.diagnose.search.windows import row_norms
 from convdiff.spec.layout import Array
 
 F = TypeVar("F", InputForm, KernelForm, OutputForm)
 
 
-class Group(Generic[F]):
-    """Forms of one stage and one shape, looked up together."""
+class FormGroup(Generic[F]):
+    """Forms of one stage whose arrays have one shape."""
 
     def __init__(self, forms: Sequence[F]) -> None:
         self.forms: Sequence[F] = forms
         self.shape: tuple[int, ...] = forms[0].array.shape
-        self._rows: dict[int, Rows] = {}
+        self._kernel_rows: dict[int, KernelRows] = {}
 
     @cached_property
-    def bundle(self) -> ArrayViews:
-        """Their arrays."""
-        return ArrayViews([form.array for form in self.forms])
+    def arrays(self) -> ArrayViewStack:
+        """The arrays of the forms."""
+        return ArrayViewStack([form.array for form in self.forms])
 
     @cached_property
     def costs(self) -> Array:
-        """What each costs."""
+        """(forms,): the cost of each form."""
         return np.array([form.cost for form in self.forms])
 
-    def rows(self, channel: int) -> Rows:
-        """Of kernels: (kernels, terms) at one output channel."""
-        if channel not in self._rows:
-            axes = grid([np.array([channel]), *map(np.arange, self.bundle.shape[1:])])
-            rows = self.bundle.look_up(*axes).reshape(self.bundle.count, -1)
-            self._rows[channel] = Rows(rows, norms(rows), np.abs(rows).max(axis=1, initial=0))
-        return self._rows[channel]
+    def kernel_rows(self, channel: int) -> KernelRows:
+        """The weights of the kernels for one output channel; for groups of kernels only."""
+        if channel not in self._kernel_rows:
+            mesh = open_mesh([np.array([channel]), *map(np.arange, self.arrays.shape[1:])])
+            rows = self.arrays.gather(*mesh).reshape(self.arrays.count, -1)
+            self._kernel_rows[channel] = KernelRows(
+                rows, row_norms(rows), np.abs(rows).max(axis=1, initial=0)
+            )
+        return self._kernel_rows[channel]
 
 
-class Combined(NamedTuple):
-    """Single combinations of a block: numbers of an input, a geometry and a kernel for each."""
+class Combinations(NamedTuple):
+    """Some combinations of one block: (n,) numbers of their inputs, geometries and kernels."""
 
     input: Array
     geometry: Array
@@ -58,31 +65,37 @@ class Combined(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Inputs of one shape under some geometries with kernels of one shape: their products at the
-    first two points.
+    """All combinations of some inputs, geometries and kernels, with their values at some points.
+
+    The inputs have one shape, and so have the kernels.  The points are the first two sample points,
+    or others of one output channel.
     """
 
-    inputs: Group[InputForm]
+    inputs: FormGroup[InputForm]
     geometry: GeometryTable
-    kernels: Group[KernelForm]
-    product: Product
+    kernels: FormGroup[KernelForm]
+    products: ProductTable
 
     @property
     def size(self) -> int:
         """The number of combinations."""
-        return self.product.combinations
+        return self.products.combinations
 
-    def costs(self, of: Combined) -> Array:
-        """What combinations cost, without an output."""
+    def costs(self, chosen: Combinations) -> Array:
+        """(n,): the costs of some combinations, without that of an output form."""
         return np.asarray(
-            self.inputs.costs[of.input]
-            + self.kernels.costs[of.kernel]
-            + self.geometry.costs[of.geometry]
+            self.inputs.costs[chosen.input]
+            + self.kernels.costs[chosen.kernel]
+            + self.geometry.costs[chosen.geometry]
         )
 
 
 class Batch:
-    """Blocks that are matched in one go."""
+    """Blocks that are filtered together.
+
+    Combination c of block b has the flat number starts[b] + c; `starts` has one more entry, the
+    number of all combinations.
+    """
 
     def __init__(self, blocks: list[Block]) -> None:
         self.blocks = blocks
@@ -90,29 +103,36 @@ class Batch:
 
     @cached_property
     def values(self) -> Array:
-        """(points, combinations): all values."""
+        """(points, combinations): the convolution's values."""
         return np.concatenate(
-            [block.product.values.reshape(len(block.product.values), -1) for block in self.blocks],
+            [
+                block.products.values.reshape(len(block.products.values), -1)
+                for block in self.blocks
+            ],
             axis=1,
         )
 
-    def split(self, flat: Array) -> list[tuple[Block, Array, Combined]]:
-        """The blocks that have any of these combinations, the places of theirs in `flat`, and which
-        they are.
+    def split(self, flat: Array) -> list[tuple[Block, Array, Combinations]]:
+        """The combinations with flat numbers `flat`, (n,), by block.
+
+        Each entry has a block, which indices of `flat` are combinations of it, and these
+        combinations.  Blocks without any are left out.
         """
-        owner = np.searchsorted(self.starts, flat, "right") - 1
-        found = []
-        for number in np.unique(owner).tolist():
-            at = np.flatnonzero(owner == number)
+        block_of = np.searchsorted(self.starts, flat, "right") - 1
+        parts = []
+        for number in np.unique(block_of).tolist():
+            indices = np.flatnonzero(block_of == number)
             block = self.blocks[number]
-            found.append(
-                (block, at, Combined(*block.product.numbers(flat[at] - self.starts[number])))
-            )
-        return found
+            local = flat[indices] - self.starts[number]
+            parts.append((block, indices, Combinations(*block.products.unravel(local))))
+        return parts
 
 
-def batched(blocks: Sequence[Block], size: int) -> list[Batch]:
-    """The blocks in batches of about `size` combinations."""
+def make_batches(blocks: Sequence[Block], size: int) -> list[Batch]:
+    """The blocks, in order, in batches of at most `size` combinations each.
+
+    A larger block makes a batch by itself.
+    """
     batches: list[list[Block]] = [[]]
     room = size
     for block in blocks:

@@ -1,4 +1,4 @@
-"""One complete explanation to test: a form for every stage, and the edits that they sum to."""
+"""A complete explanation to be proved: one form for each stage, and the edits of all of them."""
 
 from __future__ import annotations
 
@@ -15,65 +15,74 @@ from convdiff.diagnose.core.forms import (
     OutputForm,
 )
 from convdiff.diagnose.core.precision_model import PrecisionModel
-from convdiff.diagnose.search.batches import Batch, Group
+from convdiff.diagnose.search.batches import Batch, FormGroup
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
-# Candidates of one level at most, the cheapest; of arrays that show next to nothing, thousands
-# agree.
-MOST_CANDIDATES = 64
+# The cheapest candidates of a level that are kept: on arrays that distinguish next to nothing, such
+# as constants, thousands agree.
+MAX_CANDIDATES_PER_LEVEL = 64
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Applied to the asked convolution, its edits are believed to give the obtained output.
+    """A set of edits that, applied to the asked convolution, may give the obtained output.
 
-    `cost` is the sum of the forms' costs: the lower, the simpler.
+    `cost` is the sum of the costs of the forms and the precision model: the lower, the simpler.
     """
 
     input: InputForm
     kernel: KernelForm
     geometry: GeometryForm
     output: OutputForm
-    making: PrecisionModel
+    precision: PrecisionModel
     cost: float
 
     @property
     def edits(self) -> tuple[Edit, ...]:
-        """All edits, in the order in which a convolution goes wrong: operation, input, kernel,
-        geometry, output, precision.
+        """All edits, in the order of the stages.
+
+        That is: operation, input, kernel, geometry, output, precision.
         """
-        own = self.kernel.own_edits
-        stages = (self.operation, self.input, self.geometry, self.output, self.making)
-        operation, inputs, geometry, output, making = (stage.edits for stage in stages)
-        return operation + inputs + own + geometry + output + making
+        return (
+            self.operation.edits
+            + self.input.edits
+            + self.kernel.own_edits
+            + self.geometry.edits
+            + self.output.edits
+            + self.precision.edits
+        )
 
     @property
     def operation(self) -> OperationForm:
-        """The operation that the kernel is for."""
+        """The operation that the kernel belongs to."""
         return self.kernel.operation
 
     def first_item(self) -> Candidate:
-        """The same for the first batch item alone."""
+        """The same explanation for the first batch item alone."""
         return replace(
             self,
-            input=replace(self.input, array=self.input.array.along(0, slice(1))),
-            output=replace(self.output, array=self.output.array.along(0, slice(1))),
+            input=replace(self.input, array=self.input.array.select(0, slice(1))),
+            output=replace(self.output, array=self.output.array.select(0, slice(1))),
         )
 
 
-def candidates(
-    batch: Batch, y: Group[OutputForm], making: PrecisionModel, flat: Array, outputs: Array
+def cheapest_candidates(
+    batch: Batch, y: FormGroup[OutputForm], precision: PrecisionModel, flat: Array, outputs: Array
 ) -> Iterator[Candidate]:
-    """The cheapest of the survivors, complete."""
-    for block, of, chosen in batch.split(flat):
-        costs = block.costs(chosen) + y.costs[outputs[of]]
-        for i in np.argsort(costs, kind="stable")[:MOST_CANDIDATES].tolist():
+    """Candidates from combinations that passed the filter, the cheapest of each block first.
+
+    `flat` (n,) are numbers of combinations in the batch, `outputs` (n,) numbers of the output forms
+    in `y` that they agree with.
+    """
+    for block, indices, chosen in batch.split(flat):
+        costs = block.costs(chosen) + y.costs[outputs[indices]]
+        for i in np.argsort(costs, kind="stable")[:MAX_CANDIDATES_PER_LEVEL].tolist():
             yield Candidate(
                 block.inputs.forms[chosen.input[i]],
                 block.kernels.forms[chosen.kernel[i]],
                 block.geometry.form(int(chosen.geometry[i])),
-                y.forms[outputs[of[i]]],
-                making,
-                float(costs[i]) + making.cost,
+                y.forms[outputs[indices[i]]],
+                precision,
+                float(costs[i]) + precision.cost,
             )

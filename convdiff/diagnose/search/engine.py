@@ -20,20 +20,28 @@ import numpy as np
 
 from convdiff.diagnose.core.array_view import ArrayView
 from convdiff.diagnose.core.forms import InputForm, KernelForm, OperationForm, OutputForm
-from convdiff.diagnose.core.layouts import placed_in_order
+from convdiff.diagnose.core.layouts import to_layout
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.kernel import kernel_placed_as
 from convdiff.diagnose.hypotheses.operation import regrouping
 from convdiff.diagnose.hypotheses.registry import FAMILIES
-from convdiff.diagnose.search.batches import Batch, Block, Group, batched
-from convdiff.diagnose.search.candidate import MOST_CANDIDATES, Candidate, candidates
-from convdiff.diagnose.search.edit_shares import later_edits, shared_out
+from convdiff.diagnose.search.batches import Batch, Block, FormGroup, make_batches
+from convdiff.diagnose.search.candidate import (
+    MAX_CANDIDATES_PER_LEVEL,
+    Candidate,
+    cheapest_candidates,
+)
+from convdiff.diagnose.search.edit_shares import canonical_extensions, split_edits
 from convdiff.diagnose.search.filter import SampleFilter
-from convdiff.diagnose.search.geometry_table import AskedGeometry, GeometryTable, geometries
+from convdiff.diagnose.search.geometry_table import (
+    AskedGeometry,
+    GeometryTable,
+    enumerate_geometries,
+)
 from convdiff.diagnose.search.intervals import ObtainedIntervals
 from convdiff.diagnose.search.products import ProductRequest, multiply
-from convdiff.diagnose.search.sample_points import choose_points
+from convdiff.diagnose.search.sample_points import choose_sample_points
 from convdiff.diagnose.search.windows import SamplePoint, WindowTable
 from convdiff.spec.conv_spec import ConvSpec
 
@@ -51,7 +59,7 @@ class Search:
 
     problem: Problem
     _forms: dict[object, list[Any]] = field(default_factory=dict)
-    _groups: dict[object, list[Group[Any]]] = field(default_factory=dict)
+    _groups: dict[object, list[FormGroup[Any]]] = field(default_factory=dict)
     _geometries: dict[object, list[GeometryTable]] = field(default_factory=dict)
     _points: dict[tuple[int, ...], list[SamplePoint]] = field(default_factory=dict)
     _tables: dict[object, WindowTable] = field(default_factory=dict)
@@ -64,7 +72,7 @@ class Search:
         made are together.
         """
         problem = self.problem
-        raw = problem.placed_kernel
+        raw = problem.kernel_view
         kernel = kernel_placed_as(problem.spec, raw, problem.spec.kernel_layout)
         base = OperationForm(
             spec=problem.spec, kernel=kernel or ArrayView.of(problem.w), raw_kernel=raw
@@ -101,7 +109,7 @@ class Search:
                     found += self._matching(
                         at, y, edits - outputs, makings, crowded and outputs < 2
                     )
-        return sorted(found, key=lambda candidate: candidate.cost)[:MOST_CANDIDATES]
+        return sorted(found, key=lambda candidate: candidate.cost)[:MAX_CANDIDATES_PER_LEVEL]
 
     @cached_property
     def _usual(self) -> float:
@@ -135,20 +143,22 @@ class Search:
                     right, flat = sieve.agreement_counts(batch, exact, points)
                     combination, output = np.unravel_index(right.argmax(), right.shape)
                     chosen = np.array([flat[combination]]), np.array([exact[output]])
-                    yield next(candidates(batch, y, making, *chosen)), int(right.max())
+                    yield next(cheapest_candidates(batch, y, making, *chosen)), int(right.max())
 
     def inputs(self, at: int, edits: int) -> list[InputForm]:
         """Inputs with this many edits, for the operations numbered `at`."""
         problem, operation = self.problem, self.operations[at][0]
         if edits == 0:
             return (
-                [InputForm(array=problem.placed_x)]
+                [InputForm(array=problem.x_view)]
                 if problem.x.shape[1] == operation.spec.in_channels
                 else []
             )
         return [
             form
-            for hypothesis, base in later_edits(FAMILIES.input, self.forms("inputs", at, edits - 1))
+            for hypothesis, base in canonical_extensions(
+                FAMILIES.input, self.forms("inputs", at, edits - 1)
+            )
             for form in hypothesis.forms(problem, base)
         ]
 
@@ -185,23 +195,21 @@ class Search:
                 ]
                 found += [
                     form
-                    for hypothesis, base in later_edits(FAMILIES.kernel, bases)
+                    for hypothesis, base in canonical_extensions(FAMILIES.kernel, bases)
                     for form in hypothesis.forms(problem, operation, base)
                 ]
         return found
 
     def outputs(self, at: int, edits: int) -> list[OutputForm]:
         """Outputs with this many edits, for the operations numbered `at`."""
-        problem, operation = self.problem, self.operations[at][0]
+        problem = self.problem
         if edits == 0:
             spec = problem.spec
             fits = problem.obtained.ndim == len(spec.output_layout)
             return (
                 [
                     OutputForm(
-                        array=placed_in_order(
-                            problem.placed_obtained, spec.output_layout, "NC" + spec.axes
-                        )
+                        array=to_layout(problem.obtained_view, spec.output_layout, "NC" + spec.axes)
                     )
                 ]
                 if fits
@@ -209,7 +217,7 @@ class Search:
             )
         return [
             form
-            for hypothesis, base in later_edits(
+            for hypothesis, base in canonical_extensions(
                 FAMILIES.output, self.forms("outputs", at, edits - 1)
             )
             for form in hypothesis.forms(problem, base)
@@ -222,17 +230,17 @@ class Search:
             self._forms[key] = getattr(self, stage)(at, edits)
         return self._forms[key]
 
-    def groups(self, stage: str, at: int, edits: int) -> list[Group[Any]]:
+    def groups(self, stage: str, at: int, edits: int) -> list[FormGroup[Any]]:
         """`forms` by shape."""
         key = self._key(stage, at, edits)
         if key not in self._groups:
             by_shape: dict[tuple[int, ...], list[Any]] = {}
             for form in self.forms(stage, at, edits):
                 by_shape.setdefault(form.array.shape, []).append(form)
-            self._groups[key] = [Group(alike) for alike in by_shape.values()]
+            self._groups[key] = [FormGroup(alike) for alike in by_shape.values()]
         return self._groups[key]
 
-    def output_groups(self, at: int, edits: int) -> list[Group[OutputForm]]:
+    def output_groups(self, at: int, edits: int) -> list[FormGroup[OutputForm]]:
         """Groups of outputs that the operations numbered `at` could have made of some reading of
         the input.
         """
@@ -266,7 +274,7 @@ class Search:
     def _matching(
         self,
         at: int,
-        y: Group[OutputForm],
+        y: FormGroup[OutputForm],
         edits: int,
         makings: Sequence[PrecisionModel],
         crowded: bool,
@@ -274,7 +282,7 @@ class Search:
         """Combinations of these outputs with so many edits elsewhere."""
         for batch in self.batches(at, y, edits, crowded):
             if makings[0].operands is None:
-                yield from candidates(
+                yield from cheapest_candidates(
                     batch, y, makings[0], *self.sample_filter(at, y, makings[0]).survivors(batch)
                 )
                 continue
@@ -282,14 +290,14 @@ class Search:
             # rounded.
             left = self.sample_filter(at, y, makings[0].rough).survivors(batch)
             for making in makings:
-                yield from candidates(
+                yield from cheapest_candidates(
                     batch, y, making, *self.sample_filter(at, y, making).confirmed(batch, *left)
                 )
 
     def sample_filter(
         self,
         at: int,
-        y: Group[OutputForm],
+        y: FormGroup[OutputForm],
         making: PrecisionModel,
         points: list[SamplePoint] | None = None,
     ) -> SampleFilter:
@@ -300,7 +308,7 @@ class Search:
         key = id(y), id(making)
         if key not in self._targets:
             self._targets[key] = ObtainedIntervals(
-                y.forms, y.bundle, self.points(y), self.problem.channel_bias, making
+                y.forms, y.arrays, self.points(y), self.problem.channel_bias, making
             )
         points, spec = self.points(y) if points is None else points, self.operations[at][0].spec
         terms = math.prod(spec.kernel_size) * spec.in_channels // spec.groups
@@ -312,7 +320,7 @@ class Search:
     def batches(
         self,
         at: int,
-        y: Group[OutputForm],
+        y: FormGroup[OutputForm],
         edits: int,
         crowded: bool,
         points: Sequence[SamplePoint] | None = None,
@@ -334,9 +342,9 @@ class Search:
             blocks.append(block)
             if sum(each.size for each in blocks) > PORTION:
                 small = False
-                yield from batched(blocks, PORTION)
+                yield from make_batches(blocks, PORTION)
                 blocks = []
-        left = batched(blocks, PORTION)
+        left = make_batches(blocks, PORTION)
         if small:
             self._kept[key] = left
         yield from left
@@ -344,13 +352,13 @@ class Search:
     def _blocks(
         self,
         at: int,
-        y: Group[OutputForm],
+        y: FormGroup[OutputForm],
         edits: int,
         crowded: bool,
         points: Sequence[SamplePoint],
     ) -> Iterator[Block]:
         spec = self.operations[at][0].spec
-        for inputs, kernels, changed in shared_out(
+        for inputs, kernels, changed in split_edits(
             edits, crowded, min(len(operation.edits) for operation in self.operations[at])
         ):
             for x, w in itertools.product(
@@ -368,10 +376,10 @@ class Search:
                         points,
                         _channels(points, spec)[0],
                         self._table(geometry, k[2:], n[2:], points),
-                        w.rows(points[0].channel),
+                        w.kernel_rows(points[0].channel),
                     )
                     for part in _portions(x, max(1, PORTION // (len(geometry) * len(w.forms)))):
-                        yield Block(part, geometry, w, multiply(part.bundle, look))
+                        yield Block(part, geometry, w, multiply(part.arrays, look))
 
     def asked_geometry(self) -> GeometryTable | None:
         """The one that was asked, if it makes outputs of the obtained size."""
@@ -400,8 +408,8 @@ class Search:
                 asked.output_padding,
                 asked.pad_mode,
             )
-            made = geometries(numbers, n, k, m, asked.input_dilation, edits)
-            self._geometries[key] = made.portions(portion) if len(made) else []
+            made = enumerate_geometries(numbers, n, k, m, asked.input_dilation, edits)
+            self._geometries[key] = made.chunks(portion) if len(made) else []
         return self._geometries[key]
 
     def _table(
@@ -411,17 +419,17 @@ class Search:
         n: tuple[int, ...],
         points: Sequence[SamplePoint],
     ) -> WindowTable:
-        places = tuple(point.place for point in points)
+        places = tuple(point.position for point in points)
         key = id(geometry), places, taps, n
         if key not in self._tables:
-            self._tables[key] = geometry.table(places, taps, n)
+            self._tables[key] = geometry.windows_at(places, taps, n)
         return self._tables[key]
 
-    def points(self, outputs: Group[OutputForm]) -> list[SamplePoint]:
+    def points(self, outputs: FormGroup[OutputForm]) -> list[SamplePoint]:
         """The elements to look at in outputs of this shape."""
         shape = outputs.shape
         if shape not in self._points:
-            self._points[shape] = choose_points(outputs.bundle)
+            self._points[shape] = choose_sample_points(outputs.arrays)
         return self._points[shape]
 
 
@@ -434,9 +442,9 @@ def _channels(points: Sequence[SamplePoint], spec: ConvSpec) -> list[slice]:
     ]
 
 
-def _portions(x: Group[InputForm], step: int) -> Iterator[Group[InputForm]]:
+def _portions(x: FormGroup[InputForm], step: int) -> Iterator[FormGroup[InputForm]]:
     if len(x.forms) <= step:
         yield x
         return
     for start in range(0, len(x.forms), step):
-        yield Group(x.forms[start : start + step])
+        yield FormGroup(x.forms[start : start + step])

@@ -15,10 +15,10 @@ import numpy as np
 
 from convdiff.diagnose.core.output_change import FirstPair, SumBounds, SumPair
 from convdiff.diagnose.core.precision_model import PrecisionModel
-from convdiff.diagnose.search.batches import Batch, Block, Combined
+from convdiff.diagnose.search.batches import Batch, Block, Combinations
 from convdiff.diagnose.search.intervals import Intervals, ObtainedIntervals
-from convdiff.diagnose.search.products import Rows
-from convdiff.diagnose.search.windows import SamplePoint, norms, single_windows
+from convdiff.diagnose.search.products import KernelRows
+from convdiff.diagnose.search.windows import SamplePoint, gather_windows_by_row, row_norms
 from convdiff.numerics.error_bound import Rounding, fast_units
 from convdiff.spec.layout import Array
 
@@ -151,19 +151,21 @@ class SampleFilter:
 
     def largest_norm(self, block: Block, at: int) -> float:
         """The largest |window| |kernel| of a block at one of its points."""
-        weights = self._weights(block.kernels.rows(self.points[0].channel))
-        return float(block.product.lengths[at].max(initial=0) * weights.max())
+        weights = self._weights(block.kernels.kernel_rows(self.points[0].channel))
+        return float(block.products.window_norms[at].max(initial=0) * weights.max())
 
-    def _weights(self, kernels: Rows) -> Array:
+    def _weights(self, kernels: KernelRows) -> Array:
         """What kernels count in the error of a sum."""
-        return kernels.peaks if self.making.by_peaks else kernels.lengths
+        return kernels.peaks if self.making.by_peaks else kernels.norms
 
     def _sums_at_first_pair(self, batch: Batch, combinations: Array) -> list[SumBounds]:
         """The sums of single combinations at the first two points, each with its own slack."""
         size = np.empty((2, len(combinations)))
         for block, of, chosen in batch.split(combinations):
-            weights = self._weights(block.kernels.rows(self.points[0].channel))[chosen.kernel]
-            size[:, of] = block.product.length(chosen.input, chosen.geometry) * weights
+            weights = self._weights(block.kernels.kernel_rows(self.points[0].channel))[
+                chosen.kernel
+            ]
+            size[:, of] = block.products.norms_of(chosen.input, chosen.geometry) * weights
         return [SumBounds(batch.values[at][combinations], self.slack(size[at])) for at in (0, 1)]
 
     def sums_of(self, batch: Batch, combinations: Array, points: Array) -> list[SumBounds]:
@@ -174,7 +176,9 @@ class SampleFilter:
             values[:, of], sizes[:, of] = self._sums_in_block(block, chosen, points)
         return [SumBounds(*bounds) for bounds in zip(values, self.slack(sizes), strict=True)]
 
-    def _sums_in_block(self, block: Block, chosen: Combined, numbers: Array) -> tuple[Array, Array]:
+    def _sums_in_block(
+        self, block: Block, chosen: Combinations, numbers: Array
+    ) -> tuple[Array, Array]:
         """(points, combinations): the sums, and |window| |kernel| of each.
 
         The operands are rounded as the precision model says.
@@ -192,28 +196,28 @@ class SampleFilter:
         )
         seen = [self.channels[number] for number in numbers.tolist()]
         channels = np.array([np.arange(each.start, each.stop) for each in seen])
-        # Rows: windows within points.
-        table = geometry.table_of(
+        # KernelRows: windows within points.
+        table = geometry.windows_by_row(
             np.tile(geometry_of, count),
             places,
-            block.kernels.bundle.shape[2:],
-            inputs.bundle.shape[2:],
+            block.kernels.arrays.shape[2:],
+            inputs.arrays.shape[2:],
         )
-        rows = single_windows(
-            inputs.bundle,
+        rows = gather_windows_by_row(
+            inputs.arrays,
             np.tile(input_of, count),
             items,
             np.repeat(channels, len(used), axis=0),
             table,
         )
         windows = self.making.rounds(rows, "input")
-        lengths = norms(windows).reshape(count, -1)
+        lengths = row_norms(windows).reshape(count, -1)
         windows = windows.reshape(count, len(used), -1)
         values, sizes = np.empty((count, len(window))), np.empty((count, len(window)))
         step = max(1, MAX_PRODUCTS_AT_ONCE // windows.shape[2])
         for row in range(0, count, 2):
             pair = slice(row, row + 2)
-            kernels = block.kernels.rows(points[row].channel)
+            kernels = block.kernels.kernel_rows(points[row].channel)
             sizes[pair] = lengths[pair, window] * self._weights(kernels)[chosen.kernel]
             for start in range(0, len(window), step):
                 part = slice(start, start + step)

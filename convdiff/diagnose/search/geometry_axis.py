@@ -1,7 +1,13 @@
-"""The ways one axis may have gone: strides, dilations and start paddings worth trying, and the end
-paddings that fit the output's size.
+"""The geometries worth trying along one axis: strides, dilations and paddings that fit its sizes.
 
-All of them are worked out at once, as arrays.
+For a stride, a dilation and a padding at the start (`lo`), the output's size leaves only a few
+paddings at the end (`hi`), which differ in positions that no window reaches.  So there are few
+choices: every small stride and dilation with every plausible `lo` and the likeliest `hi` for it,
+and wide strides and dilations with conventional paddings only.  They are worked out all at once
+with array operations, and cached for other problems of the same sizes.
+
+For a transposed convolution the numbers are those of its user, where padding crops the output; the
+equivalent correlation (see `AxisChoices.correlation`) has stride 1 and a dilated input.
 """
 
 from __future__ import annotations
@@ -15,35 +21,62 @@ from convdiff.diagnose.core.forms import AxisGeometry
 from convdiff.spec.layout import Array
 from convdiff.spec.padding import Pair
 
-STRIDES = (1, 2, 3, 4)
-DILATIONS = (1, 2, 3, 4)
-# And beyond: of patches, hops and learned upsampling; of spatial pyramids.  Each is tried with
-# paddings that people choose, nothing else.
+# Strides and dilations that are tried with every plausible padding.
+SMALL_STRIDES = (1, 2, 3, 4)
+SMALL_DILATIONS = (1, 2, 3, 4)
+# Strides of patch embeddings, audio hops and learned upsampling, and dilations of spatial pyramids.
+# They are tried with conventional paddings only.
 WIDE_STRIDES = (5, 6, 7, 8, 10, 12, 14, 16, 20, 32)
 WIDE_DILATIONS = (5, 6, 7, 8, 12, 16, 18, 24, 32, 36)
-# The span of a kernel up to which every start padding is tried, not only the natural ones.
-SMALL = 9
+# The span (size with dilation) of a kernel up to which every start padding is tried, and not only
+# the conventional ones.
+MAX_SPAN_ALL_PADDINGS = 9
 
 
 class AskedAxis(NamedTuple):
-    """One axis of a problem: n inputs, k taps, m outputs, and what was asked of it."""
+    """One axis of a problem: its sizes, and the geometry that was asked along it."""
 
-    n: int
-    k: int
-    m: int
+    input_size: int
+    taps: int
+    output_size: int
     stride: int
     dilation: int
     padding: Pair
     output_padding: int
     input_dilation: int
     transposed: bool
-    # The numbers of all axes' paddings: one axis may have been given another's.
-    paddings: tuple[int, ...]
+    # The numbers of the paddings of all axes, sorted: one axis may have been given another's.
+    all_paddings: tuple[int, ...]
+
+    @property
+    def dilated_input_size(self) -> int:
+        """The input's size with its dilation."""
+        return (self.input_size - 1) * self.input_dilation + 1
+
+
+class AxisColumns(NamedTuple):
+    """Choices as columns, (choices,) each, in the numbers that a user would state.
+
+    Bit i of `conventions` says that the padding is the i-th of `_plausible_paddings` for the stride
+    and the dilation of the choice.
+    """
+
+    stride: Array
+    dilation: Array
+    lo: Array
+    hi: Array
+    output_padding: Array
+    conventions: Array
 
 
 class AxisChoices(NamedTuple):
-    """One number of each for every choice: as the user would say it, how odd its padding is, and
-    which of it was not asked.
+    """All choices for one axis, as columns: entry c of each array describes choice c.
+
+    `stride` to `conventions` are as in `AxisColumns`.  `oddness`, from 0 to 1, says how unusual the
+    padding is; `padding_differs` and `output_padding_differs` whether they are other than asked;
+    `is_wide` whether the stride or the dilation is one of the wide ones.  `correlation` has the
+    numbers of the equivalent correlation, (4, choices, 1): stride, padding at the start, dilation
+    and input dilation; `correlation_hi` (choices,) has its padding at the end.
     """
 
     asked: AskedAxis
@@ -52,280 +85,334 @@ class AxisChoices(NamedTuple):
     lo: Array
     hi: Array
     output_padding: Array
+    conventions: Array
     oddness: Array
-    # The words for its padding, as bits: same, half, full, ... (see `natural_pairs`).
-    words: Array
-    padded_otherwise: Array
-    extended_otherwise: Array
-    # Whether its stride or its dilation is one of the wide.
-    wide: Array
-    # Of the correlation that is run: stride, start padding, dilation and input dilation, (4,
-    # choices, 1); and its end padding.
-    run: Array
-    run_hi: Array
+    padding_differs: Array
+    output_padding_differs: Array
+    is_wide: Array
+    correlation: Array
+    correlation_hi: Array
 
     def changing(self, changed: frozenset[str]) -> Array:
-        """The numbers of the choices that change nothing but what is named."""
-        return _changing(self.asked, changed)
+        """The numbers of the choices that change nothing but the edits named in `changed`.
 
-    def wide_pairs(self, numbers: Array) -> set[tuple[int, int]]:
-        """The strides with their dilations among these choices of which either is wide."""
-        wide = numbers[self.wide[numbers]]
+        The names are "stride", "dilation", "padding" and "output_padding".
+        """
+        return _choices_changing(self.asked, changed)
+
+    def wide_steps(self, numbers: Array) -> set[tuple[int, int]]:
+        """The (stride, dilation) pairs, of the choices with these numbers, that have a wide one."""
+        wide = numbers[self.is_wide[numbers]]
         return set(zip(self.stride[wide].tolist(), self.dilation[wide].tolist(), strict=True))
 
-    def geometry(self, number: int) -> AxisGeometry:
-        """One choice as numbers."""
-        stride, lo, dilation, input_dilation = self.run[:, number, 0].tolist()
-        said = tuple(
-            int(each[number]) for each in (self.stride, self.lo, self.hi, self.output_padding)
+    def axis_geometry(self, number: int) -> AxisGeometry:
+        """Choice `number` as one record."""
+        stride, lo, dilation, input_dilation = self.correlation[:, number, 0].tolist()
+        stated = (
+            int(self.stride[number]),
+            int(self.lo[number]),
+            int(self.hi[number]),
+            int(self.output_padding[number]),
         )
-        return AxisGeometry(stride, lo, int(self.run_hi[number]), dilation, input_dilation, said)  # type: ignore[arg-type]
+        hi = int(self.correlation_hi[number])
+        return AxisGeometry(stride, lo, hi, dilation, input_dilation, stated)
 
 
 @lru_cache(maxsize=4096)
 def axis_choices(asked: AskedAxis) -> AxisChoices:
-    """Every choice for one axis that makes m outputs: each stride and dilation with the paddings
-    worth trying.
+    """Every choice for one axis that gives outputs of the asked axis's output size."""
+    small, wide = _small_choices(asked), _wide_choices(asked)
+    columns = AxisColumns(*(np.concatenate(column) for column in zip(small, wide, strict=True)))
+    stride, dilation, lo, hi, output_padding, conventions = columns
+    as_asked = (lo == asked.padding[0]) & (hi == asked.padding[1])
+    span = (asked.taps - 1) * dilation + 1
+    if asked.transposed:
+        cropped = (asked.input_size - 1) * stride + span - lo - asked.output_size
+        correlation = np.array([np.ones_like(lo), span - 1 - lo, dilation, stride])
+        correlation_hi = span - 1 - cropped
+    else:
+        correlation = np.array([stride, lo, dilation, np.full_like(lo, asked.input_dilation)])
+        correlation_hi = hi
+    return AxisChoices(
+        asked,
+        *columns,
+        oddness=_padding_oddness(asked, as_asked, lo == hi, conventions != 0),
+        padding_differs=~as_asked,
+        output_padding_differs=output_padding != asked.output_padding,
+        is_wide=np.arange(len(lo)) >= len(small.lo),
+        correlation=correlation[:, :, None],
+        correlation_hi=correlation_hi,
+    )
+
+
+def _padding_oddness(
+    asked: AskedAxis, as_asked: Array, symmetric: Array, conventional: Array
+) -> Array:
+    """(choices,): how unusual each padding is, from 0 to 1."""
+    if asked.transposed:
+        return np.where(as_asked | symmetric, 0.0, np.where(conventional, 0.1, 0.5))
+    return np.where(as_asked, 0.0, np.where(symmetric, 0.1, np.where(conventional, 0.15, 0.5)))
+
+
+def _small_choices(asked: AskedAxis) -> AxisColumns:
+    """The choices with a small, or the asked, stride and dilation.
+
+    The arrays in here are (strides, dilations, start paddings), or have size 1 on an axis; those of
+    conventional paddings have one more axis in front, and those of alternatives for the end
+    padding one more at the end.
     """
-    strides, dilations = (
-        np.unique([own, *usual])
-        for own, usual in ((asked.stride, STRIDES), (asked.dilation, DILATIONS))
-    )
+    strides = np.unique([asked.stride, *SMALL_STRIDES])
+    dilations = np.unique([asked.dilation, *SMALL_DILATIONS])
     stride, dilation = strides[:, None, None], dilations[None, :, None]
-    span = (asked.k - 1) * dilation + 1
-    natural = _worth_trying(asked, dilation, stride)
+    span = (asked.taps - 1) * dilation + 1
+    plausible = _plausible_paddings(asked, dilation, stride)
+    shape = (len(strides), len(dilations), 1)
+    plausible_lo = np.array([np.broadcast_to(lo, shape) for lo, _ in plausible])
+    plausible_hi = np.array([np.broadcast_to(hi, shape) for _, hi in plausible])
     lo, hi = asked.padding
-    # (natural paddings, stride, dilation, 1)
-    size = (len(strides), len(dilations), 1)
-    firsts, lasts = (
-        np.array([np.broadcast_to(each, size) for each in sides])
-        for sides in zip(*natural, strict=True)
-    )
-    near = [lo, hi, lo - 1, lo + 1, *asked.paddings]
+    near_asked = [lo, hi, lo - 1, lo + 1, *asked.all_paddings]
     starts = np.unique(
-        [*range(-1, min(int(span.max()), SMALL) + 1), *near, *set(firsts.reshape(-1).tolist())]
+        [
+            *range(-1, min(int(span.max()), MAX_SPAN_ALL_PADDINGS) + 1),
+            *near_asked,
+            *set(plausible_lo.reshape(-1).tolist()),
+        ]
     )
-    # (natural paddings, stride, dilation, start padding)
-    begun = firsts == starts
-    worth = (
-        ((starts <= span) & (starts >= -1) & (span <= SMALL))
-        | np.isin(starts, near)
-        | begun.any(axis=0)
+    starts_so = plausible_lo == starts
+    tried = (
+        ((starts <= span) & (starts >= -1) & (span <= MAX_SPAN_ALL_PADDINGS))
+        | np.isin(starts, near_asked)
+        | starts_so.any(axis=0)
     )
     if asked.transposed:
-        # Also the alternatives for one of those.
-        his, extras, fits = _transposed_ends(
+        ends, output_paddings, fits = _transposed_ends(
             asked, stride[..., None], starts[:, None], span[..., None], dilation[..., None]
         )
     else:
-        his, extras, fits = (
-            each[..., None] for each in _ends(asked, stride, starts, span, begun, lasts)
-        )
-    keep = np.nonzero(worth[..., None] & fits)
-    stride, dilation, start = strides[keep[0]], dilations[keep[1]], starts[keep[2]]
-    end, extra = his[keep], np.broadcast_to(extras, his.shape)[keep]
-    named = begun[:, *keep[:3]] & (lasts[:, keep[0], keep[1], 0] == end)
-    words = (named.astype(int) << np.arange(len(natural))[:, None]).sum(axis=0)
-    small = len(words)
-    stride, dilation, start, end, extra, words = (
-        np.concatenate(each)
-        for each in zip((stride, dilation, start, end, extra, words), _wide(asked), strict=True)
-    )
-    span = (asked.k - 1) * dilation + 1
-    known = words != 0
-    same = (start == lo) & (end == hi)
-    if asked.transposed:
-        oddness = np.where(same | (start == end), 0.0, np.where(known, 0.1, 0.5))
-        ones = np.ones_like(start)
-        cut = (asked.n - 1) * stride + span - start - asked.m
-        run, run_hi = np.array([ones, span - 1 - start, dilation, stride]), span - 1 - cut
-    else:
-        oddness = np.where(same, 0.0, np.where(start == end, 0.1, np.where(known, 0.15, 0.5)))
-        run, run_hi = (
-            np.array([stride, start, dilation, np.full_like(start, asked.input_dilation)]),
-            end,
-        )
-    return AxisChoices(
-        asked,
-        stride,
-        dilation,
-        start,
+        end, fits_once = _likeliest_ends(asked, stride, starts, span, starts_so, plausible_hi)
+        ends, fits, output_paddings = end[..., None], fits_once[..., None], np.zeros(1, int)
+    kept = np.nonzero(tried[..., None] & fits)
+    end = ends[kept]
+    is_plausible = starts_so[:, *kept[:3]] & (plausible_hi[:, kept[0], kept[1], 0] == end)
+    return AxisColumns(
+        strides[kept[0]],
+        dilations[kept[1]],
+        starts[kept[2]],
         end,
-        extra,
-        oddness,
-        words,
-        ~same,
-        extra != asked.output_padding,
-        np.arange(len(words)) >= small,
-        run[:, :, None],
-        run_hi,
+        np.broadcast_to(output_paddings, ends.shape)[kept],
+        _as_bits(is_plausible),
     )
 
 
-def _worth_trying(asked: AskedAxis, dilation: Array, stride: Array) -> list[tuple[Array, Array]]:
-    """The natural paddings, and those that came of a slip."""
-    natural = natural_pairs(asked.n, asked.k, dilation, stride, asked.transposed)
-    span = (asked.k - 1) * dilation + 1
-    # What keeps the size, or is full, for the kernel as it was asked or without a dilation:
-    # reckoned for another than was run.
-    for other in {asked.dilation, 1}:
-        less = np.full_like(span, (asked.k - 1) * other)
-        natural += [(less // 2, less // 2), (less, less)]
-    if not asked.transposed:
-        # What was asked, twice; and that cut to the asked length.  At both ends as much as makes m
-        # outputs.
-        (lo, hi), zero = asked.padding, np.zeros_like(span)
-        both = -(
-            -end_paddings((asked.n - 1) * asked.input_dilation + 1, span, asked.m, asked.stride, 0)
-            // 2
-        )
-        alike = np.where(
-            (stride == asked.stride) & (dilation == asked.dilation), np.maximum(both, 0), 0
-        )
-        natural += [(zero + 2 * lo, zero + 2 * hi), (zero + 2 * lo, zero + hi - lo), (alike, alike)]
-    return natural
+def _wide_choices(asked: AskedAxis) -> AxisColumns:
+    """The choices with a wide stride, or a wide dilation, and a plausible or the asked padding.
 
-
-def _wide(asked: AskedAxis) -> tuple[Array, ...]:
-    """(stride, dilation, start, end, output padding, words) of the choices with a wide stride, or
-    dilation, that make m outputs.
+    The arrays in here are (steps, paddings), where a step is a pair of stride and dilation.
     """
-    inputs, outputs = (asked.m, asked.n) if asked.transposed else (asked.n, asked.m)
-    strides = {asked.k, asked.k // 2, asked.k // 4, *WIDE_STRIDES} if outputs > 1 else set()
-    pairs = [
-        (s, asked.dilation)
-        for s in sorted(strides - {asked.stride})
-        if s > STRIDES[-1] and (outputs - 2) * s < inputs
-    ]
-    # Every tap meets the input somewhere.
-    pairs += [(asked.stride, d) for d in WIDE_DILATIONS if d < inputs and d != asked.dilation]
-    if not pairs:
-        return (np.zeros(0, int),) * 6
-    stride, dilation = (each[:, None] for each in np.array(pairs).T)
-    natural = [*_worth_trying(asked, dilation, stride), asked.padding]
-    start, end = (
+    steps = _wide_steps(asked)
+    if not steps:
+        return AxisColumns(*(np.zeros(0, int),) * 6)
+    stride, dilation = (column[:, None] for column in np.array(steps).T)
+    # The asked padding comes last, and is no convention.
+    paddings = [*_plausible_paddings(asked, dilation, stride), asked.padding]
+    lo, hi = (
         np.concatenate(np.broadcast_arrays(stride, *sides)[1:], axis=1)
-        for sides in zip(*natural, strict=True)
+        for sides in zip(*paddings, strict=True)
     )
-    span = (asked.k - 1) * dilation + 1
+    span = (asked.taps - 1) * dilation + 1
     if asked.transposed:
-        fits = (asked.n - 1) * stride + span - start - end + asked.output_padding == asked.m
+        full_size = (asked.input_size - 1) * stride + span
+        fits = full_size - lo - hi + asked.output_padding == asked.output_size
     else:
-        least = np.asarray(
-            end_paddings((asked.n - 1) * asked.input_dilation + 1, span, asked.m, stride, start)
-        )
-        fits = (least <= end) & (end < least + stride)
-    row, at = np.nonzero(fits)
-    # Each padding once; all its names as bits.  (choices, paddings): the last is the asked one,
-    # which is no name.
-    once = dict.fromkeys(
-        zip(row.tolist(), start[row, at].tolist(), end[row, at].tolist(), strict=True)
+        least = _least_end_padding(asked, span, stride, lo)
+        fits = (least <= hi) & (hi < least + stride)
+    row, column = np.nonzero(fits)
+    # Several conventions may give one padding; it is one choice.
+    distinct = dict.fromkeys(
+        zip(row.tolist(), lo[row, column].tolist(), hi[row, column].tolist(), strict=True)
     )
-    row, lo, hi = np.array([*once], int).reshape(-1, 3).T
-    named = (start[row, :-1] == lo[:, None]) & (end[row, :-1] == hi[:, None])
-    words = (named << np.arange(named.shape[1])).sum(axis=1)
-    return stride[row, 0], dilation[row, 0], lo, hi, np.full(len(row), asked.output_padding), words
+    row, chosen_lo, chosen_hi = np.array([*distinct], int).reshape(-1, 3).T
+    is_plausible = (lo[row, :-1] == chosen_lo[:, None]) & (hi[row, :-1] == chosen_hi[:, None])
+    return AxisColumns(
+        stride[row, 0],
+        dilation[row, 0],
+        chosen_lo,
+        chosen_hi,
+        np.full(len(row), asked.output_padding),
+        _as_bits(is_plausible.T),
+    )
+
+
+def _wide_steps(asked: AskedAxis) -> list[tuple[int, int]]:
+    """The pairs of stride and dilation of which one is wide and the other as asked."""
+    longer, shorter = asked.input_size, asked.output_size
+    if asked.transposed:
+        longer, shorter = shorter, longer
+    # Patches as wide as the kernel, or overlapping by a half or three quarters, are usual too.
+    taps = asked.taps
+    strides = {taps, taps // 2, taps // 4, *WIDE_STRIDES} if shorter > 1 else set()
+    steps = [
+        (stride, asked.dilation)
+        for stride in sorted(strides - {asked.stride})
+        if stride > SMALL_STRIDES[-1] and (shorter - 2) * stride < longer
+    ]
+    # With a dilation below the size, every tap reads the input somewhere.
+    return steps + [
+        (asked.stride, dilation)
+        for dilation in WIDE_DILATIONS
+        if dilation < longer and dilation != asked.dilation
+    ]
+
+
+def _as_bits(flags: Array) -> Array:
+    """(n,): integers of which bit i is flags[i], (bits, n)."""
+    return np.asarray((flags.astype(int) << np.arange(len(flags))[:, None]).sum(axis=0))
 
 
 @lru_cache(maxsize=16384)
-def _changing(asked: AskedAxis, changed: frozenset[str]) -> Array:
+def _choices_changing(asked: AskedAxis, changed: frozenset[str]) -> Array:
+    """See `AxisChoices.changing`."""
     axis = axis_choices(asked)
-    fits = np.ones(len(axis.lo), bool)
+    allowed = np.ones(len(axis.lo), bool)
     if "stride" not in changed:
-        fits &= axis.stride == asked.stride
+        allowed &= axis.stride == asked.stride
     if "dilation" not in changed:
-        fits &= axis.dilation == asked.dilation
+        allowed &= axis.dilation == asked.dilation
     if "padding" not in changed:
-        fits &= ~axis.padded_otherwise
+        allowed &= ~axis.padding_differs
     if "output_padding" not in changed and asked.transposed:
-        fits &= ~axis.extended_otherwise
-    return np.flatnonzero(fits)
+        allowed &= ~axis.output_padding_differs
+    return np.flatnonzero(allowed)
 
 
-def _ends(
-    asked: AskedAxis, stride: Array, starts: Array, span: Array, begun: Array, lasts: Array
-) -> tuple[Array, Array, Array]:
-    """The likeliest end padding of those that make m outputs, no output padding, and whether there
-    is one worth trying.
+def _likeliest_ends(
+    asked: AskedAxis,
+    stride: Array,
+    starts: Array,
+    span: Array,
+    starts_so: Array,
+    plausible_hi: Array,
+) -> tuple[Array, Array]:
+    """The likeliest end padding for each stride, dilation and start padding.
+
+    Returns it, and whether it is worth trying, both (strides, dilations, start paddings).
+    `starts_so` says where a plausible padding has this start, `plausible_hi` how it ends; both have
+    one more axis in front.
     """
-    least = end_paddings((asked.n - 1) * asked.input_dilation + 1, span, asked.m, stride, starts)
-    last = least + stride - 1
-    his = np.maximum(least, np.minimum(0, last))
-    # The later of these are the likelier.
+    least = _least_end_padding(asked, span, stride, starts)
+    most = least + stride - 1
+    end = np.maximum(least, np.minimum(0, most))
+    # From the least likely to the likeliest: none, one more or less than at the start, as much.
     for wanted in (0, starts - 1, starts + 1, starts):
-        his = np.where((least <= wanted) & (wanted <= last), wanted, his)
-    fitting = begun & (least <= lasts) & (lasts <= last)
-    at = fitting.argmax(axis=0)[None]
-    his = np.where(
-        fitting.any(axis=0),
-        np.take_along_axis(np.broadcast_to(lasts, fitting.shape), at, axis=0)[0],
-        his,
-    )
+        end = np.where((least <= wanted) & (wanted <= most), wanted, end)
+    # Likelier still: the first plausible padding that fits, and above all the asked one.
+    fitting = starts_so & (least <= plausible_hi) & (plausible_hi <= most)
+    first = fitting.argmax(axis=0)[None]
+    first_hi = np.take_along_axis(np.broadcast_to(plausible_hi, fitting.shape), first, axis=0)[0]
+    end = np.where(fitting.any(axis=0), first_hi, end)
     hi = asked.padding[1]
-    his = np.where((least <= hi) & (hi <= last), hi, his)
-    usual = ((least <= span + 1) | np.isin(his, asked.paddings)) & (last >= -2)
-    return his, np.zeros_like(his), usual | (begun & (lasts == his)).any(axis=0)
+    end = np.where((least <= hi) & (hi <= most), hi, end)
+    moderate = ((least <= span + 1) | np.isin(end, asked.all_paddings)) & (most >= -2)
+    return end, moderate | (starts_so & (plausible_hi == end)).any(axis=0)
 
 
 def _transposed_ends(
     asked: AskedAxis, stride: Array, starts: Array, span: Array, dilation: Array
 ) -> tuple[Array, Array, Array]:
-    """End paddings with the output paddings that make m outputs of them: for the asked output
-    padding, and for natural ends.
+    """End paddings of a transposed convolution, each with the output padding that it needs.
+
+    Returns end paddings, output paddings and whether they are worth trying, all (strides,
+    dilations, start paddings, 4): the end for the asked output padding; as much as at the start; as
+    asked; and none.
     """
-    cut = (asked.n - 1) * stride + span - starts - asked.m  # hi - output_padding
+    # The end padding less the output padding.
+    cropped = (asked.input_size - 1) * stride + span - starts - asked.output_size
     ends = np.concatenate(
-        np.broadcast_arrays(cut + asked.output_padding, starts, asked.padding[1], 0), axis=-1
+        np.broadcast_arrays(cropped + asked.output_padding, starts, asked.padding[1], 0), axis=-1
     )
-    extras = ends - cut
-    fits = (extras >= 0) & (ends >= -stride) & (ends <= span + stride)
-    fits[..., 1:] &= (extras <= np.maximum(stride, dilation))[..., 1:]
+    output_paddings = ends - cropped
+    fits = (output_paddings >= 0) & (ends >= -stride) & (ends <= span + stride)
+    fits[..., 1:] &= (output_paddings <= np.maximum(stride, dilation))[..., 1:]
     for number in range(1, 4):
+        # Only the first of equal ends.
         fits[..., number] &= (ends[..., :number] != ends[..., number : number + 1]).all(axis=-1)
-    return ends, extras, fits
+    return ends, output_paddings, fits
 
 
-def end_paddings(
-    n: int, span: int | Array, m: int, stride: int | Array, lo: int | Array
-) -> int | Array:
-    """The least end padding that makes m outputs of n inputs; up to stride - 1 more make as many,
-    met partly by no window.
+def _least_end_padding(
+    asked: AskedAxis, span: Array, stride: int | Array, lo: int | Array
+) -> Array:
+    """The least padding at the end that gives the output size of a direct convolution.
+
+    Up to stride - 1 more give the same size, since no further window fits.
     """
-    return (m - 1) * stride + span - n - lo
+    return np.asarray((asked.output_size - 1) * stride + span - asked.dilated_input_size - lo)
 
 
-def natural_pairs(
-    n: int, k: int, dilation: int | Array, stride: int | Array, transposed: bool
+def _plausible_paddings(
+    asked: AskedAxis, dilation: Array, stride: Array
 ) -> list[tuple[Array, Array]]:
-    """The paddings that people and frameworks choose for such an axis: none, SAME at both ends,
-    half, full, causal; likeliest first.
-    """
-    span = np.asarray((k - 1) * dilation + 1) + 0 * np.asarray(stride)
-    # SAME: ceil(n / stride) outputs; as many inputs of a transposed convolution.
-    total = np.maximum(
-        span - stride if transposed else (-(-n // np.asarray(stride)) - 1) * stride + span - n, 0
-    )
-    zero, less = np.zeros_like(span), span - 1
-    raw, one = zero + k // 2, zero + 1
-    # np.convolve's "same" gives as many values as the longer one has, here the kernel.
-    longer = (
-        []
-        if transposed or k <= n
-        else [(zero + k - 1 - half, zero + k - n + half) for half in ((n - 1) // 2, n // 2)]
-    )
+    """The (lo, hi) pairs of conventions and of common slips, each like dilation + stride."""
+    paddings = _conventional_paddings(asked, dilation, stride)
+    span = (asked.taps - 1) * dilation + 1
+    # "same" and "full" computed for the asked dilation, or for none, while another one was run.
+    for other_dilation in {asked.dilation, 1}:
+        full = np.full_like(span, (asked.taps - 1) * other_dilation)
+        paddings += [(full // 2, full // 2), (full, full)]
+    if asked.transposed:
+        return paddings
+    (lo, hi), zero = asked.padding, np.zeros_like(span)
+    # The asked padding applied twice; that, cut to the length of the input padded once; and the
+    # same amount at both ends that gives the output size.
+    even = -(-_least_end_padding(asked, span, asked.stride, 0) // 2)
+    steps_as_asked = (stride == asked.stride) & (dilation == asked.dilation)
+    even = np.where(steps_as_asked, np.maximum(even, 0), 0)
     return [
-        *longer,
+        *paddings,
+        (zero + 2 * lo, zero + 2 * hi),
+        (zero + 2 * lo, zero + hi - lo),
+        (even, even),
+    ]
+
+
+def _conventional_paddings(
+    asked: AskedAxis, dilation: Array, stride: Array
+) -> list[tuple[Array, Array]]:
+    """The (lo, hi) pairs that people and frameworks choose, each like dilation + stride.
+
+    The likeliest come first: valid, SAME at either end, half, full, causal and their variants.
+    """
+    input_size, taps = asked.input_size, asked.taps
+    span = np.asarray((taps - 1) * dilation + 1) + 0 * np.asarray(stride)
+    # SAME: ceil(size / stride) outputs, or size * stride outputs of a transposed convolution.
+    total = np.maximum(
+        span - stride
+        if asked.transposed
+        else (-(-input_size // np.asarray(stride)) - 1) * stride + span - input_size,
+        0,
+    )
+    zero, full = np.zeros_like(span), span - 1
+    half_of_taps, one = zero + taps // 2, zero + 1
+    paddings = [
         (zero, zero),
         (total // 2, total - total // 2),
         (total - total // 2, total // 2),
         (span // 2, span // 2),
-        (less // 2, less // 2),
-        (raw, raw),
-        (less, less),
-        (less, zero),
-        (zero, less),
-        (less // 2, less - less // 2),
-        (less - less // 2, less // 2),
+        (full // 2, full // 2),
+        (half_of_taps, half_of_taps),
+        (full, full),
+        (full, zero),
+        (zero, full),
+        (full // 2, full - full // 2),
+        (full - full // 2, full // 2),
         (zero + dilation, zero + dilation),
         (one, one),
     ]
+    if asked.transposed or taps <= input_size:
+        return paddings
+    # "same" of np.convolve has the size of the longer argument, which is the kernel here.
+    kernel_sized = [
+        (zero + taps - 1 - half, zero + taps - input_size + half)
+        for half in ((input_size - 1) // 2, input_size // 2)
+    ]
+    return [*kernel_sized, *paddings]

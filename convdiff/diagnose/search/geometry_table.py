@@ -1,8 +1,14 @@
-"""All geometries with a number of edits, as tables: a `GeometryForm` is made only for one that
+"""Tables of all geometries with a number of edits, and of where their windows lie.
+
+A problem has thousands of geometries a few edits away from the asked one, and the first sample
+points dismiss nearly all of them.  They are therefore kept as arrays of numbers: a geometry is one
+row of choices, one per axis (see `geometry_axis`), and the windows of all geometries are located
+with a few array operations.  A `GeometryForm`, with its edits, is made only for a geometry that
 survives.
 
-The choices of each axis (`axes.py`) are combined into rows of numbers; where the windows of all of
-them lie at one output position is worked out at once.
+What is combined is restricted to mistakes that people make: a changed stride, for instance, is the
+same on all axes that changed.  In three dimensions, where two or more edits have too many
+combinations, the paddings of the axes must be related too.
 """
 
 from __future__ import annotations
@@ -15,20 +21,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import grid
+from convdiff.diagnose.core.array_view import open_mesh
 from convdiff.diagnose.core.forms import AxisGeometry, GeometryForm
 from convdiff.diagnose.search.geometry_axis import AskedAxis, AxisChoices, axis_choices
-from convdiff.diagnose.search.windows import WindowTable, axis_indices
+from convdiff.diagnose.search.windows import WindowTable, tap_indices
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 from convdiff.spec.padding import Pair
 
-MODES = ("constant", "reflect", "edge", "wrap", "symmetric")
+PAD_MODES = ("constant", "reflect", "edge", "wrap", "symmetric")
+# The most that oddness adds to the cost of a geometry: less than one more edit.
+MAX_ODDNESS = 0.9
 
 
 class AskedGeometry(NamedTuple):
-    """The numbers that were wanted, those of the operation whose geometry is sought: `transposed`
-    is that operation's.
+    """The geometry that was asked, as the numbers of one operation.
+
+    `transposed` is that of the operation whose geometry is sought, which may be another one than
+    was asked.
     """
 
     transposed: bool
@@ -41,122 +51,138 @@ class AskedGeometry(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class GeometryTable:
-    """Geometry g goes along axis a as choice combined[g, a] of axes[a], its padding filled by
-    MODES[modes[g]], and costs costs[g].
+    """Geometries as rows of numbers.
+
+    Geometry g takes choice choices[g, a] of axes[a] along spatial axis a, fills its padding by
+    PAD_MODES[pad_modes[g]], and costs costs[g].  `choices` is (geometries, axes), `pad_modes` and
+    `costs` are (geometries,).
     """
 
     asked: AskedGeometry
     axes: tuple[AxisChoices, ...]
-    combined: Array
-    modes: Array
+    choices: Array
+    pad_modes: Array
     costs: Array
 
     def __len__(self) -> int:
-        return len(self.modes)
+        return len(self.pad_modes)
 
-    def only(self, which: slice | Array) -> GeometryTable:
-        """Some of them."""
+    def select(self, which: slice | Array) -> GeometryTable:
+        """A table of some of the geometries."""
         return replace(
-            self, combined=self.combined[which], modes=self.modes[which], costs=self.costs[which]
+            self,
+            choices=self.choices[which],
+            pad_modes=self.pad_modes[which],
+            costs=self.costs[which],
         )
 
-    def portions(self, size: int) -> list[GeometryTable]:
-        """The same in pieces of at most `size`."""
-        return (
-            [self]
-            if len(self) <= size
-            else [self.only(slice(start, start + size)) for start in range(0, len(self), size)]
-        )
+    def chunks(self, size: int) -> list[GeometryTable]:
+        """The geometries in tables of at most `size`."""
+        if len(self) <= size:
+            return [self]
+        return [self.select(slice(start, start + size)) for start in range(0, len(self), size)]
 
-    def table(
-        self, places: Sequence[tuple[int, ...]], taps: tuple[int, ...], n: tuple[int, ...]
+    def windows_at(
+        self,
+        positions: Sequence[tuple[int, ...]],
+        kernel_size: tuple[int, ...],
+        input_size: tuple[int, ...],
     ) -> WindowTable:
-        """Where each geometry's windows lie at each of these output positions, for inputs of n
-        positions.
+        """The windows of all geometries at some output positions.
+
+        The table is (positions, geometries, *taps).
         """
-        count, rank = len(self), len(taps)
-        inside: Array | None = None
-        indices = []
-        used = [*dict.fromkeys(self.modes.tolist())]
-        at_places = np.array(places)[:, :, None, None]
+        rank = len(kernel_size)
+        position = np.array(positions)[:, :, None, None]
+        read = []
         for axis in range(rank):
-            numbers = self.axes[axis].run
-            if count < numbers.shape[1]:
-                numbers, which = numbers[:, self.combined[:, axis]], np.arange(count)
-            else:
-                which = self.combined[:, axis]
-            stride, lo, dilation, input_dilation = numbers
-            for mode in used:
-                made = axis_indices(
-                    stride,
-                    lo,
-                    dilation,
-                    input_dilation,
-                    at_places[:, axis],
-                    taps[axis],
-                    n[axis],
-                    MODES[mode],
-                )
-                if mode == used[0]:
-                    rows = made[:, which]
-                else:
-                    at = self.modes == mode
-                    rows[:, at] = made[:, which[at]]
-            rows = rows.reshape(
-                len(places), count, *(taps[axis] if a == axis else 1 for a in range(rank))
+            indices = self._axis_windows(
+                axis, position[:, axis], kernel_size[axis], input_size[axis]
             )
-            inside = rows >= 0 if inside is None else inside & (rows >= 0)
-            indices.append(np.maximum(rows, 0))
-        assert inside is not None
-        return WindowTable(tuple(indices), inside)
+            taps = (kernel_size[axis] if a == axis else 1 for a in range(rank))
+            read.append(indices.reshape(len(positions), len(self), *taps))
+        return _window_table(read)
 
-    def table_of(
-        self, numbers: Array, places: Array, taps: tuple[int, ...], n: tuple[int, ...]
+    def windows_by_row(
+        self,
+        numbers: Array,
+        positions: Array,
+        kernel_size: tuple[int, ...],
+        input_size: tuple[int, ...],
     ) -> WindowTable:
-        """Where the window of geometry numbers[r] lies at output position places[r], for each row
-        r.
+        """The window of geometry numbers[r] at output position positions[r], for each row r.
+
+        `numbers` is (rows,), `positions` (rows, axes); the table is (rows, *taps).
         """
-        inside = np.ones((len(numbers), *taps), bool)
-        indices = []
-        modes = self.modes[numbers]
-        for axis in range(len(taps)):
-            stride, lo, dilation, input_dilation = self.axes[axis].run[
-                :, self.combined[numbers, axis]
-            ]
-            rows = np.empty((len(numbers), taps[axis]), int)
-            for mode in dict.fromkeys(modes.tolist()):
-                at = modes == mode
-                rows[at] = axis_indices(
-                    stride[at],
-                    lo[at],
-                    dilation[at],
-                    input_dilation[at],
-                    places[at, axis, None],
-                    taps[axis],
-                    n[axis],
-                    MODES[mode],
+        rank = len(kernel_size)
+        pad_modes = self.pad_modes[numbers]
+        read = []
+        for axis in range(rank):
+            correlation = self.axes[axis].correlation[:, self.choices[numbers, axis]]
+            indices = np.empty((len(numbers), kernel_size[axis]), int)
+            for mode in dict.fromkeys(pad_modes.tolist()):
+                rows = pad_modes == mode
+                indices[rows] = tap_indices(
+                    correlation[:, rows],
+                    positions[rows, axis, None],
+                    kernel_size[axis],
+                    input_size[axis],
+                    PAD_MODES[mode],
                 )
-            rows = rows.reshape(
-                len(numbers), *(taps[axis] if a == axis else 1 for a in range(len(taps)))
-            )
-            inside &= rows >= 0
-            indices.append(np.maximum(rows, 0))
-        return WindowTable(tuple(indices), inside)
+            taps = (kernel_size[axis] if a == axis else 1 for a in range(rank))
+            read.append(indices.reshape(len(numbers), *taps))
+        return _window_table(read)
 
     def form(self, number: int) -> GeometryForm:
-        """One of them, with its edits."""
+        """One geometry as a form, with its edits."""
         axes = tuple(
-            choices.geometry(at)
-            for choices, at in zip(self.axes, self.combined[number].tolist(), strict=True)
+            axis.axis_geometry(choice)
+            for axis, choice in zip(self.axes, self.choices[number].tolist(), strict=True)
         )
-        return described(axes, self.asked, MODES[self.modes[number]])
+        return geometry_form(axes, self.asked, PAD_MODES[self.pad_modes[number]])
+
+    def _axis_windows(self, axis: int, position: Array, taps: int, input_size: int) -> Array:
+        """(positions, geometries, taps): the input indices along one axis, -1 for zeros.
+
+        `position` is (positions, 1, 1).
+        """
+        correlation = self.axes[axis].correlation
+        if len(self) < correlation.shape[1]:
+            # Fewer geometries than choices: work out theirs only.
+            correlation = correlation[:, self.choices[:, axis]]
+            column = np.arange(len(self))
+        else:
+            column = self.choices[:, axis]
+        modes = [*dict.fromkeys(self.pad_modes.tolist())]
+        for mode in modes:
+            by_choice = tap_indices(correlation, position, taps, input_size, PAD_MODES[mode])
+            if mode == modes[0]:
+                indices = by_choice[:, column]
+            else:
+                in_mode = self.pad_modes == mode
+                indices[:, in_mode] = by_choice[:, column[in_mode]]
+        return indices
 
 
-def described(axes: tuple[AxisGeometry, ...], asked: AskedGeometry, mode: str) -> GeometryForm:
-    """The form with the edits that lead to these axes from what was asked."""
+def _window_table(read: list[Array]) -> WindowTable:
+    """The table for the indices that the taps read along each axis, -1 for zeros.
+
+    The arrays broadcast together.
+    """
+    inside = read[0] >= 0
+    for indices in read[1:]:
+        inside = inside & (indices >= 0)
+    return WindowTable(tuple(np.maximum(indices, 0) for indices in read), inside)
+
+
+def geometry_form(
+    axes: tuple[AxisGeometry, ...], asked: AskedGeometry, pad_mode: str
+) -> GeometryForm:
+    """The form of a geometry, with the edits that lead to it from what was asked."""
     edits: list[Edit] = []
     strides, dilations = tuple(axis.said[0] for axis in axes), tuple(axis.dilation for axis in axes)
-    pads, extras = tuple(axis.said[1:3] for axis in axes), tuple(axis.said[3] for axis in axes)
+    paddings = tuple(axis.said[1:3] for axis in axes)
+    output_paddings = tuple(axis.said[3] for axis in axes)
     if strides != asked.stride:
         edits.append(
             {"code": "wrong-stride", "asked": list(asked.stride), "obtained": list(strides)}
@@ -165,45 +191,46 @@ def described(axes: tuple[AxisGeometry, ...], asked: AskedGeometry, mode: str) -
         edits.append(
             {"code": "wrong-dilation", "asked": list(asked.dilation), "obtained": list(dilations)}
         )
-    if pads != asked.padding:
+    if paddings != asked.padding:
         edits.append(
             {
                 "code": "wrong-padding",
-                "asked": [list(p) for p in asked.padding],
-                "obtained": [list(p) for p in pads],
+                "asked": [list(pair) for pair in asked.padding],
+                "obtained": [list(pair) for pair in paddings],
             }
         )
-    if extras != asked.output_padding and asked.transposed:
+    if output_paddings != asked.output_padding and asked.transposed:
         edits.append(
             {
                 "code": "wrong-output-padding",
                 "asked": list(asked.output_padding),
-                "obtained": list(extras),
+                "obtained": list(output_paddings),
             }
         )
-    if mode != asked.pad_mode and not asked.transposed:
-        edits.append({"code": "wrong-pad-mode", "asked": asked.pad_mode, "obtained": mode})
-    return GeometryForm(tuple(edits), float(len(edits)), axes, mode)
+    if pad_mode != asked.pad_mode and not asked.transposed:
+        edits.append({"code": "wrong-pad-mode", "asked": asked.pad_mode, "obtained": pad_mode})
+    return GeometryForm(tuple(edits), float(len(edits)), axes, pad_mode)
 
 
 @lru_cache(maxsize=512)
-def geometries(
+def enumerate_geometries(
     asked: AskedGeometry,
-    n: tuple[int, ...],
-    k: tuple[int, ...],
-    m: tuple[int, ...],
+    input_size: tuple[int, ...],
+    kernel_size: tuple[int, ...],
+    output_size: tuple[int, ...],
     input_dilation: tuple[int, ...],
     edits: int,
 ) -> GeometryTable:
-    """Every geometry with exactly this many edits from what was asked that makes m outputs of n
-    inputs and k taps.
+    """Every geometry that is exactly `edits` edits away from the asked one and fits the sizes.
+
+    It gives outputs of `output_size` from inputs and kernels of these sizes, all (axes,).
     """
     axes = tuple(
         axis_choices(
             AskedAxis(
-                n[i],
-                k[i],
-                m[i],
+                input_size[i],
+                kernel_size[i],
+                output_size[i],
                 asked.stride[i],
                 asked.dilation[i],
                 asked.padding[i],
@@ -213,7 +240,7 @@ def geometries(
                 tuple(sorted({side for pair in asked.padding for side in pair})),
             )
         )
-        for i in range(len(n))
+        for i in range(len(input_size))
     )
     kinds = (
         ("padding", "output_padding", "stride", "dilation")
@@ -223,120 +250,173 @@ def geometries(
     parts = [
         part
         for changed in itertools.combinations(kinds, edits)
-        for part in _changing(frozenset(changed), asked, axes)
+        for part in _geometries_changing(frozenset(changed), asked, axes)
     ]
     if not parts:
-        none = np.zeros(0, int)
-        return GeometryTable(asked, axes, none.reshape(0, len(axes)), none, none.astype(float))
-    combined, filled, odd = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return GeometryTable(asked, axes, combined, filled, edits + np.minimum(odd, 0.9))
+        empty = np.zeros(0, int)
+        return GeometryTable(asked, axes, empty.reshape(0, len(axes)), empty, empty.astype(float))
+    choices, pad_modes, oddness = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return GeometryTable(asked, axes, choices, pad_modes, edits + np.minimum(oddness, MAX_ODDNESS))
 
 
-def _changing(
+def _geometries_changing(
     changed: frozenset[str], asked: AskedGeometry, axes: tuple[AxisChoices, ...]
 ) -> Iterator[tuple[Array, Array, Array]]:
-    """(choices, mode, oddness) of the geometries that change all of these kinds and nothing else.
+    """Yields the geometries that change every kind of edit in `changed`, and nothing else.
 
-    In large spaces only those alike on all axes but one, or with one word for the padding of all
-    axes.
+    They come as (choices, pad modes, oddness): (n, axes), (n,) and (n,).
     """
-    numbers = [axis.changing(changed) for axis in axes]
-    if not all(map(len, numbers)):
+    allowed = [axis.changing(changed) for axis in axes]
+    if not all(map(len, allowed)):
         return
-    combined = np.concatenate(
+    choices = np.concatenate(
         [
-            np.stack(np.broadcast_arrays(*grid(part)), axis=-1).reshape(-1, len(axes))
-            for part in _together(numbers, axes, changed)
+            np.stack(np.broadcast_arrays(*open_mesh(numbers)), axis=-1).reshape(-1, len(axes))
+            for numbers in _combined_choices(allowed, axes, changed)
         ]
     )
-    oddness = np.zeros(len(combined))
-    for kind, wanted in (("stride", asked.stride), ("dilation", asked.dilation)):
-        if kind in changed:
-            values = np.stack(
-                [getattr(axis, kind)[combined[:, at]] for at, axis in enumerate(axes)], axis=-1
-            )
-            usual = _usual(values, np.array(wanted))
-            combined, oddness, values = combined[usual], oddness[usual], values[usual]
-            oddness = oddness + np.where((values == values[:, :1]).all(axis=1), 0.05, 0.15)
-    said = np.stack(
-        [
-            np.stack((axis.lo, axis.hi, axis.output_padding), axis=-1)[combined[:, at]]
-            for at, axis in enumerate(axes)
-        ]
-    )
-    different = np.stack([axis.padded_otherwise[combined[:, at]] for at, axis in enumerate(axes)])
-    keep = np.ones(len(combined), bool)
+    choices, oddness = _with_usual_steps(choices, changed, asked, axes)
+    paddings = _PaddingColumns.of(axes, choices)
+    keep = np.ones(len(choices), bool)
     if "padding" in changed:
-        keep &= different.any(axis=0)
+        keep &= paddings.differs.any(axis=0)
+        oddness = oddness + paddings.oddness(axes, choices)
     if "output_padding" in changed:
         keep &= np.any(
-            [axis.extended_otherwise[combined[:, at]] for at, axis in enumerate(axes)], axis=0
+            [axis.output_padding_differs[choices[:, a]] for a, axis in enumerate(axes)], axis=0
         )
-    alike = np.array(
-        [
-            (said[one] == said[other]).all(axis=1)
-            for one, other in itertools.combinations(range(len(axes)), 2)
-        ]
-    )
-    one_word = (
-        np.bitwise_and.reduce([axis.words[combined[:, at]] for at, axis in enumerate(axes)]) != 0
-    )
     if len(axes) > 2 and len(changed) > 1:
-        keep &= alike.any(axis=0) | one_word | (different.sum(axis=0) <= 1)
-    if "padding" in changed:
-        worst = np.max([axis.oddness[combined[:, at]] for at, axis in enumerate(axes)], axis=0)
-        uneven = ~(alike.all(axis=0) | one_word) if len(axes) > 1 else np.zeros(len(combined), bool)
-        oddness = oddness + np.where(different.any(axis=0), worst + 0.05 * uneven, 0.0)
-    modes = ["constant" if asked.transposed else asked.pad_mode]
-    if "pad_mode" in changed or modes != ["constant"]:
-        # Whether the border is cropped before it is filled, or after, nobody says: not both.
-        keep &= ~((said[:, :, :2] < 0).any(axis=(0, 2)) & different.any(axis=0))
+        # Too many to try them all.
+        keep &= paddings.related()
+    pad_modes = ["constant" if asked.transposed else asked.pad_mode]
+    if "pad_mode" in changed or pad_modes != ["constant"]:
+        # Negative padding crops, and it is not defined whether that happens before the border is
+        # filled or after.
+        keep &= ~((paddings.amounts < 0).any(axis=(0, 2)) & paddings.differs.any(axis=0))
     if "pad_mode" in changed:
-        keep &= (said[:, :, :2] > 0).any(axis=(0, 2))
-        modes = [mode for mode in MODES if mode != asked.pad_mode]
+        keep &= (paddings.amounts > 0).any(axis=(0, 2))
+        pad_modes = [mode for mode in PAD_MODES if mode != asked.pad_mode]
         oddness = oddness + 0.05
     if keep.any():
         yield from (
-            (combined[keep], np.full(int(keep.sum()), MODES.index(mode)), oddness[keep])
-            for mode in modes
+            (choices[keep], np.full(int(keep.sum()), PAD_MODES.index(mode)), oddness[keep])
+            for mode in pad_modes
         )
 
 
-def _together(
-    numbers: list[Array], axes: tuple[AxisChoices, ...], changed: frozenset[str]
+class _PaddingColumns(NamedTuple):
+    """The paddings of some geometries.
+
+    `amounts` is (axes, geometries, 2), lo and hi; `differs` (axes, geometries) says whether they
+    are other than asked; `equal` (pairs of axes, geometries) whether two axes have the same padding
+    and output padding; `one_convention` (geometries,) whether one convention gives the paddings of
+    all axes.
+    """
+
+    amounts: Array
+    differs: Array
+    equal: Array
+    one_convention: Array
+
+    @classmethod
+    def of(cls, axes: tuple[AxisChoices, ...], choices: Array) -> _PaddingColumns:
+        """Those of geometries with these choices, (geometries, axes)."""
+        amounts = np.stack(
+            [
+                np.stack((axis.lo, axis.hi, axis.output_padding), axis=-1)[choices[:, a]]
+                for a, axis in enumerate(axes)
+            ]
+        )
+        equal = [
+            (amounts[a] == amounts[b]).all(axis=1)
+            for a, b in itertools.combinations(range(len(axes)), 2)
+        ]
+        shared = np.bitwise_and.reduce(
+            [axis.conventions[choices[:, a]] for a, axis in enumerate(axes)]
+        )
+        return cls(
+            amounts[:, :, :2],
+            np.stack([axis.padding_differs[choices[:, a]] for a, axis in enumerate(axes)]),
+            np.array(equal, bool).reshape(len(equal), len(choices)),
+            shared != 0,
+        )
+
+    def related(self) -> Array:
+        """(geometries,): whether the paddings of the axes are related.
+
+        Two axes have the same, one convention gives all, or one axis at most differs from what was
+        asked.
+        """
+        return np.asarray(
+            self.equal.any(axis=0) | self.one_convention | (self.differs.sum(axis=0) <= 1)
+        )
+
+    def oddness(self, axes: tuple[AxisChoices, ...], choices: Array) -> Array:
+        """(geometries,): that of the oddest axis, and a little more if the axes are unrelated."""
+        oddest: Array = np.max([axis.oddness[choices[:, a]] for a, axis in enumerate(axes)], axis=0)
+        uneven = ~(self.equal.all(axis=0) | self.one_convention)
+        return np.asarray(np.where(self.differs.any(axis=0), oddest + 0.05 * uneven, 0.0))
+
+
+def _combined_choices(
+    allowed: list[Array], axes: tuple[AxisChoices, ...], changed: frozenset[str]
 ) -> Iterator[list[Array]]:
-    """What is combined: small strides and dilations with each other, a wide one with itself on all
-    axes that it fits.
+    """Yields lists with one array of choices per axis, whose combinations are to be tried.
+
+    `allowed` has the choices of each axis.  Small strides and dilations are combined with each
+    other.  A wide one is taken on all axes where it fits, beside small ones on the others.
     """
     if not changed & {"stride", "dilation"}:
-        yield numbers
+        yield allowed
         return
-    small = [of[~axis.wide[of]] for of, axis in zip(numbers, axes, strict=True)]
+    small = [numbers[~axis.is_wide[numbers]] for numbers, axis in zip(allowed, axes, strict=True)]
     yield small
-    pairs = [
-        np.stack([axis.stride[of], axis.dilation[of]])
-        for of, axis in zip(numbers, axes, strict=True)
+    steps = [
+        np.stack([axis.stride[numbers], axis.dilation[numbers]])
+        for numbers, axis in zip(allowed, axes, strict=True)
     ]
-    for pair in sorted(
-        {(s, d) for of, axis in zip(numbers, axes, strict=True) for s, d in axis.wide_pairs(of)}
-    ):
-        same = [
-            of[(each == np.array(pair)[:, None]).all(axis=0)]
-            for of, each in zip(numbers, pairs, strict=True)
+    wide_steps = {
+        step
+        for numbers, axis in zip(allowed, axes, strict=True)
+        for step in axis.wide_steps(numbers)
+    }
+    for step in sorted(wide_steps):
+        with_step = [
+            numbers[(axis_steps == np.array(step)[:, None]).all(axis=0)]
+            for numbers, axis_steps in zip(allowed, steps, strict=True)
         ]
-        yield [of if of.size else others for of, others in zip(same, small, strict=True)]
+        yield [wide if wide.size else others for wide, others in zip(with_step, small, strict=True)]
 
 
-def _usual(values: Array, asked: Array) -> Array:
-    """Which rows of numbers, one for each axis, are others than asked and such as people take.
+def _with_usual_steps(
+    choices: Array, changed: frozenset[str], asked: AskedGeometry, axes: tuple[AxisChoices, ...]
+) -> tuple[Array, Array]:
+    """The choices whose changed strides and dilations are usual, and their oddness so far.
 
-    One for all axes, one for those that changed, or the asked ones exchanged.
+    `choices` is (geometries, axes).
+    """
+    oddness = np.zeros(len(choices))
+    for kind, asked_values in (("stride", asked.stride), ("dilation", asked.dilation)):
+        if kind not in changed:
+            continue
+        values = np.stack(
+            [getattr(axis, kind)[choices[:, a]] for a, axis in enumerate(axes)], axis=-1
+        )
+        usual = _usual_changes(values, np.array(asked_values))
+        choices, oddness, values = choices[usual], oddness[usual], values[usual]
+        oddness = oddness + np.where((values == values[:, :1]).all(axis=1), 0.05, 0.15)
+    return choices, oddness
+
+
+def _usual_changes(values: Array, asked: Array) -> Array:
+    """(rows,): which rows of strides, or dilations, are a change that people make by mistake.
+
+    `values` is (rows, axes), `asked` (axes,).  A usual change has one number on all axes, one
+    number on all axes that changed, or the asked numbers in another order.
     """
     changed = values != asked
-    one = np.where(changed, values, 0).max(axis=1) == np.where(
-        changed, values, np.iinfo(int).max
-    ).min(axis=1)
+    largest = np.where(changed, values, 0).max(axis=1)
+    smallest = np.where(changed, values, np.iinfo(int).max).min(axis=1)
     exchanged = (np.sort(values, axis=1) == np.sort(asked)).all(axis=1)
-    return np.asarray(
-        changed.any(axis=1) & ((values == values[:, :1]).all(axis=1) | one | exchanged)
-    )
+    uniform = (values == values[:, :1]).all(axis=1)
+    return np.asarray(changed.any(axis=1) & (uniform | (largest == smallest) | exchanged))

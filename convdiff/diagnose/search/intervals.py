@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import ArrayViews
+from convdiff.diagnose.core.array_view import ArrayViewStack
 from convdiff.diagnose.core.forms import OutputForm
 from convdiff.diagnose.core.output_change import OpenChange, OrderedValues
 from convdiff.diagnose.core.precision_model import PrecisionModel
@@ -40,7 +40,7 @@ class ObtainedIntervals:
     def __init__(
         self,
         forms: Sequence[OutputForm],
-        views: ArrayViews,
+        views: ArrayViewStack,
         points: Sequence[SamplePoint],
         bias: Array,
         making: PrecisionModel,
@@ -55,10 +55,10 @@ class ObtainedIntervals:
         self.exact = ~np.array([form.change.is_open for form in forms])
         self._index = [
             np.array(indices)
-            for indices in zip(*((p.item, p.channel, *p.place) for p in points), strict=True)
+            for indices in zip(*((p.item, p.channel, *p.position) for p in points), strict=True)
         ]
         self.rounding = rounding = making.rounding
-        obtained = views.look_up(*self._index).T
+        obtained = views.gather(*self._index).T
         padded = np.append(bias, np.zeros(max(views.shape[1] - bias.size, 0)))
         channel_bias = padded[self._index[1]][:, None]
         factors = np.array([form.bias_factor for form in forms], float)
@@ -124,10 +124,10 @@ class ObtainedIntervals:
         With what storing each may have cost, and the place of each form among the change's.
         """
         assert change.axis is not None
-        views = ArrayViews([form.array for form in self._forms if form.change == change])
+        views = ArrayViewStack([form.array for form in self._forms if form.change == change])
         index = [indices[:, None] for indices in self._index]
         index[change.axis] = np.arange(views.shape[change.axis])[None]
-        values = views.look_up(*index).swapaxes(0, 1)
+        values = views.gather(*index).swapaxes(0, 1)
         is_of = self.change_of == self.changes.index(change)
         return values, self._storing_error(values), np.cumsum(is_of) - 1
 

@@ -1,10 +1,17 @@
-"""The convolution's values at a pair of output elements for every input, geometry and kernel at
-once.
+"""The convolution's values at sample points, for every input, geometry and kernel at once.
 
-There are two ways to the same numbers.  Where there are few geometries, their windows are gathered
-and multiplied with the kernels.  Where there are many, they meet the same places of the input again
-and again: the kernels' taps are multiplied with each place once, and a geometry's value is a sum of
-as many of those products as there are taps, however many channels there are.
+At one output element a convolution is the dot product of a window and the kernel of that output
+channel.  For all combinations of I inputs, G geometries and K kernels these are I x G x K dot
+products of T = channels x taps terms.  There are two ways to compute them:
+
+- window by window: gather the I x G windows and multiply them with the K kernels in one matrix
+  product.  It costs I G T gathered numbers and I G K T multiplications.
+- position by position: the windows of many geometries overlap, so that the same input positions
+  occur again and again.  Multiply each distinct position's channels with each kernel's taps once,
+  then sum, for each geometry, one such product per tap.  With P distinct positions it costs I P K T
+  multiplications and I G K additions per tap, however many channels there are.
+
+`multiply` estimates both costs and takes the cheaper way.
 """
 
 from __future__ import annotations
@@ -15,140 +22,161 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import ArrayViews, grid
-from convdiff.diagnose.search.windows import SamplePoint, WindowTable, norms, windows
+from convdiff.diagnose.core.array_view import ArrayViewStack, open_mesh
+from convdiff.diagnose.search.windows import SamplePoint, WindowTable, gather_windows, row_norms
 from convdiff.spec.layout import Array
 
-# What a step costs, in the time of one multiplication inside a matrix product: to gather a number,
-# to add a vector's number, to call.
-GATHER, ADD, CALL = 40, 8, 100_000
-# Geometries that are not worth the question.
-FEW = 12
+# Measured costs, in units of one multiplication inside a matrix product: to gather a number, to
+# add a number of a vector, and to call the NumPy functions that one tap needs.
+GATHER_COST, ADD_COST, CALL_COST = 40, 8, 100_000
+# Up to so many geometries are multiplied window by window without estimating the costs.
+MAX_GEOMETRIES_BY_WINDOW = 12
 
 
-class Rows(NamedTuple):
-    """Vectors (rows, terms), the length of each, and its largest magnitude."""
+class KernelRows(NamedTuple):
+    """The kernels' weights for one output channel.
 
-    values: Array
-    lengths: Array
-    peaks: Array
-
-
-class Product(NamedTuple):
-    """`values` is (points, inputs, geometries, kernels), or (points, geometries, inputs, kernels).
-
-    `lengths` are the windows', without the kernels: all axes but the last.
+    `values` is (kernels, terms), `norms` (kernels,) their Euclidean norms and `peaks` (kernels,)
+    their largest magnitudes.
     """
 
     values: Array
-    lengths: Array
+    norms: Array
+    peaks: Array
+
+
+class ProductTable(NamedTuple):
+    """The values of all combinations of inputs, geometries and kernels at some points.
+
+    `values` is (points, inputs, geometries, kernels), or (points, geometries, inputs, kernels) if
+    `geometries_first`.  `window_norms` has the Euclidean norms of the windows: all axes of `values`
+    but the last.
+    """
+
+    values: Array
+    window_norms: Array
     geometries_first: bool
 
     @property
     def combinations(self) -> int:
-        """How many values there are at one point."""
+        """The number of values at one point."""
         return math.prod(self.values.shape[1:])
 
-    def numbers(self, flat: Array) -> tuple[Array, Array, Array]:
-        """Inputs, geometries and kernels of flat indices of the values at one point."""
+    def unravel(self, flat: Array) -> tuple[Array, Array, Array]:
+        """The numbers of the inputs, geometries and kernels at flat indices (n,) of one point."""
         first, second, kernel = np.unravel_index(flat, self.values.shape[1:])
         return (second, first, kernel) if self.geometries_first else (first, second, kernel)
 
-    def length(self, form: Array, geometry: Array) -> Array:
-        """(points, combinations): the window's length for each of these combinations."""
+    def norms_of(self, inputs: Array, geometries: Array) -> Array:
+        """(points, n): the norms of the windows of inputs[i] under geometries[i]."""
         return (
-            self.lengths[:, geometry, form]
+            self.window_norms[:, geometries, inputs]
             if self.geometries_first
-            else self.lengths[:, form, geometry]
+            else self.window_norms[:, inputs, geometries]
         )
 
 
 class ProductRequest(NamedTuple):
-    """Some elements of one channel to look at: the input's channels they see, where windows lie
-    there, and the kernels at that channel.
+    """Some sample points of one output channel, and what is to be multiplied there.
+
+    `channels` are the input channels that the output channel sees, `windows` the places where the
+    windows lie, (points, geometries, *taps), and `kernels` the weights of that channel.
     """
 
     points: Sequence[SamplePoint]
     channels: slice
-    where: WindowTable
-    kernels: Rows
+    windows: WindowTable
+    kernels: KernelRows
 
 
-def multiply(inputs: ArrayViews, look: ProductRequest) -> Product:
-    """The values at the elements of every kernel on every input under every geometry of the table."""
-    _, geometries, *taps = look.where.inside.shape
-    tap_count, (count, terms) = math.prod(taps), look.kernels.values.shape
-    if geometries > FEW:
-        places, depth = (
-            math.prod(int(index.max()) + 1 for index in look.where.indices),
-            terms // tap_count,
-        )
-        direct = inputs.count * geometries * terms * (GATHER + count)
-        by_place = (
-            places * (GATHER * depth + count * terms) + geometries * tap_count * (count + 1) * ADD
-        )
-        if by_place * inputs.count + tap_count * CALL < direct:
-            return _by_place(inputs, look)
-    return _direct(inputs, look)
+def multiply(inputs: ArrayViewStack, request: ProductRequest) -> ProductTable:
+    """The values at the points for every input, geometry and kernel.
 
-
-def _direct(inputs: ArrayViews, look: ProductRequest) -> Product:
-    """Windows gathered, and multiplied with the kernels."""
-    rows = windows(inputs, look.channels, look.points, look.where)
-    values = rows.reshape(-1, rows.shape[-1]) @ look.kernels.values.T
-    return Product(
-        values.reshape(*rows.shape[:-1], -1).swapaxes(0, 1), norms(rows).swapaxes(0, 1), False
-    )
-
-
-def _by_place(inputs: ArrayViews, look: ProductRequest) -> Product:
-    """The kernels' taps multiplied with every place that any window meets, and summed for each
-    geometry.
+    `inputs` are views as (N, C, *space).
     """
-    values, lengths = zip(
-        *(_summed(inputs, look, number) for number in range(len(look.points))), strict=True
+    if _cheaper_by_position(inputs.count, request):
+        return _multiply_by_position(inputs, request)
+    return _multiply_by_window(inputs, request)
+
+
+def _cheaper_by_position(inputs: int, request: ProductRequest) -> bool:
+    """Whether multiplying position by position is estimated to cost less."""
+    _, geometries, *taps = request.windows.inside.shape
+    if geometries <= MAX_GEOMETRIES_BY_WINDOW:
+        return False
+    tap_count, (kernels, terms) = math.prod(taps), request.kernels.values.shape
+    channels = terms // tap_count
+    positions = math.prod(int(index.max()) + 1 for index in request.windows.indices)
+    by_window = inputs * geometries * terms * (GATHER_COST + kernels)
+    by_position = (
+        positions * (GATHER_COST * channels + kernels * terms)
+        + geometries * tap_count * (kernels + 1) * ADD_COST
     )
-    return Product(np.array(values), np.array(lengths), True)
+    return bool(by_position * inputs + tap_count * CALL_COST < by_window)
 
 
-def _summed(inputs: ArrayViews, look: ProductRequest, number: int) -> tuple[Array, Array]:
-    """Values and lengths at one of the points."""
-    kernels, channels, inside = look.kernels, look.channels, look.where.inside[number]
+def _multiply_by_window(inputs: ArrayViewStack, request: ProductRequest) -> ProductTable:
+    """`multiply` by gathering all windows."""
+    rows = gather_windows(inputs, request.channels, request.points, request.windows)
+    values = rows.reshape(-1, rows.shape[-1]) @ request.kernels.values.T
+    return ProductTable(
+        values.reshape(*rows.shape[:-1], -1).swapaxes(0, 1), row_norms(rows).swapaxes(0, 1), False
+    )
+
+
+def _multiply_by_position(inputs: ArrayViewStack, request: ProductRequest) -> ProductTable:
+    """`multiply` by sharing the products of input positions among geometries."""
+    values, window_norms = zip(
+        *(_point_products(inputs, request, number) for number in range(len(request.points))),
+        strict=True,
+    )
+    return ProductTable(np.array(values), np.array(window_norms), True)
+
+
+def _point_products(
+    inputs: ArrayViewStack, request: ProductRequest, number: int
+) -> tuple[Array, Array]:
+    """The values, (geometries, inputs, kernels), and window norms, (geometries, inputs).
+
+    Both are those at point `number` of the request.
+    """
+    inside, channels = request.windows.inside[number], request.channels
     geometries, *taps = inside.shape
     depth, tap_count = channels.stop - channels.start, math.prod(taps)
-    count = len(kernels.values)
-    used = [np.unique(index[number], return_inverse=True) for index in look.where.indices]
-    places = math.prod(len(values) for values, _ in used)
-    flat = np.zeros((1,) * (1 + len(taps)), int)
-    for index, (values, inverse) in zip(look.where.indices, used, strict=True):
-        flat = flat * len(values) + inverse.reshape(index[number].shape)
-    # One more place, where padding is zero.
-    flat = np.where(inside, flat, places).reshape(geometries, tap_count).T
-    met = grid(
+    kernel_count = len(request.kernels.values)
+    # Along each axis the distinct input indices, and for each geometry and tap which of them.
+    axes = [np.unique(index[number], return_inverse=True) for index in request.windows.indices]
+    positions = math.prod(len(distinct) for distinct, _ in axes)
+    position_of = np.zeros((1,) * (1 + len(taps)), int)
+    for index, (distinct, inverse) in zip(request.windows.indices, axes, strict=True):
+        position_of = position_of * len(distinct) + inverse.reshape(index[number].shape)
+    # (taps, geometries); one more position, the last, is where padding is zero.
+    position_of = np.where(inside, position_of, positions).reshape(geometries, tap_count).T
+    mesh = open_mesh(
         [
-            np.array([look.points[number].item]),
+            np.array([request.points[number].item]),
             np.arange(channels.start, channels.stop),
-            *(values for values, _ in used),
+            *(distinct for distinct, _ in axes),
         ]
     )
     rows = (
-        inputs.look_up(*met)
-        .reshape(inputs.count, depth, places)
+        inputs.gather(*mesh)
+        .reshape(inputs.count, depth, positions)
         .transpose(2, 0, 1)
-        .reshape(places * inputs.count, depth)
+        .reshape(positions * inputs.count, depth)
     )
-    made = np.zeros((geometries, inputs.count * count))
+    values = np.zeros((geometries, inputs.count * kernel_count))
     squares = np.zeros((geometries, inputs.count))
-    once, square = (
-        np.zeros((places + 1, inputs.count * count)),
-        np.zeros((places + 1, inputs.count)),
-    )
-    weights = kernels.values.reshape(count, depth, tap_count)
-    np.einsum("rc,rc->r", rows, rows, out=square[:places].reshape(-1))
+    position_values = np.zeros((positions + 1, inputs.count * kernel_count))
+    position_squares = np.zeros((positions + 1, inputs.count))
+    np.einsum("rc,rc->r", rows, rows, out=position_squares[:positions].reshape(-1))
+    weights = request.kernels.values.reshape(kernel_count, depth, tap_count)
     for tap in range(tap_count):
         np.matmul(
-            rows, weights[:, :, tap].T, out=once[:places].reshape(places * inputs.count, count)
+            rows,
+            weights[:, :, tap].T,
+            out=position_values[:positions].reshape(positions * inputs.count, kernel_count),
         )
-        made += once[flat[tap]]
-        squares += square[flat[tap]]
-    return made.reshape(geometries, inputs.count, count), np.sqrt(squares)
+        values += position_values[position_of[tap]]
+        squares += position_squares[position_of[tap]]
+    return values.reshape(geometries, inputs.count, kernel_count), np.sqrt(squares)

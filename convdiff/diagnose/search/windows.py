@@ -1,4 +1,9 @@
-"""Where the windows of hypothesised geometries lie in the input."""
+"""Where the windows of hypothesized geometries lie in the input, and the values they contain.
+
+The window of an output element is what the kernel is multiplied with there: (C per group, *taps)
+input values.  A `WindowTable` has the input indices of many windows, axis by axis, so that the
+windows of all geometries can be gathered from all inputs in one operation.
+"""
 
 from __future__ import annotations
 
@@ -7,96 +12,101 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import ArrayViews
+from convdiff.diagnose.core.array_view import ArrayViewStack
 from convdiff.spec.layout import Array
 
 
 class SamplePoint(NamedTuple):
-    """One output element: batch item, output channel, position."""
+    """One output element: batch item, output channel, spatial position."""
 
     item: int
     channel: int
-    place: tuple[int, ...]
+    position: tuple[int, ...]
 
 
 class WindowTable(NamedTuple):
-    """Where each geometry's window lies at some positions: input indices per axis, broadcast to
-    (positions, geometries, taps...).
+    """Which input element each tap of some windows reads.
 
-    Or one window a row, (rows, taps...).  `inside` is false where a tap meets a zero; the index is
-    then 0.
+    The windows are either those of all geometries at some positions, (positions, geometries), or a
+    flat list, (windows,).  `indices` has one array per spatial axis; they broadcast to the shape
+    of the windows followed by the taps.  `inside`, of that shape, is False where a tap reads a
+    padded or dilated zero; the index is 0 there.
     """
 
     indices: tuple[Array, ...]
     inside: Array
 
 
-def axis_indices(
-    stride: int | Array,
-    lo: int | Array,
-    dilation: int | Array,
-    input_dilation: int | Array,
-    place: int | Array,
-    taps: int,
-    n: int,
-    mode: str,
+def tap_indices(
+    correlation: Array, position: Array, taps: int, input_size: int, pad_mode: str
 ) -> Array:
-    """The input index that each tap meets at output position `place`; -1 where it meets a zero.
+    """The input index that each tap reads along one axis, or -1 where it reads a zero.
 
-    Numbers, or arrays that broadcast against the taps, (..., 1).
+    `correlation` is (4, ..., 1): strides, paddings at the start, dilations and input dilations.
+    They broadcast with the output positions, `position` (..., 1); the result is (..., taps).
     """
-    dilated = place * stride - lo + np.arange(taps) * dilation
-    last = (n - 1) * input_dilation
-    if mode != "constant":
-        dilated = mirrored(dilated, last + 1, mode)
+    stride, lo, dilation, input_dilation = correlation
+    dilated = position * stride - lo + np.arange(taps) * dilation
+    last = (input_size - 1) * input_dilation
+    if pad_mode != "constant":
+        dilated = unpadded_index(dilated, last + 1, pad_mode)
     if np.all(np.equal(input_dilation, 1)):
         return np.where((dilated >= 0) & (dilated <= last), dilated, -1)
-    index, rest = np.divmod(dilated, input_dilation)
-    return np.where((dilated >= 0) & (dilated <= last) & (rest == 0), index, -1)
+    index, remainder = np.divmod(dilated, input_dilation)
+    return np.where((dilated >= 0) & (dilated <= last) & (remainder == 0), index, -1)
 
 
-def mirrored(index: Array, n: int | Array, mode: str) -> Array:
-    """numpy.pad's rule for the input index that stands at `index`, anywhere; all within n."""
-    if mode == "edge":
-        return np.clip(index, 0, n - 1)
-    if mode == "wrap":
-        return index % n
-    period = np.maximum(2 * n if mode == "symmetric" else 2 * n - 2, 1)
-    folded = index % period
-    return np.where(folded < n, folded, period - folded - (1 if mode == "symmetric" else 0))
+def unpadded_index(index: Array, size: Array, pad_mode: str) -> Array:
+    """The indices, below `size`, of the elements that numpy.pad in this mode copies to `index`.
 
-
-def windows(
-    inputs: ArrayViews, channels: slice, points: Sequence[SamplePoint], where: WindowTable
-) -> Array:
-    """(inputs, points, geometries, terms): the inputs (N, C, *space) as each geometry meets them at
-    the points, float64.
+    `index` counts from the first element before padding and may be arbitrarily far outside.
     """
-    ones = (1,) * len(where.indices)
+    if pad_mode == "edge":
+        return np.asarray(np.clip(index, 0, size - 1))
+    if pad_mode == "wrap":
+        return index % size
+    # "symmetric" repeats the border element where it turns back, "reflect" does not.
+    repeats = 1 if pad_mode == "symmetric" else 0
+    period = np.maximum(2 * size if repeats else 2 * size - 2, 1)
+    phase = index % period
+    return np.asarray(np.where(phase < size, phase, period - phase - repeats))
+
+
+def gather_windows(
+    inputs: ArrayViewStack, channels: slice, points: Sequence[SamplePoint], table: WindowTable
+) -> Array:
+    """(inputs, points, geometries, terms): the windows of all geometries at some points, float64.
+
+    `inputs` are views as (N, C, *space); `table` is (points, geometries, *taps).  A window's terms
+    are its values in C order, one for each of the `channels` and each tap.
+    """
+    ones = (1,) * len(table.indices)
     item = np.array([point.item for point in points]).reshape(-1, 1, 1, *ones)
     channel = np.arange(channels.start, channels.stop).reshape(1, 1, -1, *ones)
-    values = inputs.look_up(item, channel, *(index[:, :, None] for index in where.indices))
-    np.copyto(values, 0.0, where=~where.inside[None, :, :, None])
-    return values.reshape(inputs.count, *where.inside.shape[:2], -1)
+    values = inputs.gather(item, channel, *(index[:, :, None] for index in table.indices))
+    np.copyto(values, 0.0, where=~table.inside[None, :, :, None])
+    return values.reshape(inputs.count, *table.inside.shape[:2], -1)
 
 
-def single_windows(
-    inputs: ArrayViews, which: Array, items: Array, channels: Array, where: WindowTable
+def gather_windows_by_row(
+    inputs: ArrayViewStack, which: Array, items: Array, channels: Array, table: WindowTable
 ) -> Array:
-    """(rows, terms): input which[r], item items[r], channels[r] (rows, channels), in the window in
-    row r of the table; float64.
+    """(rows, terms): one window per row, each of its own input, item, channels and geometry.
+
+    Row r is taken from input which[r], item items[r] and channels[r], which is (channels,), at the
+    places in row r of `table`, (rows, *taps); float64.
     """
-    ones = (1,) * len(where.indices)
+    ones = (1,) * len(table.indices)
     index = (
         items.reshape(-1, 1, *ones),
         channels.reshape(*channels.shape, *ones),
-        *(index[:, None] for index in where.indices),
+        *(index[:, None] for index in table.indices),
     )
-    values = inputs.look_up_each(which, *index)
-    np.copyto(values, 0.0, where=~where.inside[:, None])
+    values = inputs.gather_each(which, *index)
+    np.copyto(values, 0.0, where=~table.inside[:, None])
     return values.reshape(len(which), -1)
 
 
-def norms(rows: Array) -> Array:
-    """The Euclidean length of each row."""
+def row_norms(rows: Array) -> Array:
+    """The Euclidean norm over the last axis: (..., terms) to (...)."""
     return np.asarray(np.sqrt(np.einsum("...n,...n->...", rows, rows)))

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convdiff.diagnose.core import array_view
-from convdiff.diagnose.core.array_view import ArrayView, ArrayViews, grid
-from convdiff.diagnose.core.layouts import reshapes
+from convdiff.diagnose.core.array_view import ArrayView, ArrayViewStack, open_mesh
+from convdiff.diagnose.core.layouts import mistaken_reshapes
 
 RNG = np.random.default_rng(0)
 LAID_OUT = {
@@ -25,11 +25,11 @@ LAID_OUT = {
 
 
 @pytest.mark.parametrize("name", LAID_OUT)
-@pytest.mark.parametrize("few", [0, array_view.FEW])
+@pytest.mark.parametrize("few", [0, array_view.MAX_GATHERED_ELEMENTS])
 def test_an_array_is_what_it_was(name: str, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(array_view, "FEW", few)
+    monkeypatch.setattr(array_view, "MAX_GATHERED_ELEMENTS", few)
     array = LAID_OUT[name](RNG.standard_normal((3, 4, 5)))
-    np.testing.assert_array_equal(ArrayView.of(array).whole(), array)
+    np.testing.assert_array_equal(ArrayView.of(array).to_array(), array)
 
 
 @st.composite
@@ -48,52 +48,56 @@ def readings(draw: st.DrawFn) -> tuple[np.ndarray, ArrayView]:
             array, made = np.flip(array, axis), made.flipped([axis])
         elif kind == "taken":
             index = draw(st.lists(st.integers(0, array.shape[axis] - 1), min_size=1, max_size=5))
-            array, made = array.take(index, axis), made.along(axis, index)
+            array, made = array.take(index, axis), made.select(axis, index)
         else:
             other = tuple(draw(st.permutations(array.shape)))
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(array_view, "SMALL", draw(st.sampled_from([0, array_view.SMALL])))
-                array, made = array.reshape(other), made.flat().split(other)
+                patch.setattr(
+                    array_view,
+                    "MAX_COPIED_ELEMENTS",
+                    draw(st.sampled_from([0, array_view.MAX_COPIED_ELEMENTS])),
+                )
+                array, made = array.reshape(other), made.flattened().reshaped(other)
     return array, made
 
 
-@pytest.mark.parametrize("small", [0, array_view.SMALL])
+@pytest.mark.parametrize("small", [0, array_view.MAX_COPIED_ELEMENTS])
 @settings(max_examples=150, deadline=None)
 @given(both=readings())
 def test_readings_compose_as_numpy_does(small: int, both: tuple[np.ndarray, ArrayView]) -> None:
     array, made = both
     assert made.shape == array.shape
-    everywhere = grid([np.arange(n) for n in array.shape])
+    everywhere = open_mesh([np.arange(n) for n in array.shape])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(array_view, "SMALL", small)
-        np.testing.assert_array_equal(made.whole(), array)
+        patch.setattr(array_view, "MAX_COPIED_ELEMENTS", small)
+        np.testing.assert_array_equal(made.to_array(), array)
         np.testing.assert_array_equal(
-            ArrayViews([made, made]).look_up(*everywhere), np.stack([array, array])
+            ArrayViewStack([made, made]).gather(*everywhere), np.stack([array, array])
         )
 
 
-@pytest.mark.parametrize("small", [0, array_view.SMALL])
+@pytest.mark.parametrize("small", [0, array_view.MAX_COPIED_ELEMENTS])
 def test_many_readings_are_looked_up_at_once(small: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(array_view, "SMALL", small)
+    monkeypatch.setattr(array_view, "MAX_COPIED_ELEMENTS", small)
     array = RNG.standard_normal((2, 3, 4, 4))
-    many = [made for _, _, made in reshapes(ArrayView.of(array), "NCHW", "NCHW")]
+    many = [made for _, _, made in mistaken_reshapes(ArrayView.of(array), "NCHW", "NCHW")]
     alike = [made for made in many if made.shape == array.shape]
     assert len(alike) > 4
     index = [np.array([1, 0]), np.array([2, 1]), np.array([3, 0]), np.array([0, 2])]
-    bundle = ArrayViews(alike)
-    wholes = np.stack([made.whole() for made in alike])
-    np.testing.assert_array_equal(bundle.look_up(*index), wholes[:, *index])
+    bundle = ArrayViewStack(alike)
+    wholes = np.stack([made.to_array() for made in alike])
+    np.testing.assert_array_equal(bundle.gather(*index), wholes[:, *index])
     which = np.array([3, 0])
-    np.testing.assert_array_equal(bundle.look_up_each(which, *index), wholes[which, *index])
+    np.testing.assert_array_equal(bundle.gather_each(which, *index), wholes[which, *index])
 
 
-@pytest.mark.parametrize("small", [0, array_view.SMALL])
+@pytest.mark.parametrize("small", [0, array_view.MAX_COPIED_ELEMENTS])
 def test_a_reshape_is_numpy_s(small: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(array_view, "SMALL", small)
+    monkeypatch.setattr(array_view, "MAX_COPIED_ELEMENTS", small)
     array = RNG.standard_normal((2, 3, 4, 5))
     made = {
-        (source, target): result.whole()
-        for source, target, result in reshapes(ArrayView.of(array), "NCHW", "NCHW")
+        (source, target): result.to_array()
+        for source, target, result in mistaken_reshapes(ArrayView.of(array), "NCHW", "NCHW")
     }
     np.testing.assert_array_equal(
         made["NHWC", "NCHW"], array.transpose(0, 2, 3, 1).reshape(array.shape)

@@ -12,8 +12,8 @@ import pytest
 import convdiff
 from convdiff.diagnose.core.array_view import ArrayView
 from convdiff.diagnose.fit.channel_order import order_of_channels
-from convdiff.diagnose.fit.geometry_score import InputLikeness, compared
-from convdiff.diagnose.search.geometry_table import AskedGeometry, geometries
+from convdiff.diagnose.fit.geometry_score import InputSimilarity, comparison_points
+from convdiff.diagnose.search.geometry_table import AskedGeometry, enumerate_geometries
 from tests.diagnose.naive import Array, Geometry, convolve
 
 
@@ -229,14 +229,14 @@ def test_the_output_speaks_for_its_geometry_whatever_the_kernel(
     made_by = [
         each
         for edits in (0, 1)
-        for each in [geometries(asked, (9, 9), (3, 3), made.shape[2:], (1, 1), edits)]
+        for each in [enumerate_geometries(asked, (9, 9), (3, 3), made.shape[2:], (1, 1), edits)]
         if len(each)
     ]
     told = []
     for several in made_by:
-        speaks = InputLikeness(ArrayView.of(x), compared(made.shape, 81), several, (3, 3)).aligned(
-            ArrayView.of(made)
-        )
+        speaks = InputSimilarity(
+            ArrayView.of(x), comparison_points(made.shape, 81), several, (3, 3)
+        ).alignment(ArrayView.of(made))
         told += [(float(number), several.form(at).axes[0].lo) for at, number in enumerate(speaks)]
     assert max(told)[1] == lo
 

@@ -9,13 +9,18 @@ import itertools
 import numpy as np
 import pytest
 
-from convdiff.diagnose.core.array_view import ArrayView, ArrayViews
+from convdiff.diagnose.core.array_view import ArrayView, ArrayViewStack
 from convdiff.diagnose.core.forms import InputForm, KernelForm, OperationForm
 from convdiff.diagnose.core.precision_model import PrecisionModel
-from convdiff.diagnose.search.geometry_table import MODES, AskedGeometry, geometries
+from convdiff.diagnose.search.geometry_table import PAD_MODES, AskedGeometry, enumerate_geometries
 from convdiff.diagnose.search.intervals import BUCKETS, MANY, Intervals
-from convdiff.diagnose.search.products import ProductRequest, Rows, _by_place, _direct
-from convdiff.diagnose.search.windows import SamplePoint, norms
+from convdiff.diagnose.search.products import (
+    KernelRows,
+    ProductRequest,
+    _multiply_by_position,
+    _multiply_by_window,
+)
+from convdiff.diagnose.search.windows import SamplePoint, row_norms
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.reference import correlate
 
@@ -30,7 +35,7 @@ NUMBERS = list(
 
 def made(n: tuple[int, ...], k: tuple[int, ...], m: tuple[int, ...], transposed: bool, edits: int):
     asked = AskedGeometry(transposed, (2, 1), (1, 1), ((1, 0), (1, 1)), (0, 0), "constant")
-    return geometries(asked, n, k, m, (1, 1), edits)
+    return enumerate_geometries(asked, n, k, m, (1, 1), edits)
 
 
 @pytest.mark.parametrize(("n", "k", "m", "transposed", "edits"), NUMBERS)
@@ -68,13 +73,13 @@ def test_both_ways_to_multiply_are_the_convolution(edits: int) -> None:
     look = ProductRequest(
         points,
         slice(0, 3),
-        found.table([each.place for each in points], k, n),
-        Rows(rows, norms(rows), np.abs(rows).max(axis=1)),
+        found.windows_at([each.position for each in points], k, n),
+        KernelRows(rows, row_norms(rows), np.abs(rows).max(axis=1)),
     )
-    bundle = ArrayViews([ArrayView.of(x) for x in inputs])
-    direct, by_place = (way(bundle, look) for way in (_direct, _by_place))
+    bundle = ArrayViewStack([ArrayView.of(x) for x in inputs])
+    direct, by_place = (way(bundle, look) for way in (_multiply_by_window, _multiply_by_position))
     np.testing.assert_allclose(direct.values, by_place.values.swapaxes(1, 2), atol=1e-9)
-    np.testing.assert_allclose(direct.lengths, by_place.lengths.swapaxes(1, 2), atol=1e-9)
+    np.testing.assert_allclose(direct.window_norms, by_place.window_norms.swapaxes(1, 2), atol=1e-9)
     for number in RNG.permutation(len(found))[:20].tolist():
         form = found.form(number)
         for i, j in itertools.product(range(2), range(3)):
@@ -88,7 +93,7 @@ def test_both_ways_to_multiply_are_the_convolution(edits: int) -> None:
                 )
     flat = RNG.permutation(direct.combinations)[:30]
     for product in (direct, by_place):
-        form_number, geometry, kernel = product.numbers(flat)
+        form_number, geometry, kernel = product.unravel(flat)
         expected = direct.values[:, form_number, geometry, kernel]
         np.testing.assert_allclose(product.values.reshape(2, -1)[:, flat], expected, atol=1e-9)
 
@@ -110,7 +115,7 @@ def test_a_match_finds_what_lies_in_an_interval_and_no_more(count: int) -> None:
     # What comes besides is near: each is looked at again with its own slack.
     assert all(low[j] - 1e-5 <= values[i] <= high[j] + 1e-5 for i, j in pairs)
     assert BUCKETS & (BUCKETS - 1) == 0
-    assert len(MODES) == 5
+    assert len(PAD_MODES) == 5
 
 
 def test_a_kernel_form_tells_its_own_edits_from_its_operation_s() -> None:
