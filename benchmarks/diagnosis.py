@@ -19,7 +19,7 @@ from benchmarks.measuring import function, paired
 from convdiff.diagnose import PrecisionModel, Problem
 from convdiff.diagnose.search.engine import Search
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.reference import correlate, truth
+from convdiff.numerics.reference import compute_reference, correlate
 from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.layout import Array
 from convdiff.spec.settings import Settings
@@ -74,7 +74,9 @@ def _layer(runs: int) -> Iterator[str]:
         lambda: correlate(x, w, flipped.spec.correlation(), 1, (56, 56)),
         max(runs // 5, 1),
     )
-    yield _whole("reference", flipped, lambda: truth(flipped.spec, x, w), max(runs // 5, 1))
+    yield _whole(
+        "reference", flipped, lambda: compute_reference(flipped.spec, x, w), max(runs // 5, 1)
+    )
     large, little, ratio = paired(
         lambda: function(lambda: _search(flipped, 1)),
         lambda: function(lambda: _search(small, 1)),
@@ -126,8 +128,8 @@ def _search(problem: Problem, edits: int) -> None:
         problem.obtained,
         problem.rounding,
     )
-    search, makings = Search(fresh), [PrecisionModel(fresh.rounding)]
-    found = [search.level(level, makings) for level in range(1, edits + 1)]
+    search, precisions = Search(fresh), [PrecisionModel(fresh.rounding)]
+    found = [search.level(level, precisions) for level in range(1, edits + 1)]
     assert found[-1], "the planted fault is among the candidates"
 
 
@@ -172,7 +174,7 @@ def _judged(drawn: Drawn, obtained: Array) -> tuple[float, float, bool]:
     spec = results[0].case.spec
     return (
         seconds,
-        function(lambda: truth(spec, drawn.x, drawn.w, drawn.bias)),
+        function(lambda: compute_reference(spec, drawn.x, drawn.w, drawn.bias)),
         bool(results[0].findings),
     )
 

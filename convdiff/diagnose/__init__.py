@@ -11,10 +11,10 @@ dismissed at a few elements), `making` (how the numbers may have been rounded), 
 what is left is right) and `diagnosis` (what is told of it).
 """
 
+from convdiff.diagnose.core.precision_fit import best_model
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.diagnosis import MOST_EDITS, Diagnosis, Explanation, clauses
-from convdiff.diagnose.hypotheses.precision import best_making
 
 __all__ = [
     "MOST_EDITS",
@@ -22,6 +22,6 @@ __all__ = [
     "Explanation",
     "PrecisionModel",
     "Problem",
-    "best_making",
+    "best_model",
     "clauses",
 ]

@@ -77,7 +77,7 @@ class Diagnosis:
         evidence = self.problem.bits + (EVIDENCE[2] - EVIDENCE[1]) * other_size
         enough = sum(evidence >= needed for needed in EVIDENCE)
         most = min(most, enough, MOST_EDITS)
-        final = most + len(self.turns.makings[0].edits)
+        final = most + len(self.turns.precisions[0].edits)
         for level in range(1, final + 1):
             for candidates in self.turns.at(
                 level, last=level == final and enough > most, sums=sums
@@ -102,7 +102,7 @@ class Diagnosis:
         weights = None if solved is None else other_weights(self.problem, solved)
         if weights is not None:
             return weights
-        nearest = nearest_miss(self.turns.search, self.turns.makings[0])
+        nearest = nearest_miss(self.turns.search, self.turns.precisions[0])
         start = "no combination of known mistakes gives these numbers"
         if nearest is None or nearest[1] < agreeing + 0.05:
             return start

@@ -31,8 +31,8 @@ from convdiff.diagnose.hypotheses.output_values import LEAST_SCALED, USUAL_FACTO
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.intervals import STORED_TWICE
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.precision import UNIT
-from convdiff.numerics.reference import Truth, correlate
+from convdiff.numerics.precision import UNIT_ROUNDOFF
+from convdiff.numerics.reference import Reference, correlate
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
@@ -57,36 +57,38 @@ class Proof:
     edits: tuple[Edit, ...]
 
 
-def predicted(problem: Problem, candidate: Candidate) -> Truth:
+def predicted(problem: Problem, candidate: Candidate) -> Reference:
     """What the candidate's convolution gives, with the bias that its output form believes in,
     float64.
     """
     return _biased(
-        _sums(candidate), candidate.output, candidate.making.biases(problem.channel_bias)[0]
+        _sums(candidate),
+        candidate.output,
+        candidate.precision.possible_biases(problem.channel_bias)[0],
     )
 
 
 def prove(problem: Problem, candidate: Candidate) -> Proof:
     """Run the edited convolution in float64 and hold the whole obtained output against it."""
     sums, proof = _sums(candidate), Proof(False, candidate.edits)
-    for bias in candidate.making.biases(problem.channel_bias):
+    for bias in candidate.precision.possible_biases(problem.channel_bias):
         proof = _proof(candidate, sums, bias)
         if proof.holds:
             break
     return proof
 
 
-def _biased(sums: Truth, form: OutputForm, values: Array) -> Truth:
+def _biased(sums: Reference, form: OutputForm, values: Array) -> Reference:
     """The sums with `values`, one per channel, added as often as the form believes."""
     if form.bias_factor == 0 or values.size != sums.output.shape[1] or not values.any():
         return sums
     bias = form.bias_factor * values.reshape(1, -1, *(1,) * (sums.output.ndim - 2))
-    return Truth(sums.output + bias, sums.scale + np.abs(bias))
+    return Reference(sums.output + bias, sums.scale + np.abs(bias))
 
 
-def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
+def _proof(candidate: Candidate, sums: Reference, bias: Array) -> Proof:
     """Whether these sums, with this bias, are what was obtained."""
-    form, rounding, edits = candidate.output, candidate.making.rounding, candidate.edits
+    form, rounding, edits = candidate.output, candidate.precision.rounding, candidate.edits
     obtained, kept = form.array.whole(), np.zeros(())
     if form.bias_kept:
         kept = bias.reshape(1, -1, *(1,) * (obtained.ndim - 2))
@@ -95,16 +97,16 @@ def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
     if made.output.shape != obtained.shape or not made.scale.any():
         # Windows that meet nothing but padding give zeros, which is no convolution of this input.
         return Proof(False, edits)
-    if candidate.making.wide and not _shows(obtained, made, rounding):
+    if candidate.precision.could_hide_fault and not _shows(obtained, made, rounding):
         return Proof(False, edits)
     if form.rectified:
-        made = Truth(np.maximum(made.output, 0), made.scale)
+        made = Reference(np.maximum(made.output, 0), made.scale)
     if form.values in ("offset", "factor"):
         return _fitted(candidate, obtained, made.output, made.scale, np.abs(kept), rounding)
     if form.values.startswith("times "):
         factor = float(form.values.split()[1])
         return Proof(
-            rounding.explains(
+            rounding.explains_all(
                 obtained, made.output * factor, made.scale * abs(factor) + np.abs(kept)
             ),
             edits,
@@ -114,13 +116,17 @@ def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
             candidate, ChannelSamples.of(obtained, made, form.rectified_last), rounding
         )
     if form.values in ("counts offset", "counts factor"):
-        read = read_off(rounding.twice, obtained, made, shifted=form.values == "counts offset")
+        read = read_off(
+            rounding.with_second_storage, obtained, made, shifted=form.values == "counts offset"
+        )
         for fields in read or ():
             edits = _filled(edits, fields["code"], fields)
         return Proof(read is not None, edits)
     if form.values in FITS:
         edit = FITS[form.values].fit(
-            rounding.twice if form.values in STORED_TWICE else rounding, obtained, made
+            rounding.with_second_storage if form.values in STORED_TWICE else rounding,
+            obtained,
+            made,
         )
         return (
             Proof(False, edits) if edit is None else Proof(True, _filled(edits, edit["code"], edit))
@@ -133,29 +139,29 @@ def _proof(candidate: Candidate, sums: Truth, bias: Array) -> Proof:
             ),
             edits,
         )
-    return Proof(rounding.explains(obtained, made.output, made.scale), edits)
+    return Proof(rounding.explains_all(obtained, made.output, made.scale), edits)
 
 
-def _shows(obtained: Array, made: Truth, rounding: Rounding) -> bool:
+def _shows(obtained: Array, made: Reference, rounding: Rounding) -> bool:
     """Whether rounding is small beside what the values of a channel differ by: if it is not,
     anything agrees.
     """
     apart = obtained - obtained.mean(axis=tuple(range(2, obtained.ndim)), keepdims=True)
-    return float(np.median(rounding.allowed(made.output, made.scale))) < SHOWN * float(
+    return float(np.median(rounding.allowed_error(made.output, made.scale))) < SHOWN * float(
         np.std(apart)
     )
 
 
-def _sums(candidate: Candidate) -> Truth:
+def _sums(candidate: Candidate) -> Reference:
     """What the candidate's convolution gives without a bias."""
-    x = candidate.making.rounds(candidate.input.array.whole(), "input")
-    w = candidate.making.rounds(candidate.kernel.array.whole(), "kernel")
+    x = candidate.precision.round_operand(candidate.input.array.whole(), "input")
+    w = candidate.precision.round_operand(candidate.kernel.array.whole(), "kernel")
     geometry, groups, size = (
         candidate.geometry.correlation(),
         candidate.operation.spec.groups,
         candidate.output.size,
     )
-    return Truth(
+    return Reference(
         *(correlate(x, w, geometry, groups, size, absolute=absolute) for absolute in (False, True))
     )
 
@@ -182,9 +188,9 @@ def _fitted(
         if rough == 0 or not np.isfinite(rough):
             return failed
         slack = (
-            rounding.allowed(np.abs(got) + kept, scale * abs(rough) + kept)
-            + rounding.unit * np.abs(got)
-            + rounding.written(got)
+            rounding.allowed_error(np.abs(got) + kept, scale * abs(rough) + kept)
+            + rounding.unit_roundoff * np.abs(got)
+            + rounding.storage_error(got)
         )
         used = predicted != 0
         if int(used.sum()) < LEAST_SCALED:
@@ -202,7 +208,9 @@ def _fitted(
             default=_plain(low, high),
         )
         # What sums kept in 16 bits lose is no factor.
-        lost = rounding.narrow and abs(factor - 1) <= 4 * UNIT[rounding.stored]
+        lost = (
+            rounding.stored_narrower and abs(factor - 1) <= 4 * UNIT_ROUNDOFF[rounding.stored_dtype]
+        )
         return (
             Proof(True, _filled(candidate.edits, "scaled", {"factor": factor}))
             if holds and not lost
@@ -212,8 +220,10 @@ def _fitted(
     difference, size, exact = (
         np.moveaxis(a, 1, 0).reshape(channels, -1) for a in (got - predicted, scale, got)
     )
-    slack = rounding.allowed(exact, size) + 2 * rounding.unit * (np.abs(exact) + np.abs(difference))
-    slack = slack + rounding.written(np.abs(exact) + np.abs(difference))
+    slack = rounding.allowed_error(exact, size) + 2 * rounding.unit_roundoff * (
+        np.abs(exact) + np.abs(difference)
+    )
+    slack = slack + rounding.storage_error(np.abs(exact) + np.abs(difference))
     lows, highs = (difference - slack).max(axis=1), (difference + slack).min(axis=1)
     if difference.shape[1] < 2 or not (lows <= highs).all():
         return failed
@@ -224,7 +234,9 @@ def _fitted(
         # Constants, explained by constants: so would any be.
         return failed
     values = [_plain(low, high) for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
-    if rounding.narrow and max(map(abs, values)) <= 2 * float(np.max(rounding.written(exact))):
+    if rounding.stored_narrower and max(map(abs, values)) <= 2 * float(
+        np.max(rounding.storage_error(exact))
+    ):
         # What sums kept in 16 bits lose on the average is no bias.
         return failed
     return Proof(True, _filled(candidate.edits, "bias-added", {"values": values}))
@@ -234,14 +246,14 @@ def _on_lines(candidate: Candidate, lines: ChannelSamples, rounding: Rounding) -
     """A factor and a constant for each channel, or one factor for all and constants."""
     edits = candidate.edits
     if candidate.output.values == "lines":
-        found = channel_lines(rounding.twice, lines)
+        found = channel_lines(rounding.with_second_storage, lines)
         if found is None:
             return Proof(False, edits)
         factors, values = (each.tolist() for each in found)
         return Proof(
             True, _filled(edits, "channels-scaled", {"factors": factors, "values": values})
         )
-    one = one_line(rounding.twice, lines, USUAL_FACTORS)
+    one = one_line(rounding.with_second_storage, lines, USUAL_FACTORS)
     if one is None:
         return Proof(False, edits)
     factor, lows, highs = one
@@ -267,14 +279,14 @@ def _activated(
     says nothing.
     """
     made = activation(predicted)
-    slack = rounding.allowed(predicted, scale)
+    slack = rounding.allowed_error(predicted, scale)
     moved = np.maximum(
         np.abs(activation(predicted + slack) - made), np.abs(activation(predicted - slack) - made)
     )
     # GELU takes a number near 1 from 1: what is left is as exact as the 1.
-    own = 8 * rounding.unit * (1 + (1 + np.abs(predicted)) * np.abs(made)) + rounding.allowed(
-        made, np.zeros_like(made)
-    )
+    own = 8 * rounding.unit_roundoff * (
+        1 + (1 + np.abs(predicted)) * np.abs(made)
+    ) + rounding.allowed_error(made, np.zeros_like(made))
     agrees = np.abs(obtained - made) <= moved + own
     if not agrees.all():
         return False
@@ -282,9 +294,9 @@ def _activated(
         # All came out alike, as zeros do: a sign each is enough for an activation, but for nothing
         # beside it.
         return alone
-    return float(np.median(moved + own)) < (CLEAR_IF_NARROW if rounding.narrow else CLEAR) * float(
-        np.std(obtained.astype(np.float64))
-    )
+    return float(np.median(moved + own)) < (
+        CLEAR_IF_NARROW if rounding.stored_narrower else CLEAR
+    ) * float(np.std(obtained.astype(np.float64)))
 
 
 def _plain(low: float, high: float) -> float:

@@ -1,4 +1,4 @@
-"""The truth that every backend is held against: a float64 cross-correlation of our own.
+"""The reference that every backend is held against: a float64 cross-correlation of our own.
 
 Any geometry in the normal form (`convdiff.spec.conv_spec.Correlation`) is split, per axis, into
 phases: output positions that share the taps they use.  A phase is a plain strided correlation
@@ -27,7 +27,7 @@ from convdiff.spec.layout import Array, total
 BLOCK_BYTES = 4 << 20
 
 
-class Truth(NamedTuple):
+class Reference(NamedTuple):
     """What a convolution is, and what rounding may do to it; both (N, C, *space).
 
     `output` is float64.  `scale` is S = |input| corr |kernel| + |bias| per element: an error of u S
@@ -53,7 +53,9 @@ class Phase(NamedTuple):
     taps: tuple[tuple[int, int], ...]
 
 
-def truth(spec: ConvSpec, input: Array, kernel: Array, bias: Array | None = None) -> Truth:
+def compute_reference(
+    spec: ConvSpec, input: Array, kernel: Array, bias: Array | None = None
+) -> Reference:
     """The float64 output of `spec` for arrays in its layouts, and its scale, both (N, C, *space).
 
     Where the values reach out of float32's safe range the scale is computed in float64, else in
@@ -70,7 +72,7 @@ def truth(spec: ConvSpec, input: Array, kernel: Array, bias: Array | None = None
         column = np.asarray(bias, np.float64).reshape((1, -1) + (1,) * spec.rank)
         output += column
         scale += np.abs(column).astype(scale.dtype)
-    return Truth(output, scale)
+    return Reference(output, scale)
 
 
 def _check_memory(spec: ConvSpec) -> None:

@@ -13,13 +13,19 @@ from convdiff.diagnose import (
     Explanation,
     PrecisionModel,
     Problem,
-    best_making,
+    best_model,
     clauses,
 )
-from convdiff.diagnose.hypotheses.precision import USUAL
-from convdiff.numerics.error_bound import LARGER, Comparison, Rounding, compare, normwise
-from convdiff.numerics.precision import cast, width
-from convdiff.numerics.reference import Truth, truth
+from convdiff.diagnose.core.precision_fit import UNREMARKABLE_RMS_UNITS
+from convdiff.numerics.error_bound import (
+    MAX_TO_MEDIAN,
+    Comparison,
+    Rounding,
+    compare,
+    within_normwise_bound,
+)
+from convdiff.numerics.precision import cast, significand_bits
+from convdiff.numerics.reference import Reference, compute_reference
 from convdiff.records import Answer, Case, ErrorStats, Finding, Row
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import ConvSpec
@@ -71,7 +77,7 @@ def _usual(bias: Array) -> float:
     all others'.
     """
     sizes = np.abs(bias[np.isfinite(bias) & (bias != 0)]).astype(np.float64)
-    return float(min(sizes.max(), LARGER * np.median(sizes))) if sizes.size else 0.0
+    return float(min(sizes.max(), MAX_TO_MEDIAN * np.median(sizes))) if sizes.size else 0.0
 
 
 class Judge:
@@ -82,7 +88,7 @@ class Judge:
     def __init__(self, case: Case) -> None:
         self.case = case
         self._operands: dict[str, Operands] = {}
-        self._truths: dict[str, Truth] = {}
+        self._references: dict[str, Reference] = {}
         self._reach: dict[str, float] = {}
 
     def row(self, answer: Answer) -> Row:
@@ -92,7 +98,7 @@ class Judge:
         with np.errstate(all="ignore"):
             return self._row(answer)
 
-    def known(self, answer: Answer, differing: Row) -> Row | None:
+    def row_without_diagnosis(self, answer: Answer, differing: Row) -> Row | None:
         """What is known, without a diagnosis, of an answer beyond rounding: nothing, unless a
         caller who knows more overrides this.
         """
@@ -124,14 +130,14 @@ class Judge:
         obtained = normal_output(spec, output)
         compared: list[Comparison] = []
         for operands, rounding in self._roundings(answer, output):
-            comparison = compare(obtained, self.truth(operands.dtype), rounding)
+            comparison = compare(obtained, self.reference(operands.dtype), rounding)
             comparison = replace(comparison, stats=self._located(comparison.stats))
             compared.append(comparison)
-            if comparison.identical or comparison.within:
+            if comparison.agrees:
                 return self._agreeing(answer, output, operands, rounding, comparison)
             # A narrower output than was asked is another story than a fast algorithm.
-            asked = width(rounding.stored) >= min(width(spec.dtype), 24)
-            if asked and normwise(obtained, self.truth(operands.dtype), rounding):
+            asked = significand_bits(rounding.stored_dtype) >= min(significand_bits(spec.dtype), 24)
+            if asked and within_normwise_bound(obtained, self.reference(operands.dtype), rounding):
                 return Row(answer, "rounding", comparison.stats, message=FAST)
         return self._differing(answer, output, compared[0], compared[self._diagnosed])
 
@@ -141,16 +147,16 @@ class Judge:
         places = dict(zip("NC" + spec.axes, stats.worst, strict=True))
         return replace(stats, worst=tuple(places[letter] for letter in spec.output_layout))
 
-    def truth(self, dtype: str | None = None) -> Truth:
+    def reference(self, dtype: str | None = None) -> Reference:
         """The reference for the arrays cast to `dtype` (default: the spec's)."""
         name = dtype or self.case.spec.dtype
-        if name not in self._truths:
+        if name not in self._references:
             operands = self.operands(name)
             with np.errstate(all="ignore"):
-                self._truths[name] = truth(
+                self._references[name] = compute_reference(
                     self.case.spec, operands.input, operands.kernel, operands.bias
                 )
-        return self._truths[name]
+        return self._references[name]
 
     def operands(self, dtype: str) -> Operands:
         """The arrays cast to `dtype`."""
@@ -179,12 +185,19 @@ class Judge:
             operands = self.operands(dtype)
             if dtype not in self._reach:
                 self._reach[dtype] = operands.reach
-            for computed in ("float32", dtype) if width(dtype) < 24 else (dtype,):
-                narrow = dtype if width(dtype) < width(stored) and width(dtype) < 24 else stored
+            for computed in ("float32", dtype) if significand_bits(dtype) < 24 else (dtype,):
+                narrow = (
+                    dtype
+                    if significand_bits(dtype) < significand_bits(stored)
+                    and significand_bits(dtype) < 24
+                    else stored
+                )
                 bias = 0.0 if operands.bias is None else _usual(operands.bias)
                 yield (
                     operands,
-                    Rounding(computed, narrow, self.case.spec.terms, self._reach[dtype], bias=bias),
+                    Rounding(
+                        computed, narrow, self.case.spec.terms, self._reach[dtype], bias_size=bias
+                    ),
                 )
 
     @property
@@ -208,21 +221,24 @@ class Judge:
     ) -> Row:
         if comparison.identical:
             return Row(answer, "identical", comparison.stats)
-        suspicious = comparison.mean_square > USUAL**2 or width(rounding.stored) < width(
-            rounding.dtype
-        )
-        if rounding.dtype == "float32" and operands.dtype == "float32" and suspicious:
-            making = best_making(
+        suspicious = comparison.mean_square_units > UNREMARKABLE_RMS_UNITS**2 or significand_bits(
+            rounding.stored_dtype
+        ) < significand_bits(rounding.compute_dtype)
+        if rounding.compute_dtype == "float32" and operands.dtype == "float32" and suspicious:
+            precision = best_model(
                 self._problem(output, operands, rounding),
-                self.truth(operands.dtype),
-                comparison.stats.units,
-                comparison.mean_square,
+                self.reference(operands.dtype),
+                comparison,
             )
-            if making is not None:
+            if precision is not None:
                 return Row(
-                    answer, "reduced-precision", comparison.stats, (_precision_finding(making),)
+                    answer, "reduced-precision", comparison.stats, (_precision_finding(precision),)
                 )
-        found = self._hidden(output, rounding, comparison) if width(rounding.dtype) < 24 else None
+        found = (
+            self._hidden(output, rounding, comparison)
+            if significand_bits(rounding.compute_dtype) < 24
+            else None
+        )
         if found is not None:
             return Row(answer, "different", comparison.stats, (found.finding(self.case.spec),))
         return Row(answer, "rounding", comparison.stats)
@@ -235,22 +251,22 @@ class Judge:
 
         Whoever computes in float32 where 16 bits were asked may not round the operands either.
         """
-        tight, types = replace(rounding, dtype="float32"), (self.case.spec.dtype, "float32")
+        tight, types = replace(rounding, compute_dtype="float32"), (self.case.spec.dtype, "float32")
         if not all(self._telling(output, dtype, tight) for dtype in types):
             return None
         problems = (self._problem(output, self.operands(dtype), tight) for dtype in types)
-        usual = rounding.tells(comparison.stats.units)
+        usual = rounding.is_typical_max(comparison.stats.units)
         return next(filter(None, (_tight(problem, usual) for problem in problems)), None)
 
     def _telling(self, output: Array, dtype: str, rounding: Rounding) -> bool:
         """Whether the output is off by more than the most that this rounding leaves; where it is
         not, a fault may fit by chance.
         """
-        expected = self.truth(dtype)
+        expected = self.reference(dtype)
         error = normal_output(self.case.spec, output) - expected.output
         return bool(
             np.square(error).mean()
-            > np.square(rounding.allowed(expected.output, expected.scale)).mean()
+            > np.square(rounding.allowed_error(expected.output, expected.scale)).mean()
         )
 
     def _differing(
@@ -261,13 +277,19 @@ class Judge:
         """
         operands, rounding = self._diagnosed_under(answer, output)
         problem = self._problem(output, operands, rounding)
-        expected = self.truth(operands.dtype)
-        making = best_making(problem, expected, under.stats.units, under.mean_square)
+        expected = self.reference(operands.dtype)
+        precision = best_model(problem, expected, under)
         # Sums kept in a narrow type are off by so much that a fault may hide in it: one that fits
         # tightly is the answer.
-        hidden = _tight(problem, usual=True) if making is not None and making.accumulates else None
-        if making is not None and hidden is None:
-            return Row(answer, "reduced-precision", comparison.stats, (_precision_finding(making),))
+        hidden = (
+            _tight(problem, usual=True)
+            if precision is not None and precision.has_narrow_sums
+            else None
+        )
+        if precision is not None and hidden is None:
+            return Row(
+                answer, "reduced-precision", comparison.stats, (_precision_finding(precision),)
+            )
         place = where(self.case.spec, normal_output(self.case.spec, output), expected, rounding)
         if hidden is not None:
             return Row(
@@ -278,7 +300,9 @@ class Judge:
                 None,
                 place,
             )
-        known = self.known(answer, Row(answer, "different", comparison.stats, where=place))
+        known = self.row_without_diagnosis(
+            answer, Row(answer, "different", comparison.stats, where=place)
+        )
         if known is not None:
             return known
         # Where most elements are right, a few things are wrong: no tale of three edits that cancel
@@ -302,7 +326,7 @@ class Judge:
     def _of_another_shape(self, answer: Answer, output: Array) -> Row:
         spec = self.case.spec
         shapes = f"its shape is {_dims(output.shape)} where {_dims(spec.shape('output'))} was asked"
-        known = self.known(answer, Row(answer, "different", where=shapes))
+        known = self.row_without_diagnosis(answer, Row(answer, "different", where=shapes))
         if known is not None:
             return known
         if output.ndim != len(spec.output_layout) or 0 in output.shape:
@@ -324,14 +348,11 @@ class Judge:
         """Whether the output is that part of the asked one."""
         obtained = normal_output(self.case.spec, output)
         return any(
-            (
-                found := compare(
-                    obtained,
-                    Truth(*(array[part] for array in self.truth(operands.dtype))),
-                    rounding,
-                )
-            ).within
-            or found.identical
+            compare(
+                obtained,
+                Reference(*(array[part] for array in self.reference(operands.dtype))),
+                rounding,
+            ).agrees
             for operands, rounding in self._roundings(answer, output)
         )
 
@@ -379,5 +400,5 @@ def _dims(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "that of a single number"
 
 
-def _precision_finding(making: PrecisionModel) -> Finding:
-    return Finding(making.edits, clauses(making.edits), rivals=making.rivals)
+def _precision_finding(precision: PrecisionModel) -> Finding:
+    return Finding(precision.edits, clauses(precision.edits), rivals=precision.rivals)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.reference import Truth
+from convdiff.numerics.reference import Reference
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 
@@ -15,16 +15,17 @@ from convdiff.spec.layout import Array
 EVERYWHERE = 0.99
 
 
-def where(spec: ConvSpec, obtained: Array, truth: Truth, rounding: Rounding) -> str:
+def where(spec: ConvSpec, obtained: Array, reference: Reference, rounding: Rounding) -> str:
     """The narrowest of: one element, some batch items, some channels, the border or some indices of
     an axis; else everywhere.
 
     Both arrays are (N, C, *space) of one shape.
     """
-    bad = rounding.doubtful(obtained, truth.output, truth.scale)
+    bad = rounding.suspect_mask(obtained, reference.output, reference.scale)
     if bad.mean() <= EVERYWHERE:
         bad[bad] = (
-            rounding.excess(obtained[bad], truth.output[bad], truth.scale[bad]) > rounding.bound
+            rounding.excess_units(obtained[bad], reference.output[bad], reference.scale[bad])
+            > rounding.bound_units
         )
     if np.isnan(obtained).all():
         return "everywhere: all of it is NaN"

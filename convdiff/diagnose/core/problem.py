@@ -12,8 +12,10 @@ import numpy as np
 from convdiff.diagnose.core.activations import likely
 from convdiff.diagnose.core.array_view import SMALL, ArrayView
 from convdiff.diagnose.core.layouts import placed_in_order, reshapes
+from convdiff.diagnose.core.precision_evidence import suggested_models
+from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.precision import cast, width
+from convdiff.numerics.precision import cast, significand_bits
 from convdiff.spec.canonical import normal_input, normal_kernel
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
@@ -32,6 +34,17 @@ class Problem:
     bias: Array | None
     obtained: Array
     rounding: Rounding
+
+    @property
+    def operands(self) -> tuple[Array, ...]:
+        """Input, kernel and, if there is one, bias, in the layouts of `spec`."""
+        arrays = (self.input, self.kernel, self.bias)
+        return tuple(array for array in arrays if array is not None)
+
+    @cached_property
+    def suggested_models(self) -> tuple[PrecisionModel, ...]:
+        """Models of reduced precision that the obtained values suggest, likeliest first."""
+        return tuple(suggested_models(self.obtained, self.rounding, self.operands))
 
     @cached_property
     def x(self) -> Array:
@@ -107,7 +120,9 @@ class Problem:
     def _bits_each(self) -> float:
         """The significand bits that each obtained number uses."""
         sample = self.obtained.reshape(-1)[:: max(1, self.obtained.size // 4096)]
-        narrow = ((width(stored), cast(sample, stored)) for stored in ("bfloat16", "float16"))
+        narrow = (
+            (significand_bits(stored), cast(sample, stored)) for stored in ("bfloat16", "float16")
+        )
         return float(
             next(
                 (

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.reference import Truth
+from convdiff.numerics.reference import Reference
 from convdiff.spec.layout import Array
 
 # Bits that must be left: more than it takes to number what is tried.
@@ -37,11 +37,11 @@ class ChannelSamples(NamedTuple):
     known: Array
 
     @classmethod
-    def of(cls, obtained: Array, truth: Truth, cut: bool) -> ChannelSamples:
+    def of(cls, obtained: Array, reference: Reference, cut: bool) -> ChannelSamples:
         """Those of arrays (N, O, *space); where `cut`, no obtained value is below 0."""
         got, made, scale = (
             np.moveaxis(a, 1, 0).reshape(a.shape[1], -1).astype(np.float64)
-            for a in (obtained, *truth)
+            for a in (obtained, *reference)
         )
         return cls(got, made, scale, got > 0 if cut else np.ones(got.shape, bool))
 
@@ -100,13 +100,13 @@ def channel_lines(rounding: Rounding, lines: ChannelSamples) -> tuple[Array, Arr
             span > 0, (got[rows, high] - got[rows, low]) / np.where(span > 0, span, 1), 0
         )
     values = got[rows, low] - factors * made[rows, low]
-    if rounding.narrow:
+    if rounding.stored_narrower:
         # Two values are too rough to lay a line through: all of them.
         apart = np.where(known, made - lines.means(made), 0)
         factors = (apart * got).sum(axis=1) / np.maximum(np.square(apart).sum(axis=1), 1e-300)
         values = (lines.means(got) - factors[:, None] * lines.means(made))[:, 0]
         # The sums may have been stored as well, without the constants.
-        rounding = replace(rounding, bias=max(rounding.bias, float(np.abs(values).max())))
+        rounding = replace(rounding, bias_size=max(rounding.bias_size, float(np.abs(values).max())))
     # Two values lie on a line, whatever they are: there must be others between.
     between = known & (np.abs(made - (made[rows, low] + span / 2)[:, None]) < 0.4 * span[:, None])
     if between.any(axis=1).mean() < 0.75:
@@ -122,7 +122,7 @@ def channel_lines(rounding: Rounding, lines: ChannelSamples) -> tuple[Array, Arr
         3 * np.abs(factors)[:, None] * np.where(known, scale, 0).max(axis=1, keepdims=True)
         + np.abs(values)[:, None]
     )
-    slack = rounding.allowed(
+    slack = rounding.allowed_error(
         expected, np.maximum(np.broadcast_to(sizes, got.shape), np.abs(factors)[:, None] * scale)
     )
     if not lines.agree(expected, slack) or evidence(got, slack, known, used=2) < LEAST_EVIDENCE:
@@ -146,10 +146,10 @@ def one_line(
     for tried in (*near, factor):
         shift = lines.means(got) - tried * lines.means(made)
         sizes = abs(tried) * scale + np.abs(shift)
-        written = rounding.written(np.abs(got) + np.abs(shift))
+        written = rounding.storage_error(np.abs(got) + np.abs(shift))
         slack = (
-            rounding.allowed(got, sizes)
-            + 2 * rounding.unit * (np.abs(got) + np.abs(shift))
+            rounding.allowed_error(got, sizes)
+            + 2 * rounding.unit_roundoff * (np.abs(got) + np.abs(shift))
             + written
         )
         # A factor that was read off is as far off as the values are.

@@ -58,14 +58,14 @@ class ChannelScaleSearch:
         self._found: dict[object, list[Candidate]] = {}
         self._seen: dict[object, LineSamples | None] = {}
 
-    def level(self, edits: int, making: PrecisionModel) -> Iterator[Candidate]:
+    def level(self, edits: int, precision: PrecisionModel) -> Iterator[Candidate]:
         """Candidates with so many edits, those of the output's values among them."""
         cut = bool(self.search.problem.obtained.size) and self.search.problem.obtained_range[0] == 0
         for one_factor, others in itertools.product((False, True), range(max(edits, 0))):
             activated = edits - others - 1 - one_factor
             if activated not in ((0, 1) if cut else (0,)):
                 continue
-            for found in self._on_lines(others, making):
+            for found in self._on_lines(others, precision):
                 form = _scaled(
                     found.output,
                     one_factor,
@@ -74,20 +74,22 @@ class ChannelScaleSearch:
                 )
                 yield replace(found, output=form, cost=found.cost + form.cost - found.output.cost)
 
-    def _on_lines(self, others: int, making: PrecisionModel) -> list[Candidate]:
+    def _on_lines(self, others: int, precision: PrecisionModel) -> list[Candidate]:
         """Combinations of so many edits whose values the obtained ones lie on a line over."""
-        key = others, id(making)
+        key = others, id(precision)
         if key not in self._found:
             search = self.search
             found: list[Candidate] = []
             # Of the asked operation alone: all others would be half of the work.
             for outputs in range(min(others, 1) + 1):
                 for y in search.output_groups(0, outputs):
-                    found += self._in(y, others - outputs, making)
+                    found += self._in(y, others - outputs, precision)
             self._found[key] = found
         return self._found[key]
 
-    def _in(self, y: Group[OutputForm], edits: int, making: PrecisionModel) -> Iterator[Candidate]:
+    def _in(
+        self, y: Group[OutputForm], edits: int, precision: PrecisionModel
+    ) -> Iterator[Candidate]:
         key = id(y)
         if key not in self._seen:
             self._seen[key] = _seen(y) if self.search.points(y) else None
@@ -95,23 +97,23 @@ class ChannelScaleSearch:
         if seen is None:
             return
         points = seen.points
-        sieve = self.search.sieve(0, y, making, points)
+        sieve = self.search.sieve(0, y, precision, points)
         for batch in self.search.batches(0, y, edits, crowded=False, points=points[:FIRST]):
             largest = max(
                 sieve.largest(block, number) for block in batch.blocks for number in range(FIRST)
             )
             values = [SumBounds(each, sieve.slack(largest)) for each in batch.values]
             for number in seen.forms:
-                flat = np.flatnonzero(_on_a_line(seen, making, number, np.arange(FIRST), values))
+                flat = np.flatnonzero(_on_a_line(seen, precision, number, np.arange(FIRST), values))
                 if not 0 < flat.size <= MOST:
                     continue
                 every = np.arange(len(points))
                 flat = flat[
                     _on_a_line(
-                        seen, making, number, every, sieve.single_products(batch, flat, every)
+                        seen, precision, number, every, sieve.single_products(batch, flat, every)
                     )
                 ]
-                yield from candidates(batch, y, making, flat, np.full(len(flat), number))
+                yield from candidates(batch, y, precision, flat, np.full(len(flat), number))
 
 
 def _seen(y: Group[OutputForm]) -> LineSamples | None:
@@ -170,19 +172,19 @@ def _points(output: ArrayView) -> list[SamplePoint]:
 
 
 def _on_a_line(
-    seen: LineSamples, making: PrecisionModel, form: int, ats: Array, values: list[SumBounds]
+    seen: LineSamples, precision: PrecisionModel, form: int, ats: Array, values: list[SumBounds]
 ) -> Array:
     """Which combinations have, at all these points, values over which those of an output form lie
     on the line through the first two.
     """
     got, written = (
         seen.values[form, ats],
-        3 * float(np.max(making.rounding.written(seen.values[form, ats]))),
+        3 * float(np.max(precision.rounding.storage_error(seen.values[form, ats]))),
     )
     run = got[1] - got[0]
     if not np.isfinite(got).all() or run == 0:
         return np.zeros(values[0].value.shape, bool)
-    steps = making.rounding.bound * making.rounding.unit
+    steps = precision.rounding.bound_units * precision.rounding.unit_roundoff
     first = values[1].value - values[0].value
     slack = np.max([each.slack for each in values], axis=0)
     size = np.maximum(*(np.abs(each.value) for each in values[:2]))

@@ -19,7 +19,7 @@ from convdiff.diagnose.hypotheses.output_values import USUAL_FACTORS, Scaled
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.engine import Search
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.reference import Truth
+from convdiff.numerics.reference import Reference
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
@@ -31,7 +31,7 @@ USUAL = 1e-4
 CHANNELS = 8
 
 
-def counted(search: Search, making: PrecisionModel) -> Iterator[Candidate]:
+def counted(search: Search, precision: PrecisionModel) -> Iterator[Candidate]:
     """The asked convolution counted several times in places, and shifted or scaled, if its corners
     say so.
     """
@@ -75,11 +75,11 @@ def counted(search: Search, making: PrecisionModel) -> Iterator[Candidate]:
             form = plain.plus({"code": OverlapAccumulated.code}, 0.2, values=values).plus(
                 {"code": code}, 0.3
             )
-            yield Candidate(x, w, geometry.form(0), form, making, form.cost + making.cost)
+            yield Candidate(x, w, geometry.form(0), form, precision, form.cost + precision.cost)
 
 
 def read_off(
-    rounding: Rounding, obtained: Array, truth: Truth, shifted: bool
+    rounding: Rounding, obtained: Array, reference: Reference, shifted: bool
 ) -> tuple[Edit, Edit] | None:
     """The counts, and the constants or the factor, if they explain every element."""
     corners = (
@@ -87,14 +87,16 @@ def read_off(
         slice(None),
         *(slice(None, None, max(size - 1, 1)) for size in obtained.shape[2:]),
     )
-    got, made = obtained[corners].astype(np.float64), truth.output[corners]
+    got, made = obtained[corners].astype(np.float64), reference.output[corners]
     edit: Edit
     if shifted:
         constants = np.median(np.moveaxis(got - made, 1, 0).reshape(got.shape[1], -1), axis=1)
         values = constants.reshape(1, -1, *(1,) * (got.ndim - 2))
         edit = {"code": BiasAdded.code, "values": constants.tolist()}
         counts = OverlapAccumulated().fit(
-            rounding, obtained - values, Truth(truth.output, truth.scale + np.abs(values))
+            rounding,
+            obtained - values,
+            Reference(reference.output, reference.scale + np.abs(values)),
         )
     else:
         factor = _factor(got, made)
@@ -102,7 +104,9 @@ def read_off(
             (usual for usual in USUAL_FACTORS if abs(usual - factor) <= USUAL * abs(factor)), factor
         )
         edit = {"code": Scaled.code, "factor": factor}
-        counts = OverlapAccumulated().fit(rounding, obtained / factor, truth) if factor else None
+        counts = (
+            OverlapAccumulated().fit(rounding, obtained / factor, reference) if factor else None
+        )
     return None if counts is None else (counts, edit)
 
 

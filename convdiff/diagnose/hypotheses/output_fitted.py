@@ -15,7 +15,7 @@ import numpy as np
 from convdiff.diagnose.core.forms import OperationForm, OutputForm
 from convdiff.diagnose.core.problem import Problem
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.reference import Truth
+from convdiff.numerics.reference import Reference
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
@@ -23,7 +23,7 @@ from convdiff.spec.layout import Array
 class Fit(Protocol):
     """A hypothesis about the output whose numbers are read off it."""
 
-    def fit(self, rounding: Rounding, obtained: Array, truth: Truth) -> Edit | None:
+    def fit(self, rounding: Rounding, obtained: Array, reference: Reference) -> Edit | None:
         """The edit with its numbers, if with them every element is explained."""
         ...
 
@@ -60,16 +60,16 @@ class OverlapAccumulated:
                 {"code": self.code}, 0.2, values="counts", rectified=base.values == "relu"
             )
 
-    def fit(self, rounding: Rounding, obtained: Array, truth: Truth) -> Edit | None:
+    def fit(self, rounding: Rounding, obtained: Array, reference: Reference) -> Edit | None:
         """The edit if one whole count per position explains every element."""
-        if obtained.shape != truth.output.shape:
+        if obtained.shape != reference.output.shape:
             return None
         rank = obtained.ndim - 2
         with np.errstate(divide="ignore", invalid="ignore"):
             strength = np.nan_to_num(
-                np.abs(truth.output) / np.maximum(truth.scale.astype(np.float64), 1e-300)
+                np.abs(reference.output) / np.maximum(reference.scale.astype(np.float64), 1e-300)
             )
-            ratio = obtained.astype(np.float64) / truth.output
+            ratio = obtained.astype(np.float64) / reference.output
         by_place, strength = (
             np.moveaxis(a.reshape(-1, *a.shape[2:]), 0, -1) for a in (ratio, strength)
         )
@@ -95,7 +95,9 @@ class OverlapAccumulated:
         separable = np.where(separable == 0, 1, separable / counts.max() ** (rank - 1))
         if not np.array_equal(separable[known], counts[known]):
             return None
-        if not rounding.explains(obtained, truth.output * separable, truth.scale * separable):
+        if not rounding.explains_all(
+            obtained, reference.output * separable, reference.scale * separable
+        ):
             return None
         peaks = [axis / counts.max() * _peak(counts, number) for number, axis in enumerate(axes)]
         return {
@@ -175,11 +177,11 @@ class OutputChannelsPermuted:
                 {"code": self.code}, 0.45, values="channels", rectified=base.values == "relu"
             )
 
-    def fit(self, rounding: Rounding, obtained: Array, truth: Truth) -> Edit | None:
+    def fit(self, rounding: Rounding, obtained: Array, reference: Reference) -> Edit | None:
         """The permutation if each obtained channel is some channel of the reference; obtained[:, c]
         = reference[:, permutation[c]].
         """
-        order = order_along(1, rounding, obtained, truth)
+        order = order_along(1, rounding, obtained, reference)
         return None if order is None else {"code": self.code, "permutation": order}
 
     def sentence(self, edit: Edit) -> str:
@@ -222,26 +224,28 @@ class OutputBatchPermuted:
         if items > 2 and base.values == "plain":
             yield base.plus({"code": self.code}, 0.35, values="items")
 
-    def fit(self, rounding: Rounding, obtained: Array, truth: Truth) -> Edit | None:
+    def fit(self, rounding: Rounding, obtained: Array, reference: Reference) -> Edit | None:
         """The permutation if each obtained item is some item of the reference; obtained[i] =
         reference[permutation[i]].
         """
-        order = order_along(0, rounding, obtained, truth)
+        order = order_along(0, rounding, obtained, reference)
         return None if order is None else {"code": self.code, "permutation": order}
 
     def sentence(self, edit: Edit) -> str:
         return "the output's batch items came in another order"
 
 
-def order_along(axis: int, rounding: Rounding, obtained: Array, truth: Truth) -> list[int] | None:
+def order_along(
+    axis: int, rounding: Rounding, obtained: Array, reference: Reference
+) -> list[int] | None:
     """The order along an axis in which every obtained element agrees with the reference, if there
     is one other than the natural.
     """
-    if obtained.shape != truth.output.shape or not 1 < obtained.shape[axis] <= 4096:
+    if obtained.shape != reference.output.shape or not 1 < obtained.shape[axis] <= 4096:
         return None
     lines = [
         np.moveaxis(a, axis, 0).reshape(a.shape[axis], -1)
-        for a in (obtained, truth.output, truth.scale)
+        for a in (obtained, reference.output, reference.scale)
     ]
     # Elements that sums of many terms make; between the inputs of a strided transposed convolution
     # there are zeros.
@@ -253,10 +257,10 @@ def order_along(axis: int, rounding: Rounding, obtained: Array, truth: Truth) ->
     order = []
     free = np.ones(len(got), bool)
     for line in range(len(got)):
-        units = rounding.excess(np.broadcast_to(got[line], expected.shape), expected, scale).max(
-            axis=1
-        )
-        matching = np.flatnonzero((units <= rounding.bound) & free)
+        units = rounding.excess_units(
+            np.broadcast_to(got[line], expected.shape), expected, scale
+        ).max(axis=1)
+        matching = np.flatnonzero((units <= rounding.bound_units) & free)
         if not matching.size:
             return None
         chosen = line if line in matching else int(matching[0])
@@ -266,8 +270,8 @@ def order_along(axis: int, rounding: Rounding, obtained: Array, truth: Truth) ->
         return None
     return (
         order
-        if rounding.explains(
-            obtained, truth.output.take(order, axis), truth.scale.take(order, axis)
+        if rounding.explains_all(
+            obtained, reference.output.take(order, axis), reference.scale.take(order, axis)
         )
         else None
     )

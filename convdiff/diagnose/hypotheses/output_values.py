@@ -27,7 +27,7 @@ from convdiff.diagnose.hypotheses.output_order import (
     OutputReshaped,
 )
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.reference import Truth
+from convdiff.numerics.reference import Reference
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
@@ -214,14 +214,14 @@ class IntegerWrapped:
             if least <= low and high < least + modulus and high - low > modulus / 16:
                 yield base.plus({"code": self.code, "obtained": name}, 0.3, values=name)
 
-    def fit(self, rounding: Rounding, obtained: Array, truth: Truth) -> Edit | None:
+    def fit(self, rounding: Rounding, obtained: Array, reference: Reference) -> Edit | None:
         """The edit if every element is right but for whole turns, and some have lost one."""
         modulus = MODULI[self.name]
-        turns = np.rint((truth.output - obtained) / modulus)
-        if float(rounding.allowed(truth.output, truth.scale).max()) > modulus / 8:
+        turns = np.rint((reference.output - obtained) / modulus)
+        if float(rounding.allowed_error(reference.output, reference.scale).max()) > modulus / 8:
             return None
-        if not turns.any() or not rounding.explains(
-            obtained + modulus * turns, truth.output, truth.scale
+        if not turns.any() or not rounding.explains_all(
+            obtained + modulus * turns, reference.output, reference.scale
         ):
             return None
         return {"code": self.code, "obtained": self.name}

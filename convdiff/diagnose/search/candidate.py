@@ -35,7 +35,7 @@ class Candidate:
     kernel: KernelForm
     geometry: GeometryForm
     output: OutputForm
-    making: PrecisionModel
+    precision: PrecisionModel
     cost: float
 
     @property
@@ -44,9 +44,9 @@ class Candidate:
         geometry, output, precision.
         """
         own = self.kernel.own_edits
-        stages = (self.operation, self.input, self.geometry, self.output, self.making)
-        operation, inputs, geometry, output, making = (stage.edits for stage in stages)
-        return operation + inputs + own + geometry + output + making
+        stages = (self.operation, self.input, self.geometry, self.output, self.precision)
+        operation, inputs, geometry, output, precision = (stage.edits for stage in stages)
+        return operation + inputs + own + geometry + output + precision
 
     @property
     def operation(self) -> OperationForm:
@@ -63,7 +63,7 @@ class Candidate:
 
 
 def candidates(
-    batch: Batch, y: Group[OutputForm], making: PrecisionModel, flat: Array, outputs: Array
+    batch: Batch, y: Group[OutputForm], precision: PrecisionModel, flat: Array, outputs: Array
 ) -> Iterator[Candidate]:
     """The cheapest of the survivors, complete."""
     for block, of, chosen in batch.split(flat):
@@ -74,6 +74,6 @@ def candidates(
                 block.kernels.forms[chosen.kernel[i]],
                 block.geometry.form(int(chosen.geometry[i])),
                 y.forms[outputs[of[i]]],
-                making,
-                float(costs[i]) + making.cost,
+                precision,
+                float(costs[i]) + precision.cost,
             )

@@ -20,7 +20,7 @@ from convdiff.diagnose.search.batches import Batch, Block, Combined
 from convdiff.diagnose.search.intervals import Intervals, ObtainedIntervals
 from convdiff.diagnose.search.products import Rows
 from convdiff.diagnose.search.windows import SamplePoint, norms, single_windows
-from convdiff.numerics.error_bound import Rounding, fast_units
+from convdiff.numerics.error_bound import Rounding, fast_algorithm_units
 from convdiff.spec.layout import Array
 
 # Numbers multiplied at once when single combinations are left.
@@ -57,7 +57,7 @@ class SampleFilter:
     points: list[SamplePoint]
     channels: list[slice]
     targets: ObtainedIntervals
-    making: PrecisionModel
+    precision: PrecisionModel
     terms: int
     cheap: bool
     # The usual |window| |kernel| of what is asked: a fast algorithm's errors go with it,
@@ -67,7 +67,7 @@ class SampleFilter:
     @property
     def rounding(self) -> Rounding:
         """What a value may be off by."""
-        return self.making.rounding
+        return self.precision.rounding
 
     def survivors(self, batch: Batch) -> tuple[Array, Array]:
         """Combinations (numbers in the batch) and outputs that agree with what was obtained at
@@ -76,13 +76,13 @@ class SampleFilter:
         flat, outputs = self._first_hits(batch)
         if not flat.size:
             return flat, outputs
-        if self.making.by_peaks and flat.size > MOST_ROUGH:
+        if self.precision.uses_kernel_max and flat.size > MOST_ROUGH:
             return flat[:0], outputs[:0]
         return self._remaining(batch, flat, outputs, self._first_values(batch, flat))
 
     def confirmed(self, batch: Batch, flat: Array, outputs: Array) -> tuple[Array, Array]:
         """Those of these combinations and outputs that agree at every point with the operands
-        rounded as the making says.
+        rounded as the precision says.
         """
         return (
             self._remaining(batch, flat, outputs, self.single_products(batch, flat, np.arange(2)))
@@ -162,7 +162,7 @@ class SampleFilter:
 
     def _weights(self, kernels: Rows) -> Array:
         """What kernels count in the error of a sum."""
-        return kernels.peaks if self.making.by_peaks else kernels.lengths
+        return kernels.peaks if self.precision.uses_kernel_max else kernels.lengths
 
     def _differences(
         self, first: SumBounds, second: SumBounds, forms: Array
@@ -170,7 +170,7 @@ class SampleFilter:
         """An unknown constant drops out of the difference of two values of a channel."""
         y = self.targets.values[:2, forms]
         slack = (self.targets.written + self.targets.rounded)[:2, forms].sum(axis=0)
-        slack = slack + 2 * self.rounding.unit * np.abs(y).sum(axis=0)
+        slack = slack + 2 * self.rounding.unit_roundoff * np.abs(y).sum(axis=0)
         difference = y[0] - y[1]
         return (
             SumBounds(first.value - second.value, first.slack + second.slack),
@@ -192,9 +192,9 @@ class SampleFilter:
         slack = (loss[1] + np.abs(ratio) * loss[0]) / np.maximum(np.abs(under) - loss[0], 0)
         slack[~np.isfinite(slack)] = np.inf
         wanted = y[1] / y[0]
-        own = np.abs(wanted) * (4 * self.rounding.unit + written[0] / np.abs(y[0])) + written[
-            1
-        ] / np.abs(y[0])
+        own = np.abs(wanted) * (
+            4 * self.rounding.unit_roundoff + written[0] / np.abs(y[0])
+        ) + written[1] / np.abs(y[0])
         return SumBounds(ratio, slack), wanted - own, wanted + own
 
     def _first_values(self, batch: Batch, flat: Array) -> list[SumBounds]:
@@ -213,7 +213,7 @@ class SampleFilter:
         return [SumBounds(*pair) for pair in zip(values, self.slack(sizes), strict=True)]
 
     def _in_block(self, block: Block, chosen: Combined, ats: Array) -> tuple[Array, Array]:
-        """(points, combinations): the values, of operands as the making rounds them, and |window|
+        """(points, combinations): the values, of operands as the precision rounds them, and |window|
         |kernel|.
 
         The points are one, or pairs.
@@ -240,7 +240,7 @@ class SampleFilter:
         table = geometry.table_of(
             numbers, positions, block.kernels.bundle.shape[2:], inputs.bundle.shape[2:]
         )
-        left = self.making.rounds(
+        left = self.precision.round_operand(
             single_windows(inputs.bundle, which, items, channels, table), "input"
         )
         lengths = norms(left).reshape(count, -1)
@@ -253,16 +253,16 @@ class SampleFilter:
             sizes[pair] = lengths[pair, places] * self._weights(rows)[chosen.kernel]
             for start in range(0, len(places), step):
                 part = slice(start, start + step)
-                right = self.making.rounds(rows.values[chosen.kernel[part]], "kernel")
+                right = self.precision.round_operand(rows.values[chosen.kernel[part]], "kernel")
                 values[pair, part] = np.einsum("psn,sn->ps", left[pair, places[part]], right)
         return values, sizes
 
     def slack(self, sizes: Array | float) -> Array:
         """What rounding may change: |window| |kernel| bounds S (Cauchy and Schwarz)."""
-        fast = fast_units(math.prod(self.targets.space)) * self.usual
+        fast = fast_algorithm_units(math.prod(self.targets.space)) * self.usual
         return np.asarray(
-            np.maximum(sizes * self.rounding.bound, fast) * self.rounding.unit
-            + (self.rounding.floor + self.rounding.extra)
+            np.maximum(sizes * self.rounding.bound_units, fast) * self.rounding.unit_roundoff
+            + (self.rounding.underflow_error + self.rounding.decimal_error)
         )
 
     def _agree(self, outputs: Array, at: int, values: list[SumBounds], base: SumBounds) -> Array:
@@ -321,7 +321,7 @@ class SampleFilter:
                     base.slack[of],
                     targets.values[0, form],
                     targets.written[0, form],
-                    self.rounding.unit,
+                    self.rounding.unit_roundoff,
                 )
             )
         return good

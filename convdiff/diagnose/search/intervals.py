@@ -24,7 +24,7 @@ TURNS = np.arange(-128.0, 129.0)
 COUNTS = np.arange(1.0, MOST_COUNTED + 1)
 # Kinds of which the sums may have been stored before, and what was made of them again.
 STORED_TWICE = ("factor", "offset", "counts", "lines", "line")
-# What any making does to a bias, at most.
+# What any precision does to a bias, at most.
 ANY_ROUNDING = 2.0**-8
 # Channels, or items, of which one is always near if they are looked for roughly.
 MOST_ROUGHLY = 64
@@ -47,7 +47,7 @@ class ObtainedIntervals:
         bundle: ArrayViews,
         points: Sequence[SamplePoint],
         bias: Array,
-        making: PrecisionModel,
+        precision: PrecisionModel,
     ) -> None:
         self.space = bundle.shape[2:]
         self.kinds = np.array([form.values for form in forms])
@@ -70,7 +70,7 @@ class ObtainedIntervals:
         kept = np.array([form.bias_kept for form in forms])
         # A form that believes in no bias believes in no NaN of it either.
         self.added = np.where(factors == 0, 0.0, known[:, None] * factors)
-        self.rounding = rounding = making.rounding
+        self.rounding = rounding = precision.rounding
         # What was done to a sum that was stored before is stored again.
         self.written = self._written(self.values) * np.where(
             np.isin(self.kinds, STORED_TWICE), 2, 1
@@ -79,22 +79,23 @@ class ObtainedIntervals:
         # A bias that was added last, and is taken off again, leaves its rounding in what remains,
         # however small that is.
         self.written = self.written + np.where(
-            kept, rounding.unit * rounding.bound * np.abs(known[:, None]), 0.0
+            kept, rounding.unit_roundoff * rounding.bound_units * np.abs(known[:, None]), 0.0
         )
         self.rounded = (
-            rounding.unit * rounding.bound + (ANY_ROUNDING if making.operands else 0)
+            rounding.unit_roundoff * rounding.bound_units
+            + (ANY_ROUNDING if precision.operand_format else 0)
         ) * np.abs(self.added)
         self.low, self.high = self._intervals()
         self.orders = {
             kind: self._any_order(kind, forms) for kind in ANY_ORDER if (self.kinds == kind).any()
         }
-        self.possible = self._possible(making)
+        self.possible = self._possible(precision)
 
     def _written(self, values: Array) -> Array:
-        return np.broadcast_to(np.multiply(self.rounding.written(values), 1.01), values.shape)
+        return np.broadcast_to(np.multiply(self.rounding.storage_error(values), 1.01), values.shape)
 
     def _intervals(self) -> tuple[Array, Array]:
-        slack = self.written + 8 * self.rounding.unit * (self.kinds != "plain")
+        slack = self.written + 8 * self.rounding.unit_roundoff * (self.kinds != "plain")
         low, high = self.values - slack, self.values + slack
         with np.errstate(all="ignore"):
             for kind in set(self.kinds[self.exact].tolist()) - {"plain"}:
@@ -122,7 +123,7 @@ class ObtainedIntervals:
         values = bundle.look_up(*index).swapaxes(0, 1)
         return values, self._written(values), np.cumsum(self.kinds == kind) - 1
 
-    def _possible(self, making: PrecisionModel) -> Intervals:
+    def _possible(self, precision: PrecisionModel) -> Intervals:
         """The intervals that the convolution's value at the first point may lie in, with the form
         each is of.
         """
@@ -130,7 +131,7 @@ class ObtainedIntervals:
         for kind in ("counts", *self.orders, *MODULI):
             forms = np.flatnonzero(self.kinds == kind)
             if not forms.size or (
-                making.by_peaks
+                precision.uses_kernel_max
                 and kind in self.orders
                 and self.orders[kind][0].shape[2] > MOST_ROUGHLY
             ):

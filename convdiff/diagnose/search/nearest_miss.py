@@ -16,15 +16,17 @@ LOOKED_AT = 12
 LEAST = 3
 
 
-def nearest_miss(search: Search, making: PrecisionModel) -> tuple[tuple[Edit, ...], float] | None:
+def nearest_miss(
+    search: Search, precision: PrecisionModel
+) -> tuple[tuple[Edit, ...], float] | None:
     """The edit, and the share of elements that it gives; None if none gives any."""
     best, most = None, LEAST - 1
-    for candidate, right in search.near(making, LOOKED_AT):
+    for candidate, right in search.near(precision, LOOKED_AT):
         if right > most:
             best, most = candidate, right
     if best is None:
         return None
     made = predicted(search.problem, best)
-    rounding = making.rounding
-    doubtful = rounding.doubtful(best.output.array.whole(), made.output, made.scale)
+    rounding = precision.rounding
+    doubtful = rounding.suspect_mask(best.output.array.whole(), made.output, made.scale)
     return best.edits, 1.0 - float(np.mean(doubtful))
