@@ -18,12 +18,11 @@ import convdiff
 from benchmarks.measuring import function, paired
 from convdiff.diagnose import PrecisionModel, Problem
 from convdiff.diagnose.search.engine import Search
-from convdiff.numerics.error_bound import Rounding
+from convdiff.numerics.arithmetic import Operands, rounding_as_asked
 from convdiff.numerics.reference import compute_reference, correlate
 from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.layout import Array
 from convdiff.spec.settings import Settings
-from convdiff.verdict.judge import Operands
 from tests.diagnose.faults import Drawn, draw, plant
 from tests.diagnose.naive import convolve
 
@@ -114,7 +113,7 @@ def _problem(x: Array, w: Array, used: Array) -> Problem:
     spec, _ = read_spec(
         x.shape, w.shape, Settings.from_mapping({"padding": 1}), bias=False, dtype="float32"
     )
-    rounding = Rounding("float32", "float32", spec.terms, Operands("float32", x, w, None).reach)
+    rounding = rounding_as_asked(spec, "float32", Operands("float32", x, w, None))
     return Problem(spec, x, w, None, obtained, rounding)
 
 

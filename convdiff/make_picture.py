@@ -14,13 +14,14 @@ from convdiff.diagnose import Problem
 from convdiff.diagnose.fit.linear_system import dense
 from convdiff.diagnose.fit.other_weights import solved_kernel
 from convdiff.diagnose.search.engine import Search
+from convdiff.numerics.arithmetic import rounding_as_asked, stored_dtype
 from convdiff.numerics.error_bound import CHUNK_ELEMENTS, Rounding
 from convdiff.picture import NONE, WORST, ChannelMap, Grid, KernelPair, Picture
 from convdiff.records import Row
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
-from convdiff.verdict.judge import Judge, with_axes
+from convdiff.verdict.judge import Judge, with_unit_axes
 
 SHOWN = ("different", "reduced-precision")
 CELLS, SMALL = (48, 64), (16, 16)
@@ -46,18 +47,12 @@ def pictured(row: Row, judge: Judge, *, kernels: bool = False) -> Row:
     output, spec = row.answer.output, judge.case.spec
     if row.verdict not in SHOWN or output is None or output.dtype.kind not in "fiub":
         return row
-    output = output if output.shape == spec.shape("output") else with_axes(output, spec)
+    output = output if output.shape == spec.shape("output") else with_unit_axes(output, spec)
     if output.shape != spec.shape("output"):
         return row
-    stored = (
-        row.answer.stored
-        if row.answer.stored == "bfloat16"
-        else output.dtype.name
-        if output.dtype.kind == "f"
-        else "float64"
-    )
     operands = judge.operands(spec.dtype)
-    rounding = Rounding(spec.dtype, stored or "float64", spec.terms, operands.reach)
+    stored = stored_dtype(output, row.answer.stored)
+    rounding = rounding_as_asked(spec, stored, operands)
     with np.errstate(all="ignore"):
         made = _picture(normal_output(spec, output), judge, rounding)
         if kernels:

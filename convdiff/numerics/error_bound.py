@@ -139,6 +139,11 @@ class Rounding:
             + self.storage_error(expected)
         )
 
+    def rms_exceeds_allowed(self, obtained: Array, expected: Array, scale: Array) -> bool:
+        """Whether errors are larger, root mean square, than `allowed_error` is."""
+        mean_square = np.square(obtained - expected).mean()
+        return bool(mean_square > np.square(self.allowed_error(expected, scale)).mean())
+
     def explains_all(self, obtained: Array, expected: Array, scale: Array) -> bool:
         """Whether rounding explains every element: one by one, or `within_normwise_bound`.
 

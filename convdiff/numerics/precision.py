@@ -113,3 +113,8 @@ def half_ulp(values: Array, dtype: str) -> Array:
 def significand_bits(dtype: str) -> int:
     """The significand bits of a floating-point type; integer types count as float64 does."""
     return {"bfloat16": 8, "float16": 11, "float32": 24}.get(dtype, 53)
+
+
+def is_narrow(dtype: str) -> bool:
+    """Whether `dtype` is a 16-bit floating-point type."""
+    return significand_bits(dtype) < significand_bits("float32")

@@ -11,7 +11,7 @@ from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.reference import compute_reference
 from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
-from convdiff.verdict.localize import where
+from convdiff.verdict.localize import differing_region
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,4 @@ def placed(wrong: Any) -> str:
     expected = compute_reference(spec, x, w)
     obtained = expected.output.copy()
     obtained[wrong] += 1
-    return where(spec, obtained, expected, Rounding("float32", "float64", spec.terms))
+    return differing_region(spec, obtained, expected, Rounding("float32", "float64", spec.terms))

@@ -127,6 +127,11 @@ def rounded_problems(precision: PrecisionModel, problem: Problem) -> Iterator[Pr
         yield replace(rounded, bias=bias)
 
 
+def is_worth_fitting(comparison: Comparison, rounding: Rounding) -> bool:
+    """Whether an output within the error bound may still have been computed in less precision."""
+    return rounding.stored_narrower or comparison.mean_square_units > UNREMARKABLE_RMS_UNITS**2
+
+
 def best_model(
     problem: Problem, reference: Reference, comparison: Comparison
 ) -> PrecisionModel | None:
