@@ -95,7 +95,7 @@ def rounding_as_asked(spec: ConvSpec, stored: str, operands: Operands | None = N
 def possible_arithmetics(
     spec: ConvSpec, stored: str, from_backend: bool, operands: Callable[[str], Operands]
 ) -> Iterator[Arithmetic]:
-    """Yields what an output may have been computed in, from the smallest error bound to the largest.
+    """Yields what an output may have been computed in, from the tightest error bound to the widest.
 
     16-bit arrays are usually summed in float32, and in their own type at worst.  float64 arrays may
     have been cast to float32 first, except by a backend whose output is not float32.

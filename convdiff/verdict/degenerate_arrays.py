@@ -27,7 +27,7 @@ def blind_spots(spec: ConvSpec, input: Array, kernel: Array) -> list[str]:
     # Comparing one batch item first is much faster for arrays that are not constant.
     if x.size > 1 and np.all(x[0] == first) and np.all(x == first):
         notes.append(
-            "the input's values are all equal: only the kernel's sums show, and the border"
+            "the input's values are all equal: the output shows only sums of the kernel's values"
         )
     elif spec.in_channels > 1 and np.all(x[0] == x[0, :1]) and np.all(x == x[:, :1]):
         notes.append(

@@ -146,7 +146,7 @@ class Judge:
         )
 
     def _agreeing_row(self, answer: Answer, output: Array, trial: Trial) -> Row:
-        """The row of an output within the error bound, which may hide reduced precision or a fault."""
+        """The row of an output within the bound, which may hide reduced precision or a fault."""
         (operands, rounding), comparison = trial
         if comparison.identical:
             return Row(answer, "identical", comparison.stats)
@@ -290,7 +290,7 @@ class Judge:
 
 
 def _fault_in_narrow_sums(problem: Problem, *, typical: bool) -> Explanation | None:
-    """The fault that explains, under the problem's rounding, an output that 16-bit sums explain too.
+    """The fault that explains, under the problem's rounding, what 16-bit sums explain too.
 
     Where errors are `typical` of such sums, no fault with fitted numbers is believed: sums of large
     terms that cancel are off by much the same at all positions of a channel.

@@ -206,8 +206,8 @@ def _fits(
 def _resembles_narrow_sums(units: Array, reference: Reference, rounding: Rounding) -> bool:
     """Whether errors (units of the narrow type) have the size and evenness of narrow sums' errors.
 
-    Altogether as large as usual, and nowhere far larger than elsewhere, as where one place is
-    wrong.
+    They are as large as usual altogether, and nowhere far larger than elsewhere, which would be a
+    wrong element.
     """
     rms = _root_mean_square(units)
     with np.errstate(all="ignore"):
@@ -217,9 +217,8 @@ def _resembles_narrow_sums(units: Array, reference: Reference, rounding: Roundin
             np.abs(reference.output) / reference.scale
         )
         times_usual = units / usual_units
-    if _root_mean_square(times_usual) > 1 and not rounding.is_typical_rms(rms):
-        return False
-    return bool(
+    is_typical = _root_mean_square(times_usual) <= 1 or rounding.is_typical_rms(rms)
+    return is_typical and bool(
         times_usual.max() <= MAX_TIMES_USUAL
         or units.max() <= MAX_TIMES_RMS * max(rms, MIN_RMS_UNITS)
     )
