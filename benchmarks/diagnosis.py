@@ -18,12 +18,11 @@ import convdiff
 from benchmarks.measuring import function, paired
 from convdiff.diagnose import PrecisionModel, Problem
 from convdiff.diagnose.search.engine import Search
-from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.reference import correlate, truth
+from convdiff.numerics.arithmetic import Operands, rounding_as_asked
+from convdiff.numerics.reference import compute_reference, correlate
 from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.layout import Array
 from convdiff.spec.settings import Settings
-from convdiff.verdict.judge import Operands
 from tests.diagnose.faults import Drawn, draw, plant
 from tests.diagnose.naive import convolve
 
@@ -74,7 +73,9 @@ def _layer(runs: int) -> Iterator[str]:
         lambda: correlate(x, w, flipped.spec.correlation(), 1, (56, 56)),
         max(runs // 5, 1),
     )
-    yield _whole("reference", flipped, lambda: truth(flipped.spec, x, w), max(runs // 5, 1))
+    yield _whole(
+        "reference", flipped, lambda: compute_reference(flipped.spec, x, w), max(runs // 5, 1)
+    )
     large, little, ratio = paired(
         lambda: function(lambda: _search(flipped, 1)),
         lambda: function(lambda: _search(small, 1)),
@@ -112,7 +113,7 @@ def _problem(x: Array, w: Array, used: Array) -> Problem:
     spec, _ = read_spec(
         x.shape, w.shape, Settings.from_mapping({"padding": 1}), bias=False, dtype="float32"
     )
-    rounding = Rounding("float32", "float32", spec.terms, Operands("float32", x, w, None).reach)
+    rounding = rounding_as_asked(spec, "float32", Operands("float32", x, w, None))
     return Problem(spec, x, w, None, obtained, rounding)
 
 
@@ -126,8 +127,8 @@ def _search(problem: Problem, edits: int) -> None:
         problem.obtained,
         problem.rounding,
     )
-    search, makings = Search(fresh), [PrecisionModel(fresh.rounding)]
-    found = [search.level(level, makings) for level in range(1, edits + 1)]
+    search, precisions = Search(fresh), [PrecisionModel(fresh.rounding)]
+    found = [search.level(level, precisions) for level in range(1, edits + 1)]
     assert found[-1], "the planted fault is among the candidates"
 
 
@@ -172,7 +173,7 @@ def _judged(drawn: Drawn, obtained: Array) -> tuple[float, float, bool]:
     spec = results[0].case.spec
     return (
         seconds,
-        function(lambda: truth(spec, drawn.x, drawn.w, drawn.bias)),
+        function(lambda: compute_reference(spec, drawn.x, drawn.w, drawn.bias)),
         bool(results[0].findings),
     )
 

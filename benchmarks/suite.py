@@ -112,7 +112,7 @@ def _memory() -> str:
 
 
 def _write(folder: Path, count: int, size: int, backends: list[str], saved: bool = False) -> None:
-    from convdiff.numerics.reference import truth
+    from convdiff.numerics.reference import compute_reference
     from convdiff.spec.infer_spec import read_spec
     from convdiff.spec.settings import Settings
 
@@ -126,7 +126,7 @@ def _write(folder: Path, count: int, size: int, backends: list[str], saved: bool
             spec, _ = read_spec(x.shape, w.shape, Settings(padding=1), bias=False, dtype="float32")
             # Without backends every tenth is wrong, and diagnosed.
             used = w[:, :, ::-1, ::-1] if at % 10 == 7 and not backends else w
-            arrays["y"] = truth(spec, x, used).output.astype(np.float32)
+            arrays["y"] = compute_reference(spec, x, used).output.astype(np.float32)
         for role, array in arrays.items():
             np.save(folder / f"{at}.{role}.npy", array)
         lines += ["[[case]]", f'name = "c{at}"', f'input = "{at}.x.npy"', f'kernel = "{at}.w.npy"']

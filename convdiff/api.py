@@ -1,4 +1,4 @@
-"""The Python interface: compare one array with the reference, in this process."""
+"""The Python interface: compares one array with the reference, in this process."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from convdiff.suite_result import AGREEING, passes
 from convdiff.verdict.degenerate_arrays import blind_spots
 from convdiff.verdict.judge import Judge
 
-# What an assertion fails for unless it is told: the mildest verdict that is no agreement.
-STRICT = "reduced-precision"
+# The mildest verdict that `assert_agrees` fails on by default.
+DEFAULT_FAIL_ON = "reduced-precision"
 
 
 @dataclass(frozen=True)
 class Result:
-    """One array held against the reference."""
+    """The comparison of one array with the reference."""
 
     case: Case
     row: Row
@@ -36,16 +36,16 @@ class Result:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What the other side did, simplest first; empty where it agrees or nothing explains it."""
+        """What the other side did instead, simplest first; empty if it agrees or is unexplained."""
         return self.row.findings
 
     @property
     def agrees(self) -> bool:
-        """Whether rounding in the asked type explains every element."""
+        """Whether rounding in the asked precision explains every element."""
         return self.verdict in AGREEING
 
     def to_dict(self) -> dict[str, object]:
-        """The row object of the contract's JSON."""
+        """The row as in the JSON report."""
         return with_fixes(self.row, self.case.spec).to_dict()
 
     def __str__(self) -> str:
@@ -68,15 +68,15 @@ def diff(
     name: str = "obtained",
     **options: Any,
 ) -> Result:
-    """Compare `obtained` with the convolution of `input` and `kernel`, and say what made it differ.
+    """Compares `obtained` with the convolution of `input` and `kernel`, and diagnoses a difference.
 
-    `input`, `kernel`, `obtained` and `bias` (one value per output channel) are arrays, or what
-    np.asarray takes; `options` are those of `convdiff run`: stride, padding, dilation, groups,
-    transposed, input_layout, ..., and `as_` (or "as"). Raises ConvdiffError where the shapes and
-    options make no convolution.
+    `input`, `kernel`, `obtained` and `bias` (one value per output channel) are arrays, or anything
+    that np.asarray accepts.  `options` are those of `convdiff run`: stride, padding, dilation,
+    groups, transposed, input_layout, ..., and `as_` (or "as").  `name` is that of `obtained` in the
+    result.  Raises ConvdiffError if shapes and options do not make a convolution.
     """
     if not isinstance(name, str):
-        raise ConvdiffError(f"name: found {name!r}, expected a word")
+        raise ConvdiffError(f"name: found {name!r}, expected a string")
     settings = Settings.from_mapping(options)
     x, w, y = (
         from_memory(input, "input"),
@@ -85,20 +85,17 @@ def diff(
     )
     b = None if bias is None else from_memory(bias, "bias")
     dtype = compute_dtype(x, w, settings.dtype)
-    spec, read_notes = read_spec(
+    spec, spec_notes = read_spec(
         x.array.shape, w.array.shape, settings, bias=b is not None, dtype=dtype
     )
     if b is not None:
         b = replace(b, array=bias_vector(b.array, spec, "bias"))
-    spots = blind_spots(spec, x.array, w.array)
-    case = Case(
-        spec,
-        x,
-        w,
-        b,
-        ((name, y),),
-        notes=(*read_notes, *notes(x, "input"), *notes(w, "kernel"), *spots),
+    array_notes = (
+        *notes(x, "input"),
+        *notes(w, "kernel"),
+        *blind_spots(spec, x.array, w.array),
     )
+    case = Case(spec, x, w, b, saved=((name, y),), notes=(*spec_notes, *array_notes))
     answer = Answer(name, "saved", "ok", output=y.array, stored=y.stored)
     return Result(case, Judge(case).row(answer))
 
@@ -109,15 +106,15 @@ def assert_agrees(
     obtained: Any,
     *,
     bias: Any = None,
-    fail_on: str = STRICT,
+    fail_on: str = DEFAULT_FAIL_ON,
     allow: str | Sequence[str] = (),
     **options: Any,
 ) -> None:
-    """Raise AssertionError with the diagnosis unless rounding explains every element; takes what
-    `diff` takes.
+    """Raises AssertionError with the diagnosis unless rounding explains every element.
 
-    `fail_on` is the mildest verdict that fails ("different" lets reduced precision pass, "rounding"
-    only what is identical), and `allow` are the codes of findings that do not.
+    Takes the arguments of `diff`.  `fail_on` is the mildest verdict that fails: "different" accepts
+    reduced precision, "rounding" accepts only identical outputs.  `allow` are the codes of findings
+    that do not fail.
     """
     __tracebackhide__ = True
     if fail_on not in FAIL_ON:

@@ -14,13 +14,14 @@ from convdiff.diagnose import Problem
 from convdiff.diagnose.fit.linear_system import ungrouped_kernel
 from convdiff.diagnose.fit.other_weights import solve_weights
 from convdiff.diagnose.search.engine import Search
-from convdiff.numerics.error_bound import CHUNK, Rounding
+from convdiff.numerics.arithmetic import rounding_as_asked, stored_dtype
+from convdiff.numerics.error_bound import CHUNK_ELEMENTS, Rounding
 from convdiff.picture import NONE, WORST, ChannelMap, Grid, KernelPair, Picture
 from convdiff.records import Row
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
-from convdiff.verdict.judge import Judge, with_axes
+from convdiff.verdict.judge import Judge, with_unit_axes
 
 SHOWN = ("different", "reduced-precision")
 CELLS, SMALL = (48, 64), (16, 16)
@@ -46,18 +47,12 @@ def pictured(row: Row, judge: Judge, *, kernels: bool = False) -> Row:
     output, spec = row.answer.output, judge.case.spec
     if row.verdict not in SHOWN or output is None or output.dtype.kind not in "fiub":
         return row
-    output = output if output.shape == spec.shape("output") else with_axes(output, spec)
+    output = output if output.shape == spec.shape("output") else with_unit_axes(output, spec)
     if output.shape != spec.shape("output"):
         return row
-    stored = (
-        row.answer.stored
-        if row.answer.stored == "bfloat16"
-        else output.dtype.name
-        if output.dtype.kind == "f"
-        else "float64"
-    )
     operands = judge.operands(spec.dtype)
-    rounding = Rounding(spec.dtype, stored or "float64", spec.terms, operands.reach)
+    stored = stored_dtype(output, row.answer.stored)
+    rounding = rounding_as_asked(spec, stored, operands)
     with np.errstate(all="ignore"):
         made = _picture(normal_output(spec, output), judge, rounding)
         if kernels:
@@ -74,20 +69,20 @@ def pictured(row: Row, judge: Judge, *, kernels: bool = False) -> Row:
 
 
 def _picture(obtained: Array, judge: Judge, rounding: Rounding) -> Picture:
-    truth, spec = judge.truth(), judge.case.spec
+    reference, spec = judge.reference(), judge.case.spec
     items, count = obtained.shape[:2]
     size = _flat(obtained[0, :1]).shape[1:]
     worst, shares = np.zeros(size), np.zeros(count)
     grids = np.zeros((count, *_binned(np.zeros((1, *size)), SMALL).shape[1:]))
     edges = np.arange(FIRST, LAST + STEP, STEP)
     histogram, exact = np.zeros(len(edges) - 1, np.int64), 0
-    together = max(1, CHUNK // math.prod(obtained.shape[2:]))
+    together = max(1, CHUNK_ELEMENTS // math.prod(obtained.shape[2:]))
     for item, start in itertools.product(range(items), range(0, count, together)):
         some = slice(start, start + together)
         place = item, some
         got = np.asarray(obtained[place], np.float64)
-        units = rounding.excess(
-            got.reshape(-1), truth.output[place].reshape(-1), truth.scale[place].reshape(-1)
+        units = rounding.excess_units(
+            got.reshape(-1), reference.output[place].reshape(-1), reference.scale[place].reshape(-1)
         )
         units = np.nan_to_num(units, nan=np.inf, posinf=np.inf)
         some_error = units[units > 0]
@@ -97,13 +92,17 @@ def _picture(obtained: Array, judge: Judge, rounding: Rounding) -> Picture:
         ).astype(np.intp)
         histogram += np.bincount(bins, minlength=len(edges) - 1)
         units = units.reshape(got.shape)
-        shares[some] += (units > rounding.bound).mean(axis=tuple(range(1, units.ndim))) / items
+        shares[some] += (units > rounding.bound_units).mean(
+            axis=tuple(range(1, units.ndim))
+        ) / items
         flat = _flat(units)
         worst = np.maximum(worst, flat.max(axis=0))
         grids[some] = np.maximum(grids[some], _binned(flat, SMALL))
     chosen = _chosen(shares)
     maps = (
-        tuple(ChannelMap(channel, _levels(grids[channel], rounding.bound)) for channel in chosen)
+        tuple(
+            ChannelMap(channel, _levels(grids[channel], rounding.bound_units)) for channel in chosen
+        )
         if count > 1
         else ()
     )
@@ -113,12 +112,12 @@ def _picture(obtained: Array, judge: Judge, rounding: Rounding) -> Picture:
     return Picture(
         axes,
         (size[0], size[1]),
-        _levels(_binned(worst[np.newaxis], CELLS)[0], rounding.bound),
+        _levels(_binned(worst[np.newaxis], CELLS)[0], rounding.bound_units),
         maps,
         bars,
         count,
         bins,
-        math.log10(max(rounding.bound, 1e-9)),
+        math.log10(max(rounding.bound_units, 1e-9)),
         exact,
     )
 

@@ -54,9 +54,9 @@ def convdiff_case(request: pytest.FixtureRequest) -> Any:
     def check(input: Any, kernel: Any, obtained: Any, *, bias: Any = None, **options: Any) -> None:
         __tracebackhide__ = True
         import convdiff
-        from convdiff.api import STRICT
+        from convdiff.api import DEFAULT_FAIL_ON
 
-        options = {"fail_on": STRICT, **options}
+        options = {"fail_on": DEFAULT_FAIL_ON, **options}
         held.append(KeptArrays(input, kernel, obtained, bias, options))
         convdiff.assert_agrees(input, kernel, obtained, bias=bias, **options)
 

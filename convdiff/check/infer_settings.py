@@ -15,8 +15,8 @@ import numpy as np
 from convdiff.api import diff
 from convdiff.arrays import compute_dtype
 from convdiff.errors import ConvdiffError
-from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.reference import truth
+from convdiff.numerics.arithmetic import rounding_as_asked, stored_dtype
+from convdiff.numerics.reference import compute_reference
 from convdiff.records import Edit, Stored
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import ConvSpec
@@ -205,9 +205,7 @@ def _gives(spec: ConvSpec, arrays: Mapping[str, Stored], output: Array) -> bool:
         return False
     bias = bias_vector(arrays["bias"].array, spec, "bias") if "bias" in arrays else None
     with np.errstate(all="ignore"):
-        made = truth(spec, arrays["input"].array, arrays["kernel"].array, bias)
+        made = compute_reference(spec, arrays["input"].array, arrays["kernel"].array, bias)
         obtained = normal_output(spec, output)
-        rounding = Rounding(
-            spec.dtype, obtained.dtype.name if obtained.dtype.kind == "f" else "float64", spec.terms
-        )
-        return rounding.explains(obtained, made.output, made.scale)
+        rounding = rounding_as_asked(spec, stored_dtype(obtained))
+        return rounding.explains_all(obtained, made.output, made.scale)

@@ -25,10 +25,10 @@ looked for (`schedule.STAGES`); the proof fails or fits too much (the change's `
 explanation comes first (the forms' oddness).  CONTRIBUTING.md shows how to find out which.
 """
 
+from convdiff.diagnose.core.precision_fit import best_model
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.diagnosis import Diagnosis, Explanation, clauses
-from convdiff.diagnose.hypotheses.precision import best_making
 from convdiff.diagnose.schedule import MAX_EDITS
 
 __all__ = [
@@ -37,6 +37,6 @@ __all__ = [
     "Explanation",
     "PrecisionModel",
     "Problem",
-    "best_making",
+    "best_model",
     "clauses",
 ]

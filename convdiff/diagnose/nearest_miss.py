@@ -28,6 +28,8 @@ def nearest_miss(
             best, most_agreeing = candidate, agreeing
     if best is None:
         return None
-    truth = predicted(search.problem, best)
-    wrong = precision.rounding.doubtful(best.output.array.to_array(), truth.output, truth.scale)
+    reference = predicted(search.problem, best)
+    wrong = precision.rounding.suspect_mask(
+        best.output.array.to_array(), reference.output, reference.scale
+    )
     return best.edits, 1.0 - float(np.mean(wrong))

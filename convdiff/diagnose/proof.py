@@ -16,7 +16,7 @@ from convdiff.diagnose.core.output_change import Fields, Trial
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.reference import Truth, correlate
+from convdiff.numerics.reference import Reference, correlate
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
@@ -33,9 +33,9 @@ class Proof:
     edits: tuple[Edit, ...]
 
 
-def predicted(problem: Problem, candidate: Candidate) -> Truth:
+def predicted(problem: Problem, candidate: Candidate) -> Reference:
     """What the candidate's convolution gives, with the bias of its output form, float64."""
-    bias = candidate.precision.biases(problem.channel_bias)[0]
+    bias = candidate.precision.possible_biases(problem.channel_bias)[0]
     return _with_bias(_convolution(candidate), candidate.output, bias)
 
 
@@ -45,33 +45,33 @@ def prove(problem: Problem, candidate: Candidate) -> Proof:
     Once for each way in which the bias may have been rounded.
     """
     sums = _convolution(candidate)
-    for bias in candidate.precision.biases(problem.channel_bias):
+    for bias in candidate.precision.possible_biases(problem.channel_bias):
         fields = _verified(candidate, sums, bias)
         if fields is not None:
             return Proof(True, _filled_in(candidate.edits, fields))
     return Proof(False, candidate.edits)
 
 
-def _convolution(candidate: Candidate) -> Truth:
+def _convolution(candidate: Candidate) -> Reference:
     """What the candidate's convolution gives without a bias."""
-    x = candidate.precision.rounds(candidate.input.array.to_array(), "input")
-    w = candidate.precision.rounds(candidate.kernel.array.to_array(), "kernel")
+    x = candidate.precision.round_operand(candidate.input.array.to_array(), "input")
+    w = candidate.precision.round_operand(candidate.kernel.array.to_array(), "kernel")
     geometry, groups = candidate.geometry.correlation(), candidate.operation.spec.groups
     size = candidate.output.size
-    return Truth(
+    return Reference(
         *(correlate(x, w, geometry, groups, size, absolute=scale) for scale in (False, True))
     )
 
 
-def _with_bias(sums: Truth, form: OutputForm, values: Array) -> Truth:
+def _with_bias(sums: Reference, form: OutputForm, values: Array) -> Reference:
     """The sums with `values`, one per channel, added as often as the form says."""
     if form.bias_factor == 0 or values.size != sums.output.shape[1] or not values.any():
         return sums
     bias = form.bias_factor * values.reshape(1, -1, *(1,) * (sums.output.ndim - 2))
-    return Truth(sums.output + bias, sums.scale + np.abs(bias))
+    return Reference(sums.output + bias, sums.scale + np.abs(bias))
 
 
-def _verified(candidate: Candidate, sums: Truth, bias: Array) -> Fields | None:
+def _verified(candidate: Candidate, sums: Reference, bias: Array) -> Fields | None:
     """The fitted fields if these sums, with this bias, became the obtained output; else None."""
     form, rounding = candidate.output, candidate.precision.rounding
     obtained, late_bias = form.array.to_array(), np.zeros(())
@@ -82,10 +82,10 @@ def _verified(candidate: Candidate, sums: Truth, bias: Array) -> Fields | None:
     if sums.output.shape != obtained.shape or not sums.scale.any():
         # Windows that meet nothing but padding give zeros, which is no convolution of this input.
         return None
-    if candidate.precision.wide and not _is_evidence(obtained, sums, rounding):
+    if candidate.precision.could_hide_fault and not _is_evidence(obtained, sums, rounding):
         return None
     if form.relu_before:
-        sums = Truth(np.maximum(sums.output, 0), sums.scale)
+        sums = Reference(np.maximum(sums.output, 0), sums.scale)
     trial = Trial(
         obtained,
         sums,
@@ -99,11 +99,13 @@ def _verified(candidate: Candidate, sums: Truth, bias: Array) -> Fields | None:
     return form.change.verify(trial)
 
 
-def _is_evidence(obtained: Array, sums: Truth, rounding: Rounding) -> bool:
+def _is_evidence(obtained: Array, sums: Reference, rounding: Rounding) -> bool:
     """False where rounding is comparable to a channel's spread: then any candidate would agree."""
     space = tuple(range(2, obtained.ndim))
     spread = float(np.std(obtained - obtained.mean(axis=space, keepdims=True)))
-    return float(np.median(rounding.allowed(sums.output, sums.scale))) < MAX_SLACK_SHARE * spread
+    return (
+        float(np.median(rounding.allowed_error(sums.output, sums.scale))) < MAX_SLACK_SHARE * spread
+    )
 
 
 def _filled_in(edits: tuple[Edit, ...], fields: Fields) -> tuple[Edit, ...]:

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from convdiff.diagnose.core.precision_fit import narrow_sum_models, operand_models
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.fit.channel_scale_search import ChannelScaleSearch
 from convdiff.diagnose.fit.order_search import ChannelOrderSearch
 from convdiff.diagnose.fit.overlap import overlap_candidates
-from convdiff.diagnose.hypotheses.precision import looks, narrow_sums, operand_makings
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.engine import Search
 
@@ -73,14 +73,22 @@ class Schedule:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.search = Search(problem)
-        seen = [making for making in looks(problem) if making.edits[0]["where"] != "accumulator"]
-        narrower = [m for m in seen if m.rounding.stored != problem.rounding.stored]
+        seen = [
+            precision
+            for precision in problem.suggested_models
+            if precision.edits[0]["where"] != "accumulator"
+        ]
+        narrower = [m for m in seen if m.rounding.stored_dtype != problem.rounding.stored_dtype]
         self.precisions = narrower or [PrecisionModel(problem.rounding)]
-        self.printed = [making for making in seen if making.rounding.extra]
-        rounded = list(operand_makings(problem))
-        self.rounded_operands = [making for making in rounded if len(making.sides) > 1]
-        self.one_rounded_operand = [making for making in rounded if len(making.sides) == 1]
-        self.narrow_sums = list(narrow_sums(problem, seen))
+        self.printed = [precision for precision in seen if precision.rounding.decimal_error]
+        rounded = list(operand_models(problem))
+        self.rounded_operands = [
+            precision for precision in rounded if len(precision.rounded_operands) > 1
+        ]
+        self.one_rounded_operand = [
+            precision for precision in rounded if len(precision.rounded_operands) == 1
+        ]
+        self.narrow_sums = list(narrow_sum_models(problem))
         self.channel_scales = ChannelScaleSearch(self.search)
         also_rounded = [] if self.precisions[0].edits else self.rounded_operands
         self.channel_orders = ChannelOrderSearch(self.search, [*self.precisions, *also_rounded])

@@ -1,11 +1,8 @@
-"""The verdict by error bound: what rounding may do to each element, and whether that is all that
-happened.
+"""The error bound: how far rounding may move each element, and whether that explains an output.
 
-An element is measured in units of u S: u the unit roundoff of the type that was computed in, S =
-|input| corr |kernel| + |bias|.  A sum of n products, in any order, with or without fused
-multiply-adds, is off by at most n u S / (1 - n u) (Higham, Accuracy and Stability of Numerical
-Algorithms, ch. 3), and by half an ulp more where the output is stored in a narrower type.  Numbers
-too small for the type's normal range may be flushed to zero by some hardware; that is allowed.
+Errors are measured in units of u S per element: u is the unit roundoff of the type computed in,
+S = |input| corr |kernel| + |bias|.  The package's docstring derives the bound and gives measured
+values.
 """
 
 from __future__ import annotations
@@ -15,290 +12,327 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from convdiff.numerics.precision import LARGEST, NORMAL, SUBNORMAL, UNIT, cast, half_ulp, width
-from convdiff.numerics.reference import Truth
+from convdiff.numerics.precision import (
+    MAX_FINITE,
+    MIN_NORMAL,
+    MIN_SUBNORMAL,
+    UNIT_ROUNDOFF,
+    cast,
+    half_ulp,
+    significand_bits,
+)
+from convdiff.numerics.reference import Reference
 from convdiff.records import ErrorStats
 from convdiff.spec.layout import Array
 
-# Elements compared at once: temporaries stay small beside any array worth the name.
-CHUNK = 1 << 18
+# Elements compared at once, so that temporaries stay small beside the arrays.
+CHUNK_ELEMENTS = 1 << 18
+# The largest S of a channel counts at most as this many times the channel's median S.
+MAX_TO_MEDIAN = 8.0
+# Sums this close to the largest finite number, as a share of it, may already have overflowed.
+NEAR_OVERFLOW = 0.999
 
 
 @dataclass(frozen=True)
 class Rounding:
-    """What an output may be off by: computed in `dtype` from `terms` products, stored as `stored`.
+    """How an output was computed and stored, and the errors that this explains.
 
-    `reach` is 1 + max|input| + max|kernel|, what an operand flushed to zero is multiplied by at
-    most; `bias` is how large a bias is: a sum may have been stored once without it and again with
-    it; `again` says that what was made of a stored sum was stored too.
+    compute_dtype: the type that products and sums are rounded to.
+    stored_dtype: the type that the output was stored in.
+    terms: the number n of products in one element's sum.
+    operand_reach: 1 + max|input| + max|kernel|, the most that a subnormal operand is multiplied by.
+    decimal_error: half a unit of the last digit where the output was printed in decimals, else 0.
+    bias_size: the size of the bias where sums may have been stored without it and again with it.
+    stored_twice: whether sums were stored before an operation on them whose result was stored too.
     """
 
-    dtype: str
-    stored: str
+    compute_dtype: str
+    stored_dtype: str
     terms: int
-    reach: float = 3.0
-    extra: float = 0.0
-    bias: float = 0.0
-    again: bool = False
+    operand_reach: float = 3.0
+    decimal_error: float = 0.0
+    bias_size: float = 0.0
+    stored_twice: bool = False
 
     @property
-    def unit(self) -> float:
-        """The unit roundoff of the type computed in."""
-        return UNIT[self.dtype]
+    def unit_roundoff(self) -> float:
+        """The unit roundoff u of the type computed in."""
+        return UNIT_ROUNDOFF[self.compute_dtype]
 
     @property
-    def bound(self) -> float:
-        """Units an element may be off by.  The float64 reference rounds as much itself, so there it
-        is doubled.
+    def bound_units(self) -> float:
+        """The most units of u S that summation may move an element by: gamma_n / u, and 1 more.
+
+        In float64 the reference is rounded as much as the output, so the bound is doubled.
         """
-        steps = self.terms * self.unit
-        gamma = self.terms / (1 - steps) if steps < 0.5 else 2.0 * self.terms
-        return gamma * (2 if self.dtype == "float64" else 1) + 1
+        relative = self.terms * self.unit_roundoff
+        gamma = self.terms / (1 - relative) if relative < 0.5 else 2.0 * self.terms
+        return gamma * (2 if self.compute_dtype == "float64" else 1) + 1
 
     @property
-    def usual(self) -> float:
-        """Units that sums of so many terms are off by at most, in practice: errors add up like a
-        random walk.
-        """
+    def typical_max_units(self) -> float:
+        """The most units that sums of n terms show in practice: errors add up as a random walk."""
         return 4 * float(np.sqrt(self.terms)) + 4
 
-    def tells(self, units: float) -> bool:
-        """Whether errors no larger than these units, everywhere, are rounding's: as small as usual,
-        where a fault's would be far larger.
+    @property
+    def fault_units(self) -> float:
+        """The least units that a fault usually causes: the size of a sum of n signed terms."""
+        return 1 / (self.unit_roundoff * float(np.sqrt(self.terms)))
+
+    @property
+    def distinguishes_faults(self) -> bool:
+        """Whether typical rounding errors are far smaller than those of a fault."""
+        return self.typical_max_units < 0.5 * self.fault_units
+
+    def is_typical_max(self, units: float) -> bool:
+        """Whether a largest error of `units` is typical of rounding, and far below a fault's."""
+        return units <= self.typical_max_units and self.distinguishes_faults
+
+    def is_typical_rms(self, units: float) -> bool:
+        """Whether a root mean square error of `units` is typical of rounding.
+
+        For signed data it is below 1 however long the sums are.
         """
-        return units <= self.usual < 0.5 * self.fault
-
-    def tells_by(self, root_mean_square: float) -> bool:
-        """As `tells`, by the root mean square of all errors, which for signed data is below 1
-        however many terms there are.
-        """
-        return root_mean_square <= min(1 + float(np.sqrt(self.terms)) / 2, 0.25 * self.fault)
+        return units <= min(1 + float(np.sqrt(self.terms)) / 2, 0.25 * self.fault_units)
 
     @property
-    def fault(self) -> float:
-        """Units that a fault usually is off by, at the least: as much as signed terms sum to."""
-        return 1 / (self.unit * float(np.sqrt(self.terms)))
+    def underflow_error(self) -> float:
+        """The most that rounding among subnormal numbers may move an element by (absolute)."""
+        return self.terms * MIN_SUBNORMAL[
+            self.compute_dtype
+        ] * self.operand_reach + MIN_SUBNORMAL.get(self.stored_dtype, 0.0)
 
     @property
-    def floor(self) -> float:
-        """What rounding among subnormal numbers may cost an element, in its own unit."""
-        return self.terms * SUBNORMAL[self.dtype] * self.reach + SUBNORMAL.get(self.stored, 0.0)
+    def flush_error(self) -> float:
+        """The most that an element loses where subnormal numbers are flushed to zero (absolute)."""
+        if self.compute_dtype == "float16":
+            return self.underflow_error
+        return self.terms * MIN_NORMAL[self.compute_dtype] * self.operand_reach
 
     @property
-    def flushed(self) -> float:
-        """What an element may lose where subnormal operands and results are taken for zero."""
-        return (
-            self.terms * NORMAL[self.dtype] * self.reach if self.dtype != "float16" else self.floor
-        )
-
-    def allowed(self, reference: Array, scale: Array) -> Array:
-        """What each element may be off by in all, in its own unit."""
-        return (
-            self.bound * self.unit * scale.astype(np.float64)
-            + self.floor
-            + self.extra
-            + self.written(reference)
-        )
-
-    @property
-    def twice(self) -> Rounding:
-        """The same where a sum may have been stored before something was made of it, and stored
-        again.
-        """
-        return replace(self, again=True)
-
-    @property
-    def narrow(self) -> bool:
+    def stored_narrower(self) -> bool:
         """Whether results are stored in a narrower type than they are computed in."""
-        return width(self.stored) < width(self.dtype)
+        return significand_bits(self.stored_dtype) < significand_bits(self.compute_dtype)
 
-    def written(self, values: Array) -> Array | float:
-        """What storing values like these may cost each."""
-        if not self.narrow:
+    @property
+    def with_second_storage(self) -> Rounding:
+        """This rounding of sums that were stored, operated on, and stored again."""
+        return replace(self, stored_twice=True)
+
+    def storage_error(self, values: Array) -> Array | float:
+        """The most that storing moves each of `values` by (absolute); 0 if stored as computed."""
+        if not self.stored_narrower:
             return 0.0
-        # The first rounding, multiplied with the sum, is less than two of the second.
-        own = half_ulp(values, self.stored) * (3 if self.again else 1)
-        return own + half_ulp(np.abs(values) + self.bias, self.stored) if self.bias else own
+        # Half an ulp, relative to the value, varies by a factor of 2: carried through the operation
+        # in between, the first storage's error is at most twice the second's.
+        error = half_ulp(values, self.stored_dtype) * (3 if self.stored_twice else 1)
+        if not self.bias_size:
+            return error
+        return error + half_ulp(np.abs(values) + self.bias_size, self.stored_dtype)
 
-    def explains(self, obtained: Array, reference: Array, scale: Array) -> bool:
-        """Whether rounding explains every element: `excess` is nowhere beyond the bound, or
-        `normwise` of (N, C, *space) holds.
+    def allowed_error(self, expected: Array, scale: Array) -> Array:
+        """The most that all kinds of rounding together may move each element by (absolute)."""
+        return (
+            self.bound_units * self.unit_roundoff * scale.astype(np.float64)
+            + self.underflow_error
+            + self.decimal_error
+            + self.storage_error(expected)
+        )
+
+    def rms_exceeds_allowed(self, obtained: Array, expected: Array, scale: Array) -> bool:
+        """Whether errors are larger, root mean square, than `allowed_error` is."""
+        mean_square = np.square(obtained - expected).mean()
+        return bool(mean_square > np.square(self.allowed_error(expected, scale)).mean())
+
+    def explains_all(self, obtained: Array, expected: Array, scale: Array) -> bool:
+        """Whether rounding explains every element: one by one, or `within_normwise_bound`.
+
+        The normwise bound needs arrays of shape (N, C, *space).
         """
-        rest = self.doubtful(obtained, reference, scale)
-        if not rest.any() or bool(
-            (self.excess(obtained[rest], reference[rest], scale[rest]) <= self.bound).all()
-        ):
+        suspect = self.suspect_mask(obtained, expected, scale)
+        if not suspect.any():
             return True
-        return obtained.ndim > 2 and normwise(obtained, Truth(reference, scale), self)
+        units = self.excess_units(obtained[suspect], expected[suspect], scale[suspect])
+        if bool((units <= self.bound_units).all()):
+            return True
+        return obtained.ndim > 2 and within_normwise_bound(
+            obtained, Reference(expected, scale), self
+        )
 
-    def doubtful(self, obtained: Array, reference: Array, scale: Array) -> Array:
-        """The elements that rounding may not explain: those beyond the bound, and some that storing
-        or underflow do.
+    def suspect_mask(self, obtained: Array, expected: Array, scale: Array) -> Array:
+        """True for elements beyond the summation bound, which storing or underflow may yet explain.
 
-        A third of the work of `excess`.
+        Takes a third of the time of `excess_units`.
         """
         with np.errstate(invalid="ignore", over="ignore"):
-            error = np.abs(obtained - reference)
-            # Written so that NaN is among them, and what is infinitely far off a sum whose bound is
-            # infinite.
-            return np.asarray(~((error <= (self.bound * self.unit) * scale) & (error < np.inf)))
+            error = np.abs(obtained - expected)
+            # Negated, so that NaN is suspect; so is an infinite error under an infinite bound.
+            return np.asarray(
+                ~((error <= (self.bound_units * self.unit_roundoff) * scale) & (error < np.inf))
+            )
 
-    def excess(self, obtained: Array, reference: Array, scale: Array) -> Array:
-        """Units of u S that each element is off by, beyond what storing and underflow explain; NaN
-        never.
+    def excess_units(self, obtained: Array, expected: Array, scale: Array) -> Array:
+        """Units of u S that each element is off by, less what storing and underflow explain.
 
-        Non-finite elements are 0 where they agree in kind or where the type overflows, infinite
-        elsewhere.
+        Never NaN.  A non-finite element counts 0 where it agrees in kind or its sum overflows,
+        else infinity.
         """
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            error = np.abs(obtained.astype(np.float64) - reference)
-            error = error - self.written(reference) - self.extra
-            # Who flushes gives no subnormal results: those are held to the finer floor.
-            kept = (np.abs(obtained) < NORMAL[self.dtype]) & (obtained != 0)
+            error = np.abs(obtained.astype(np.float64) - expected)
+            error = error - self.storage_error(expected) - self.decimal_error
+            # A subnormal result shows that nothing was flushed: only the smaller error is allowed.
+            unflushed = (np.abs(obtained) < MIN_NORMAL[self.compute_dtype]) & (obtained != 0)
             units = np.where(
-                error <= np.where(kept, self.floor, self.flushed),
+                error <= np.where(unflushed, self.underflow_error, self.flush_error),
                 0.0,
-                error / (self.unit * scale.astype(np.float64)),
+                error / (self.unit_roundoff * scale.astype(np.float64)),
             )
-        strange = ~np.isfinite(units)
-        if strange.any():
-            units[strange] = self._strange(
-                obtained[strange], reference[strange], scale[strange], units[strange]
+        nonfinite = ~np.isfinite(units)
+        if nonfinite.any():
+            units[nonfinite] = self._nonfinite_units(
+                obtained[nonfinite], expected[nonfinite], scale[nonfinite], units[nonfinite]
             )
         return units
 
-    def _strange(self, obtained: Array, reference: Array, scale: Array, units: Array) -> Array:
-        largest = min(LARGEST[self.dtype], LARGEST.get(self.stored, np.inf))
+    def _nonfinite_units(
+        self, obtained: Array, expected: Array, scale: Array, units: Array
+    ) -> Array:
+        """0 where values agree in kind or overflow explains the element, else infinity."""
+        largest = min(MAX_FINITE[self.compute_dtype], MAX_FINITE.get(self.stored_dtype, np.inf))
         with np.errstate(invalid="ignore"):
-            same = (np.isnan(obtained) & np.isnan(reference)) | (obtained == reference)
-            # Sums that overflow on the way may end anywhere not finite; a result that overflows has
-            # its sign, unless lost on the way.
-            partial = (
+            same = (np.isnan(obtained) & np.isnan(expected)) | (obtained == expected)
+            # A partial sum that overflows may end as an infinity of either sign or as NaN.
+            partial_overflow = (
                 ~np.isfinite(obtained)
                 & np.isfinite(scale)
-                & (scale >= largest * 0.999)
-                & (np.abs(reference) <= largest)
+                & (scale >= largest * NEAR_OVERFLOW)
+                & (np.abs(expected) <= largest)
             )
-            whole = np.isfinite(reference) & (np.abs(reference) >= largest * 0.999)
-            overflow = partial | (
-                whole & (np.isnan(obtained) | (obtained == np.copysign(np.inf, reference)))
+            # A result that overflows is an infinity of its sign, or NaN from partial sums.
+            result_overflow = (
+                np.isfinite(expected)
+                & (np.abs(expected) >= largest * NEAR_OVERFLOW)
+                & (np.isnan(obtained) | (obtained == np.copysign(np.inf, expected)))
             )
-        left: Array = np.where(same | overflow, 0.0, np.where(np.isnan(units), np.inf, units))
-        return left
+        explained = same | partial_overflow | result_overflow
+        remaining: Array = np.where(explained, 0.0, np.where(np.isnan(units), np.inf, units))
+        return remaining
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """An output held against the truth: the contract's error numbers, and whether rounding explains
-    every element.
+    """An output compared with the reference.
+
+    stats: the error figures that reports show.
+    identical: whether every element is the reference rounded to the output's type.
+    within_bound: whether rounding explains every element.
+    mean_square_units: the mean of the squared units of u S.
     """
 
     stats: ErrorStats
     identical: bool
-    within: bool
-    mean_square: float
+    within_bound: bool
+    mean_square_units: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no more than rounding separates the output from the reference."""
+        return self.identical or self.within_bound
 
 
-# How much larger than the median an S may be to count as part of the same picture.
-LARGER = 8.0
+def fast_algorithm_units(elements: float) -> float:
+    """Units of u max(S) that FFT or Winograd may move an element of so large a channel by."""
+    return float(4 + 2 * np.log2(max(elements, 2.0)))
 
 
-def fast_units(size: float) -> float:
-    """Units of u S, S the largest of a channel of so many elements, that a fast algorithm may be
-    off by in any of them.
-    """
-    return float(4 + 2 * np.log2(max(size, 2.0)))
+def within_normwise_bound(obtained: Array, reference: Reference, rounding: Rounding) -> bool:
+    """Whether the errors may be a fast algorithm's: small beside the channel's largest S.
 
-
-def normwise(obtained: Array, truth: Truth, rounding: Rounding) -> bool:
-    """Whether the errors are those of a fast algorithm: small beside the largest S of their batch
-    item and channel.
-
-    FFT and Winograd mix all elements of a tile, so that small ones carry the rounding of large
-    ones: their error is bounded by a few u log2 of the tile's size times the norm (Higham, ch. 24),
-    not element by element.  A fault is far larger; but beside one element far larger than all
-    others anything is small, so that the largest S counts no more than `LARGER` times the median.
+    Arrays are (N, C, *space); each batch item and channel has its own bound.  A fault is far
+    larger, unless one S is far larger than all others, beside which any error is small: the largest
+    S therefore counts as at most `MAX_TO_MEDIAN` times the median.
     """
     space = tuple(range(2, obtained.ndim))
     if (
         not np.isfinite(obtained).all()
-        or not np.isfinite(truth.output).all()
-        or not truth.scale.any(axis=space).all()
+        or not np.isfinite(reference.output).all()
+        or not reference.scale.any(axis=space).all()
     ):
         return False
-    size = float(np.prod(obtained.shape[2:]))
-    largest = truth.scale.max(axis=space, keepdims=True).astype(np.float64)
-    # Each element was stored by itself, whatever it was mixed with before.
-    error = (np.abs(obtained - truth.output) - rounding.written(truth.output)).max(
+    elements = float(np.prod(obtained.shape[2:]))
+    largest = reference.scale.max(axis=space, keepdims=True).astype(np.float64)
+    # Storing is still a matter of each element alone.
+    error = (np.abs(obtained - reference.output) - rounding.storage_error(reference.output)).max(
         axis=space, keepdims=True
     )
-    units = fast_units(size) * rounding.unit
-    spared = rounding.floor + rounding.extra
-    if (error > units * largest + spared).any():
+    relative = fast_algorithm_units(elements) * rounding.unit_roundoff
+    absolute = rounding.underflow_error + rounding.decimal_error
+    # Most outputs fail this check already, and the median below is slow.
+    if (error > relative * largest + absolute).any():
         return False
-    usual = np.nanmedian(
-        np.where(truth.scale > 0, truth.scale, np.nan), axis=space, keepdims=True
+    median = np.nanmedian(
+        np.where(reference.scale > 0, reference.scale, np.nan), axis=space, keepdims=True
     ).astype(np.float64)
-    return bool(
-        (error <= units * np.minimum(largest, LARGER * np.nan_to_num(usual)) + spared).all()
-    )
+    limited = np.minimum(largest, MAX_TO_MEDIAN * np.nan_to_num(median))
+    return bool((error <= relative * limited + absolute).all())
 
 
-def compare(obtained: Array, truth: Truth, rounding: Rounding) -> Comparison:
-    """Hold `obtained` against `truth` (both (N, C, *space), of one shape), in chunks of bounded
-    memory.
+def compare(obtained: Array, reference: Reference, rounding: Rounding) -> Comparison:
+    """Compares `obtained` with `reference`, both (N, C, *space) of one shape.
+
+    Works in chunks, so that memory stays bounded.
     """
     worst = (-1.0, 0.0, 0)
-    largest = 0.0
+    max_abs = 0.0
     outside = 0
     squares = 0.0
     identical = True
-    for first, got, expected, scale in _chunks(obtained, truth):
-        units = rounding.excess(got, expected, scale)
+    for start, got, expected, scale in _chunks(obtained, reference):
+        units = rounding.excess_units(got, expected, scale)
         with np.errstate(invalid="ignore", over="ignore"):
-            # A bfloat16 output lies in a wider array, and is one only where its numbers are.
-            narrow = rounding.stored == "bfloat16" and np.array_equal(
+            # NumPy has no bfloat16: such an output is held in a wider type, and counts as bfloat16
+            # only if all its values are.
+            is_bfloat16 = rounding.stored_dtype == "bfloat16" and np.array_equal(
                 cast(got, "bfloat16"), got, equal_nan=True
             )
-            rounded = cast(expected, "bfloat16") if narrow else expected.astype(got.dtype)
+            rounded = cast(expected, "bfloat16") if is_bfloat16 else expected.astype(got.dtype)
             equal = (got == rounded) | (np.isnan(got) & np.isnan(rounded))
             error = np.where(equal, 0.0, np.abs(got.astype(np.float64) - rounded))
-        largest = max(largest, float(np.nan_to_num(error, nan=np.inf).max(initial=0.0)))
+        max_abs = max(max_abs, float(np.nan_to_num(error, nan=np.inf).max(initial=0.0)))
         identical = identical and bool(equal.all())
-        beyond = units > rounding.bound
-        outside += int(beyond.sum())
+        outside += int((units > rounding.bound_units).sum())
         squares += float(np.square(np.minimum(units, 1e150)).sum())
         at = int(units.argmax())
-        key = (float(units[at]), float(np.nan_to_num(error[at], nan=np.inf)), first + at)
-        if key[:2] > worst[:2]:
-            worst = key
+        largest_here = (float(units[at]), float(np.nan_to_num(error[at], nan=np.inf)), start + at)
+        if largest_here[:2] > worst[:2]:
+            worst = largest_here
     place = tuple(int(i) for i in np.unravel_index(worst[2], obtained.shape))
     stats = ErrorStats(
-        max_abs=largest,
+        max_abs=max_abs,
         units=worst[0],
         terms=rounding.terms,
         differing=outside,
         elements=obtained.size,
         worst=place,
         obtained=float(obtained[place]),
-        reference=float(truth.output[place]),
+        reference=float(reference.output[place]),
     )
     return Comparison(stats, identical, outside == 0, squares / max(obtained.size, 1))
 
 
-def _chunks(obtained: Array, truth: Truth) -> Iterator[tuple[int, Array, Array, Array]]:
-    """Flat pieces of the three arrays, in the order of (N, C, *space)."""
+def _chunks(obtained: Array, reference: Reference) -> Iterator[tuple[int, Array, Array, Array]]:
+    """Yields (offset, obtained, expected, scale): flat pieces in the order of (N, C, *space)."""
     rows = obtained.shape[0] * obtained.shape[1]
-    output, scale = (a.reshape(rows, -1) for a in truth)
+    output, scale = (a.reshape(rows, -1) for a in reference)
     length = output.shape[1]
-    if length >= CHUNK:
+    if length >= CHUNK_ELEMENTS:
         for row in range(rows):
             flat = np.ascontiguousarray(obtained[divmod(row, obtained.shape[1])]).reshape(-1)
-            for start in range(0, length, CHUNK):
-                part = slice(start, start + CHUNK)
+            for start in range(0, length, CHUNK_ELEMENTS):
+                part = slice(start, start + CHUNK_ELEMENTS)
                 yield row * length + start, flat[part], output[row, part], scale[row, part]
         return
-    step = max(1, CHUNK // length)
+    step = max(1, CHUNK_ELEMENTS // length)
     channels = obtained.shape[1]
     for item in range(obtained.shape[0]):
         for start in range(0, channels, step):

@@ -1,10 +1,10 @@
-"""The truth that every backend is held against: a float64 cross-correlation of our own.
+"""The reference that every output is compared with: a float64 cross-correlation in NumPy.
 
 Any geometry in the normal form (`convdiff.spec.conv_spec.Correlation`) is split, per axis, into
-phases: output positions that share the taps they use.  A phase is a plain strided correlation
-without zeros between the input's elements, so a transposed convolution costs no more than its
-adjoint.  Each phase is gathered block by block into a small buffer and multiplied by one matrix
-product, so memory stays bounded whatever the arrays' size.
+phases: output positions that use the same taps.  A phase is a plain strided correlation without
+zeros between the input's elements, so a transposed convolution costs no more than its adjoint.
+Each phase is gathered block by block into a small buffer and computed as a matrix product, so that
+memory stays bounded however large the arrays are.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from convdiff.spec.canonical import normal_input, normal_kernel
 from convdiff.spec.conv_spec import ConvSpec, Correlation
 from convdiff.spec.layout import Array, total
 
-# Bytes of the gathered buffer: what the caches hold while the matrix product reads it
+# Bytes of the gathered buffer, so that it stays in the caches while the matrix product reads it
 # (benchmarks/reference.py).
 BLOCK_BYTES = 4 << 20
 
 
-class Truth(NamedTuple):
-    """What a convolution is, and what rounding may do to it; both (N, C, *space).
+class Reference(NamedTuple):
+    """The exact output and its scale, both (N, C, *space).
 
-    `output` is float64.  `scale` is S = |input| corr |kernel| + |bias| per element: an error of u S
-    is one unit.
+    `output` is float64.  `scale` is S = |input| corr |kernel| + |bias| per element; an error of u S
+    is one unit (u: unit roundoff).
     """
 
     output: Array
@@ -39,11 +39,10 @@ class Truth(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """Output positions first, first + step, ... (`length` of them) along one axis, and the taps
-    they use.
+    """Along one axis, `length` output positions first, first + step, ..., and the taps they use.
 
-    Output number j of the phase meets tap `taps[t][0]` at input index `taps[t][1] + j * stride`,
-    which may lie outside.
+    Output number j of the phase multiplies tap `taps[t][0]` with input index
+    `taps[t][1] + j * stride`, which may lie outside the input.
     """
 
     first: int
@@ -53,32 +52,33 @@ class Phase(NamedTuple):
     taps: tuple[tuple[int, int], ...]
 
 
-def truth(spec: ConvSpec, input: Array, kernel: Array, bias: Array | None = None) -> Truth:
-    """The float64 output of `spec` for arrays in its layouts, and its scale, both (N, C, *space).
+def compute_reference(
+    spec: ConvSpec, input: Array, kernel: Array, bias: Array | None = None
+) -> Reference:
+    """The reference for arrays in the layouts of `spec`.
 
-    Where the values reach out of float32's safe range the scale is computed in float64, else in
-    float32.
+    The scale is computed in float32, or in float64 where values leave float32's safe range.
+    Raises ConvdiffError if the arrays would not fit in memory.
     """
     _check_memory(spec)
     x, w = normal_input(spec, input), normal_kernel(spec, kernel)
     geometry = spec.correlation()
     output = correlate(x, w, geometry, spec.groups, spec.output_size)
     scale = correlate(
-        x, w, geometry, spec.groups, spec.output_size, absolute=True, dtype=_scale_type(x, w)
+        x, w, geometry, spec.groups, spec.output_size, absolute=True, dtype=_scale_dtype(x, w)
     )
     if bias is not None:
         column = np.asarray(bias, np.float64).reshape((1, -1) + (1,) * spec.rank)
         output += column
         scale += np.abs(column).astype(scale.dtype)
-    return Truth(output, scale)
+    return Reference(output, scale)
 
 
 def _check_memory(spec: ConvSpec) -> None:
-    """ConvdiffError where the reference and its scale, or an input padded by hand, cannot fit the
-    machine.
-    """
-    here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    wanted = [("output", 12, spec.shape("output"))]
+    """Raises ConvdiffError if output and scale, or a padded input, do not fit in memory."""
+    available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    # 8 bytes for an element of the output, 4 for its scale.
+    arrays = [("output", 12, spec.shape("output"))]
     if spec.pad_mode != "constant":
         padded = [
             (n - 1) * r + 1 + lo + hi
@@ -86,18 +86,18 @@ def _check_memory(spec: ConvSpec) -> None:
                 spec.input_size, spec.input_dilation, spec.padding, strict=True
             )
         ]
-        wanted.append(("padded input", 4, (spec.batch, spec.in_channels, *padded)))
-    for what, bytes_each, shape in wanted:
-        needed = bytes_each * total(shape)
-        if needed > here:
+        arrays.append(("padded input", 4, (spec.batch, spec.in_channels, *padded)))
+    for name, element_bytes, shape in arrays:
+        needed = element_bytes * total(shape)
+        if needed > available:
             raise ConvdiffError(
-                f"the {what} of {'x'.join(map(str, shape))} needs {needed / 2**30:.0f} GiB, "
-                f"this machine has {here / 2**30:.0f}; is --padding or --stride what you mean?"
+                f"the {name} of {'x'.join(map(str, shape))} needs {needed / 2**30:.0f} GiB, "
+                f"and this machine has {available / 2**30:.0f}; check --padding and --stride"
             )
 
 
-def _scale_type(x: Array, w: Array) -> type[np.floating[Any]]:
-    """float32 where no product or sum of |x| |w| over- or underflows in it."""
+def _scale_dtype(x: Array, w: Array) -> type[np.floating[Any]]:
+    """float32 if no product or sum of |x| |w| overflows or underflows in it, else float64."""
     with np.errstate(invalid="ignore"):
         extremes = [_extremes(a) for a in (x, w)]
     low = extremes[0][0] * extremes[1][0]
@@ -106,7 +106,7 @@ def _scale_type(x: Array, w: Array) -> type[np.floating[Any]]:
 
 
 def _extremes(array: Array) -> tuple[float, float]:
-    """The smallest and largest magnitudes that matter: the array's largest, and that times 2^-24."""
+    """The magnitudes that matter for the scale: 2^-24 of the largest, and the largest."""
     if array.dtype.kind == "u":
         return 1e-8, float(array.max())
     top = max(float(array.max()), -float(array.min()))
@@ -123,10 +123,9 @@ def correlate(
     absolute: bool = False,
     dtype: type[np.floating[Any]] = np.float64,
 ) -> Array:
-    """y (N, O, *out_size) of input x (N, C, *space) and kernel w (O, C / groups, *space), in
-    `dtype`.
+    """The cross-correlation (N, O, *out_size) of x (N, C, *space) and w (O, C / groups, *space).
 
-    With `absolute`, of |x| and |w|.
+    Computed in `dtype`; of |x| and |w| with `absolute`.
     """
     batch, outer = x.shape[0], w.shape[0]
     out = np.zeros((batch, outer, *out_size), dtype)
@@ -161,12 +160,12 @@ def correlate(
 
 
 def _crossed(taps: list[tuple[int, ...]]) -> tuple[Any, ...]:
-    """Indices that pick these taps of each axis."""
+    """Indices that select these taps of each axis."""
     return np.ix_(*taps)
 
 
 def _padded(x: Array, geometry: Correlation) -> tuple[Array, Correlation]:
-    """The input dilated and padded by hand, for pad modes that a zero outside does not give."""
+    """The input with dilation and padding made explicit, for pad modes other than zeros."""
     if max(geometry.input_dilation) > 1:
         dilated = np.zeros(
             x.shape[:2]
@@ -195,7 +194,10 @@ def _padded(x: Array, geometry: Correlation) -> tuple[Array, Correlation]:
 def _phases(
     n: int, k: int, m: int, stride: int, lo: int, dilation: int, input_dilation: int
 ) -> Iterator[Phase]:
-    """One axis's phases; taps that miss all n input positions everywhere are left out."""
+    """Yields the phases of one axis, without taps that never meet one of the n input positions.
+
+    Of k taps and m output positions.
+    """
     step = input_dilation // math.gcd(input_dilation, stride)
     inner = stride * step // input_dilation
     for first in range(min(step, m)):
@@ -211,9 +213,7 @@ def _phases(
 def _add_phase(
     out: Array, x: Array, weights: Array, phases: tuple[Phase, ...], groups: int, absolute: bool
 ) -> None:
-    """Write one phase's outputs: blocks of batch items, or of positions along the first spatial
-    axis.
-    """
+    """Computes one phase into `out`, in blocks of batch items or of lines (first spatial axis)."""
     batch, channels = x.shape[:2]
     head, rest = phases[0], phases[1:]
     width = math.prod(phase.length for phase in rest)
@@ -237,7 +237,7 @@ def _add_phase(
         ]
         target = out[tuple(where)]
         shape = (part.shape[0], groups, out.shape[1] // groups, count * width)
-        # Where the block is a contiguous piece of the output the sums are made in place.
+        # Where the block is a contiguous piece of the output, the sums are computed in place.
         sums = target.reshape(shape) if target.flags.c_contiguous else scratch.take("sums", shape)
         into = sums
         for shifts, matrices, lines in _bands(head, start, count, weights, groups):
@@ -253,19 +253,19 @@ def _add_phase(
 
 
 def _even(count: int, most: int) -> int:
-    """The size of equal pieces of `count`, none above `most`."""
+    """The size of the equal pieces that `count` is cut into, each of at most `most`."""
     return -(-count // -(-count // most))
 
 
 class _Scratch:
-    """Buffers that every block uses again: fresh pages would cost more than the copying into them."""
+    """Buffers that blocks reuse, since allocating fresh pages costs more than filling them."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
         self._buffers: dict[str, Array] = {}
 
     def take(self, name: str, shape: tuple[int, ...]) -> Array:
-        """An array of this shape, with whatever it last held."""
+        """An array of this shape, not cleared, that shares memory with earlier ones of `name`."""
         size = math.prod(shape)
         if name not in self._buffers or self._buffers[name].size < size:
             self._buffers[name] = np.empty(size, self.dtype)
@@ -275,11 +275,10 @@ class _Scratch:
 def _bands(
     head: Phase, start: int, count: int, weights: Array, groups: int
 ) -> Iterator[tuple[list[int], list[Array], slice]]:
-    """Taps of the first axis that read the same input lines: their shifts into the band, their
-    matrices, the lines.
+    """Yields (shifts, matrices, lines) for taps of the first axis that read the same input lines.
 
-    `weights` is (O, C / groups, taps of the first axis, taps of the others...).  A matrix is
-    (groups, O / groups, C / groups * other taps).
+    A tap's shift is the line of the band that it starts at; its matrix is
+    (groups, O / groups, C / groups * other taps).  `weights` is (O, C / groups, taps...).
     """
     for residue in sorted({begin % head.stride for _, begin in head.taps}):
         members = [
@@ -304,10 +303,9 @@ def _bands(
 def _gather(
     x: Array, phases: tuple[Phase, ...], lines: slice, scratch: _Scratch, absolute: bool
 ) -> Array:
-    """The inputs that meet each tap of the axes after the first: (items, C, taps..., lines,
-    positions...).
+    """The inputs of each tap of the axes after the first, zero outside the input.
 
-    Zero where a tap or a line lies outside.
+    (items, C, taps..., lines, positions...).
     """
     count = len(range(lines.start, lines.stop, lines.step))
     spans = [phase.length for phase in phases]
@@ -336,8 +334,9 @@ def _gather(
 
 
 def _inside(n: int, begin: int, step: int, count: int) -> tuple[slice, slice]:
-    """Of positions begin, begin + step, ... (`count`): those within n, and their numbers; both as
-    slices.
+    """The part of `count` positions begin, begin + step, ... that lies within 0 to n - 1.
+
+    As a slice of 0 to n - 1, and as a slice of the positions' numbers.
     """
     first = -(begin // step) if begin < 0 else 0
     last = min(count, -(-(n - begin) // step))

@@ -42,7 +42,7 @@ class RowJudge:
         self._case, self._pictures = case, pictures
         self._judge = judge or Judge(case)
         began = time.perf_counter()
-        self._judge.truth()
+        self._judge.reference()
         self.reference_seconds = time.perf_counter() - began
 
     def _unsteady(self, row: Row, again: Array) -> Row:

@@ -53,7 +53,7 @@ class OwnJudge(Judge):
             return replace(row, verdict="different", findings=(), message=self._own.said)
         return row
 
-    def known(self, answer: Answer, differing: Row) -> Row | None:
+    def row_without_diagnosis(self, answer: Answer, differing: Row) -> Row | None:
         """By its own weights, where no mistake with the source's would give them; what is wrong
         beside shows by these too.
         """
@@ -77,5 +77,5 @@ class OwnJudge(Judge):
 class _Plain(Judge):
     """Tells whether rounding explains an answer, and no more."""
 
-    def known(self, answer: Answer, differing: Row) -> Row:
+    def row_without_diagnosis(self, answer: Answer, differing: Row) -> Row:
         return differing

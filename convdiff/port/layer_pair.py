@@ -19,7 +19,7 @@ import numpy as np
 
 from convdiff.arrays import compute_dtype, read
 from convdiff.errors import ConvdiffError
-from convdiff.numerics.precision import UNIT
+from convdiff.numerics.precision import UNIT_ROUNDOFF
 from convdiff.port.external_padding import ExternalPadding, ExternalPaddings, cropped, frames, whole
 from convdiff.port.pairing import CapturedLayer, Pairing
 from convdiff.records import Stored
@@ -242,8 +242,8 @@ def limit(before: Sequence[LayerPair], apart: float | None, least: float) -> flo
 def floor(inputs: Sequence[Stored]) -> float:
     """What rounding between two convolutions may do though there was none before them."""
     return max(
-        COMPUTED * UNIT["float32"],
-        WRITTEN * max((UNIT.get(stored.stored, 0.0) for stored in inputs), default=0.0),
+        COMPUTED * UNIT_ROUNDOFF["float32"],
+        WRITTEN * max((UNIT_ROUNDOFF.get(stored.stored, 0.0) for stored in inputs), default=0.0),
     )
 
 

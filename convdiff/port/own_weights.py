@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convdiff.arrays import read
-from convdiff.numerics.precision import UNIT, to_bfloat16, to_float16
+from convdiff.numerics.precision import UNIT_ROUNDOFF, to_bfloat16, to_float16
 from convdiff.port.pairing import CapturedLayer, Pairing
 from convdiff.spec.canonical import normal_kernel
 from convdiff.spec.conv_spec import ConvSpec
@@ -77,7 +77,7 @@ def _related(
             # Nothing but zeros is as good as none, which the diagnosis knows.
             return f"the port's {said}", said != UNLOADED, False
         return "the port's kernel has the source's weights in another order", False, False
-    unit = max(UNIT.get(layer.kernel.stored, 0.0) for layer in pair[:2])
+    unit = max(UNIT_ROUNDOFF.get(layer.kernel.stored, 0.0) for layer in pair[:2])
     rounded = _rounded(w, v)
     if not rounded and _folded(w, v, unit):
         return "a normalization is folded into the port's kernel", True, True

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from convdiff.errors import ConvdiffError
-from convdiff.numerics.reference import truth
+from convdiff.numerics.reference import compute_reference
 from convdiff.probe.trials import Trial
 from convdiff.spec.canonical import user_output
 from convdiff.spec.conv_spec import ConvSpec
@@ -59,7 +59,7 @@ def expected(settings: Settings, trial: Trial, after: After) -> Array | None:
     spec = spec_of(settings, trial)
     if spec is None or spec.shape("output") != trial.output.shape:
         return None
-    made = after.factor * truth(spec, trial.input, trial.kernel).output
+    made = after.factor * compute_reference(spec, trial.input, trial.kernel).output
     for more in (trial.bias if after.biased else None, after.added):
         if more is not None:
             array: Any = np.asarray(more, np.float64)

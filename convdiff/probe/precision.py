@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convdiff.numerics.reference import truth
+from convdiff.numerics.reference import compute_reference
 from convdiff.probe.comparison import After, expected, spec_of
 from convdiff.probe.roles import Settled
 from convdiff.probe.trials import Trial
@@ -26,7 +26,9 @@ def digits(settings: Settings, trial: Trial, after: After) -> str | None:
     made, spec = expected(settings, trial, after), spec_of(settings, trial)
     if made is None or spec is None:
         return None
-    scale = user_output(spec, truth(spec, np.abs(trial.input), np.abs(trial.kernel)).output)
+    scale = user_output(
+        spec, compute_reference(spec, np.abs(trial.input), np.abs(trial.kernel)).output
+    )
     room = (
         np.abs(after.factor) * scale
         + float(np.abs(after.added).max())

@@ -1,380 +1,336 @@
-"""An answer judged: verdict by the error bound, then the diagnosis where it differs."""
+"""The judge: the verdict on an answer, and its diagnosis where it differs.
+
+The package's docstring describes the steps in their order.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from convdiff.diagnose import (
-    MAX_EDITS,
-    Diagnosis,
-    Explanation,
-    PrecisionModel,
-    Problem,
-    best_making,
-    clauses,
-)
-from convdiff.diagnose.hypotheses.precision import USUAL
-from convdiff.numerics.error_bound import LARGER, Comparison, Rounding, compare, normwise
-from convdiff.numerics.precision import cast, width
-from convdiff.numerics.reference import Truth, truth
+from convdiff.diagnose import MAX_EDITS, Diagnosis, Explanation, Problem, best_model, clauses
+from convdiff.diagnose.core.precision_fit import is_worth_fitting
+from convdiff.diagnose.core.precision_model import REDUCED_PRECISION, PrecisionModel
+from convdiff.numerics.arithmetic import Arithmetic, Operands, possible_arithmetics, stored_dtype
+from convdiff.numerics.error_bound import Comparison, Rounding, compare, within_normwise_bound
+from convdiff.numerics.precision import is_narrow, significand_bits
+from convdiff.numerics.reference import Reference, compute_reference
 from convdiff.records import Answer, Case, ErrorStats, Finding, Row
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
-from convdiff.verdict.localize import where
+from convdiff.verdict import messages
+from convdiff.verdict.localize import differing_region
 from convdiff.verdict.unflatten import first_part, unflattened
 
-# The share of elements that differ below which the damage is local.
-MOSTLY = 0.5
-
-# Edits that are sought where sums kept in 16 bits would explain the output too.
-MOST_HIDDEN = 2
-
-FAST = (
-    "beyond rounding in a few elements, but no more than a fast algorithm (FFT, Winograd) adds "
-    "to a channel as a whole"
-)
-
-_KINDS = {"float16": "float16", "float32": "float32", "float64": "float64"}
+# The share of differing elements below which the fault is local, and the most edits it may have.
+MAX_LOCAL_SHARE, MAX_LOCAL_EDITS = 0.5, 2
+# The most edits of a fault in narrow sums: where errors are typical of such sums, and otherwise.
+MAX_EDITS_IF_TYPICAL, MAX_EDITS_IF_LARGE = 1, 2
 
 
-@dataclass(frozen=True)
-class Operands:
-    """The case's arrays as cast to one type, and what rounding in it costs."""
+class Trial(NamedTuple):
+    """An output compared with the reference under one possible arithmetic."""
 
-    dtype: str
-    input: Array
-    kernel: Array
-    bias: Array | None
-
-    @property
-    def reach(self) -> float:
-        """1 + the largest finite magnitudes of input and kernel."""
-        return 1.0 + sum(_largest(array) for array in (self.input, self.kernel))
-
-
-def _largest(array: Array) -> float:
-    """The largest finite magnitude; 0 if there is none."""
-    if not array.size:
-        return 0.0
-    top = max(abs(float(array.max())), abs(float(array.min())))
-    return top if np.isfinite(top) else float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
-
-
-def _usual(bias: Array) -> float:
-    """The largest magnitude of a bias, or not much more than is usual there: one channel's is not
-    all others'.
-    """
-    sizes = np.abs(bias[np.isfinite(bias) & (bias != 0)]).astype(np.float64)
-    return float(min(sizes.max(), LARGER * np.median(sizes))) if sizes.size else 0.0
+    arithmetic: Arithmetic
+    comparison: Comparison
 
 
 class Judge:
-    """Judges answers to one case.  The reference is computed once for each type that arrays are
-    cast to.
+    """Judges answers to one case.
+
+    The reference is computed once for each type that the arrays are cast to.
     """
 
     def __init__(self, case: Case) -> None:
         self.case = case
         self._operands: dict[str, Operands] = {}
-        self._truths: dict[str, Truth] = {}
-        self._reach: dict[str, float] = {}
+        self._references: dict[str, Reference] = {}
 
     def row(self, answer: Answer) -> Row:
-        """The row for `answer`, whatever became of it."""
-        # NaN, infinity and overflow are data here, compared by place and kind: numpy need not warn
-        # of them.
+        """The row for `answer`, whatever its status."""
+        # NaN, infinity and overflow are compared like other values, so NumPy need not warn of them.
         with np.errstate(all="ignore"):
             return self._row(answer)
 
-    def known(self, answer: Answer, differing: Row) -> Row | None:
-        """What is known, without a diagnosis, of an answer beyond rounding: nothing, unless a
-        caller who knows more overrides this.
+    def row_without_diagnosis(self, answer: Answer, differing: Row) -> Row | None:
+        """The row of an answer whose difference is already explained, so that none is searched for.
+
+        None here; subclasses that know more about the case override this.  `differing` is the row
+        without an explanation.
         """
         return None
 
-    def _row(self, answer: Answer) -> Row:
-        if answer.status != "ok" or answer.output is None:
-            return Row(answer)
-        output = answer.output
-        if output.dtype.kind not in "fiub":
-            return Row(
-                answer, "incomparable", message=f"the output holds {output.dtype}, expected numbers"
-            )
-        if output.dtype.kind in "iub":
-            output = output.astype(np.float64)
-        spec = self.case.spec
-        if output.shape != spec.shape("output"):
-            output = with_axes(output, spec)
-            flat = unflattened(output, spec)
-            if flat is not None:
-                made, order = flat
-                row = self._row(replace(answer, output=made))
-                said = (
-                    f"it was flattened: {_dims(output.shape)}, read as {order} {_dims(made.shape)}"
-                )
-                return replace(row, message="; ".join(filter(None, (said, row.message))))
-        if output.shape != spec.shape("output"):
-            return self._of_another_shape(answer, output)
-        obtained = normal_output(spec, output)
-        compared: list[Comparison] = []
-        for operands, rounding in self._roundings(answer, output):
-            comparison = compare(obtained, self.truth(operands.dtype), rounding)
-            comparison = replace(comparison, stats=self._located(comparison.stats))
-            compared.append(comparison)
-            if comparison.identical or comparison.within:
-                return self._agreeing(answer, output, operands, rounding, comparison)
-            # A narrower output than was asked is another story than a fast algorithm.
-            asked = width(rounding.stored) >= min(width(spec.dtype), 24)
-            if asked and normwise(obtained, self.truth(operands.dtype), rounding):
-                return Row(answer, "rounding", comparison.stats, message=FAST)
-        return self._differing(answer, output, compared[0], compared[self._diagnosed])
-
-    def _located(self, stats: ErrorStats) -> ErrorStats:
-        """The worst element's place in the output layout; comparisons give it as (N, C, *space)."""
-        spec = self.case.spec
-        places = dict(zip("NC" + spec.axes, stats.worst, strict=True))
-        return replace(stats, worst=tuple(places[letter] for letter in spec.output_layout))
-
-    def truth(self, dtype: str | None = None) -> Truth:
+    def reference(self, dtype: str | None = None) -> Reference:
         """The reference for the arrays cast to `dtype` (default: the spec's)."""
-        name = dtype or self.case.spec.dtype
-        if name not in self._truths:
-            operands = self.operands(name)
+        dtype = dtype or self.case.spec.dtype
+        if dtype not in self._references:
+            operands = self.operands(dtype)
             with np.errstate(all="ignore"):
-                self._truths[name] = truth(
+                self._references[dtype] = compute_reference(
                     self.case.spec, operands.input, operands.kernel, operands.bias
                 )
-        return self._truths[name]
+        return self._references[dtype]
 
     def operands(self, dtype: str) -> Operands:
         """The arrays cast to `dtype`."""
         if dtype not in self._operands:
-            case = self.case
-            bias = None if case.bias is None else cast(case.bias.array, dtype)
-            self._operands[dtype] = Operands(
-                dtype, cast(case.input.array, dtype), cast(case.kernel.array, dtype), bias
-            )
+            self._operands[dtype] = Operands.of(self.case, dtype)
         return self._operands[dtype]
 
-    def _roundings(self, answer: Answer, output: Array) -> Iterator[tuple[Operands, Rounding]]:
-        """What may have been computed in, tightest first: 16-bit types usually accumulate in
-        float32.
-        """
-        asked = self.case.spec.dtype
-        stored = (
-            answer.stored
-            if answer.stored == "bfloat16"
-            else _KINDS.get(str(output.dtype), "float64")
-        )
-        types = [asked]
-        if asked == "float64" and (answer.kind != "backend" or stored == "float32"):
-            types.append("float32")
-        for dtype in types:
-            operands = self.operands(dtype)
-            if dtype not in self._reach:
-                self._reach[dtype] = operands.reach
-            for computed in ("float32", dtype) if width(dtype) < 24 else (dtype,):
-                narrow = dtype if width(dtype) < width(stored) and width(dtype) < 24 else stored
-                bias = 0.0 if operands.bias is None else _usual(operands.bias)
-                yield (
-                    operands,
-                    Rounding(computed, narrow, self.case.spec.terms, self._reach[dtype], bias=bias),
+    def _row(self, answer: Answer) -> Row:
+        if answer.status != "ok" or answer.output is None:
+            return Row(answer)
+        output, spec = answer.output, self.case.spec
+        if output.dtype.kind not in "fiub":
+            return Row(answer, "incomparable", message=messages.not_numbers(output))
+        if output.dtype.kind in "iub":
+            output = output.astype(np.float64)
+        if output.shape != spec.shape("output"):
+            output = with_unit_axes(output, spec)
+            flattened = unflattened(output, spec)
+            if flattened is not None:
+                unflat, order = flattened
+                row = self._row(replace(answer, output=unflat))
+                note = messages.flattened(output.shape, unflat.shape, order)
+                return replace(row, message=messages.joined(note, row.message))
+        if output.shape != spec.shape("output"):
+            return self._row_of_other_shape(answer, output)
+        return self._row_of_asked_shape(answer, output)
+
+    def _row_of_asked_shape(self, answer: Answer, output: Array) -> Row:
+        trials: list[Trial] = []
+        for arithmetic in self._possible_arithmetics(answer, output):
+            trial = self._trial(output, arithmetic)
+            if trial.comparison.agrees:
+                return self._agreeing_row(answer, output, trial)
+            if self._is_fast_algorithm(output, arithmetic):
+                return Row(
+                    answer, "rounding", trial.comparison.stats, message=messages.FAST_ALGORITHM
                 )
+            trials.append(trial)
+        return self._differing_row(answer, output, trials)
+
+    def _possible_arithmetics(self, answer: Answer, output: Array) -> Iterator[Arithmetic]:
+        return possible_arithmetics(
+            self.case.spec,
+            stored_dtype(output, answer.stored),
+            answer.kind == "backend",
+            self.operands,
+        )
+
+    def _trial(self, output: Array, arithmetic: Arithmetic) -> Trial:
+        spec = self.case.spec
+        comparison = compare(
+            normal_output(spec, output),
+            self.reference(arithmetic.operands.dtype),
+            arithmetic.rounding,
+        )
+        stats = _in_output_layout(comparison.stats, spec)
+        return Trial(arithmetic, replace(comparison, stats=stats))
+
+    def _is_fast_algorithm(self, output: Array, arithmetic: Arithmetic) -> bool:
+        """Whether the errors may be those of FFT or Winograd in the asked precision.
+
+        An output stored in a narrower type than asked is a matter of precision instead.
+        """
+        spec, rounding = self.case.spec, arithmetic.rounding
+        asked_bits = min(significand_bits(spec.dtype), significand_bits("float32"))
+        return significand_bits(rounding.stored_dtype) >= asked_bits and within_normwise_bound(
+            normal_output(spec, output), self.reference(arithmetic.operands.dtype), rounding
+        )
+
+    def _agreeing_row(self, answer: Answer, output: Array, trial: Trial) -> Row:
+        """The row of an output within the bound, which may hide reduced precision or a fault."""
+        (operands, rounding), comparison = trial
+        if comparison.identical:
+            return Row(answer, "identical", comparison.stats)
+        if operands.dtype == rounding.compute_dtype == "float32" and is_worth_fitting(
+            comparison, rounding
+        ):
+            problem = self._problem(output, trial.arithmetic)
+            precision = best_model(problem, self.reference(operands.dtype), comparison)
+            if precision is not None:
+                return _reduced_precision_row(answer, comparison.stats, precision)
+        if is_narrow(rounding.compute_dtype):
+            fault = self._fault_within_narrow_bound(output, rounding, comparison)
+            if fault is not None:
+                return self._explained_row(answer, comparison.stats, fault)
+        return Row(answer, "rounding", comparison.stats)
+
+    def _fault_within_narrow_bound(
+        self, output: Array, rounding: Rounding, comparison: Comparison
+    ) -> Explanation | None:
+        """The fault of an output that only the wide bound of 16-bit sums explains.
+
+        It is sought under the bound of float32 sums, with the operands in the asked type or, where
+        they may not have been rounded either, in float32.
+        """
+        obtained = normal_output(self.case.spec, output)
+        float32_sums = replace(rounding, compute_dtype="float32")
+        dtypes = (self.case.spec.dtype, "float32")
+        # Where float32 sums explain the errors on average, a fault may fit by chance.
+        if not all(
+            float32_sums.rms_exceeds_allowed(obtained, *self.reference(dtype)) for dtype in dtypes
+        ):
+            return None
+        typical = rounding.is_typical_max(comparison.stats.units)
+        for dtype in dtypes:
+            problem = self._problem(output, Arithmetic(self.operands(dtype), float32_sums))
+            fault = _fault_in_narrow_sums(problem, typical=typical)
+            if fault is not None:
+                return fault
+        return None
+
+    def _differing_row(self, answer: Answer, output: Array, trials: list[Trial]) -> Row:
+        """The row of an output that is beyond the bound of every possible arithmetic."""
+        stats = trials[0].comparison.stats
+        arithmetic, comparison = trials[self._index_to_diagnose]
+        problem = self._problem(output, arithmetic)
+        reference = self.reference(arithmetic.operands.dtype)
+        precision = best_model(problem, reference, comparison)
+        # Narrow sums explain errors so large that a fault may hide in them: one that fits without
+        # them is the answer.
+        fault = None
+        if precision is not None and precision.has_narrow_sums:
+            fault = _fault_in_narrow_sums(problem, typical=True)
+        if precision is not None and fault is None:
+            return _reduced_precision_row(answer, stats, precision)
+        obtained = normal_output(self.case.spec, output)
+        region = differing_region(self.case.spec, obtained, reference, arithmetic.rounding)
+        if fault is not None:
+            return self._explained_row(answer, stats, fault, region)
+        known = self.row_without_diagnosis(answer, Row(answer, "different", stats, where=region))
+        return known or self._diagnosed_row(answer, stats, problem, region)
 
     @property
-    def _diagnosed(self) -> int:
-        """Under which of the roundings a fault is sought: the tightest.
+    def _index_to_diagnose(self) -> int:
+        """Which of the possible arithmetics a diagnosis assumes: that of the smallest bound.
 
-        Of float64 arrays the widest, since whoever went wrong may have computed in float32.
+        For float64 arrays the last, since a faulty convolution may have been computed in float32.
         """
         return -1 if self.case.spec.dtype == "float64" else 0
 
-    def _diagnosed_under(self, answer: Answer, output: Array) -> tuple[Operands, Rounding]:
-        return list(self._roundings(answer, output))[self._diagnosed]
-
-    def _agreeing(
-        self,
-        answer: Answer,
-        output: Array,
-        operands: Operands,
-        rounding: Rounding,
-        comparison: Comparison,
+    def _diagnosed_row(
+        self, answer: Answer, stats: ErrorStats, problem: Problem, region: str
     ) -> Row:
-        if comparison.identical:
-            return Row(answer, "identical", comparison.stats)
-        suspicious = comparison.mean_square > USUAL**2 or width(rounding.stored) < width(
-            rounding.dtype
-        )
-        if rounding.dtype == "float32" and operands.dtype == "float32" and suspicious:
-            making = best_making(
-                self._problem(output, operands, rounding),
-                self.truth(operands.dtype),
-                comparison.stats.units,
-                comparison.mean_square,
-            )
-            if making is not None:
-                return Row(
-                    answer, "reduced-precision", comparison.stats, (_precision_finding(making),)
-                )
-        found = self._hidden(output, rounding, comparison) if width(rounding.dtype) < 24 else None
-        if found is not None:
-            return Row(answer, "different", comparison.stats, (found.finding(self.case.spec),))
-        return Row(answer, "rounding", comparison.stats)
-
-    def _hidden(
-        self, output: Array, rounding: Rounding, comparison: Comparison
-    ) -> Explanation | None:
-        """The fault that explains tightly an output within the bound of sums kept in 16 bits, which
-        is wide.
-
-        Whoever computes in float32 where 16 bits were asked may not round the operands either.
-        """
-        tight, types = replace(rounding, dtype="float32"), (self.case.spec.dtype, "float32")
-        if not all(self._telling(output, dtype, tight) for dtype in types):
-            return None
-        problems = (self._problem(output, self.operands(dtype), tight) for dtype in types)
-        usual = rounding.tells(comparison.stats.units)
-        return next(filter(None, (_tight(problem, usual) for problem in problems)), None)
-
-    def _telling(self, output: Array, dtype: str, rounding: Rounding) -> bool:
-        """Whether the output is off by more than the most that this rounding leaves; where it is
-        not, a fault may fit by chance.
-        """
-        expected = self.truth(dtype)
-        error = normal_output(self.case.spec, output) - expected.output
-        return bool(
-            np.square(error).mean()
-            > np.square(rounding.allowed(expected.output, expected.scale)).mean()
-        )
-
-    def _differing(
-        self, answer: Answer, output: Array, comparison: Comparison, under: Comparison
-    ) -> Row:
-        """`comparison` is what is shown, `under` that by the rounding under which a fault is
-        sought.
-        """
-        operands, rounding = self._diagnosed_under(answer, output)
-        problem = self._problem(output, operands, rounding)
-        expected = self.truth(operands.dtype)
-        making = best_making(problem, expected, under.stats.units, under.mean_square)
-        # Sums kept in a narrow type are off by so much that a fault may hide in it: one that fits
-        # tightly is the answer.
-        hidden = _tight(problem, usual=True) if making is not None and making.accumulates else None
-        if making is not None and hidden is None:
-            return Row(answer, "reduced-precision", comparison.stats, (_precision_finding(making),))
-        place = where(self.case.spec, normal_output(self.case.spec, output), expected, rounding)
-        if hidden is not None:
+        """The row of a differing output that the diagnosis explains, or describes."""
+        diagnosis = Diagnosis(problem)
+        # Where most elements agree, little is wrong: not three edits that cancel out elsewhere.
+        is_local = stats.differing < MAX_LOCAL_SHARE * stats.elements
+        explanation = diagnosis.explanation(MAX_LOCAL_EDITS if is_local else MAX_EDITS)
+        if explanation is None:
+            known = diagnosis.unexplained(1 - stats.differing / stats.elements)
             return Row(
                 answer,
                 "different",
-                comparison.stats,
-                (hidden.finding(self.case.spec),),
-                None,
-                place,
+                stats,
+                message=messages.unexplained(region, known),
+                where=region,
             )
-        known = self.known(answer, Row(answer, "different", comparison.stats, where=place))
-        if known is not None:
-            return known
-        # Where most elements are right, a few things are wrong: no tale of three edits that cancel
-        # out everywhere else.
-        mostly = comparison.stats.differing < MOSTLY * comparison.stats.elements
-        diagnosis = Diagnosis(problem)
-        found = diagnosis.explanation(2 if mostly else MAX_EDITS)
-        if found is None:
-            rest = diagnosis.unexplained(1 - comparison.stats.differing / comparison.stats.elements)
-            return Row(
-                answer, "different", comparison.stats, (), f"it differs {place}; {rest}", place
-            )
-        if all(edit["code"] == "reduced-precision" for edit in found.edits[0]):
-            # Sums kept in 16 bits, and nothing beside; asked for in 16 bits that is rounding.
-            told = (found.finding(self.case.spec),) if found.edits[0] else ()
-            return Row(answer, "reduced-precision" if told else "rounding", comparison.stats, told)
-        return Row(
-            answer, "different", comparison.stats, (found.finding(self.case.spec),), None, place
-        )
+        edits = explanation.edits[0]
+        if not edits:
+            # 16-bit sums explain it, and 16 bits were asked.
+            return Row(answer, "rounding", stats)
+        if all(edit["code"] == REDUCED_PRECISION for edit in edits):
+            finding = explanation.finding(self.case.spec)
+            return Row(answer, "reduced-precision", stats, (finding,))
+        return self._explained_row(answer, stats, explanation, region)
 
-    def _of_another_shape(self, answer: Answer, output: Array) -> Row:
+    def _explained_row(
+        self,
+        answer: Answer,
+        stats: ErrorStats,
+        explanation: Explanation,
+        region: str | None = None,
+    ) -> Row:
+        finding = explanation.finding(self.case.spec)
+        return Row(answer, "different", stats, (finding,), where=region)
+
+    def _row_of_other_shape(self, answer: Answer, output: Array) -> Row:
         spec = self.case.spec
-        shapes = f"its shape is {_dims(output.shape)} where {_dims(spec.shape('output'))} was asked"
-        known = self.known(answer, Row(answer, "different", where=shapes))
+        shapes = messages.other_shape(output.shape, spec.shape("output"))
+        known = self.row_without_diagnosis(answer, Row(answer, "different", where=shapes))
         if known is not None:
             return known
         if output.ndim != len(spec.output_layout) or 0 in output.shape:
-            return Row(
-                answer,
-                "different",
-                message=f"{shapes}; no single mistake known here makes another number of axes",
-            )
+            return Row(answer, "different", message=messages.other_number_of_axes(shapes))
         part = first_part(output, spec)
-        if part is not None and self._agrees_in(part[0], answer, output):
-            return Row(answer, "different", message=f"{shapes}: {part[1]}, which agree")
-        operands, rounding = self._diagnosed_under(answer, output)
-        found = Diagnosis(self._problem(output, operands, rounding)).explanation()
-        if found is None:
-            return Row(answer, "different", message=f"{shapes}; no explanation found")
-        return Row(answer, "different", findings=(found.finding(spec),), where=shapes)
+        if part is not None and self._agrees_with_part(answer, output, part[0]):
+            return Row(answer, "different", message=messages.agreeing_part(shapes, part[1]))
+        arithmetics = list(self._possible_arithmetics(answer, output))
+        problem = self._problem(output, arithmetics[self._index_to_diagnose])
+        explanation = Diagnosis(problem).explanation()
+        if explanation is None:
+            return Row(answer, "different", message=messages.unexplained_shape(shapes))
+        return Row(answer, "different", findings=(explanation.finding(spec),), where=shapes)
 
-    def _agrees_in(self, part: tuple[slice, ...], answer: Answer, output: Array) -> bool:
-        """Whether the output is that part of the asked one."""
+    def _agrees_with_part(self, answer: Answer, output: Array, part: tuple[slice, ...]) -> bool:
+        """Whether the output agrees with that part of the reference, (N, C)."""
         obtained = normal_output(self.case.spec, output)
         return any(
-            (
-                found := compare(
-                    obtained,
-                    Truth(*(array[part] for array in self.truth(operands.dtype))),
-                    rounding,
-                )
-            ).within
-            or found.identical
-            for operands, rounding in self._roundings(answer, output)
+            compare(
+                obtained,
+                Reference(*(array[part] for array in self.reference(operands.dtype))),
+                rounding,
+            ).agrees
+            for operands, rounding in self._possible_arithmetics(answer, output)
         )
 
-    def _problem(self, output: Array, operands: Operands, rounding: Rounding) -> Problem:
+    def _problem(self, output: Array, arithmetic: Arithmetic) -> Problem:
+        operands, rounding = arithmetic
         return Problem(
             self.case.spec, operands.input, operands.kernel, operands.bias, output, rounding
         )
 
 
-def _tight(problem: Problem, usual: bool) -> Explanation | None:
-    """The fault that explains an output which sums kept in 16 bits would explain too.
+def _fault_in_narrow_sums(problem: Problem, *, typical: bool) -> Explanation | None:
+    """The fault that explains, under the problem's rounding, what 16-bit sums explain too.
 
-    Where errors are as `usual` in such sums, none with fitted numbers: sums of large terms that
-    cancel are off by much the same at all positions of a channel.
+    Where errors are `typical` of such sums, no fault with fitted numbers is believed: sums of large
+    terms that cancel are off by much the same at all positions of a channel.
     """
-    # A search for more takes its time, and would be for every output of this kind.
-    found = Diagnosis(problem).explanation(1 if usual else MOST_HIDDEN, narrow_sums=False)
-    return None if usual and found is not None and found.is_fitted else found
+    # A search for more edits is slow, and every output of this kind would need it.
+    explanation = Diagnosis(problem).explanation(
+        MAX_EDITS_IF_TYPICAL if typical else MAX_EDITS_IF_LARGE, narrow_sums=False
+    )
+    if explanation is None or not typical:
+        return explanation
+    return None if explanation.is_fitted else explanation
 
 
-def with_axes(output: Array, spec: ConvSpec) -> Array:
-    """`output` with the axes of size 1 that its maker left out, or has too many of, as the spec has
-    them.
+def _reduced_precision_row(answer: Answer, stats: ErrorStats, precision: PrecisionModel) -> Row:
+    finding = Finding(precision.edits, clauses(precision.edits), rivals=precision.rivals)
+    return Row(answer, "reduced-precision", stats, (finding,))
 
-    np.convolve's (10,) is what a (1, 10, 1) of one batch item and one channel holds.  Unchanged
-    where that is not all.
+
+def _in_output_layout(stats: ErrorStats, spec: ConvSpec) -> ErrorStats:
+    """`stats` with the worst element's index, which is (N, C, *space), in the output layout."""
+    index = dict(zip("NC" + spec.axes, stats.worst, strict=True))
+    return replace(stats, worst=tuple(index[letter] for letter in spec.output_layout))
+
+
+def with_unit_axes(output: Array, spec: ConvSpec) -> Array:
+    """`output` with axes of size 1 added or removed to give the asked shape, if that suffices.
+
+    np.convolve returns (10,) for what the spec calls (1, 10, 1): one batch item and one channel.
+    Otherwise a missing batch or channel axis of size 1 is added, or `output` returned as it is.
     """
     asked = spec.shape("output")
-    # With as many axes as asked, the axes are in another order: that is a fault, not a habit.
+    # With as many axes as asked, the axes are in another order: that is a fault, not a convention.
     if output.ndim != len(asked) and [n for n in output.shape if n != 1] == [
         n for n in asked if n != 1
     ]:
         return output.reshape(asked)
     if output.ndim == len(asked) - 1:
-        ones = [
-            i for i, letter in enumerate(spec.output_layout) if letter in "NC" and asked[i] == 1
+        unit_axes = [
+            axis
+            for axis, letter in enumerate(spec.output_layout)
+            if letter in "NC" and asked[axis] == 1
         ]
-        if ones:
-            return np.expand_dims(output, ones[0])
+        if unit_axes:
+            return np.expand_dims(output, unit_axes[0])
     return output
-
-
-def _dims(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "that of a single number"
-
-
-def _precision_finding(making: PrecisionModel) -> Finding:
-    return Finding(making.edits, clauses(making.edits), rivals=making.rivals)

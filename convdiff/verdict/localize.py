@@ -1,4 +1,4 @@
-"""Where an output differs, in one phrase."""
+"""The region in which an output differs, in one phrase."""
 
 from __future__ import annotations
 
@@ -7,87 +7,100 @@ from collections.abc import Iterator
 import numpy as np
 
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.reference import Truth
+from convdiff.numerics.reference import Reference
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 
-# The share of elements beyond which a few more make no difference.
+# The share of differing elements beyond which the output differs everywhere.
 EVERYWHERE = 0.99
+# Numbers of batch items, channels or indices that are listed; more are counted.
+MAX_LISTED = 6
 
 
-def where(spec: ConvSpec, obtained: Array, truth: Truth, rounding: Rounding) -> str:
-    """The narrowest of: one element, some batch items, some channels, the border or some indices of
-    an axis; else everywhere.
+def differing_region(
+    spec: ConvSpec, obtained: Array, reference: Reference, rounding: Rounding
+) -> str:
+    """The narrowest phrase for the elements that rounding does not explain.
 
-    Both arrays are (N, C, *space) of one shape.
+    One element, some batch items, some output channels, the border, some indices of an axis, or
+    everywhere.  All arrays are (N, C, *space) of one shape.
     """
-    bad = rounding.doubtful(obtained, truth.output, truth.scale)
-    if bad.mean() <= EVERYWHERE:
-        bad[bad] = (
-            rounding.excess(obtained[bad], truth.output[bad], truth.scale[bad]) > rounding.bound
-        )
+    output, scale = reference
+    differs = rounding.suspect_mask(obtained, output, scale)
+    if differs.mean() <= EVERYWHERE:
+        units = rounding.excess_units(obtained[differs], output[differs], scale[differs])
+        differs[differs] = units > rounding.bound_units
     if np.isnan(obtained).all():
         return "everywhere: all of it is NaN"
     if not np.any(obtained):
         return "everywhere: all of it is zero"
-    share = float(bad.mean())
+    share = float(differs.mean())
     if not share:
         return "nowhere beyond rounding"
-    if int(bad.sum()) == 1 and bad.size > 1:
-        return f"in one element, {_place(spec, tuple(int(i) for i in np.argwhere(bad)[0]))}"
+    if int(differs.sum()) == 1 and differs.size > 1:
+        return f"in one element, {_index(spec, np.argwhere(differs)[0].tolist())}"
     for axis, name in ((0, "batch item"), (1, "output channel")):
-        lines = np.asarray(bad.any(axis=tuple(a for a in range(bad.ndim) if a != axis)))
-        if bad.shape[axis] > 1 and not lines.all():
-            return f"in {_listed(name, np.flatnonzero(lines), bad.shape[axis])} only"
-    places = np.asarray(bad.any(axis=(0, 1)))
-    areas = [
-        *_border(places),
-        *(area for axis in range(spec.rank) for area in _lines(places, axis, spec.axes[axis])),
-    ]
-    if areas:
-        return min(areas)[1]
-    return (
-        "everywhere"
-        if share > EVERYWHERE
-        else f"in {_percent(share)} of the elements, over the whole output"
-    )
+        lines = _any_along(differs, axis)
+        if lines.size > 1 and not lines.all():
+            return f"in {_listed(name, np.flatnonzero(lines), lines.size)} only"
+    positions = np.asarray(differs.any(axis=(0, 1)))
+    regions = [*_border(positions)]
+    for axis, letter in enumerate(spec.axes):
+        regions += _indices(positions, axis, letter)
+    if regions:
+        return min(regions)[1]
+    if share > EVERYWHERE:
+        return "everywhere"
+    return f"in {_percent(share)} of the elements, over the whole output"
 
 
 def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.01 else "less than 1%"
 
 
-def _border(places: Array) -> Iterator[tuple[int, str]]:
-    """How many positions lie no farther from the edge than those that differ, if there are others."""
-    for depth in range(1, min(places.shape) // 2):
-        inner = places[tuple(slice(depth, size - depth) for size in places.shape)]
+def _any_along(mask: Array, axis: int) -> Array:
+    """For each index of `axis`: whether anything is True there."""
+    return np.asarray(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+
+
+def _border(positions: Array) -> Iterator[tuple[int, str]]:
+    """Yields the number of positions in the thinnest border that holds all True ones, and a phrase.
+
+    Nothing if the border would be the whole output.
+    """
+    for depth in range(1, min(positions.shape) // 2):
+        inner = positions[tuple(slice(depth, size - depth) for size in positions.shape)]
         if inner.size and not inner.any():
-            yield (
-                places.size - inner.size,
-                "at the border only" if depth == 1 else f"within {depth} of the border only",
-            )
+            phrase = "at the border only" if depth == 1 else f"within {depth} of the border only"
+            yield positions.size - inner.size, phrase
             return
 
 
-def _lines(places: Array, axis: int, letter: str) -> Iterator[tuple[int, str]]:
-    """How many positions have an index along the axis at which any differs, if there are others."""
-    lines = np.asarray(places.any(axis=tuple(a for a in range(places.ndim) if a != axis)))
+def _indices(positions: Array, axis: int, letter: str) -> Iterator[tuple[int, str]]:
+    """Yields the number of positions at the indices of `axis` with any True one, and a phrase.
+
+    Nothing if those are all indices.
+    """
+    lines = _any_along(positions, axis)
     if lines.all():
         return
     first = int(lines.argmax())
-    words = f"in {_listed(letter + ' index', np.flatnonzero(lines), lines.size)} only"
-    words = f"from {letter} index {first} on" if lines[first:].all() else words
-    yield int(lines.sum()) * (places.size // lines.size), words
+    if lines[first:].all():
+        phrase = f"from {letter} index {first} on"
+    else:
+        phrase = f"in {_listed(letter + ' index', np.flatnonzero(lines), lines.size)} only"
+    yield int(lines.sum()) * (positions.size // lines.size), phrase
 
 
 def _listed(name: str, numbers: Array, total: int) -> str:
-    several = name.replace("index", "indices") if name.endswith("index") else name + "s"
+    """Numbers with their name in the singular or plural; "9 of 20 ..." if they are many."""
+    plural = name.replace("index", "indices") if name.endswith("index") else name + "s"
     if numbers.size == 1:
         return f"{name} {numbers[0]}"
-    if numbers.size <= 6:
-        return f"{several} {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
-    return f"{numbers.size} of {total} {several}"
+    if numbers.size <= MAX_LISTED:
+        return f"{plural} {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+    return f"{numbers.size} of {total} {plural}"
 
 
-def _place(spec: ConvSpec, index: tuple[int, ...]) -> str:
+def _index(spec: ConvSpec, index: list[int]) -> str:
     return ", ".join(f"{letter} {i}" for letter, i in zip("NC" + spec.axes, index, strict=True))

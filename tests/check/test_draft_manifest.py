@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convdiff.numerics.reference import truth
+from convdiff.numerics.reference import compute_reference
 from convdiff.spec.canonical import user_output
 from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
@@ -79,7 +79,7 @@ MADE: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
 def save(name: str, x: Any, w: Any, options: dict[str, Any]) -> None:
     spec, _ = read_spec(x.shape, w.shape, Settings(**options), bias=True, dtype="float32")
     b = np.arange(spec.out_channels, dtype=np.float32)
-    y = user_output(spec, truth(spec, x, w, b).output.astype(np.float32))
+    y = user_output(spec, compute_reference(spec, x, w, b).output.astype(np.float32))
     for role, array in {"x": x, "w": w, "b": b, "y": y}.items():
         np.save(f"{name}.{role}.npy", array)
 

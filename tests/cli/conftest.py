@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from convdiff.cli.main import group
-from convdiff.numerics.reference import truth
+from convdiff.numerics.reference import compute_reference
 from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
 
@@ -33,9 +33,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "x": x,
         "w": w,
         "b": b,
-        "y": truth(spec, x, w).output.astype(np.float32),
+        "y": compute_reference(spec, x, w).output.astype(np.float32),
     }
-    arrays["flipped"] = truth(spec, x, w[:, :, ::-1, ::-1]).output.astype(np.float32)
+    arrays["flipped"] = compute_reference(spec, x, w[:, :, ::-1, ::-1]).output.astype(np.float32)
     for name, array in arrays.items():
         np.save(tmp_path / f"{name}.npy", array)
     np.savez(tmp_path / "all.npz", **arrays)

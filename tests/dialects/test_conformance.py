@@ -11,7 +11,7 @@ import pytest
 
 from convdiff.backends import backend, capacity
 from convdiff.dialects import DIALECTS, Unsupported, write
-from convdiff.numerics.reference import truth
+from convdiff.numerics.reference import compute_reference
 from convdiff.spec.canonical import user_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
@@ -39,7 +39,7 @@ def check(ask: Ask, name: str, spec: ConvSpec, body: str, **given: Array) -> Non
     answer = ask(name, body, data)
     assert answer.status == "ok" and answer.output is not None, f"{answer.message}\n{spec}\n{body}"
     expected = user_output(
-        spec, truth(spec, data["input"], data["kernel"], data.get("bias")).output
+        spec, compute_reference(spec, data["input"], data["kernel"], data.get("bias")).output
     )
     assert answer.output.dtype == ("float32" if spec.dtype == "bfloat16" else spec.dtype), body
     assert answer.output.shape == expected.shape, f"{spec}\n{body}"

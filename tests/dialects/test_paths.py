@@ -13,7 +13,7 @@ import pytest
 from convdiff.backends.fleet import Fleet, Job
 from convdiff.dialects import Unsupported, write
 from convdiff.execution_paths import PATHS, ExecutionPath, missing
-from convdiff.numerics.reference import truth
+from convdiff.numerics.reference import compute_reference
 from convdiff.records import Answer, Stored
 from convdiff.spec.canonical import user_output
 from convdiff.spec.conv_spec import ConvSpec
@@ -120,7 +120,9 @@ def fault(fleet: Fleet, process: str, path: ExecutionPath, spec: ConvSpec) -> st
         answer,
         path,
         spec,
-        user_output(spec, truth(spec, data["input"], data["kernel"], data.get("bias")).output),
+        user_output(
+            spec, compute_reference(spec, data["input"], data["kernel"], data.get("bias")).output
+        ),
         body,
     )
 

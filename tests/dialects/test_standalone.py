@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from convdiff.dialects import DIALECTS, standalone, write
-from convdiff.numerics.reference import truth
+from convdiff.numerics.reference import compute_reference
 from convdiff.spec.canonical import user_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
@@ -21,7 +21,9 @@ SPEC = conv("NHWC HWIO", n=6, k=3, c=2, o=3, stride=2, padding=(0, 1), flip=True
 
 
 def expected(spec: ConvSpec, data: dict[str, Array]) -> Array:
-    return user_output(spec, truth(spec, data["input"], data["kernel"], data.get("bias")).output)
+    return user_output(
+        spec, compute_reference(spec, data["input"], data["kernel"], data.get("bias")).output
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from convdiff.manifest import load, text
-from convdiff.numerics.reference import truth
+from convdiff.numerics.reference import compute_reference
 from convdiff.port.pairing import CapturedLayer, pair
 from convdiff.spec.canonical import user_output
 from convdiff.spec.infer_spec import read_spec
@@ -24,7 +24,7 @@ Change = Callable[[Any, Any, dict[str, Any]], tuple[Any, Any, dict[str, Any]]]
 
 def convolve(x: Any, w: Any, options: dict[str, Any]) -> Any:
     spec, _ = read_spec(x.shape, w.shape, Settings(**options), bias=False, dtype="float32")
-    return user_output(spec, truth(spec, x, w).output.astype(np.float32))
+    return user_output(spec, compute_reference(spec, x, w).output.astype(np.float32))
 
 
 def network(

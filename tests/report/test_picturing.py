@@ -11,7 +11,7 @@ import pytest
 
 from convdiff import api
 from convdiff.make_picture import CELLS, pictured
-from convdiff.numerics.reference import truth
+from convdiff.numerics.reference import compute_reference
 from convdiff.picture import NONE, Picture
 from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
@@ -25,7 +25,7 @@ def picture(x: Any, w: Any, y: Any, **options: Any) -> Picture | None:
 
 def made(x: Any, w: Any, **options: Any) -> Any:
     spec, _ = read_spec(x.shape, w.shape, Settings(**options), bias=False, dtype="float32")
-    return truth(spec, x, w).output.astype(np.float32)
+    return compute_reference(spec, x, w).output.astype(np.float32)
 
 
 @pytest.fixture

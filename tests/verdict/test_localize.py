@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.reference import truth
+from convdiff.numerics.reference import compute_reference
 from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
-from convdiff.verdict.localize import where
+from convdiff.verdict.localize import differing_region
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def placed(wrong: Any) -> str:
     spec, _ = read_spec(
         x.shape, w.shape, Settings.from_mapping({"padding": 1}), bias=False, dtype="float32"
     )
-    expected = truth(spec, x, w)
+    expected = compute_reference(spec, x, w)
     obtained = expected.output.copy()
     obtained[wrong] += 1
-    return where(spec, obtained, expected, Rounding("float32", "float64", spec.terms))
+    return differing_region(spec, obtained, expected, Rounding("float32", "float64", spec.terms))

@@ -76,18 +76,18 @@ def function_explains(function: Function, trial: Trial) -> bool:
     """
     rounding, sums = trial.rounding, trial.sums.output
     expected = function(sums)
-    slack = rounding.allowed(sums, trial.sums.scale)
+    slack = rounding.allowed_error(sums, trial.sums.scale)
     below, above = function(sums - slack), function(sums + slack)
     moved = np.maximum(np.abs(above - expected), np.abs(below - expected))
     # GELU takes a number near 1 from 1: what is left is as exact as the 1.
-    own = 8 * rounding.unit * (1 + (1 + np.abs(sums)) * np.abs(expected))
-    own = own + rounding.allowed(expected, np.zeros_like(expected))
+    own = 8 * rounding.unit_roundoff * (1 + (1 + np.abs(sums)) * np.abs(expected))
+    own = own + rounding.allowed_error(expected, np.zeros_like(expected))
     if not (np.abs(trial.obtained - expected) <= moved + own).all():
         return False
     if not np.ptp(trial.obtained):
         # All came out alike, as zeros do: a sign each is enough evidence for an activation, but for
         # nothing beside it.
         return trial.edits == 1
-    share = MAX_SLACK_SHARE_IF_NARROW if rounding.narrow else MAX_SLACK_SHARE
+    share = MAX_SLACK_SHARE_IF_NARROW if rounding.stored_narrower else MAX_SLACK_SHARE
     spread = float(np.std(trial.obtained.astype(np.float64)))
     return float(np.median(moved + own)) < share * spread

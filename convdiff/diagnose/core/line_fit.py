@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.reference import Truth
+from convdiff.numerics.reference import Reference
 from convdiff.spec.layout import Array
 
 # Bits that the values left over must hold: more than it takes to number all that is tried.
@@ -38,7 +38,7 @@ class ChannelValues(NamedTuple):
     known: Array
 
     @classmethod
-    def of(cls, obtained: Array, computed: Truth, *, relu: bool) -> ChannelValues:
+    def of(cls, obtained: Array, computed: Reference, *, relu: bool) -> ChannelValues:
         """From arrays (N, O, *space); with `relu`, no obtained value is below 0."""
         got, sums, scale = (
             np.moveaxis(array, 1, 0).reshape(array.shape[1], -1).astype(np.float64)
@@ -101,11 +101,11 @@ def line_per_channel(rounding: Rounding, values: ChannelValues) -> tuple[Array, 
         rise = obtained[rows, highest] - obtained[rows, lowest]
         factors = np.where(span > 0, rise / np.where(span > 0, span, 1), 0)
     constants = obtained[rows, lowest] - factors * computed[rows, lowest]
-    if rounding.narrow:
+    if rounding.stored_narrower:
         factors, constants = _least_squares(values)
         # The sums may have been stored as well, without the constants.
         largest = float(np.abs(constants).max())
-        rounding = replace(rounding, bias=max(rounding.bias, largest))
+        rounding = replace(rounding, bias_size=max(rounding.bias_size, largest))
     # Any two values lie on a line: there must be others between them.
     middle = (computed[rows, lowest] + span / 2)[:, None]
     between = known & (np.abs(computed - middle) < 0.4 * span[:, None])
@@ -117,7 +117,7 @@ def line_per_channel(rounding: Rounding, values: ChannelValues) -> tuple[Array, 
     ends = ends + np.abs(constants)[:, None]
     expected = factors[:, None] * computed + constants[:, None]
     sizes = np.maximum(np.broadcast_to(ends, obtained.shape), size * scale)
-    slack = rounding.allowed(expected, sizes)
+    slack = rounding.allowed_error(expected, sizes)
     if not values.agree(expected, slack):
         return None
     if evidence_bits(obtained, slack, known, numbers_used=2) < MIN_EVIDENCE_BITS:
@@ -162,8 +162,8 @@ def one_factor(
     for factor in (*near, fitted):
         shift = values.means(obtained) - factor * values.means(computed)
         size = np.abs(obtained) + np.abs(shift)
-        slack = rounding.allowed(obtained, abs(factor) * scale + np.abs(shift))
-        slack = slack + 2 * rounding.unit * size + rounding.written(size)
+        slack = rounding.allowed_error(obtained, abs(factor) * scale + np.abs(shift))
+        slack = slack + 2 * rounding.unit_roundoff * size + rounding.storage_error(size)
         # A factor that was read off is as far off as the values are.
         slack = slack if factor in near else 2 * slack
         rest = obtained - factor * computed

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.reference import Truth
+from convdiff.numerics.reference import Reference
 from convdiff.spec.conv_spec import ConvSpec, Correlation
 from convdiff.spec.layout import Array
 
@@ -124,7 +124,7 @@ class Trial:
     """
 
     obtained: Array
-    sums: Truth
+    sums: Reference
     late_bias: Array
     rounding: Rounding
     edits: int
@@ -135,7 +135,7 @@ class Trial:
     @property
     def twice_stored(self) -> Rounding:
         """The rounding where the sums were stored before the change, and its results again."""
-        return self.rounding.twice
+        return self.rounding.with_second_storage
 
 
 class OutputChange:
@@ -171,7 +171,7 @@ class Unchanged(OutputChange):
 
     def verify(self, trial: Trial) -> Fields | None:
         obtained, sums = trial.obtained, trial.sums
-        return {} if trial.rounding.explains(obtained, sums.output, sums.scale) else None
+        return {} if trial.rounding.explains_all(obtained, sums.output, sums.scale) else None
 
     def partial_sums(self, values: Array) -> PartialSums:
         return PartialSums(values)

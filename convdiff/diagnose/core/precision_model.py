@@ -1,102 +1,102 @@
-"""How the numbers may have been made: the type that operands were rounded to, and what the rest may
-be off by.
-"""
+"""A precision model: one way that operands, sums and results may have been rounded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from convdiff.diagnose.core.problem import Problem
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.precision import ROUNDINGS, width
+from convdiff.numerics.precision import ROUND_TO, significand_bits
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
-# Five times the root mean square error, in |window| max|kernel|, of rounding both operands to
-# bfloat16.
-ROUGH = 5 * 2.0**-9
+# The code of the hypothesis `ReducedPrecision`.
+REDUCED_PRECISION = "reduced-precision"
+# The 16-bit types, with the names that edits and `ROUND_TO` have for them.
+SIXTEEN_BIT_FORMATS = {"float16": "fp16", "bfloat16": "bf16"}
+# Five times the root mean square error, relative to |window| max|kernel|, of rounding both operands
+# to bfloat16.
+SCREENING_ERROR = 5 * 2.0**-9
+
+
+def precision_edit(obtained: str, where: str) -> Edit:
+    """The edit "`where` (inputs, input, kernel, accumulator, output) was rounded to `obtained`"."""
+    return {"code": REDUCED_PRECISION, "obtained": obtained, "where": where}
 
 
 @dataclass(frozen=True)
 class PrecisionModel:
-    """One way the numbers may have been made: operands rounded or not, what the rest may be off by,
-    the edits that say it.
+    """One way that an output's numbers may have been computed and stored.
 
-    `operands` is what both were rounded to, or those that `sides` names.
+    rounding: the errors that computing and storing explain.
+    operand_format: the format (a key of `ROUND_TO`) that operands were rounded to first, or None.
+    edits: the reduced-precision edits that describe the model; none for the asked precision.
+    rivals: edits of other models that no array at hand tells from this one.
+    uses_kernel_max: whether error estimates take a kernel's largest element for its norm.
+    could_hide_fault: whether the explained errors are so large that a fault could hide in them.
+    rounded_operands: the operands that were rounded to `operand_format`.
     """
 
     rounding: Rounding
-    operands: str | None = None
+    operand_format: str | None = None
     edits: tuple[Edit, ...] = ()
     rivals: tuple[tuple[Edit, ...], ...] = ()
-    # Whether a kernel counts by its largest element, not by its length, in what rounding may
-    # change.
-    by_peaks: bool = False
-    # Whether what the rest may be off by is so much that it could hide a fault.
-    wide: bool = False
-    sides: tuple[str, ...] = ("input", "kernel")
+    uses_kernel_max: bool = False
+    could_hide_fault: bool = False
+    rounded_operands: tuple[str, ...] = ("input", "kernel")
 
     @property
-    def accumulates(self) -> bool:
-        """Whether sums were kept in a narrow type."""
+    def has_narrow_sums(self) -> bool:
+        """Whether sums were accumulated in a narrower type than asked."""
         return any(edit["where"] == "accumulator" for edit in self.edits)
 
     @cached_property
-    def rough(self) -> PrecisionModel:
-        """Operands as they are, and as much slack as rounding them would need: what it leaves is
-        then looked at as this making says.
+    def screening_model(self) -> PrecisionModel:
+        """A model without rounded operands that allows for the error of rounding them.
 
-        Roundings of many terms are independent: errors go with the length of the terms, of which
-        |window| max|kernel| is a generous estimate; where terms are alike they go with the value
-        itself, as storing it would.  Both are taken as bfloat16's, the widest.
+        It screens combinations without rounding their operands; the model itself then checks what
+        is left.  Errors of many rounded terms are independent, so they grow with the norm of the
+        terms, of which |window| max|kernel| is a generous estimate.  Where the terms are alike the
+        error grows with the sum itself, as that of storing it does.  Both errors are taken as
+        bfloat16's, the widest.
         """
-        stored = (
-            "bfloat16" if width(self.rounding.stored) > width("bfloat16") else self.rounding.stored
+        stored_dtype = (
+            "bfloat16"
+            if significand_bits(self.rounding.stored_dtype) > significand_bits("bfloat16")
+            else self.rounding.stored_dtype
         )
+        terms = int(SCREENING_ERROR / self.rounding.unit_roundoff)
         return PrecisionModel(
-            replace(self.rounding, terms=int(ROUGH / self.rounding.unit), stored=stored),
-            by_peaks=True,
+            replace(self.rounding, terms=terms, stored_dtype=stored_dtype), uses_kernel_max=True
         )
 
     @property
     def cost(self) -> float:
-        """A little more than another edit."""
+        """The cost of the model's edits: a little more than that of other edits."""
         return 1.1 * len(self.edits)
 
-    def rounds(self, values: Array, side: str) -> Array:
-        """The `side` ("input" or "kernel") as this making rounds it: a float64 copy where it does,
-        else as it is.
+    def round_operand(self, values: Array, operand: str) -> Array:
+        """Values of the "input" or "kernel" as the model rounds them.
+
+        float64 if they are rounded, else `values` itself.
         """
-        if self.operands is None or side not in self.sides:
+        if self.operand_format is None or operand not in self.rounded_operands:
             return values
-        return np.asarray(ROUNDINGS[self.operands](values), np.float64)
+        return np.asarray(ROUND_TO[self.operand_format](values), np.float64)
 
-    def biases(self, values: Array) -> tuple[Array, ...]:
-        """A bias as this making may have added it, likeliest first.
+    def possible_biases(self, values: Array) -> tuple[Array, ...]:
+        """The bias as the model may have added it, likeliest first.
 
-        A tensor core multiplies in TF32 and adds the bias in float32; 16-bit layers have a 16-bit
-        bias, unless only the operands are narrow, or only the input is.
+        A tensor core multiplies in TF32 and adds the bias in float32.  A 16-bit layer has a 16-bit
+        bias, unless only its operands are narrow, or only its input.
         """
-        if self.operands is None or "tf32" in self.operands or "kernel" not in self.sides:
+        if (
+            self.operand_format is None
+            or "tf32" in self.operand_format
+            or "kernel" not in self.rounded_operands
+        ):
             return (values,)
-        narrow = self.rounds(values, "kernel")
+        narrow = self.round_operand(values, "kernel")
         return (values,) if np.array_equal(narrow, values) else (narrow, values)
-
-    def problems(self, problem: Problem) -> Iterator[Problem]:
-        """`problem` with its operands rounded as this making says, for each way it may have added
-        the bias.
-        """
-        if self.operands is None:
-            yield replace(problem, rounding=self.rounding)
-            return
-        x, w = (
-            ROUNDINGS[self.operands](np.asarray(array)) if side in self.sides else array
-            for side, array in (("input", problem.input), ("kernel", problem.kernel))
-        )
-        made = replace(problem, input=x, kernel=w, rounding=self.rounding)
-        for bias in (None,) if problem.bias is None else self.biases(np.asarray(problem.bias)):
-            yield replace(made, bias=bias)

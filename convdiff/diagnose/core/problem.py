@@ -14,8 +14,10 @@ import numpy as np
 from convdiff.diagnose.core.activations import Activation, likely_activations
 from convdiff.diagnose.core.array_view import MAX_COPIED_ELEMENTS, ArrayView
 from convdiff.diagnose.core.layouts import mistaken_reshapes, to_layout
+from convdiff.diagnose.core.precision_evidence import suggested_models
+from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.precision import cast, width
+from convdiff.numerics.precision import cast, significand_bits
 from convdiff.spec.canonical import normal_input, normal_kernel
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
@@ -42,6 +44,17 @@ class Problem:
     bias: Array | None
     obtained: Array
     rounding: Rounding
+
+    @property
+    def operands(self) -> tuple[Array, ...]:
+        """Input, kernel and, if there is one, bias, in the layouts of `spec`."""
+        arrays = (self.input, self.kernel, self.bias)
+        return tuple(array for array in arrays if array is not None)
+
+    @cached_property
+    def suggested_models(self) -> tuple[PrecisionModel, ...]:
+        """Models of reduced precision that the obtained values suggest, likeliest first."""
+        return tuple(suggested_models(self.obtained, self.rounding, self.operands))
 
     @cached_property
     def x(self) -> Array:
@@ -132,7 +145,7 @@ class Problem:
         sample = self._obtained_sample
         for stored in ("bfloat16", "float16"):
             if np.array_equal(cast(sample, stored), sample, equal_nan=True):
-                return float(width(stored))
+                return float(significand_bits(stored))
         return float(FLOAT32_SIGNIFICAND_BITS)
 
     @cached_property

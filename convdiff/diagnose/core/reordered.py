@@ -15,7 +15,7 @@ from convdiff.diagnose.core.output_change import (
     Trial,
 )
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.reference import Truth
+from convdiff.numerics.reference import Reference
 from convdiff.spec.layout import Array
 
 BATCH_AXIS, CHANNEL_AXIS = 0, 1
@@ -84,7 +84,9 @@ def _any_near(values: Array, reach: Array, among: Array) -> Array:
     return np.asarray(first < np.searchsorted(ordered, values + reach, "right"))
 
 
-def order_along(axis: int, rounding: Rounding, obtained: Array, sums: Truth) -> list[int] | None:
+def order_along(
+    axis: int, rounding: Rounding, obtained: Array, sums: Reference
+) -> list[int] | None:
     """The order along an axis in which every element agrees; None for the natural order.
 
     `obtained[:, c]` is `sums[:, order[c]]`, along axis 1.
@@ -105,8 +107,8 @@ def order_along(axis: int, rounding: Rounding, obtained: Array, sums: Truth) -> 
     free = np.ones(len(got), bool)
     for place in range(len(got)):
         here = np.broadcast_to(got[place], expected.shape)
-        units = rounding.excess(here, expected, scale).max(axis=1)
-        matching = np.flatnonzero((units <= rounding.bound) & free)
+        units = rounding.excess_units(here, expected, scale).max(axis=1)
+        matching = np.flatnonzero((units <= rounding.bound_units) & free)
         if not matching.size:
             return None
         source = place if place in matching else int(matching[0])
@@ -114,5 +116,5 @@ def order_along(axis: int, rounding: Rounding, obtained: Array, sums: Truth) -> 
         order.append(source)
     if order == sorted(order):
         return None
-    ordered = Truth(sums.output.take(order, axis), sums.scale.take(order, axis))
-    return order if rounding.explains(obtained, ordered.output, ordered.scale) else None
+    ordered = Reference(sums.output.take(order, axis), sums.scale.take(order, axis))
+    return order if rounding.explains_all(obtained, ordered.output, ordered.scale) else None

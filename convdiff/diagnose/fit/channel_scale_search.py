@@ -67,7 +67,7 @@ class ChannelScaleSearch:
         self._on_lines: dict[object, list[Candidate]] = {}
         self._samples: dict[object, LineSamples | None] = {}
 
-    def level(self, edits: int, making: PrecisionModel) -> Iterator[Candidate]:
+    def level(self, edits: int, precision: PrecisionModel) -> Iterator[Candidate]:
         """Candidates with so many edits, those of the scale among them."""
         problem = self.search.problem
         relu = bool(problem.obtained.size) and problem.obtained_range[0] == 0
@@ -77,7 +77,7 @@ class ChannelScaleSearch:
             activations = edits - others - 1 - one_factor
             if activations not in ((0, 1) if relu else (0,)):
                 continue
-            for candidate in self._candidates_on_lines(others, making):
+            for candidate in self._candidates_on_lines(others, precision):
                 form = _scaled(candidate.output, one_factor, has_bias)
                 if activations:
                     edit = {"code": ActivationApplied.code, "obtained": "relu"}
@@ -85,19 +85,19 @@ class ChannelScaleSearch:
                 cost = candidate.cost + form.cost - candidate.output.cost
                 yield replace(candidate, output=form, cost=cost)
 
-    def _candidates_on_lines(self, edits: int, making: PrecisionModel) -> list[Candidate]:
+    def _candidates_on_lines(self, edits: int, precision: PrecisionModel) -> list[Candidate]:
         """Combinations of so many edits over whose sums the obtained values lie on a line."""
-        key = edits, id(making)
+        key = edits, id(precision)
         if key not in self._on_lines:
             found: list[Candidate] = []
             for outputs in range(min(edits, 1) + 1):
                 for group in self.search.output_groups(0, outputs):
-                    found += self._in_group(group, edits - outputs, making)
+                    found += self._in_group(group, edits - outputs, precision)
             self._on_lines[key] = found
         return self._on_lines[key]
 
     def _in_group(
-        self, outputs: FormGroup[OutputForm], edits: int, making: PrecisionModel
+        self, outputs: FormGroup[OutputForm], edits: int, precision: PrecisionModel
     ) -> Iterator[Candidate]:
         key = id(outputs)
         if key not in self._samples:
@@ -107,7 +107,7 @@ class ChannelScaleSearch:
             return
         points, every = samples.points, np.arange(len(samples.points))
         first = np.arange(FIRST_POINTS)
-        sample_filter = self.search.sample_filter(0, outputs, making, points)
+        sample_filter = self.search.sample_filter(0, outputs, precision, points)
         for batch in self.search.batches(
             0, outputs, edits, crowded=False, points=points[:FIRST_POINTS]
         ):
@@ -118,15 +118,15 @@ class ChannelScaleSearch:
             )
             sums = [SumBounds(values, sample_filter.slack(norm)) for values in batch.values]
             for form in samples.forms:
-                on_line = _are_on_a_line(samples, making, form, first, sums)
+                on_line = _are_on_a_line(samples, precision, form, first, sums)
                 combinations = np.flatnonzero(on_line)
                 if not 0 < combinations.size <= MAX_ON_A_LINE:
                     continue
                 all_sums = sample_filter.sums_of(batch, combinations, every)
-                on_line = _are_on_a_line(samples, making, form, every, all_sums)
+                on_line = _are_on_a_line(samples, precision, form, every, all_sums)
                 combinations = combinations[on_line]
                 forms = np.full(len(combinations), form)
-                yield from cheapest_candidates(batch, outputs, making, combinations, forms)
+                yield from cheapest_candidates(batch, outputs, precision, combinations, forms)
 
 
 def _scaled(base: OutputForm, one_factor: bool, has_bias: bool) -> OutputForm:
@@ -188,7 +188,7 @@ def _points(output: ArrayView) -> list[SamplePoint]:
 
 
 def _are_on_a_line(
-    samples: LineSamples, making: PrecisionModel, form: int, points: Array, sums: list[SumBounds]
+    samples: LineSamples, precision: PrecisionModel, form: int, points: Array, sums: list[SumBounds]
 ) -> Array:
     """(combinations,): whether the obtained values lie on one line over the sums at these points.
 
@@ -198,13 +198,13 @@ def _are_on_a_line(
     rise = obtained[1] - obtained[0]
     if not np.isfinite(obtained).all() or rise == 0:
         return np.zeros(sums[0].value.shape, bool)
-    rounding = making.rounding
-    relative = rounding.bound * rounding.unit
+    rounding = precision.rounding
+    relative = rounding.bound_units * rounding.unit_roundoff
     run = sums[1].value - sums[0].value
     slack = np.max([each.slack for each in sums], axis=0)
     size = np.maximum(*(np.abs(each.value) for each in sums[:2]))
     # A constant, which may be large, was added with a rounding of its own.
-    stored = 3 * float(np.max(rounding.written(obtained)))
+    stored = 3 * float(np.max(rounding.storage_error(obtained)))
     constant = (2 * relative * np.abs(obtained).max() + 2 * stored) / abs(rise)
     allowed = 2 * slack + relative * size + constant * np.abs(run)
     on_line = np.abs(run) > 8 * slack

@@ -62,10 +62,13 @@ EXACT = 1e-6
 class ChannelOrderSearch:
     """Explanations with the input's channels permuted, and at most two other edits."""
 
-    def __init__(self, search: Search, makings: Sequence[PrecisionModel]) -> None:
+    def __init__(self, search: Search, precisions: Sequence[PrecisionModel]) -> None:
         self.search = search
-        self.makings = makings
-        narrow = any(making.operands is None and making.rounding.narrow for making in makings)
+        self.precisions = precisions
+        narrow = any(
+            precision.operand_format is None and precision.rounding.stored_narrower
+            for precision in precisions
+        )
         self.noise = NARROW if narrow else 0.0
         self.looks = OrderViews(search)
 
@@ -197,14 +200,14 @@ class ChannelOrderSearch:
             return
         made = _ordered(x, order, self.search.problem.spec.groups)
         geometry = look.geometry.form(look.number)
-        for making in self.makings:
+        for precision in self.precisions:
             yield Candidate(
                 made,
                 kernel,
                 geometry,
                 form,
-                making,
-                made.cost + kernel.cost + geometry.cost + form.cost + making.cost,
+                precision,
+                made.cost + kernel.cost + geometry.cost + form.cost + precision.cost,
             )
 
 

@@ -33,7 +33,7 @@ CORNER_TOLERANCE = 1e-2
 MAX_CHANNELS = 8
 
 
-def overlap_candidates(search: Search, making: PrecisionModel) -> Iterator[Candidate]:
+def overlap_candidates(search: Search, precision: PrecisionModel) -> Iterator[Candidate]:
     """The asked convolution with counts, and shifted or scaled, where its corners agree with it."""
     geometry, groups = search.asked_geometry(), search.output_groups(0, 0)
     if geometry is None or not groups or max(groups[0].shape[2:]) < 3:
@@ -54,7 +54,7 @@ def overlap_candidates(search: Search, making: PrecisionModel) -> Iterator[Candi
         if error.max() <= CORNER_TOLERANCE * np.abs(obtained).max():
             form = plain.plus({"code": OverlapAccumulated.code}, 0.2, change=change)
             form = form.plus({"code": code}, 0.3)
-            yield Candidate(x, w, geometry.form(0), form, making, form.cost + making.cost)
+            yield Candidate(x, w, geometry.form(0), form, precision, form.cost + precision.cost)
 
 
 def _corner_values(search: Search) -> tuple[Array, Array]:

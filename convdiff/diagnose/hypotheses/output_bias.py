@@ -146,8 +146,8 @@ class UnknownConstants(OpenChange):
             for array in (got - trial.sums.output, trial.sums.scale, got)
         )
         size = np.abs(obtained) + np.abs(difference)
-        slack = rounding.allowed(obtained, scale) + 2 * rounding.unit * size
-        slack = slack + rounding.written(size)
+        slack = rounding.allowed_error(obtained, scale) + 2 * rounding.unit_roundoff * size
+        slack = slack + rounding.storage_error(size)
         lows, highs = (difference - slack).max(axis=1), (difference + slack).min(axis=1)
         if difference.shape[1] < 2 or not (lows <= highs).all():
             return None
@@ -157,8 +157,8 @@ class UnknownConstants(OpenChange):
             return None
         ends = zip(lows.tolist(), highs.tolist(), strict=True)
         constants = [shortest_between(low, high) for low, high in ends]
-        stored = rounding.written(obtained)
-        if rounding.narrow and max(map(abs, constants)) <= 2 * float(np.max(stored)):
+        stored = rounding.storage_error(obtained)
+        if rounding.stored_narrower and max(map(abs, constants)) <= 2 * float(np.max(stored)):
             # As much as sums that are kept in 16 bits lose on the average: no bias.
             return None
         return {BiasAdded.code: {"values": constants}}

@@ -24,7 +24,7 @@ from convdiff.diagnose.hypotheses.base import OutputHypothesis
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded
 from convdiff.diagnose.hypotheses.output_scale import USUAL_FACTORS, Scaled
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.reference import Truth
+from convdiff.numerics.reference import Reference
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
@@ -108,7 +108,7 @@ class CountedWithConstants(OutputChange):
         rows = np.moveaxis(obtained - sums, 1, 0).reshape(obtained.shape[1], -1)
         constants = np.median(rows, axis=1)
         values = constants.reshape(1, -1, *(1,) * (obtained.ndim - 2))
-        shifted = Truth(trial.sums.output, trial.sums.scale + np.abs(values))
+        shifted = Reference(trial.sums.output, trial.sums.scale + np.abs(values))
         counts = overlap_counts(trial.twice_stored, trial.obtained - values, shifted)
         if counts is None:
             return None
@@ -146,7 +146,7 @@ def factor_between(obtained: Array, sums: Array) -> float:
     return float(np.vdot(obtained, sums)) / norm if norm else 0.0
 
 
-def overlap_counts(rounding: Rounding, obtained: Array, sums: Truth) -> list[list[int]] | None:
+def overlap_counts(rounding: Rounding, obtained: Array, sums: Reference) -> list[list[int]] | None:
     """How often each position was counted, per spatial axis, if that explains every element.
 
     Counts are whole, differ between positions, and are a product of one count per axis, as those of
@@ -169,7 +169,7 @@ def overlap_counts(rounding: Rounding, obtained: Array, sums: Truth) -> list[lis
     product = np.where(product == 0, 1, product / counts.max() ** (rank - 1))
     if not np.array_equal(product[known], counts[known]):
         return None
-    if not rounding.explains(obtained, sums.output * product, sums.scale * product):
+    if not rounding.explains_all(obtained, sums.output * product, sums.scale * product):
         return None
     per_axis = [
         axis / counts.max() * _largest_count(counts, number) for number, axis in enumerate(axes)
@@ -177,7 +177,7 @@ def overlap_counts(rounding: Rounding, obtained: Array, sums: Truth) -> list[lis
     return [[max(round(float(count)), 1) for count in axis] for axis in per_axis]
 
 
-def _count_by_position(obtained: Array, sums: Truth) -> tuple[Array, Array]:
+def _count_by_position(obtained: Array, sums: Reference) -> tuple[Array, Array]:
     """The count at each position, (*space), and where it is known.
 
     It is read off the item and channel whose sum cancels least.  Where every sum is zero, as

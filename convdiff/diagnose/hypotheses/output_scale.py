@@ -34,7 +34,7 @@ from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import Edits, OutputHypothesis
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.precision import UNIT
+from convdiff.numerics.precision import UNIT_ROUNDOFF
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
@@ -122,7 +122,7 @@ class Times(OutputChange):
     def verify(self, trial: Trial) -> Fields | None:
         scale = trial.sums.scale * abs(self.factor) + np.abs(trial.late_bias)
         expected = trial.sums.output * self.factor
-        return {} if trial.rounding.explains(trial.obtained, expected, scale) else None
+        return {} if trial.rounding.explains_all(trial.obtained, expected, scale) else None
 
 
 @dataclass(frozen=True)
@@ -164,10 +164,10 @@ class UnknownFactor(OpenChange):
         used = sums != 0
         if rough == 0 or not np.isfinite(rough) or int(used.sum()) < MIN_ELEMENTS_FOR_A_FACTOR:
             return None
-        slack = rounding.allowed(
+        slack = rounding.allowed_error(
             np.abs(obtained) + late_bias, trial.sums.scale * abs(rough) + late_bias
         )
-        slack = slack + rounding.unit * np.abs(obtained) + rounding.written(obtained)
+        slack = slack + rounding.unit_roundoff * np.abs(obtained) + rounding.storage_error(obtained)
         ends = np.stack([(obtained - slack)[used], (obtained + slack)[used]]) / sums[used]
         low, high = float(ends.min(axis=0).max()), float(ends.max(axis=0).min())
         if low > high or not (np.abs(obtained[~used]) <= slack[~used]).all():
@@ -196,7 +196,7 @@ def _bits_beside_a_bias(obtained: Array, slack: Array) -> float:
 
 def _is_loss(factor: float, rounding: Rounding) -> bool:
     """Whether sums that were kept in 16 bits lose as much by themselves."""
-    return rounding.narrow and abs(factor - 1) <= 4 * UNIT[rounding.stored]
+    return rounding.stored_narrower and abs(factor - 1) <= 4 * UNIT_ROUNDOFF[rounding.stored_dtype]
 
 
 class ChannelsScaled(OutputHypothesis):

@@ -194,10 +194,13 @@ class Wrapped(OpenChange):
     def verify(self, trial: Trial) -> Fields | None:
         sums, scale = trial.sums
         lost = np.rint((sums - trial.obtained) / self.modulus)
-        if float(trial.rounding.allowed(sums, scale).max()) > self.modulus / 8 or not lost.any():
+        if (
+            float(trial.rounding.allowed_error(sums, scale).max()) > self.modulus / 8
+            or not lost.any()
+        ):
             return None
         restored = trial.obtained + self.modulus * lost
-        return {} if trial.rounding.explains(restored, sums, scale) else None
+        return {} if trial.rounding.explains_all(restored, sums, scale) else None
 
 
 OUTPUT: tuple[OutputHypothesis, ...] = (

@@ -93,12 +93,12 @@ class Search:
         return list(alike.values())
 
     def level(
-        self, edits: int, makings: Sequence[PrecisionModel], crowded: bool = False
+        self, edits: int, precisions: Sequence[PrecisionModel], crowded: bool = False
     ) -> list[Candidate]:
-        """Every combination with exactly this many edits, its making's aside, that agrees at all
+        """Every combination with exactly this many edits, its precision's aside, that agrees at all
         chosen elements; cheapest first.
 
-        The makings share one rounding, and round the operands if there are several.  Combinations
+        The precisions share one rounding, and round the operands if there are several.  Combinations
         with two edits of one stage, other than the geometry, are `crowded`: less common, and sought
         apart.
         """
@@ -107,7 +107,7 @@ class Search:
             for outputs in range(min(edits, 2 if crowded and edits == 2 else 1) + 1):
                 for y in self.output_groups(at, outputs):
                     found += self._matching(
-                        at, y, edits - outputs, makings, crowded and outputs < 2
+                        at, y, edits - outputs, precisions, crowded and outputs < 2
                     )
         return sorted(found, key=lambda candidate: candidate.cost)[:MAX_CANDIDATES_PER_LEVEL]
 
@@ -129,7 +129,7 @@ class Search:
             * float(np.sqrt(np.square(np.nan_to_num(w)).sum()))
         )
 
-    def near(self, making: PrecisionModel, points: int) -> Iterator[tuple[Candidate, int]]:
+    def near(self, precision: PrecisionModel, points: int) -> Iterator[tuple[Candidate, int]]:
         """For every output with at most one edit in all: the combination that gives most of the
         first points, and how many.
         """
@@ -137,13 +137,13 @@ class Search:
             for y in self.output_groups(0, outputs):
                 if not self.points(y):
                     continue
-                sieve = self.sample_filter(0, y, making)
+                sieve = self.sample_filter(0, y, precision)
                 exact = np.flatnonzero(sieve.obtained.exact)
                 for batch in self.batches(0, y, 1 - outputs, crowded=False) if exact.size else ():
                     right, flat = sieve.agreement_counts(batch, exact, points)
                     combination, output = np.unravel_index(right.argmax(), right.shape)
                     chosen = np.array([flat[combination]]), np.array([exact[output]])
-                    yield next(cheapest_candidates(batch, y, making, *chosen)), int(right.max())
+                    yield next(cheapest_candidates(batch, y, precision, *chosen)), int(right.max())
 
     def inputs(self, at: int, edits: int) -> list[InputForm]:
         """Inputs with this many edits, for the operations numbered `at`."""
@@ -276,45 +276,57 @@ class Search:
         at: int,
         y: FormGroup[OutputForm],
         edits: int,
-        makings: Sequence[PrecisionModel],
+        precisions: Sequence[PrecisionModel],
         crowded: bool,
     ) -> Iterator[Candidate]:
         """Combinations of these outputs with so many edits elsewhere."""
         for batch in self.batches(at, y, edits, crowded):
-            if makings[0].operands is None:
+            if precisions[0].operand_format is None:
                 yield from cheapest_candidates(
-                    batch, y, makings[0], *self.sample_filter(at, y, makings[0]).survivors(batch)
+                    batch,
+                    y,
+                    precisions[0],
+                    *self.sample_filter(at, y, precisions[0]).survivors(batch),
                 )
                 continue
             # One look serves them all: few are left, and only those are looked at with operands
             # rounded.
-            left = self.sample_filter(at, y, makings[0].rough).survivors(batch)
-            for making in makings:
+            left = self.sample_filter(at, y, precisions[0].screening_model).survivors(batch)
+            for precision in precisions:
                 yield from cheapest_candidates(
-                    batch, y, making, *self.sample_filter(at, y, making).confirmed(batch, *left)
+                    batch,
+                    y,
+                    precision,
+                    *self.sample_filter(at, y, precision).confirmed(batch, *left),
                 )
 
     def sample_filter(
         self,
         at: int,
         y: FormGroup[OutputForm],
-        making: PrecisionModel,
+        precision: PrecisionModel,
         points: list[SamplePoint] | None = None,
     ) -> SampleFilter:
         """These outputs at the chosen points, if there are any; or for single products at other
         points.
         """
-        # Both live as long as the search: groups are kept here, makings by whoever searches.
-        key = id(y), id(making)
+        # Both live as long as the search: groups are kept here, precisions by whoever searches.
+        key = id(y), id(precision)
         if key not in self._targets:
             self._targets[key] = ObtainedIntervals(
-                y.forms, y.arrays, self.points(y), self.problem.channel_bias, making
+                y.forms, y.arrays, self.points(y), self.problem.channel_bias, precision
             )
         points, spec = self.points(y) if points is None else points, self.operations[at][0].spec
         terms = math.prod(spec.kernel_size) * spec.in_channels // spec.groups
         cheap = math.prod(y.shape) * terms <= CHEAP
         return SampleFilter(
-            points, _channels(points, spec), self._targets[key], making, terms, cheap, self._usual
+            points,
+            _channels(points, spec),
+            self._targets[key],
+            precision,
+            terms,
+            cheap,
+            self._usual,
         )
 
     def batches(

@@ -19,7 +19,7 @@ from convdiff.diagnose.search.batches import Batch, Block, Combinations
 from convdiff.diagnose.search.intervals import Intervals, ObtainedIntervals
 from convdiff.diagnose.search.products import KernelRows
 from convdiff.diagnose.search.windows import SamplePoint, gather_windows_by_row, row_norms
-from convdiff.numerics.error_bound import Rounding, fast_units
+from convdiff.numerics.error_bound import Rounding, fast_algorithm_units
 from convdiff.spec.layout import Array
 
 # Numbers multiplied at once when single combinations are left.
@@ -45,7 +45,7 @@ class SampleFilter:
     points: list[SamplePoint]
     channels: list[slice]
     obtained: ObtainedIntervals
-    making: PrecisionModel
+    precision: PrecisionModel
     terms: int
     cheap_proof: bool
     usual_norm: float
@@ -53,7 +53,7 @@ class SampleFilter:
     @property
     def rounding(self) -> Rounding:
         """What a sum may be off by."""
-        return self.making.rounding
+        return self.precision.rounding
 
     def survivors(self, batch: Batch) -> tuple[Array, Array]:
         """Combinations and output forms that agree at every sample point, as numbers.
@@ -63,7 +63,7 @@ class SampleFilter:
         combinations, outputs = self._first_pair_matches(batch)
         if not combinations.size:
             return combinations, outputs
-        if self.making.by_peaks and combinations.size > MAX_ROUGH_SURVIVORS:
+        if self.precision.uses_kernel_max and combinations.size > MAX_ROUGH_SURVIVORS:
             return combinations[:0], outputs[:0]
         sums = self._sums_at_first_pair(batch, combinations)
         return self._agreeing_everywhere(batch, combinations, outputs, sums)
@@ -146,7 +146,7 @@ class SampleFilter:
             obtained.written[:2, forms],
             obtained.added[:2, forms[0]],
             obtained.rounded[:2, forms[0]],
-            self.rounding.unit,
+            self.rounding.unit_roundoff,
         )
 
     def largest_norm(self, block: Block, at: int) -> float:
@@ -156,7 +156,7 @@ class SampleFilter:
 
     def _weights(self, kernels: KernelRows) -> Array:
         """What kernels count in the error of a sum."""
-        return kernels.peaks if self.making.by_peaks else kernels.norms
+        return kernels.peaks if self.precision.uses_kernel_max else kernels.norms
 
     def _sums_at_first_pair(self, batch: Batch, combinations: Array) -> list[SumBounds]:
         """The sums of single combinations at the first two points, each with its own slack."""
@@ -210,7 +210,7 @@ class SampleFilter:
             np.repeat(channels, len(used), axis=0),
             table,
         )
-        windows = self.making.rounds(rows, "input")
+        windows = self.precision.round_operand(rows, "input")
         lengths = row_norms(windows).reshape(count, -1)
         windows = windows.reshape(count, len(used), -1)
         values, sizes = np.empty((count, len(window))), np.empty((count, len(window)))
@@ -221,7 +221,9 @@ class SampleFilter:
             sizes[pair] = lengths[pair, window] * self._weights(kernels)[chosen.kernel]
             for start in range(0, len(window), step):
                 part = slice(start, start + step)
-                weights = self.making.rounds(kernels.values[chosen.kernel[part]], "kernel")
+                weights = self.precision.round_operand(
+                    kernels.values[chosen.kernel[part]], "kernel"
+                )
                 values[pair, part] = np.einsum("psn,sn->ps", windows[pair, window[part]], weights)
         return values, sizes
 
@@ -231,9 +233,11 @@ class SampleFilter:
         (By Cauchy and Schwarz; a fast algorithm's error goes with the usual norm instead.)
         """
         rounding = self.rounding
-        fast = fast_units(math.prod(self.obtained.space)) * self.usual_norm
-        units = np.maximum(norm * rounding.bound, fast)
-        return np.asarray(units * rounding.unit + (rounding.floor + rounding.extra))
+        fast = fast_algorithm_units(math.prod(self.obtained.space)) * self.usual_norm
+        units = np.maximum(norm * rounding.bound_units, fast)
+        return np.asarray(
+            units * rounding.unit_roundoff + (rounding.underflow_error + rounding.decimal_error)
+        )
 
     def _agree(self, outputs: Array, at: int, sums: list[SumBounds], first: SumBounds) -> Array:
         """(combinations,): which agree with their output form at the pair of points from `at` on.
@@ -278,7 +282,7 @@ class SampleFilter:
                     first.slack[of],
                     obtained.values[0, form],
                     obtained.written[0, form],
-                    self.rounding.unit,
+                    self.rounding.unit_roundoff,
                     along,
                 )
             )

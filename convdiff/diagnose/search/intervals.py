@@ -43,7 +43,7 @@ class ObtainedIntervals:
         views: ArrayViewStack,
         points: Sequence[SamplePoint],
         bias: Array,
-        making: PrecisionModel,
+        precision: PrecisionModel,
     ) -> None:
         self.space = views.shape[2:]
         self._forms = forms
@@ -57,7 +57,7 @@ class ObtainedIntervals:
             np.array(indices)
             for indices in zip(*((p.item, p.channel, *p.position) for p in points), strict=True)
         ]
-        self.rounding = rounding = making.rounding
+        self.rounding = rounding = precision.rounding
         obtained = views.gather(*self._index).T
         padded = np.append(bias, np.zeros(max(views.shape[1] - bias.size, 0)))
         channel_bias = padded[self._index[1]][:, None]
@@ -70,9 +70,9 @@ class ObtainedIntervals:
         self.values = obtained - np.where(late, channel_bias, 0.0)
         # A bias that was added last, and is taken off again, leaves its rounding in what remains,
         # however small that is.
-        relative = rounding.unit * rounding.bound
+        relative = rounding.unit_roundoff * rounding.bound_units
         self.written = self.written + np.where(late, relative * np.abs(channel_bias), 0.0)
-        bias_error = relative + (MAX_BIAS_ERROR if making.operands else 0)
+        bias_error = relative + (MAX_BIAS_ERROR if precision.operand_format else 0)
         self.rounded = bias_error * np.abs(self.added)
         self.low, self.high = self._sum_intervals()
         self._along = {
@@ -80,7 +80,7 @@ class ObtainedIntervals:
             for change in self.changes
             if isinstance(change, OpenChange) and change.axis is not None
         }
-        self.possible = self._possible_sums(making)
+        self.possible = self._possible_sums(precision)
 
     @property
     def open_changes(self) -> list[tuple[int, OpenChange]]:
@@ -98,11 +98,11 @@ class ObtainedIntervals:
         return np.asarray(each[self.change_of])
 
     def _storing_error(self, values: Array) -> Array:
-        error = np.multiply(self.rounding.written(values), STORING_MARGIN)
+        error = np.multiply(self.rounding.storage_error(values), STORING_MARGIN)
         return np.broadcast_to(error, values.shape)
 
     def _sum_intervals(self) -> tuple[Array, Array]:
-        slack = self.written + self.rounding.unit * self._of_changes("roundings")
+        slack = self.written + self.rounding.unit_roundoff * self._of_changes("roundings")
         low, high = self.values - slack, self.values + slack
         with np.errstate(all="ignore"):
             for number, change in enumerate(self.changes):
@@ -131,7 +131,7 @@ class ObtainedIntervals:
         is_of = self.change_of == self.changes.index(change)
         return values, self._storing_error(values), np.cumsum(is_of) - 1
 
-    def _possible_sums(self, making: PrecisionModel) -> Intervals:
+    def _possible_sums(self, precision: PrecisionModel) -> Intervals:
         """The intervals that the sum at the first point may lie in, with the form of each."""
         exact = np.flatnonzero(self.exact)
         found = [(self.low[0, exact], self.high[0, exact], exact)]
@@ -139,7 +139,7 @@ class ObtainedIntervals:
             forms = np.flatnonzero(self.change_of == number)
             if change.axis is not None:
                 sums, written = (array[0] for array in self._along[change][:2])
-                if making.by_peaks and sums.shape[1] > MAX_ROUGHLY_REORDERED:
+                if precision.uses_kernel_max and sums.shape[1] > MAX_ROUGHLY_REORDERED:
                     continue
             else:
                 listed = change.possible_sums(self.values[0, forms])

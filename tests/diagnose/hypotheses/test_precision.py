@@ -11,9 +11,9 @@ import pytest
 
 import convdiff
 from convdiff.diagnose import Problem
-from convdiff.diagnose.hypotheses.precision import operand_makings
+from convdiff.diagnose.core.precision_fit import operand_models
 from convdiff.numerics.error_bound import Rounding
-from convdiff.numerics.precision import ROUNDINGS
+from convdiff.numerics.precision import ROUND_TO
 from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
 from tests.diagnose.naive import Array, Geometry, convolve
@@ -27,7 +27,7 @@ FAULTS = ("kernel-flipped", "input-channels-reversed", "wrong-padding")
 
 def rounded(operands: str, faults: tuple[str, ...], bias: Array | None) -> Array:
     """A convolution with padding 1 gone wrong, of operands rounded; the sums are kept in float32."""
-    x, w = (np.asarray(ROUNDINGS[operands](array)) for array in (X, W))
+    x, w = (np.asarray(ROUND_TO[operands](array)) for array in (X, W))
     if "kernel-flipped" in faults:
         w = w[:, :, ::-1, ::-1]
     if "input-channels-reversed" in faults:
@@ -44,7 +44,7 @@ def test_faults_are_found_beside_rounded_operands(operands: str, count: int, bia
     added = (
         None
         if bias == "none"
-        else np.asarray(ROUNDINGS[operands](BIAS))
+        else np.asarray(ROUND_TO[operands](BIAS))
         if bias == "narrow" and operands != "tf32"
         else BIAS
     )
@@ -70,7 +70,7 @@ def test_faults_are_found_beside_rounded_operands(operands: str, count: int, bia
             None,
             [
                 "tf32",
-                "tf32 (cut off)",
+                "tf32 (truncated)",
                 "bf16",
                 "fp16",
                 "fp16 of kernel",
@@ -93,10 +93,10 @@ def test_only_roundings_that_change_the_operands_are_tried(
     problem = Problem(
         spec, x, w, None, np.zeros((2, 4, 6, 6)), Rounding("float32", "float32", spec.terms)
     )
-    made = list(operand_makings(problem))
+    made = list(operand_models(problem))
     assert [
-        f"{making.operands}{'' if len(making.sides) > 1 else f' of {making.sides[0]}'}"
-        for making in made
+        f"{precision.operand_format}{'' if len(precision.rounded_operands) > 1 else f' of {precision.rounded_operands[0]}'}"
+        for precision in made
     ] == named
 
 
@@ -126,14 +126,14 @@ def normalised(y: Array) -> Array:
 def test_what_was_made_of_sums_stored_in_16_bits_and_stored_again(
     after: Any, code: str, flipped: bool, stored: str
 ) -> None:
-    x, asked = (np.asarray(ROUNDINGS[stored](array)) for array in (X, W / 8))
+    x, asked = (np.asarray(ROUND_TO[stored](array)) for array in (X, W / 8))
     w = asked[:, :, ::-1, ::-1] if flipped else asked
     sums = np.asarray(
-        ROUNDINGS[stored](
+        ROUND_TO[stored](
             convolve(x, w, Geometry((1, 1), ((1, 1), (1, 1)), (1, 1))).astype(np.float32)
         )
     )
-    found = convdiff.diff(x, asked, ROUNDINGS[stored](after(sums).astype(np.float32)), padding=1)
+    found = convdiff.diff(x, asked, ROUND_TO[stored](after(sums).astype(np.float32)), padding=1)
     codes = {edit["code"] for edit in found.findings[0].edits} - {"reduced-precision"}
     assert codes == {code, *(["kernel-flipped"] if flipped else [])}
 
@@ -213,7 +213,7 @@ def test_many_channels_in_another_order_beside_a_batch_in_another_order(items: i
 
 @pytest.mark.parametrize("stored", ["bf16", "fp16"])
 def test_narrow_operands_of_a_narrow_output_are_no_narrow_sums(stored: str) -> None:
-    made = np.asarray(ROUNDINGS[stored](rounded(stored, (), None)))
+    made = np.asarray(ROUND_TO[stored](rounded(stored, (), None)))
     result = convdiff.diff(X, W, made.astype(np.float16) if stored == "fp16" else made, padding=1)
     # Of what is stored as bfloat16 nothing but the values tells: that is a finding of its own.
     assert [edit["where"] for edit in result.findings[0].edits] == (
@@ -258,7 +258,7 @@ def test_whole_numbers_that_were_printed_are() -> None:
 @pytest.mark.parametrize("flipped", [False, True])
 def test_one_operand_alone_that_was_rounded(stored: str, operand: str, flipped: bool) -> None:
     x, w = (
-        np.asarray(ROUNDINGS[stored](array)) if name == operand else array
+        np.asarray(ROUND_TO[stored](array)) if name == operand else array
         for name, array in (("input", X), ("kernel", W))
     )
     made = convolve(
@@ -276,7 +276,7 @@ def test_one_operand_alone_that_was_rounded(stored: str, operand: str, flipped: 
 def test_rounded_operands_of_float64_arrays(operands: str, computed: str, saved: str) -> None:
     """The arrays are numpy's, the type that was computed in is not said."""
     x, w = RNG.standard_normal((2, 4, 8, 8)), RNG.standard_normal((4, 4, 3, 3))
-    narrow = (np.asarray(ROUNDINGS[operands](array)).astype(computed) for array in (x, w))
+    narrow = (np.asarray(ROUND_TO[operands](array)).astype(computed) for array in (x, w))
     made = convolve(*narrow, Geometry((1, 1), ((1, 1), (1, 1)), (1, 1)))
     found = convdiff.diff(x, w, made.astype(computed).astype(saved), padding=1)
     assert found.verdict == "reduced-precision"
@@ -296,7 +296,7 @@ def test_a_bias_within_the_errors_of_narrow_sums(
         RNG.standard_normal((8, 16, 3, 3)).astype(np.float32),
     )
     bias = np.linspace(-1, 1, 8, dtype=np.float32)
-    narrow = ROUNDINGS[stored]
+    narrow = ROUND_TO[stored]
     made = convolve(
         *(np.asarray(narrow(array)) for array in (x, w)), Geometry((1, 1), ((0, 0), (0, 0)), (1, 1))
     )

@@ -1,0 +1,155 @@
+"""Precision models that the obtained values suggest by themselves: 16-bit or printed numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from convdiff.diagnose.core.precision_model import (
+    SIXTEEN_BIT_FORMATS,
+    PrecisionModel,
+    precision_edit,
+)
+from convdiff.numerics.error_bound import Rounding
+from convdiff.numerics.precision import significand_bits, to_bfloat16, to_float16
+from convdiff.spec.layout import Array
+
+# Elements that are checked for the numbers they hold: of an operand, and of the output.
+OPERAND_SAMPLE = 1 << 14
+OUTPUT_SAMPLE = 4096
+# Values lie on a grid on purpose if by chance they would with a probability below 10^this.
+MAX_LOG10_CHANCE = -6.0
+# Fewer different values than this lie on a grid by chance or by nature.
+MIN_DISTINCT_VALUES = 4
+# Numbers with so many decimals or more were not written in decimals.
+MAX_DECIMALS = 8
+# Stands for the decimals of such numbers.
+UNLIMITED_DECIMALS = 99
+# The significant digits that printed numbers may have.
+PRINTED_DIGITS = range(2, 7)
+
+
+def suggested_models(
+    obtained: Array, rounding: Rounding, operands: Iterable[Array]
+) -> Iterator[PrecisionModel]:
+    """Models of reduced precision that the obtained values suggest, likeliest first.
+
+    `rounding` is that of the asked precision; `operands` are input, kernel and bias (if any).
+    """
+    if obtained.dtype.kind != "f":
+        return
+    yield from _stored_in_16_bits(obtained, rounding)
+    stored = rounding.stored_dtype
+    if stored in SIXTEEN_BIT_FORMATS and rounding.compute_dtype == "float32":
+        name = SIXTEEN_BIT_FORMATS[stored]
+        # Rounded operands come first: they fit with no error left over, or not at all, while
+        # narrow sums allow much.
+        yield PrecisionModel(rounding, name, (precision_edit(name, "inputs"),))
+        yield PrecisionModel(
+            replace(rounding, compute_dtype=stored), name, (precision_edit(name, "accumulator"),)
+        )
+    for digits, error in printed_grids(obtained, natural_decimals(operands)):
+        yield PrecisionModel(
+            replace(rounding, decimal_error=error), None, (precision_edit(digits, "output"),)
+        )
+
+
+def _stored_in_16_bits(obtained: Array, rounding: Rounding) -> Iterator[PrecisionModel]:
+    """Models for values that a 16-bit type holds although a wider one was declared."""
+    # bfloat16 first: what it holds, float16 often holds too.
+    for stored, round_to in (("bfloat16", to_bfloat16), ("float16", to_float16)):
+        bits = significand_bits(stored)
+        if bits < significand_bits(rounding.stored_dtype) and _uses_type(obtained, round_to, bits):
+            name = SIXTEEN_BIT_FORMATS[stored]
+            narrow = replace(rounding, stored_dtype=stored)
+            inputs, output = precision_edit(name, "inputs"), precision_edit(name, "output")
+            yield PrecisionModel(narrow, None, (output,))
+            yield PrecisionModel(narrow, name, (inputs, output))
+            yield PrecisionModel(
+                replace(narrow, compute_dtype=stored), name, (precision_edit(name, "accumulator"),)
+            )
+            return
+
+
+def _uses_type(values: Array, round_to: Callable[[Array], Array], bits: int) -> bool:
+    """Whether all sampled values are numbers of a type with `bits` significand bits, and use them.
+
+    Small whole numbers and constants are numbers of every type, so the values must need the type's
+    last two bits about as often as chance would have it.
+    """
+    sample = values.reshape(-1)[:: max(1, values.size // OUTPUT_SAMPLE)]
+    sample = np.unique(sample[np.isfinite(sample) & (sample != 0)]).astype(np.float32)
+    if not sample.size or not np.array_equal(round_to(sample), sample):
+        return False
+    mantissa, exponent = np.frexp(sample.astype(np.float64))
+    # Multiples of one step, few enough for the type to hold them all, are fixed-point numbers.
+    whole = np.abs(mantissa) * 2.0**24
+    finest_step = float(
+        (
+            np.gcd.reduce(np.stack([whole.astype(np.int64), np.full(len(whole), 1 << 24)]))
+            * 2.0 ** (exponent - 24)
+        ).min()
+    )
+    if float(np.abs(sample).max()) / finest_step <= 2.0**bits:
+        return False
+    without_last_bits = mantissa * 2.0 ** (bits - 2)
+    needs_last_bits = (without_last_bits != np.rint(without_last_bits)).mean()
+    return bool(
+        needs_last_bits > 0.4 - 0.5 / np.sqrt(sample.size)
+        and sample.size * (24 - bits) * np.log10(2) > -MAX_LOG10_CHANCE
+    )
+
+
+def natural_decimals(operands: Iterable[Array]) -> int:
+    """The decimals that sums of products of these operands (input, kernel, bias) have anyway.
+
+    None for whole numbers; `UNLIMITED_DECIMALS` or more where an operand has many.
+    """
+    x, w, *bias = (_decimals(array) for array in operands)
+    return max(x + w, *bias, 0)
+
+
+def _decimals(values: Array) -> int:
+    """The fewest decimals that write all sampled values, or `UNLIMITED_DECIMALS`."""
+    sample = values.reshape(-1)[:: max(1, values.size // OPERAND_SAMPLE)].astype(np.float64)
+    slack = np.abs(sample) * _decimal_roundoff(values)
+    for decimals in range(MAX_DECIMALS):
+        step = 10.0**-decimals
+        if (np.abs(sample - np.rint(sample / step) * step) <= slack).all():
+            return decimals
+    return UNLIMITED_DECIMALS
+
+
+def _decimal_roundoff(values: Array) -> float:
+    """The relative error of decimal numbers that were read into the type of `values`."""
+    return 2.0**-23 if values.dtype.itemsize < 8 else 2.0**-51
+
+
+def printed_grids(values: Array, natural: int) -> Iterator[tuple[str, float]]:
+    """Yields ("3 decimals" or "4 digits", largest error) for grids that the values lie on.
+
+    The coarsest grid of decimals, and that of significant digits.  A grid counts only if so many
+    values would hardly lie on it by chance and it is coarser than that of the `natural` decimals of
+    such sums.
+    """
+    sample = values.reshape(-1)[:: max(1, values.size // OUTPUT_SAMPLE)].astype(np.float64)
+    sample = np.unique(np.abs(sample[np.isfinite(sample) & (sample != 0)]))
+    if sample.size < MIN_DISTINCT_VALUES:
+        return
+    slack = sample * _decimal_roundoff(values)
+    for decimals in range(min(natural, MAX_DECIMALS)):
+        step = 10.0**-decimals
+        if (np.abs(sample - np.rint(sample / step) * step) <= slack).all():
+            if np.log10(np.minimum(2 * slack / step, 1)).sum() < MAX_LOG10_CHANCE:
+                yield f"{decimals} decimal{'s' if decimals != 1 else ''}", step / 2
+            break
+    magnitude = np.floor(np.log10(sample))
+    for digits in PRINTED_DIGITS:
+        steps = 10.0 ** (magnitude - digits + 1)
+        if (np.abs(sample - np.rint(sample / steps) * steps) <= 2 * slack).all():
+            coarser = steps > 10.0**-natural
+            if np.log10(np.minimum(4 * slack / steps, 1))[coarser].sum() < MAX_LOG10_CHANCE:
+                yield f"{digits} digits", float(10.0 ** (magnitude.max() - digits + 1) / 2)
+            break
