@@ -100,4 +100,3 @@ def test_no_framework_is_imported_by_the_host(word: str) -> None:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert word not in [name.split(".")[0] for name in names], path
-

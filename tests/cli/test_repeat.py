@@ -51,7 +51,10 @@ def test_answers_that_change(invoke: Invoke, error: float, verdict: str, code: i
     # worse one.
     assert found["findings"][0]["edits"] == [{"code": "not-deterministic"}]
     assert "2 of 2 further runs differ from the first" in found["findings"][0]["notes"][0]
-    assert "output changed between runs with the same arrays" in table or "not deterministic: 2 of 2" in table
+    assert (
+        "output changed between runs with the same arrays" in table
+        or "not deterministic: 2 of 2" in table
+    )
 
 
 def test_asked_once_nobody_can_tell(invoke: Invoke) -> None:

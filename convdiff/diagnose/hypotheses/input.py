@@ -225,24 +225,7 @@ class InputBatchPermuted(InputHypothesis):
 
 
 class GroupsInterleaved(Hypothesis):
-    """The groups' channels were dealt out in turn, not in blocks: group g took channels g, g + G, g
-    + 2G, ...
-
-    How it shows: every channel but the first and the last differs, or is another channel's. As many
-    groups as channels (M = 1) show nothing on that side, nor does one group.
-    Typical causes: a channel shuffle left in or out; a depthwise multiplier's outputs written as
-    m*C + c where Keras, TensorFlow and torch have c*M + m; HWCM weights flattened in the other
-    order; grouped convolutions built by stacking in place of joining.
-    What tells it apart: more than one channel in each group, and weights and channels that differ
-    between the groups; then only another order of the channels, with the same permutation, is the
-    same.
-    Fix: the channels of one group lie side by side, and channel c's outputs too:
-        numpy: `input.reshape(N, K, G, H, W).swapaxes(1, 2).reshape(N, G * K, H, W)` brings what was dealt out into blocks
-        torch: `input.unflatten(1, (K, G)).transpose(1, 2).flatten(1, 2)`
-        torch: `kernel.permute(2, 3, 0, 1).reshape(C * M, 1, H, W)` makes depthwise HWCM weights grouped ones
-        tensorflow: `tf.reshape(kernel, [H, W, 1, C * M])` makes depthwise HWCM weights grouped ones
-        jax: `jnp.reshape(kernel, (H, W, 1, C * M))` with feature_group_count=C
-    """
+    """Channels were dealt out to the groups in turn: what its hypotheses of each stage share."""
 
     code: ClassVar[str] = "groups-interleaved"
     shown_by: ClassVar[str] = "channels that differ"
@@ -268,7 +251,24 @@ class GroupsInterleaved(Hypothesis):
 
 
 class InputGroupsInterleaved(GroupsInterleaved, InputHypothesis):
-    """The input's channels were dealt out to the groups in turn: see `GroupsInterleaved`."""
+    """The groups' channels were dealt out in turn, not in blocks: group g took channels g, g + G, g
+    + 2G, ...
+
+    How it shows: every channel but the first and the last differs, or is another channel's. As many
+    groups as channels (M = 1) show nothing on that side, nor does one group.
+    Typical causes: a channel shuffle left in or out; a depthwise multiplier's outputs written as
+    m*C + c where Keras, TensorFlow and torch have c*M + m; HWCM weights flattened in the other
+    order; grouped convolutions built by stacking in place of joining.
+    What tells it apart: more than one channel in each group, and weights and channels that differ
+    between the groups; then only another order of the channels, with the same permutation, is the
+    same.
+    Fix: the channels of one group lie side by side, and channel c's outputs too:
+        numpy: `input.reshape(N, K, G, H, W).swapaxes(1, 2).reshape(N, G * K, H, W)` brings what was dealt out into blocks
+        torch: `input.unflatten(1, (K, G)).transpose(1, 2).flatten(1, 2)`
+        torch: `kernel.permute(2, 3, 0, 1).reshape(C * M, 1, H, W)` makes depthwise HWCM weights grouped ones
+        tensorflow: `tf.reshape(kernel, [H, W, 1, C * M])` makes depthwise HWCM weights grouped ones
+        jax: `jnp.reshape(kernel, (H, W, 1, C * M))` with feature_group_count=C
+    """
 
     def forms(self, problem: Problem, base: InputForm) -> Iterator[InputForm]:
         """The input's channels dealt out, or gathered."""

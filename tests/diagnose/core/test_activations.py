@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import convdiff
-from convdiff.diagnose.core.activations import ACTIVATIONS, SLOPES, activation_of, fields, undone
+from convdiff.diagnose.core.activations import ACTIVATIONS, LEAKY_SLOPES, Activation
 from tests.diagnose.naive import Array, Geometry, convolve
 
 
@@ -37,12 +37,24 @@ PLANTED: dict[str, Callable[[Array], Array]] = {
     "softsign": lambda y: y / (1 + abs(y)),
     "hardsigmoid": lambda y: np.clip(y + 3, 0, 6) / 6,
     "hardsigmoid 0.2": lambda y: np.clip(0.2 * y + 0.5, 0, 1),
-    **{f"leaky_relu {slope}": lambda y, slope=slope: np.maximum(y, slope * y) for slope in SLOPES},  # type: ignore[misc]
+    **{
+        f"leaky_relu {slope}": lambda y, slope=slope: np.maximum(y, slope * y)
+        for slope in LEAKY_SLOPES
+    },  # type: ignore[misc]
 }
 
 
+def named(activation: Activation) -> str:
+    """Its name with the variant, as `PLANTED` has it."""
+    variant = activation.approximate or activation.slope
+    return activation.name if variant is None else f"{activation.name} {variant}"
+
+
+KNOWN = {named(activation): activation for activation in ACTIVATIONS}
+
+
 def test_every_activation_is_planted() -> None:
-    assert set(PLANTED) == set(ACTIVATIONS)
+    assert set(PLANTED) == set(KNOWN)
 
 
 @pytest.mark.parametrize("beside", [None, "kernel-flipped", "wrong-padding", "bias-missing"])
@@ -64,7 +76,7 @@ def test_an_activation_is_told_alone_and_beside_a_fault(name: str, beside: str |
         x, w, PLANTED[name](made).astype(np.float32), bias=bias, padding=1, stride=2
     )
     assert result.findings, result.row.message
-    edit: dict[str, Any] = {"code": "activation-applied", **fields(name)}
+    edit: dict[str, Any] = {"code": "activation-applied", **KNOWN[name].fields}
     edits = result.findings[0].edits
     assert edit in edits
     assert {each["code"] for each in edits} == {"activation-applied", *([beside] if beside else [])}
@@ -73,10 +85,9 @@ def test_an_activation_is_told_alone_and_beside_a_fault(name: str, beside: str |
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_value_comes_from_where_its_inverse_says(name: str) -> None:
     before = np.linspace(-6, 6, 1001)
-    function = activation_of(name)
-    assert function is not None
+    function = KNOWN[name].function
     np.testing.assert_allclose(function(before), PLANTED[name](before), atol=1e-9)
-    low, high = undone(name, function(before), function(before) - 1e-9, function(before) + 1e-9)
+    low, high = KNOWN[name].argument_between(function(before) - 1e-9, function(before) + 1e-9)
     assert (low <= before).all()
     assert (before <= high).all()
     # Where a value says something, it says where it came from.

@@ -13,7 +13,7 @@ from convdiff.diagnose.core.array_view import ArrayView, ArrayViewStack
 from convdiff.diagnose.core.forms import InputForm, KernelForm, OperationForm
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.search.geometry_table import PAD_MODES, AskedGeometry, enumerate_geometries
-from convdiff.diagnose.search.intervals import BUCKETS, MANY, Intervals
+from convdiff.diagnose.search.intervals import BUCKETS, MIN_BUCKETED_VALUES, Intervals
 from convdiff.diagnose.search.products import (
     KernelRows,
     ProductRequest,
@@ -98,13 +98,13 @@ def test_both_ways_to_multiply_are_the_convolution(edits: int) -> None:
         np.testing.assert_allclose(product.values.reshape(2, -1)[:, flat], expected, atol=1e-9)
 
 
-@pytest.mark.parametrize("count", [MANY // 4, 4 * MANY])
+@pytest.mark.parametrize("count", [MIN_BUCKETED_VALUES // 4, 4 * MIN_BUCKETED_VALUES])
 def test_a_match_finds_what_lies_in_an_interval_and_no_more(count: int) -> None:
     values = RNG.standard_normal(count) * 10
     low = np.append(values[:: count // 20] - 1e-6, [np.inf, 9.0])
     high = np.append(values[:: count // 20] + 1e-6, [-np.inf, np.inf])
     forms = np.arange(len(low))
-    rows, found = Intervals(low, high, forms).matched_by(values, np.float64(1e-6))
+    rows, found = Intervals(low, high, forms).matches(values, np.float64(1e-6))
     pairs = set(zip(rows.tolist(), found.tolist(), strict=True))
     expected = {
         (i, j)

@@ -1,0 +1,89 @@
+"""Every registered hypothesis is complete: what is missing is named."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+
+from convdiff.diagnose import Problem
+from convdiff.diagnose.core.array_view import ArrayView
+from convdiff.diagnose.core.forms import OutputForm
+from convdiff.diagnose.core.output_change import UNCHANGED, OpenChange, OutputChange
+from convdiff.diagnose.hypotheses.base import Hypothesis, OutputHypothesis
+from convdiff.diagnose.hypotheses.registry import FAMILIES, HEADINGS, by_code
+from convdiff.numerics.error_bound import Rounding
+from convdiff.spec.infer_spec import read_spec
+from convdiff.spec.settings import Settings
+from tests.diagnose.faults import FAULTS
+
+ALL = list(FAMILIES)
+# The reverse of kernel-flipped; what a backend does when it is asked again; precision, which has
+# tests of its own.
+NOT_PLANTED = {"kernel-not-flipped", "not-deterministic", "reduced-precision"}
+
+
+def name(hypothesis: Hypothesis) -> str:
+    return type(hypothesis).__name__
+
+
+@pytest.mark.parametrize("hypothesis", ALL, ids=name)
+def test_a_hypothesis_has_all_that_it_owes(hypothesis: Hypothesis) -> None:
+    missing = []
+    if not re.fullmatch(r"[a-z]+(-[a-z]+)*", getattr(hypothesis, "code", "")):
+        missing.append("a `code` that states the fault, in words with hyphens")
+    if not getattr(hypothesis, "shown_by", ""):
+        missing.append("`shown_by`, the arrays that would show it")
+    if type(hypothesis).sentence is Hypothesis.sentence:
+        missing.append("`sentence`, the edit in plain words")
+    story = inspect.getdoc(type(by_code()[hypothesis.code])) or ""
+    missing += [
+        f"'{heading}:' in the docstring of one class with its code"
+        for heading in HEADINGS
+        if not re.search(rf"^{heading}:", story, re.MULTILINE)
+    ]
+    unknown = set(hypothesis.interchangeable_with) - set(by_code())
+    missing += [f"a hypothesis of the code {code}, which it names" for code in sorted(unknown)]
+    assert not missing, f"{name(hypothesis)} lacks {'; '.join(missing)}"
+
+
+def test_every_code_is_planted() -> None:
+    planted = {fault.__name__.replace("_", "-") for family in FAULTS.values() for fault in family}
+    missing = set(by_code()) - planted - NOT_PLANTED
+    assert not missing, f"tests/diagnose/faults.py plants no {', '.join(sorted(missing))}"
+
+
+def problems() -> list[Problem]:
+    """Outputs for which one output hypothesis or another has forms."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((3, 4, 6, 6)), rng.standard_normal((4, 4, 3, 3))
+    bias = np.arange(1.0, 5.0)
+    spec, _ = read_spec(x.shape, w.shape, Settings(padding=1, groups=1), bias=True, dtype="float32")
+    signed = rng.standard_normal((3, 4, 6, 6))
+    outputs = [signed, np.abs(signed) / 4, np.maximum(signed, 0), np.rint(signed * 40)]
+    rounding = Rounding("float32", "float32", spec.terms)
+    return [Problem(spec, x, w, bias, output, rounding) for output in outputs]
+
+
+@pytest.mark.parametrize("hypothesis", FAMILIES.output, ids=name)
+def test_the_changes_of_an_output_hypothesis_answer_the_search(
+    hypothesis: OutputHypothesis,
+) -> None:
+    for problem in problems():
+        base = OutputForm(array=ArrayView.of(problem.obtained))
+        for form in hypothesis.forms(problem, base):
+            change = form.change
+            assert len(form.edits) == 1
+            assert form.edits[0]["code"] == hypothesis.code
+            assert 1 <= form.cost < 2, "1 for the edit, and an oddness below 1"
+            assert hash(change) == hash(change)
+            assert change == UNCHANGED or type(change).verify is not OutputChange.verify
+            if isinstance(change, OpenChange):
+                assert type(change).relates is not OpenChange.relates
+                listed = change.axis is not None or any(
+                    getattr(type(change), method) is not getattr(OpenChange, method)
+                    for method in ("possible_sums", "invariant")
+                )
+                assert listed, f"{change} has neither `possible_sums` nor an `invariant`"
