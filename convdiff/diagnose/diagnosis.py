@@ -15,7 +15,7 @@ from convdiff.diagnose.nearest_miss import nearest_miss
 from convdiff.diagnose.proof import prove
 from convdiff.diagnose.schedule import MAX_EDITS, Schedule
 from convdiff.diagnose.search.candidate import MAX_CANDIDATES_PER_LEVEL, Candidate
-from convdiff.diagnose.search.engine import CHEAP
+from convdiff.diagnose.search.engine import CHEAP_PROOF_PRODUCTS
 from convdiff.records import Finding
 from convdiff.spec.conv_spec import ConvSpec
 
@@ -106,7 +106,7 @@ class Diagnosis:
         dear = products > DEAR_PROOF_PRODUCTS
         proven = 0
         for candidate in candidates[
-            : MAX_PROOFS_PER_BATCH if products > CHEAP else MAX_CANDIDATES_PER_LEVEL
+            : MAX_PROOFS_PER_BATCH if products > CHEAP_PROOF_PRODUCTS else MAX_CANDIDATES_PER_LEVEL
         ]:
             # Most that fail do so on the first batch item.
             several = candidate.output.array.shape[0] > 1

@@ -23,7 +23,7 @@ def nearest_miss(
     Returns None if no edit agrees at `MIN_AGREEING_POINTS`.
     """
     best, most_agreeing = None, MIN_AGREEING_POINTS - 1
-    for candidate, agreeing in search.near(precision, COMPARED_POINTS):
+    for candidate, agreeing in search.nearest(precision, COMPARED_POINTS):
         if agreeing > most_agreeing:
             best, most_agreeing = candidate, agreeing
     if best is None:

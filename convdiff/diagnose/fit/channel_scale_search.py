@@ -91,7 +91,7 @@ class ChannelScaleSearch:
         if key not in self._on_lines:
             found: list[Candidate] = []
             for outputs in range(min(edits, 1) + 1):
-                for group in self.search.output_groups(0, outputs):
+                for group in self.search.forms.output_groups(0, outputs):
                     found += self._in_group(group, edits - outputs, precision)
             self._on_lines[key] = found
         return self._on_lines[key]

@@ -114,7 +114,7 @@ class ChannelOrderSearch:
 
     def _going(self, look: OrderView, member: OrderViewMember) -> Array:
         """How well each kernel of a member goes with the output: see `goes_with`."""
-        spec, kernels = self.search.operations[member.at][0].spec, member.kernels
+        spec, kernels = self.search.forms.spec(member.at), member.kernels
         met, values = self.looks.windows(look), self.looks.obtained(look)
         estimate = self.looks.once(
             ("estimate", id(met), id(values)), lambda: estimated(met, values, self.noise)
@@ -192,7 +192,7 @@ class ChannelOrderSearch:
     def _candidates(
         self, look: OrderView, at: int, kernel: KernelForm, form: OutputForm, order: list[int]
     ) -> Iterator[Candidate]:
-        x = self.search.forms("inputs", at, 0)[0]
+        x = self.search.forms.inputs(at, 0)[0]
         order = in_place(
             order, self.looks.once(("alike", id(x)), lambda: alike(x.array.to_array(), axis=1))
         )

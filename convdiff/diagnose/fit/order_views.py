@@ -125,7 +125,7 @@ class OrderViews:
 
     def _seen(self, geometry: GeometryTable, members: list[OrderViewMember]) -> InputSimilarity:
         shape, taps = members[0].forms[0].array.shape, members[0].kernels.shape[2:]
-        (x,) = self.search.forms("inputs", members[0].at, 0)
+        (x,) = self.search.forms.inputs(members[0].at, 0)
         points = self.once(
             ("compared", shape), lambda: comparison_points(shape, x.array.size // x.array.shape[1])
         )
@@ -141,15 +141,15 @@ class OrderViews:
         all.
         """
         search = self.search
-        for at, operations in enumerate(search.operations):
-            x = search.groups("inputs", at, 0)
-            base = min(len(operation.edits) for operation in operations)
+        for at, _ in enumerate(search.forms.operations):
+            x = search.forms.input_groups(at, 0)
+            base = search.forms.operation_edits(at)
             for outputs, kernels, changed in itertools.product(range(2), range(3), range(2)):
                 # Beside an order of the channels no two are of one stage.
                 if not x or outputs + kernels + changed != edits or not base <= kernels <= base + 1:
                     continue
                 for y, w in itertools.product(
-                    search.output_groups(at, outputs), search.groups("kernels", at, kernels)
+                    search.forms.output_groups(at, outputs), search.forms.kernel_groups(at, kernels)
                 ):
                     if y.shape[0] != x[0].shape[0]:
                         continue
@@ -173,7 +173,7 @@ class OrderViews:
         """How many output positions, of all batch items, are looked at; at least so many, if there
         are.
         """
-        spec = self.search.operations[look.members[0].at][0].spec
+        spec = self.search.forms.spec(look.members[0].at)
         shape = look.output.array.shape
         wanted = math.ceil(SURE * spec.in_channels / spec.out_channels)
         return min(max(wanted, least), shape[0] * math.prod(shape[2:]))
@@ -193,7 +193,7 @@ class OrderViews:
         return made
 
     def _met(self, look: OrderView, shape: tuple[int, ...], count: int) -> Array:
-        (x,) = self.search.forms("inputs", look.members[0].at, 0)
+        (x,) = self.search.forms.inputs(look.members[0].at, 0)
         item, _, *place = self.once((shape, count), lambda: _chosen(shape, count))
         points = [
             SamplePoint(i, 0, p)

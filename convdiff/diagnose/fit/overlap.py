@@ -35,13 +35,13 @@ MAX_CHANNELS = 8
 
 def overlap_candidates(search: Search, precision: PrecisionModel) -> Iterator[Candidate]:
     """The asked convolution with counts, and shifted or scaled, where its corners agree with it."""
-    geometry, groups = search.asked_geometry(), search.output_groups(0, 0)
+    geometry, groups = search.asked_geometry(), search.forms.output_groups(0, 0)
     if geometry is None or not groups or max(groups[0].shape[2:]) < 3:
         return
     if not np.isfinite(search.problem.obtained).all():
         return
     (plain,) = groups[0].forms
-    (x,), (w,) = search.forms("inputs", 0, 0), search.forms("kernels", 0, 0)
+    (x,), (w,) = search.forms.inputs(0, 0), search.forms.kernels(0, 0)
     obtained, sums = _corner_values(search)
     if sums.shape[1] < 2 or not np.isfinite(sums).all():
         return
@@ -60,13 +60,13 @@ def overlap_candidates(search: Search, precision: PrecisionModel) -> Iterator[Ca
 def _corner_values(search: Search) -> tuple[Array, Array]:
     """The obtained values and the asked convolution's at the corners, (channels, corners) each."""
     problem, spec = search.problem, search.problem.spec
-    (outputs,), geometry = search.output_groups(0, 0)[:1], search.asked_geometry()
+    (outputs,), geometry = search.forms.output_groups(0, 0)[:1], search.asked_geometry()
     assert geometry is not None
     shape = outputs.shape
     ends = itertools.product((0,), *((0, size - 1) for size in shape[2:]))
     corners = np.unique(np.ravel_multi_index(np.array([*ends]).T, (shape[0], *shape[2:])))
     windows = design_matrix(problem, geometry, corners, shape)
-    (kernel,) = search.forms("kernels", 0, 0)
+    (kernel,) = search.forms.kernels(0, 0)
     first = kernel.array.select(0, slice(MAX_CHANNELS)) if spec.groups == 1 else kernel.array
     weights = ungrouped_kernel(first.to_array().astype(np.float64), spec.groups, spec.in_channels)
     weights = weights[:MAX_CHANNELS].reshape(-1, windows.shape[1])
