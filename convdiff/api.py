@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from convdiff.arrays import compute_dtype, from_memory, notes
+from convdiff.diagnose.trace import trace as trace_lines
 from convdiff.errors import ConvdiffError, one_of
 from convdiff.exit_codes import FAIL_ON, exit_code
 from convdiff.fixes import with_fixes
@@ -75,6 +76,31 @@ def diff(
     groups, transposed, input_layout, ..., and `as_` (or "as").  `name` is that of `obtained` in the
     result.  Raises ConvdiffError if shapes and options do not make a convolution.
     """
+    case, answer = _case(input, kernel, obtained, bias, name, options)
+    return Result(case, Judge(case).row(answer))
+
+
+def trace(
+    input: Any,
+    kernel: Any,
+    obtained: Any,
+    codes: Sequence[str],
+    *,
+    bias: Any = None,
+    **options: Any,
+) -> str:
+    """Where the explanation with these codes was lost, as text for developers of convdiff.
+
+    The other parameters are those of `diff`.  See `convdiff.diagnose.trace`.
+    """
+    case, answer = _case(input, kernel, obtained, bias, "obtained", options)
+    return "\n".join(trace_lines(Judge(case).problem(answer), codes))
+
+
+def _case(
+    input: Any, kernel: Any, obtained: Any, bias: Any, name: str, options: dict[str, Any]
+) -> tuple[Case, Answer]:
+    """The arrays as a case with one saved output, and that output as an answer."""
     if not isinstance(name, str):
         raise ConvdiffError(f"name: found {name!r}, expected a string")
     settings = Settings.from_mapping(options)
@@ -97,7 +123,7 @@ def diff(
     )
     case = Case(spec, x, w, b, saved=((name, y),), notes=(*spec_notes, *array_notes))
     answer = Answer(name, "saved", "ok", output=y.array, stored=y.stored)
-    return Result(case, Judge(case).row(answer))
+    return case, answer
 
 
 def assert_agrees(

@@ -64,6 +64,16 @@ class Judge:
         """
         return None
 
+    def problem(self, answer: Answer) -> Problem:
+        """What a diagnosis of this answer is asked, whatever its verdict is.
+
+        For answers whose output has the asked number of axes.
+        """
+        assert answer.output is not None
+        output = with_unit_axes(answer.output, self.case.spec)
+        arithmetics = list(self._possible_arithmetics(answer, output))
+        return self._problem(output, arithmetics[self._index_to_diagnose])
+
     def reference(self, dtype: str | None = None) -> Reference:
         """The reference for the arrays cast to `dtype` (default: the spec's)."""
         dtype = dtype or self.case.spec.dtype

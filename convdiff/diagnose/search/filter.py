@@ -79,7 +79,7 @@ class SampleFilter:
         self, batch: Batch, combinations: Array, outputs: Array, sums: list[SumBounds]
     ) -> tuple[Array, Array]:
         """Those that agree at every point; `sums` are theirs at the first two."""
-        agree = self._agree(outputs, 0, sums, sums[0])
+        agree = self.agree(outputs, 0, sums, sums[0])
         combinations, outputs, first = combinations[agree], outputs[agree], sums[0].only(agree)
         at = 2
         while combinations.size and at < len(self.points):
@@ -94,7 +94,7 @@ class SampleFilter:
             agree = np.ones(left, bool)
             for pair in range(pairs):
                 both = sums[2 * pair : 2 * pair + 2]
-                agree &= self._agree(outputs, at + 2 * pair, both, first)
+                agree &= self.agree(outputs, at + 2 * pair, both, first)
             combinations, outputs, first = combinations[agree], outputs[agree], first.only(agree)
             at += 2 * pairs
         return combinations, outputs
@@ -239,7 +239,7 @@ class SampleFilter:
             units * rounding.unit_roundoff + (rounding.underflow_error + rounding.decimal_error)
         )
 
-    def _agree(self, outputs: Array, at: int, sums: list[SumBounds], first: SumBounds) -> Array:
+    def agree(self, outputs: Array, at: int, sums: list[SumBounds], first: SumBounds) -> Array:
         """(combinations,): which agree with their output form at the pair of points from `at` on.
 
         `sums` are theirs at the pair, `first` those at the first point of all.
@@ -258,7 +258,7 @@ class SampleFilter:
         return agree
 
     def _relate(self, outputs: Array, at: int, sums: list[SumBounds], first: SumBounds) -> Array:
-        """As `_agree`, for forms that leave a number open."""
+        """As `agree`, for forms that leave a number open."""
         obtained, points = self.obtained, slice(at, at + 2)
         slack = np.array([bounds.slack for bounds in sums]) + obtained.rounded[points, outputs]
         value = np.array([bounds.value for bounds in sums]) + obtained.added[points, outputs]
