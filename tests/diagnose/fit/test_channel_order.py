@@ -11,7 +11,7 @@ import pytest
 
 import convdiff
 from convdiff.diagnose.core.array_view import ArrayView
-from convdiff.diagnose.fit.channel_order import order_of_channels
+from convdiff.diagnose.fit.channel_order import fit_channel_order
 from convdiff.diagnose.fit.geometry_score import InputSimilarity, comparison_points
 from convdiff.diagnose.search.geometry_table import AskedGeometry, enumerate_geometries
 from tests.diagnose.naive import Array, Geometry, convolve
@@ -44,7 +44,7 @@ def test_the_order_is_read_off(
     if after == "constants":
         values += rng.standard_normal((outer, 1))
     cut = np.where(values > 0, 0, -1) if after == "relu" else None
-    read = order_of_channels(windows, weights, values, cut)
+    read = fit_channel_order(windows, weights, values, cut)
     assert read is not None
     assert read[0] == order.tolist()
 
@@ -56,7 +56,7 @@ def test_noise_has_no_order(channels: int) -> None:
         rng.standard_normal((40, channels, 9)),
         rng.standard_normal((channels, channels, 9)),
     )
-    assert order_of_channels(windows, weights, rng.standard_normal((channels, 40))) is None
+    assert fit_channel_order(windows, weights, rng.standard_normal((channels, 40))) is None
 
 
 def arrays(

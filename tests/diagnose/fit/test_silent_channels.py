@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import convdiff
-from convdiff.diagnose.fit.channel_order import alike, in_place
+from convdiff.diagnose.fit.channel_order import identical_channels, settle_identical_channels
 from tests.diagnose.naive import Geometry, convolve
 
 
@@ -27,8 +27,8 @@ def test_only_what_shows_is_told(order: list[int]) -> None:
 
 def test_the_reading_stays_the_same() -> None:
     x = np.array([[5, 0, 7, 0, 0, 5]]).T
-    same = alike(x, axis=0)
+    same = identical_channels(x, axis=0)
     assert same == [0, 1, 2, 1, 1, 0]
     order = [3, 5, 4, 2, 1, 0]
-    made = in_place(order, same)
+    made = settle_identical_channels(order, same)
     assert np.array_equal(x[made], x[order]) and sorted(made) == list(range(6)) and made[4] == 4
