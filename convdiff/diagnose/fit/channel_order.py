@@ -1,9 +1,25 @@
-"""In which order a convolution took its input's channels, read off its output.
+"""The order in which a convolution took its input's channels, fitted to its output.
 
-The output is a sum of one part for each kernel channel, the part that kernel channel c makes of
-input channel order[c].  Parts of other channels are as good as noise to each, so that the right one
-stands out by how well it goes with the output, however few equations there are; few channels are
-tried in every order.
+Up to a factor and a bias, the output is a sum of parts, one per kernel channel c:
+
+    output = sum over c of part(c, order[c])
+
+where part(c, d) is what kernel channel c gives on input channel d.  Given the windows (positions,
+C, taps) at some output positions and the weights (O, C, taps), `fit_channel_order` looks for the
+permutation `order` that leaves least of the output.  Parts of different channels are nearly
+orthogonal, as independent noise is.  So the right d stands out among the inner products of part(c,
+d) with the output, even where the positions are far too few to solve for the weights.
+
+- Few channels: every order is tried.  The inner products of all parts with the output and with each
+  other give the least squares residual of any order without computing its output.
+- More channels: matching pursuit (Mallat and Zhang, 1993) with an assignment.  All channels are
+  matched at once by their inner products with the output; then, in a few rounds, each is matched
+  again with what the others leave of it.  What is still undecided is settled by coordinate descent,
+  one channel at a time.
+
+Windows of smooth inputs have much in common, which hides what distinguishes the channels.  The
+positions are therefore whitened first: combined linearly so that all directions of the windows
+count about the same.
 """
 
 from __future__ import annotations
@@ -18,284 +34,346 @@ import numpy as np
 
 from convdiff.spec.layout import Array
 
-# Channels of which every order is tried.
-TRIED = 6
-LEAST_LOOKED_AT = 96
-# Rounds in which all channels are matched again, each with what the others leave of the output.
-ROUNDS = 12
-# What no right combination leaves of the output after any round.
-HOPELESS = 0.75
-# What may be left of the output, as a share of its energy: more than operands in bfloat16 leave.
-LEFT = 1e-3
-# What of the windows' usual energy counts as nothing where a kernel is estimated.
-LEAST_SHARE = 1e-6
-# Places that are mixed at most: it costs their third power.
-MOST_MIXED = 256
-# What is left of the output where the order is right, and how often channels are gone through one
-# by one where more is.
-NOTHING = 1e-5
-SWEEPS = 6
+# Channels up to which every order is tried.
+MAX_ENUMERATED_CHANNELS = 6
+# Orders whose residual is computed exactly, of those that leave least if parts were orthogonal: at
+# least this many, and at least this share of all.
+MIN_EXACT_ORDERS, EXACT_ORDERS_SHARE = 96, 1 / 32
+# Rounds in which all channels are matched again.
+MAX_ASSIGNMENT_ROUNDS = 12
+# Sweeps of the coordinate descent over all channels.
+MAX_DESCENT_SWEEPS = 6
+# Residuals below are shares of the energy of the output's values.  An order counts as found with at
+# most this one, which is more than operands rounded to bfloat16 leave.
+MAX_RESIDUAL = 1e-3
+# With more after any round, no order will be found.
+MAX_RESIDUAL_TO_REFINE = 0.75
+# With less there is nothing left to refine.
+CONVERGED_RESIDUAL = 1e-5
+# The ridge that is added to the energies of the positions, as a share of their mean.
+RIDGE = 1e-6
+# Positions up to which they are whitened, which costs their third power.
+MAX_WHITENED_POSITIONS = 256
 
 
-class Mixed(NamedTuple):
-    """Sums of places, (sums, places), and what windows (places, C, taps) are in them: as many,
-    (sums, C, taps).
+class WhitenedWindows(NamedTuple):
+    """Windows at linear combinations of positions, in which common directions count less.
+
+    `transform` is (positions, positions); `windows` is it applied to windows (positions, C, taps).
     """
 
-    mixing: Array
+    transform: Array
     windows: Array
 
 
-def order_of_channels(
+class _Fit(NamedTuple):
+    """What some kernel leaves of the output's values.
+
+    `residual` and `values` are (O, positions); the values are divided by their counts, if they are
+    counted.  `factor` is what the kernel's output is multiplied by, and `share` the energy of the
+    residual over that of the values.
+    """
+
+    residual: Array
+    share: float
+    factor: float
+    values: Array
+
+
+class _Target(NamedTuple):
+    """The values (O, positions) to be explained, with `clipped` and `counted`.
+
+    These are as in `fit_channel_order`.
+    """
+
+    values: Array
+    clipped: Array
+    counted: bool
+
+
+def fit_channel_order(
     windows: Array,
     weights: Array,
     values: Array,
-    cut: Array | None = None,
-    most_tried: int = TRIED,
+    clipped: Array | None = None,
+    max_enumerated: int = MAX_ENUMERATED_CHANNELS,
     counted: bool = False,
-    mixed: Mixed | None = None,
+    whitened: WhitenedWindows | None = None,
 ) -> tuple[list[int], float] | None:
-    """The order in which the kernel's channels meet the input's, and the share of the values'
-    energy that it leaves; None if there is none.
+    """The order of the input's channels, and the share of the values' energy that it leaves.
 
-    `windows` is (places, C, taps), `weights` (O, C, taps), `values` (O, places), up to one factor,
-    and up to a constant for each output channel too; but where some are `cut` off, up to the factor
-    alone: there it is 1 where the convolution's may be more, -1 where it may be less, 0 elsewhere.
-    Where `counted`, each place may have been added several times.  Every order of at most
-    `most_tried` channels is tried.  `mixed` is what `mixed_places` makes of the windows, their mean
-    taken off unless they are cut off or counted.
+    Kernel channel c takes input channel order[c].  Returns None if no order leaves at most
+    `MAX_RESIDUAL`.
+
+    `windows` is (positions, C, taps), `weights` (O, C, taps) and `values` (O, positions).  The
+    values are the convolution's up to one factor and one constant per output channel; only up to
+    the factor if they are `clipped` or `counted`.  `clipped`, (O, positions), is 1 where the
+    convolution's value may be larger than the given one, -1 where it may be smaller, else 0.  If
+    `counted`, the values at each position may have been multiplied by a positive integer.  Every
+    order is tried of up to `max_enumerated` channels.  `whitened` is `whiten_positions` of the
+    windows, less their mean unless the values are clipped or counted; it is computed if not given.
     """
-    rest = values - values.mean(axis=1, keepdims=True)
-    if cut is None and not counted:
-        windows, values = windows - windows.mean(axis=0), rest
+    centered = values - values.mean(axis=1, keepdims=True)
+    if clipped is None and not counted:
+        windows, values = windows - windows.mean(axis=0), centered
     if counted:
-        rest = values / np.maximum(np.sqrt(np.square(values).mean(axis=0)), 1e-300)
+        # One size for all positions, whatever their counts.
+        centered = values / np.maximum(np.sqrt(np.square(values).mean(axis=0)), 1e-300)
     if not values.any():
         return None
-    cut = np.zeros(values.shape, int) if cut is None else cut
-    mixed = mixed_places(windows, 0.0) if mixed is None else mixed
-    if len(weights[0]) <= most_tried and not counted:
-        known = cut == 0
-        # Places can be mixed only where all are known.
-        apart, made = (mixed.windows, values @ mixed.mixing.T) if known.all() else (windows, values)
-        order = _tried(apart, weights, made, known)
+    clipped = np.zeros(values.shape, int) if clipped is None else clipped
+    whitened = whiten_positions(windows, 0.0) if whitened is None else whitened
+    if len(weights[0]) <= max_enumerated and not counted:
+        known = clipped == 0
+        # Positions can be combined only where all values are known.
+        if known.all():
+            order = _best_order(whitened.windows, weights, values @ whitened.transform.T, known)
+        else:
+            order = _best_order(windows, weights, values, known)
     else:
-        # Single precision tells channels apart, at half the cost.
-        narrow = [each.astype(np.float32) for each in (windows, weights, values)]
-        alone = Mixed(*(each.astype(np.float32) for each in mixed))
-        order = _matched(
-            narrow[0], narrow[1], narrow[2], alone, cut, rest @ mixed.mixing.T, counted
+        # Single precision tells the channels apart, at half the cost.
+        order = _matched_order(
+            windows.astype(np.float32),
+            weights.astype(np.float32),
+            _Target(values.astype(np.float32), clipped, counted),
+            WhitenedWindows(*(array.astype(np.float32) for array in whitened)),
+            centered @ whitened.transform.T,
         )
-    left = _left(windows[:, order], weights, values, cut, counted)[1]
-    return (order.tolist(), left) if left <= LEFT else None
+    share = _fit(windows[:, order], weights, _Target(values, clipped, counted)).share
+    return (order.tolist(), share) if share <= MAX_RESIDUAL else None
 
 
-def mixed_places(windows: Array, noise: float) -> Mixed:
-    """Places mixed so that what the windows have in common counts no more than what they differ in.
+def whiten_positions(windows: Array, noise: float) -> WhitenedWindows:
+    """Combines the positions of windows (positions, C, taps) so that all directions count alike.
 
-    `noise` is the share of the energy that may be any rounding's.
+    `noise` is the share of the mean energy that may be rounding: directions with less are not
+    amplified.  More than `MAX_WHITENED_POSITIONS` positions are left as they are.
     """
-    places = len(windows)
-    if places > MOST_MIXED:
-        return Mixed(np.eye(places), windows)
-    flat = windows.reshape(places, -1)
-    met = flat @ flat.T
-    least = max(LEAST_SHARE, noise) * max(float(np.trace(met)) / places, 1e-300)
-    met[np.diag_indices(places)] += least
-    # Any root of the inverse does, for only lengths and angles matter; by eigenvectors it takes ten
-    # times as long.
-    mixing = np.sqrt(least) * np.linalg.inv(np.linalg.cholesky(met))
-    return Mixed(mixing, (mixing @ flat).reshape(windows.shape))
+    positions = len(windows)
+    if positions > MAX_WHITENED_POSITIONS:
+        return WhitenedWindows(np.eye(positions), windows)
+    flat = windows.reshape(positions, -1)
+    gram = flat @ flat.T
+    ridge = max(RIDGE, noise) * max(float(np.trace(gram)) / positions, 1e-300)
+    gram[np.diag_indices(positions)] += ridge
+    # Any root of the inverse will do, since only lengths and angles matter.  Cholesky's takes a
+    # tenth of the time of an eigendecomposition.
+    transform = np.sqrt(ridge) * np.linalg.inv(np.linalg.cholesky(gram))
+    return WhitenedWindows(transform, (transform @ flat).reshape(windows.shape))
 
 
-def _tried(windows: Array, weights: Array, values: Array, known: Array) -> Array:
-    """The best of all orders."""
+def _best_order(windows: Array, weights: Array, values: Array, known: Array) -> Array:
+    """(C,): of all orders the one that leaves least of the known values.
+
+    `windows` is (positions, C, taps), `weights` (O, C, taps), `values` and `known` (O, positions).
+    """
     channels = weights.shape[1]
-    places, _, taps = windows.shape
-    # Kernel channels and input channels, output channels and places: what each pair of the first
-    # makes at each of the second.
+    positions, _, taps = windows.shape
+    # Row c * C + d is part(c, d) at the known values.
     parts = (
         weights.transpose(1, 0, 2).reshape(-1, taps)
         @ windows.transpose(1, 0, 2).reshape(-1, taps).T
     )
     parts = (
-        parts.reshape(channels, -1, channels, places)
+        parts.reshape(channels, -1, channels, positions)
         .transpose(0, 2, 1, 3)[:, :, known]
         .reshape(channels**2, -1)
     )
-    target = values[known]
-    going, crossed = parts @ target, parts @ parts.T
-    orders = _orders(channels)
-    places = orders + np.arange(channels) * channels
-    along = going[places].sum(axis=1)
-    # Parts of different channels are nearly at right angles: the best of all is among the best if
-    # they were quite.
-    rough = np.square(along) / np.maximum(np.diagonal(crossed)[places].sum(axis=1), 1e-300)
-    few = max(LEAST_LOOKED_AT, len(orders) // 32)
-    best_few = np.argpartition(-rough, few)[:few]
-    orders, places, along = orders[best_few], places[best_few], along[best_few]
-    own = crossed[places[:, :, None], places[:, None, :]].sum(axis=(1, 2))
-    gained = np.square(along) / np.maximum(own, 1e-300)
-    return np.asarray(orders[int(gained.argmax())])
+    products, gram = parts @ values[known], parts @ parts.T
+    orders = _permutations(channels)
+    rows = orders + np.arange(channels) * channels
+    # With prediction s, the best factor explains <s, values>^2 / |s|^2 of the energy.  At first |s|
+    # is taken for that of orthogonal parts.
+    alignment = products[rows].sum(axis=1)
+    norms = np.diagonal(gram)[rows].sum(axis=1)
+    explained = np.square(alignment) / np.maximum(norms, 1e-300)
+    few = max(MIN_EXACT_ORDERS, int(len(orders) * EXACT_ORDERS_SHARE))
+    likely = np.argpartition(-explained, few)[:few]
+    orders, rows, alignment = orders[likely], rows[likely], alignment[likely]
+    norms = gram[rows[:, :, None], rows[:, None, :]].sum(axis=(1, 2))
+    explained = np.square(alignment) / np.maximum(norms, 1e-300)
+    return np.asarray(orders[int(explained.argmax())])
 
 
 @lru_cache(maxsize=4)
-def _orders(channels: int) -> Array:
+def _permutations(channels: int) -> Array:
+    """(permutations, channels): all orders of the channels."""
     return np.array(list(itertools.permutations(range(channels))))
 
 
-def _going(windows: Array, weights: Array, values: Array) -> Array:
-    """(C, C): how well the part that each kernel channel makes of each input channel goes with the
-    values.
-    """
-    places, channels, taps = windows.shape
-    back = (
-        (weights.reshape(len(weights), -1).T @ values)
-        .reshape(channels, taps, places)
-        .transpose(0, 2, 1)
-    )
-    return np.asarray(
-        back.reshape(channels, -1) @ windows.transpose(1, 0, 2).reshape(channels, -1).T
-    )
-
-
-def _matched(
+def _matched_order(
     windows: Array,
     weights: Array,
-    values: Array,
-    mixed: Mixed,
-    cut: Array,
-    first: Array,
-    counted: bool,
+    target: _Target,
+    whitened: WhitenedWindows,
+    centered: Array,
 ) -> Array:
-    """Each channel with the one that goes best with the values, then with what the others leave of
-    them, again and again.
+    """(C,): the order by matching pursuit, all channels at once.
 
-    `first` are the values to begin with, with their places mixed.
+    `windows` is (positions, C, taps), `weights` (O, C, taps); `centered` (O, positions) are the
+    values to begin with, whitened.
     """
     rows = np.arange(windows.shape[1])
-    mixing, apart = mixed
-    length = np.maximum(np.sqrt(np.square(apart).sum(axis=(0, 2))), 1e-30)
-    order = _one_each(_going(apart, weights, first.astype(np.float32)) / length)
+    norms = np.maximum(np.sqrt(np.square(whitened.windows).sum(axis=(0, 2))), 1e-30)
+    products = _part_products(whitened.windows, weights, centered.astype(np.float32))
+    order = _assignment(products / norms)
     best: tuple[Array, float] = order, np.inf
-    sizes: Array | None = None
-    for _ in range(ROUNDS):
-        rest, _, factor, target = _left(windows[:, order], weights, values, cut, counted)
-        rest = rest @ mixing.T
-        left = float(np.square(rest).sum()) / max(float(np.square(target @ mixing.T).sum()), 1e-30)
-        if left < best[1]:
-            best = order, left
-        if left > HOPELESS:
+    energies: Array | None = None
+    for _ in range(MAX_ASSIGNMENT_ROUNDS):
+        fit = _fit(windows[:, order], weights, target)
+        residual = fit.residual @ whitened.transform.T
+        energy = float(np.square(fit.values @ whitened.transform.T).sum())
+        share = float(np.square(residual).sum()) / max(energy, 1e-30)
+        if share < best[1]:
+            best = order, share
+        if share > MAX_RESIDUAL_TO_REFINE:
             break
-        if sizes is None:
-            # The energy of every kernel channel's part in every input channel.
-            squares, met = (
-                each.transpose(1, 2, 0) @ each.transpose(1, 0, 2) for each in (weights, apart)
-            )
-            sizes = squares.reshape(len(rows), -1) @ met.reshape(len(rows), -1).T
-        going = _going(apart, weights, rest)
-        going[rows, order] += factor * sizes[rows, order]
-        again = _one_each(2 * going - factor * sizes)
-        if np.array_equal(again, order):
+        if energies is None:
+            energies = _part_energies(whitened.windows, weights)
+        # What part(c, d) would take off the residual, if channel c's present part were put back.
+        # Only its product with itself is; those with other channels' parts are taken for nothing.
+        products = _part_products(whitened.windows, weights, residual)
+        products[rows, order] += fit.factor * energies[rows, order]
+        matched_again = _assignment(2 * products - fit.factor * energies)
+        if np.array_equal(matched_again, order):
             break
-        order = again
-    # Other weights are nearest to the output in their own order.
-    if sizes is None or not NOTHING < best[1] < HOPELESS or np.array_equal(best[0], rows):
-        return best[0]
-    return _one_by_one(windows, weights, values, mixed, cut, best[0], counted, sizes)
+        order = matched_again
+    order, share = best
+    # A kernel with other weights fits best in its own order, which need not be refined.
+    undecided = CONVERGED_RESIDUAL < share < MAX_RESIDUAL_TO_REFINE
+    if energies is None or not undecided or np.array_equal(order, rows):
+        return order
+    return _descend(windows, weights, target, whitened, order, energies)
 
 
-def _one_by_one(
+def _descend(
     windows: Array,
     weights: Array,
-    values: Array,
-    mixed: Mixed,
-    cut: Array,
+    target: _Target,
+    whitened: WhitenedWindows,
     order: Array,
-    counted: bool,
-    sizes: Array,
+    energies: Array,
 ) -> Array:
-    """The order with each channel in turn exchanged for the one that leaves least: what all at once
-    leaves undecided.
+    """(C,): the order after coordinate descent from `order`.
+
+    Each channel in turn is matched with the input channel that leaves least, all others being kept.
+    `energies` is `_part_energies` of the whitened windows.
     """
-    order, mixing = order.copy(), mixed.mixing
-    met = np.ascontiguousarray(mixed.windows.transpose(1, 2, 0))
-    for _ in range(SWEEPS):
+    order, transform = order.copy(), whitened.transform
+    # (C, taps, positions)
+    by_channel = np.ascontiguousarray(whitened.windows.transpose(1, 2, 0))
+    for _ in range(MAX_DESCENT_SWEEPS):
         before = order.copy()
-        rest, _, factor, _ = _left(windows[:, order], weights, values, cut, counted)
-        rest = rest @ mixing.T
+        fit = _fit(windows[:, order], weights, target)
+        residual = fit.residual @ transform.T
         for channel in range(len(order)):
             used = weights[:, channel]
-            rest += factor * (used @ met[order[channel]])
-            going = met.reshape(len(order), -1) @ (used.T @ rest).reshape(-1)
-            order[channel] = int((2 * going - factor * sizes[channel]).argmax())
-            rest -= factor * (used @ met[order[channel]])
+            residual += fit.factor * (used @ by_channel[order[channel]])
+            products = by_channel.reshape(len(order), -1) @ (used.T @ residual).reshape(-1)
+            order[channel] = int((2 * products - fit.factor * energies[channel]).argmax())
+            residual -= fit.factor * (used @ by_channel[order[channel]])
         if np.array_equal(order, before):
             break
     return order if len(set(order.tolist())) == len(order) else before
 
 
-def _left(
-    windows: Array, weights: Array, values: Array, cut: Array, counted: bool
-) -> tuple[Array, float, float, Array]:
-    """What a kernel leaves of the values, (O, places); which share that is; the factor it was
-    multiplied by; and the values, each once.
+def _part_products(windows: Array, weights: Array, values: Array) -> Array:
+    """(C, C): the inner products of part(c, d), row c and column d, with values (O, positions).
+
+    `windows` is (positions, C, taps), `weights` (O, C, taps).
     """
-    made = weights.reshape(len(weights), -1) @ windows.reshape(len(windows), -1).T
+    positions, channels, taps = windows.shape
+    # The adjoint first: what each kernel channel sends back to each position and tap.
+    sent_back = (
+        (weights.reshape(len(weights), -1).T @ values)
+        .reshape(channels, taps, positions)
+        .transpose(0, 2, 1)
+    )
+    return np.asarray(
+        sent_back.reshape(channels, -1) @ windows.transpose(1, 0, 2).reshape(channels, -1).T
+    )
+
+
+def _part_energies(windows: Array, weights: Array) -> Array:
+    """(C, C): the squared norms of part(c, d), row c and column d.
+
+    `windows` is (positions, C, taps), `weights` (O, C, taps).
+    """
+    channels = windows.shape[1]
+    # (C, taps, taps): the taps' products with each other, summed over outputs or positions.
+    weight_grams, window_grams = (
+        array.transpose(1, 2, 0) @ array.transpose(1, 0, 2) for array in (weights, windows)
+    )
+    return np.asarray(weight_grams.reshape(channels, -1) @ window_grams.reshape(channels, -1).T)
+
+
+def _fit(windows: Array, weights: Array, target: _Target) -> _Fit:
+    """What a kernel (O, C, taps) on windows (positions, C, taps) leaves of the target."""
+    values, clipped, counted = target
+    predicted = weights.reshape(len(weights), -1) @ windows.reshape(len(windows), -1).T
     factor = 1.0
     if counted:
-        sizes, wanted = (np.sqrt(np.square(each).sum(axis=0)) for each in (made, values))
-        values = values / np.maximum(np.rint(wanted / np.maximum(sizes, 1e-30)), 1)
+        predicted_norms, norms = (
+            np.sqrt(np.square(array).sum(axis=0)) for array in (predicted, values)
+        )
+        values = values / np.maximum(np.rint(norms / np.maximum(predicted_norms, 1e-30)), 1)
     else:
-        used = np.where(cut == 0, made, 0)
-        norm = float(np.square(used).sum())
-        factor = float(np.vdot(used, values)) / norm if norm else 1.0
-    rest = values - factor * made
-    rest = (
-        np.where(cut < 0, np.minimum(rest, 0), np.where(cut > 0, np.maximum(rest, 0), rest))
-        if cut.any()
-        else rest
-    )
-    return (
-        rest,
-        float(np.square(rest).sum()) / max(float(np.square(values).sum()), 1e-300),
-        factor,
-        values,
-    )
+        used = np.where(clipped == 0, predicted, 0)
+        energy = float(np.square(used).sum())
+        factor = float(np.vdot(used, values)) / energy if energy else 1.0
+    residual = values - factor * predicted
+    if clipped.any():
+        # Where a value was clipped, the convolution's may lie beyond it.
+        residual = np.where(
+            clipped < 0,
+            np.minimum(residual, 0),
+            np.where(clipped > 0, np.maximum(residual, 0), residual),
+        )
+    share = float(np.square(residual).sum()) / max(float(np.square(values).sum()), 1e-300)
+    return _Fit(residual, share, factor, values)
 
 
-def _one_each(fitting: Array) -> Array:
-    """Each row's best column, the surest rows first, no column twice."""
-    order = np.full(len(fitting), -1)
-    free = fitting.copy()
-    best = np.sort(fitting, axis=1)
-    for row in np.argsort(best[:, -2] - best[:, -1]).tolist():
+def _assignment(scores: Array) -> Array:
+    """(rows,): a column for each row of a square matrix, no column twice; high scores are better.
+
+    Greedy: rows whose best score is farthest above their second best choose first.
+    """
+    order = np.full(len(scores), -1)
+    free = scores.copy()
+    ascending = np.sort(scores, axis=1)
+    for row in np.argsort(ascending[:, -2] - ascending[:, -1]).tolist():
         order[row] = int(free[row].argmax())
         free[:, order[row]] = -np.inf
     return order
 
 
-def alike(array: Array, axis: int) -> list[int]:
-    """For each channel along `axis` the first that holds the very same values: where a ReLU has
-    silenced several, one of them.
+def identical_channels(array: Array, axis: int) -> list[int]:
+    """For each channel along `axis`, the first channel that holds exactly the same values.
+
+    Channels are often identical where a ReLU has silenced several.
     """
     first: dict[bytes, int] = {}
-    parts = (
-        np.ascontiguousarray(np.take(array, at, axis=axis)).tobytes()
-        for at in range(array.shape[axis])
+    contents = (
+        np.ascontiguousarray(np.take(array, channel, axis=axis)).tobytes()
+        for channel in range(array.shape[axis])
     )
-    return [first.setdefault(hashlib.blake2b(part).digest(), at) for at, part in enumerate(parts)]
+    return [
+        first.setdefault(hashlib.blake2b(content).digest(), channel)
+        for channel, content in enumerate(contents)
+    ]
 
 
-def in_place(order: Sequence[int], same: Sequence[int]) -> list[int]:
-    """The same reading, with every channel in its own place that may be there because others are
-    the same (see `alike`).
+def settle_identical_channels(order: Sequence[int], identical: Sequence[int]) -> list[int]:
+    """The order with every channel in its own place that identical channels allow there.
+
+    Channels that are identical (see `identical_channels`) can be exchanged at will, so that `order`
+    is one of several which read the same values; this is the one that moves the fewest.
     """
-    made = list(order)
-    for kind in set(same):
-        places = [at for at, source in enumerate(order) if same[source] == kind]
-        own = {at for at in places if same[at] == kind}
-        others = iter(sorted({order[at] for at in places} - own))
-        for at in places:
-            made[at] = at if at in own else next(others)
-    return made
+    settled = list(order)
+    for kind in set(identical):
+        places = [place for place, channel in enumerate(order) if identical[channel] == kind]
+        unmoved = {place for place in places if identical[place] == kind}
+        others = iter(sorted({order[place] for place in places} - unmoved))
+        for place in places:
+            settled[place] = place if place in unmoved else next(others)
+    return settled

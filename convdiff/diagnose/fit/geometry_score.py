@@ -1,10 +1,18 @@
-"""Which geometries the output speaks for, whatever its kernel was and in whatever order channels
-came.
+"""Scores of geometries by the output alone, whatever the kernel and the order of the channels.
 
-Output positions are as alike as the windows that they look at: two of them have like values in all
-channels where their windows are like.  How alike is a sum over channels, on either side, which no
-order of the channels changes and a kernel changes little.  So the taps of the right geometry are
-where likeness of the input goes with likeness of the output (a kernel alignment).
+The score is the centered kernel alignment (Cristianini et al., "On kernel-target alignment", 2001;
+Cortes et al., 2012) of two similarities between output positions p and q:
+
+- of the output: the inner product of its channel vectors at p and at q;
+- of the input, under a geometry: the inner product of the windows at p and at q, summed over
+  channels and taps.
+
+For weights that are independent and have mean zero, the expected similarity of the output is
+proportional to that of the windows.  So the two vary together under the right geometry, and no
+other one does as well.  Both are sums over channels, which no order of the channels changes.
+
+For n output positions, P input positions of C channels, and G geometries of T taps it costs P^2 C
+multiplications, which all geometries share, and n^2 G T / 2 additions.
 """
 
 from __future__ import annotations
@@ -20,37 +28,45 @@ from convdiff.diagnose.search.windows import SamplePoint
 from convdiff.spec.layout import Array
 
 # Output positions that are compared with each other, two by two.
-COMPARED = 40
-# Input positions that may be compared with each other; in larger inputs the output's positions are
-# taken from one corner.
-MOST_MET = 1024
-# Taps that are all looked at; of more the outermost ones and those between, in two dimensions.
-FEW = 9
-# Likenesses this much smaller than others' are none.
-FLAT = 1e-3
+COMPARED_POSITIONS = 40
+# Input positions that may all be compared with each other.  Of larger inputs the compared output
+# positions lie in one corner, so that their windows share positions.
+MAX_INPUT_POSITIONS = 1024
+# Kernels with up to so many taps are compared at all of them; others at the outermost taps, and in
+# up to two dimensions at the middle ones too.
+MAX_COMPARED_TAPS = 9
+# Similarities whose norm is below this share of the largest one are rounding: the windows are
+# constant.
+MIN_RELATIVE_NORM = 1e-3
 
 
-def comparison_points(shape: tuple[int, ...], met: int) -> list[SamplePoint]:
-    """Places of outputs of this shape to compare, of any item; near each other where the input has
-    more than a few places, `met`.
+def comparison_points(shape: tuple[int, ...], input_positions: int) -> list[SamplePoint]:
+    """The output positions to compare, of any item, in outputs of `shape` (N, O, *space).
+
+    `input_positions` is the number of positions of the input, over all items.  The points' channel
+    is 0 and means nothing.
     """
     items, _, *space = shape
     rng = np.random.default_rng(15)
-    if met > MOST_MET:
-        side = math.ceil((2 * COMPARED) ** (1 / len(space)))
+    if input_positions > MAX_INPUT_POSITIONS:
+        side = math.ceil((2 * COMPARED_POSITIONS) ** (1 / len(space)))
         items, space = 1, [min(size, side) for size in space]
-    chosen = rng.permutation(items * math.prod(space))[:COMPARED]
-    item, *place = np.unravel_index(chosen, (items, *space))
+    chosen = rng.permutation(items * math.prod(space))[:COMPARED_POSITIONS]
+    item, *position = np.unravel_index(chosen, (items, *space))
     return [
-        SamplePoint(i, 0, p)
-        for i, p in zip(
-            item.tolist(), zip(*(each.tolist() for each in place), strict=True), strict=True
+        SamplePoint(i, 0, place)
+        for i, place in zip(
+            item.tolist(), zip(*(axis.tolist() for axis in position), strict=True), strict=True
         )
     ]
 
 
 class InputSimilarity:
-    """How alike the input is, for any two of some output positions, where each geometry looks."""
+    """The similarities of the input's windows at some output positions, under each geometry.
+
+    `similarity` is (pairs of positions, geometries), centered and normalized over the pairs.
+    `window_labels` (geometries,) is equal for geometries whose windows are the same.
+    """
 
     def __init__(
         self,
@@ -59,82 +75,86 @@ class InputSimilarity:
         geometry: GeometryTable,
         taps: tuple[int, ...],
     ) -> None:
+        """`x` is the input as (N, C, *space), `taps` the kernel's size; `geometry` is not empty."""
         self.points = points
         self.pairs = np.triu_indices(len(points), 1)
-        values, where = _seen(x, points, geometry, taps)
-        like = values @ values.T
-        # Columns: taps of geometries that lie at the same places are one.
-        names = _named(where)
-        # The same for geometries that look at the same places.
-        self.window_labels = (
-            _named(names.reshape(len(geometry), where.shape[1] // len(geometry)).T)
-            if len(geometry)
-            else names
-        )
-        _, chosen, which = np.unique(names, return_index=True, return_inverse=True)
-        columns = where[:, chosen]
-        alike = like[columns[self.pairs[0]], columns[self.pairs[1]]]
-        windows = (
-            alike[:, which.reshape(-1)]
-            .reshape(len(alike), len(geometry), where.shape[1] // len(geometry))
+        vectors, read = _input_vectors(x, points, geometry, taps)
+        products = vectors @ vectors.T
+        # Geometries share many columns: taps that read the same positions.
+        labels = _column_labels(read)
+        taps_per_geometry = read.shape[1] // len(geometry)
+        self.window_labels = _column_labels(labels.reshape(len(geometry), taps_per_geometry).T)
+        _, distinct, column = np.unique(labels, return_index=True, return_inverse=True)
+        columns = read[:, distinct]
+        by_column = products[columns[self.pairs[0]], columns[self.pairs[1]]]
+        similarity = (
+            by_column[:, column.reshape(-1)]
+            .reshape(len(by_column), len(geometry), taps_per_geometry)
             .sum(axis=2)
         )
-        windows -= windows.sum(axis=0) / max(len(windows), 1)
-        sizes = np.sqrt(np.einsum("pg,pg->g", windows, windows))
-        self.alike = windows / np.maximum(sizes, FLAT * sizes.max(initial=0) + 1e-30)
+        similarity -= similarity.sum(axis=0) / max(len(similarity), 1)
+        norms = np.sqrt(np.einsum("pg,pg->g", similarity, similarity))
+        least = MIN_RELATIVE_NORM * norms.max(initial=0) + 1e-30
+        self.similarity = similarity / np.maximum(norms, least)
 
     def alignment(self, output: ArrayView) -> Array:
-        """(geometries,): how an output's likeness goes with the input's, from -1 to 1."""
-        items, places = (
-            np.array([point.item for point in self.points]),
-            np.array([point.position for point in self.points]).T,
+        """(geometries,): the alignment with the similarities of an output, from -1 to 1.
+
+        `output` is (N, O, *space).
+        """
+        item = np.array([point.item for point in self.points])
+        position = np.array([point.position for point in self.points]).T
+        channel = np.arange(output.shape[1])
+        (vectors,) = ArrayViewStack([output]).gather(
+            item[:, None], channel[None], *(axis[:, None] for axis in position)
         )
-        channels = np.arange(output.shape[1])
-        (values,) = ArrayViewStack([output]).gather(
-            items[:, None], channels[None], *(each[:, None] for each in places)
-        )
-        values = values - values.mean(axis=0)
-        alike = (values @ values.T)[self.pairs]
-        alike = alike - alike.mean() if alike.size else alike
-        going = (alike / max(float(np.sqrt(np.square(alike).sum())), 1e-300)).astype(
-            np.float32
-        ) @ self.alike
-        return np.asarray(going, np.float64)
+        vectors = vectors - vectors.mean(axis=0)
+        similarity = (vectors @ vectors.T)[self.pairs]
+        similarity = similarity - similarity.mean() if similarity.size else similarity
+        norm = max(float(np.sqrt(np.square(similarity).sum())), 1e-300)
+        return np.asarray((similarity / norm).astype(np.float32) @ self.similarity, np.float64)
 
 
-def _seen(
+def _input_vectors(
     x: ArrayView, points: Sequence[SamplePoint], geometry: GeometryTable, taps: tuple[int, ...]
 ) -> tuple[Array, Array]:
-    """What of the input is looked at, (places, C), less its mean, and (points, geometries x taps):
-    which of it.
+    """The channel vectors that the windows at the points consist of, and which tap reads which.
+
+    The vectors are (distinct input positions, C), less their mean, in float32.  The second is
+    (points, geometries x taps), numbers of vectors.  One vector is zero, for padding.
     """
     space = x.shape[2:]
     table = geometry.windows_at([point.position for point in points], taps, space)
-    looked_at = [_several(size, taps) for size in taps]
+    compared = [_compared_taps(size, taps) for size in taps]
+    # Each tap's input position, over all items, as one number.
     place = np.array([point.item for point in points]).reshape(-1, *(1,) * (1 + len(taps)))
     for axis, index in enumerate(table.indices):
-        place = place * space[axis] + index.take(looked_at[axis], axis=2 + axis)
+        place = place * space[axis] + index.take(compared[axis], axis=2 + axis)
     inside = table.inside
-    for axis, those in enumerate(looked_at):
-        inside = inside.take(those, axis=2 + axis)
+    for axis, chosen in enumerate(compared):
+        inside = inside.take(chosen, axis=2 + axis)
     nowhere = x.shape[0] * math.prod(space)
     place = np.where(inside, place, nowhere).reshape(len(points), -1)
-    met, where = np.unique(place, return_inverse=True)
-    item, *at = np.unravel_index(np.minimum(met, nowhere - 1), (x.shape[0], *space))
-    values = ArrayViewStack([x]).gather(
-        item[:, None], np.arange(x.shape[1])[None], *(each[:, None] for each in at)
+    distinct, read = np.unique(place, return_inverse=True)
+    item, *position = np.unravel_index(np.minimum(distinct, nowhere - 1), (x.shape[0], *space))
+    vectors = ArrayViewStack([x]).gather(
+        item[:, None], np.arange(x.shape[1])[None], *(axis[:, None] for axis in position)
     )[0]
-    values[met == nowhere] = 0.0
-    return (values - values.mean(axis=0)).astype(np.float32), where.reshape(place.shape)
+    vectors[distinct == nowhere] = 0.0
+    return (vectors - vectors.mean(axis=0)).astype(np.float32), read.reshape(place.shape)
 
 
-def _several(size: int, taps: tuple[int, ...]) -> list[int]:
-    """The taps of one axis that are looked at."""
-    if math.prod(taps) <= FEW:
+def _compared_taps(size: int, taps: tuple[int, ...]) -> list[int]:
+    """The taps that are compared along one axis of `size`."""
+    if math.prod(taps) <= MAX_COMPARED_TAPS:
         return [*range(size)]
     return [*dict.fromkeys((0, size // 2, size - 1) if len(taps) < 3 else (0, size - 1))]
 
 
-def _named(where: Array) -> Array:
-    """A number for each column, the same for the same ones."""
-    return np.asarray(np.random.default_rng(16).integers(1 << 40, size=len(where)) @ where)
+def _column_labels(numbers: Array) -> Array:
+    """(columns,): a number for each column, the same for equal columns and for no others.
+
+    It is a random linear hash: different columns are taken for equal with negligible probability.
+    """
+    coefficients = np.random.default_rng(16).integers(1 << 40, size=len(numbers))
+    return np.asarray(coefficients @ numbers)

@@ -1,79 +1,93 @@
-"""The input's channels in an unknown order, alone or beside one or two other edits: it is read off
-the output (see `ordering.py`).
+"""Candidates whose input channels were in another order, alone or beside one or two other edits.
+
+There are too many orders of more than `ENUMERATED` channels to be combined with everything else.
+So the order is fitted to the output (see `channel_order`) under every likely combination of a
+geometry, a kernel and an output form; such combinations with the same geometry and output are an
+`OrderView`.  Three rankings keep the number of fits small: geometries come in the order of their
+score (see `geometry_score`), kernels are tried if they agree with an estimate (see
+`kernel_estimate`), and the work is limited.
+
+If the output's channels are in an unknown order as well, the kernel is solved for, where there are
+enough positions, and matched with the given one.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
 from convdiff.diagnose.core.forms import InputForm, KernelForm, OutputForm
-from convdiff.diagnose.core.output_change import OpenChange
 from convdiff.diagnose.core.precision_model import PrecisionModel
-from convdiff.diagnose.core.reordered import CHANNEL_AXIS
 from convdiff.diagnose.fit.channel_order import (
-    TRIED,
-    alike,
-    in_place,
-    mixed_places,
-    order_of_channels,
+    MAX_ENUMERATED_CHANNELS,
+    fit_channel_order,
+    identical_channels,
+    settle_identical_channels,
+    whiten_positions,
 )
-from convdiff.diagnose.fit.kernel_estimate import both_orders, estimated, goes_with, solved
+from convdiff.diagnose.fit.kernel_estimate import (
+    estimate_agreement,
+    estimate_kernel,
+    matching_channel_order,
+    solve_kernel,
+)
 from convdiff.diagnose.fit.order_views import (
-    ALIKE,
+    SCORE_DECIMALS,
     OrderView,
     OrderViewMember,
     OrderViews,
     channel_of,
     dense_kernel,
+    is_channel_order,
 )
 from convdiff.diagnose.hypotheses.input import ENUMERATED, dealings
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.engine import Search
+from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
-# Channels of which every order is tried where nothing else went wrong.
-TRIED_ALONE = 8
-# Multiplications that all looks with each number of edits may cost; the likeliest are taken.
-MOST_WORK = {1: 4e8, 2: 4e7, 3: 4e7}
-# And how many there may be.
-MOST_LOOKS = 32
-# Kernels that are looked at closely of all that go with the output, the channels by which that is
-# seen, and how well they must go.
-LIKELY = 8
-SAMPLED = 6
-STANDS_OUT = 1.25
-# Channels from which on one that goes with the output stands out; of fewer, so many kernels are
-# looked at however they go.
-MANY = 16
-LEAST_LIKELY = 2
+# Channels up to which every order is tried if there is no other edit.
+MAX_ENUMERATED_CHANNELS_ALONE = 8
+# Multiplications that all fits with a number of edits may cost: beside others the order is rarer.
+MAX_MULTIPLICATIONS = {1: 4e8, 2: 4e7, 3: 4e7}
+MAX_VIEWS_PER_LEVEL = 32
+# Kernels of one view that the order is fitted under, and the agreement with the estimate (1 is
+# chance) that they must have.
+MAX_FITTED_KERNELS = 8
+MIN_AGREEMENT = 1.25
+# Input channels at which the agreement is computed.
+AGREEMENT_CHANNELS = 6
+# With fewer input channels than these the agreement is too noisy to exclude a kernel: so many are
+# fitted whatever theirs is.
+MIN_CHANNELS_FOR_AGREEMENT = 16
+MIN_FITTED_KERNELS = 2
 # The share of an output's energy that storing it in 16 bits may add.
-NARROW = 1e-4
-# Weights for one output channel that are solved for at most where the output's channels are in
-# another order too.
-MOST_SOLVED = 256
-# Places that are held back from it, and the share of their energy that it may leave of them.
-HELD_BACK = 4
-EXACT = 1e-6
+STORAGE_NOISE_16_BIT = 1e-4
+# Weights of one output channel up to which the kernel is solved for: that costs their third power.
+MAX_SOLVED_WEIGHTS = 256
+# Positions that are held out of that, and the share of their energy that may be left there.
+HELD_OUT_POSITIONS = 4
+MAX_HELD_OUT_RESIDUAL = 1e-6
 
 
 class ChannelOrderSearch:
-    """Explanations with the input's channels permuted, and at most two other edits."""
+    """The search for candidates with the input's channels permuted, and at most two other edits."""
 
     def __init__(self, search: Search, precisions: Sequence[PrecisionModel]) -> None:
         self.search = search
         self.precisions = precisions
-        narrow = any(
+        stored_narrow = any(
             precision.operand_format is None and precision.rounding.stored_narrower
             for precision in precisions
         )
-        self.noise = NARROW if narrow else 0.0
-        self.looks = OrderViews(search)
+        self.noise = STORAGE_NOISE_16_BIT if stored_narrow else 0.0
+        self.views = OrderViews(search)
 
     def level(self, edits: int) -> Iterator[Candidate]:
-        """Candidates with so many edits, the permutation among them."""
+        """Yields candidates with `edits` edits, the permutation among them."""
         problem = self.search.problem
         if (
             not 1 <= edits <= 3
@@ -81,149 +95,137 @@ class ChannelOrderSearch:
             or not np.isfinite(problem.obtained).all()
         ):
             return
-        work = 0.0
-        for look in itertools.islice(self.looks.level(edits - 1), MOST_LOOKS):
-            work += self.looks.work(look)
-            if work > MOST_WORK[edits]:
+        max_enumerated = MAX_ENUMERATED_CHANNELS_ALONE if edits == 1 else MAX_ENUMERATED_CHANNELS
+        multiplications = 0.0
+        for view in itertools.islice(self.views.level(edits - 1), MAX_VIEWS_PER_LEVEL):
+            multiplications += self.views.work(view)
+            if multiplications > MAX_MULTIPLICATIONS[edits]:
                 return
-            for member, kernel in self._likely(look):
+            for member, kernel in self._likely_kernels(view):
                 for form in member.forms:
                     if not is_channel_order(form):
-                        yield from self._read(
-                            look, member.at, kernel, form, TRIED_ALONE if edits == 1 else TRIED
-                        )
-            yield from self._both(look)
+                        yield from self._fitted(view, member.at, kernel, form, max_enumerated)
+            yield from self._solved(view)
 
-    def _likely(self, look: OrderView) -> list[tuple[OrderViewMember, KernelForm]]:
-        """The kernels that go best with the output in any order of their channels."""
-        kernels = [(member, form) for member in look.members for form in member.kernels.forms]
-        least = LEAST_LIKELY if self.search.problem.spec.in_channels < MANY else 0
+    def _likely_kernels(self, view: OrderView) -> list[tuple[OrderViewMember, KernelForm]]:
+        """The kernels of a view that agree best with the output, whatever the order."""
+        kernels = [(member, form) for member in view.members for form in member.kernels.forms]
+        in_channels = self.search.problem.spec.in_channels
+        least = MIN_FITTED_KERNELS if in_channels < MIN_CHANNELS_FOR_AGREEMENT else 0
         if len(kernels) <= least:
             return kernels
-        told = np.concatenate([self._going(look, member) for member in look.members])
+        agreement = np.concatenate([self._agreement(view, member) for member in view.members])
         costs = np.concatenate(
-            [member.kernels.costs + member.forms[0].cost for member in look.members]
+            [member.kernels.costs + member.forms[0].cost for member in view.members]
         )
-        # Of those that go as well the likelier first.
-        order = np.lexsort((costs, -told.round(ALIKE))).tolist()
+        # Of kernels that agree equally the cheaper ones first.
+        ranking = np.lexsort((costs, -agreement.round(SCORE_DECIMALS))).tolist()
         return [
             kernels[number]
-            for rank, number in enumerate(order[:LIKELY])
-            if rank < least or told[number] > STANDS_OUT
+            for rank, number in enumerate(ranking[:MAX_FITTED_KERNELS])
+            if rank < least or agreement[number] > MIN_AGREEMENT
         ]
 
-    def _going(self, look: OrderView, member: OrderViewMember) -> Array:
-        """How well each kernel of a member goes with the output: see `goes_with`."""
+    def _agreement(self, view: OrderView, member: OrderViewMember) -> Array:
+        """(kernels,): the mean `estimate_agreement` of each kernel of a member."""
         spec, kernels = self.search.forms.spec(member.at), member.kernels
-        met, values = self.looks.windows(look), self.looks.obtained(look)
-        estimate = self.looks.once(
-            ("estimate", id(met), id(values)), lambda: estimated(met, values, self.noise)
+        windows, values = self.views.windows(view), self.views.obtained(view)
+        estimate = self.views.once(
+            ("estimate", id(windows), id(values)),
+            lambda: estimate_kernel(windows, values, self.noise),
         )
-        told = np.zeros(len(kernels.forms))
-        channels = (
-            np.linspace(0, spec.in_channels - 1, min(spec.in_channels, SAMPLED))
-            .astype(int)
-            .tolist()
-        )
+        count = min(spec.in_channels, AGREEMENT_CHANNELS)
+        channels = np.linspace(0, spec.in_channels - 1, count).astype(int).tolist()
+        agreement = np.zeros(len(kernels.forms))
         for channel in channels:
-            rows, outer = self.looks.once(
-                (id(kernels), member.at, channel),
-                lambda channel=channel: channel_of(kernels, channel, spec),  # type: ignore[misc]
+            rows, outputs = self.views.once(
+                (id(kernels), member.at, channel), partial(channel_of, kernels, channel, spec)
             )
-            told += goes_with(rows, estimate[outer])
-        return told / len(channels)
+            agreement += estimate_agreement(rows, estimate[outputs])
+        return agreement / len(channels)
 
-    def _read(
-        self, look: OrderView, at: int, kernel: KernelForm, form: OutputForm, most_tried: int
+    def _fitted(
+        self, view: OrderView, at: int, kernel: KernelForm, form: OutputForm, max_enumerated: int
     ) -> Iterator[Candidate]:
-        sums = self.looks.partial_sums(look, form)
-        # What is read is up to a factor and constants: forms that leave the values as they are
-        # share it.
+        """Candidates with the order that fits the output best, if it fits."""
+        sums = self.views.partial_sums(view, form)
+        # Forms that leave the values as they are share one fit, which is up to a constant per
+        # channel and a factor.
         kind = None if sums.as_obtained else form.change
-        met = self.looks.windows(look)
-        free = sums.cut is None and not sums.counted
-        weights = self.looks.once(id(kernel), lambda: dense_kernel(kernel))
-        mixed = self.looks.once(
-            ("mixed", id(met), free),
-            lambda: mixed_places(met - met.mean(axis=0) if free else met, self.noise),
-        )
-        key = id(kernel), id(look.geometry), look.number, id(form.array), kind
-        read = self.looks.once(
-            key,
-            lambda: order_of_channels(
-                met, weights, sums.values, sums.cut, most_tried, sums.counted, mixed
+        windows = self.views.windows(view)
+        has_constants = sums.cut is None and not sums.counted
+        weights = self.views.once(id(kernel), partial(dense_kernel, kernel))
+        whitened = self.views.once(
+            ("whitened", id(windows), has_constants),
+            lambda: whiten_positions(
+                windows - windows.mean(axis=0) if has_constants else windows, self.noise
             ),
         )
-        if read is None or read[0] == sorted(read[0]):
-            return
-        yield from self._candidates(look, at, kernel, form, read[0])
+        fit = self.views.once(
+            (id(kernel), id(view.geometry), view.number, id(form.array), kind),
+            lambda: fit_channel_order(
+                windows, weights, sums.values, sums.cut, max_enumerated, sums.counted, whitened
+            ),
+        )
+        if fit is not None and fit[0] != sorted(fit[0]):
+            yield from self._candidates(view, at, kernel, form, fit[0])
 
-    def _both(self, look: OrderView) -> Iterator[Candidate]:
-        """With the output's channels in another order too, if there are places enough to solve for
-        the kernel.
+    def _solved(self, view: OrderView) -> Iterator[Candidate]:
+        """Candidates with the output's channels in another order too.
+
+        There are none unless the view has positions enough to solve for the kernel.
         """
         members = [
             (member, form)
-            for member in look.members
+            for member in view.members
             for form in member.forms
             if is_channel_order(form)
         ]
-        if not members or look.unknowns(self.search.problem.spec.in_channels) > MOST_SOLVED:
+        unknowns = view.unknowns(self.search.problem.spec.in_channels)
+        if not members or unknowns > MAX_SOLVED_WEIGHTS:
             return
-        places = self.looks.places(
-            look, look.unknowns(self.search.problem.spec.in_channels) + 2 * HELD_BACK
+        positions = self.views.positions(view, unknowns + 2 * HELD_OUT_POSITIONS)
+        solved = solve_kernel(
+            self.views.windows(view, positions),
+            self.views.obtained(view, positions),
+            HELD_OUT_POSITIONS,
+            max(self.noise, MAX_HELD_OUT_RESIDUAL),
         )
-        kernel = solved(
-            self.looks.windows(look, places),
-            self.looks.obtained(look, places),
-            HELD_BACK,
-            max(self.noise, EXACT),
-        )
-        if kernel is None:
+        if solved is None:
             return
         for member, form in members:
-            for given in member.kernels.forms:
-                order = both_orders(
-                    self.looks.once(id(given), lambda given=given: dense_kernel(given)), kernel
-                )  # type: ignore[misc]
+            for kernel in member.kernels.forms:
+                weights = self.views.once(id(kernel), partial(dense_kernel, kernel))
+                order = matching_channel_order(weights, solved)
                 if order is not None and order != sorted(order):
-                    yield from self._candidates(look, member.at, given, form, order)
+                    yield from self._candidates(view, member.at, kernel, form, order)
 
     def _candidates(
-        self, look: OrderView, at: int, kernel: KernelForm, form: OutputForm, order: list[int]
+        self, view: OrderView, at: int, kernel: KernelForm, form: OutputForm, order: list[int]
     ) -> Iterator[Candidate]:
+        """The candidates of all precisions for one order, unless only identical channels moved."""
         x = self.search.forms.inputs(at, 0)[0]
-        order = in_place(
-            order, self.looks.once(("alike", id(x)), lambda: alike(x.array.to_array(), axis=1))
+        identical = self.views.once(
+            ("identical", id(x)), lambda: identical_channels(x.array.to_array(), axis=1)
         )
+        order = settle_identical_channels(order, identical)
         if order == sorted(order):
             return
-        made = _ordered(x, order, self.search.problem.spec.groups)
-        geometry = look.geometry.form(look.number)
+        permuted = _permuted_input(x, order, self.search.problem.spec.groups)
+        geometry = view.geometry.form(view.number)
+        cost = permuted.cost + kernel.cost + geometry.cost + form.cost
         for precision in self.precisions:
-            yield Candidate(
-                made,
-                kernel,
-                geometry,
-                form,
-                precision,
-                made.cost + kernel.cost + geometry.cost + form.cost + precision.cost,
-            )
+            yield Candidate(permuted, kernel, geometry, form, precision, cost + precision.cost)
 
 
-def is_channel_order(form: OutputForm) -> bool:
-    """Whether the form leaves the order of the output's channels open."""
-    change = form.change
-    return isinstance(change, OpenChange) and change.axis == CHANNEL_AXIS
-
-
-def _ordered(x: InputForm, order: list[int], groups: int) -> InputForm:
-    """The input with its channels in this order, by the name that it has."""
-    edit, oddness = {"code": "input-channels-permuted", "permutation": order}, 0.4
+def _permuted_input(x: InputForm, order: list[int], groups: int) -> InputForm:
+    """The input with its channels in this order, as a reversal or interleaved groups if it is."""
+    edit: Edit = {"code": "input-channels-permuted", "permutation": order}
+    oddness = 0.4
     if order == sorted(order)[::-1]:
         edit, oddness = {"code": "input-channels-reversed"}, 0.05
-    for dealt, odd, other in dealings(len(order), groups, "input"):
-        if order == other:
-            edit, oddness = dealt, odd
-    made: InputForm = x.plus(edit, oddness, array=x.array.select(1, order))
-    return made
+    for interleaved, its_oddness, its_order in dealings(len(order), groups, "input"):
+        if order == its_order:
+            edit, oddness = interleaved, its_oddness
+    form: InputForm = x.plus(edit, oddness, array=x.array.select(1, order))
+    return form

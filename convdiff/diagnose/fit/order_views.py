@@ -1,21 +1,25 @@
-"""What an order of the input's channels may be read under: geometries, kernels and outputs, those
-first that the output speaks for.
+"""Views under which an order of the input's channels may be fitted: geometry, kernels, outputs.
+
+An `OrderView` is one geometry with all kernels and output forms that read the same windows and
+leave the same obtained array: whatever order is fitted to them, they share the windows and the
+values.  `OrderViews.level` gives the views of so many edits, those first whose geometry has the
+best score (see `geometry_score`), by turns with the commonest.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from convdiff.diagnose.core.array_view import ArrayViewStack, open_mesh
-from convdiff.diagnose.core.forms import KernelForm, OutputForm
-from convdiff.diagnose.core.output_change import UNCHANGED, PartialSums
-from convdiff.diagnose.core.reordered import BATCH_AXIS, Reordered
+from convdiff.diagnose.core.forms import InputForm, KernelForm, OutputForm
+from convdiff.diagnose.core.output_change import UNCHANGED, OpenChange, PartialSums
+from convdiff.diagnose.core.reordered import BATCH_AXIS, CHANNEL_AXIS, Reordered
 from convdiff.diagnose.fit.geometry_score import InputSimilarity, comparison_points
 from convdiff.diagnose.fit.linear_system import element_indices, ungrouped_kernel
 from convdiff.diagnose.hypotheses.input import ENUMERATED
@@ -26,19 +30,20 @@ from convdiff.diagnose.search.windows import SamplePoint, gather_windows
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 
-# Output elements for each channel that is to be told from the others of its group.
-SURE = 40
-FEWEST = 24
-# Decimals to which two of them speak as loudly.
-ALIKE = 4
+# Output elements for each input channel of a group that is to be told from the others; and output
+# positions at least.
+ELEMENTS_PER_CHANNEL = 40
+MIN_POSITIONS = 24
+# Decimals to which scores are compared; below, the costs decide.
+SCORE_DECIMALS = 4
+# Multiplications that handling one view costs, whatever its size.
+FIXED_MULTIPLICATIONS = 2e5
 
 T = TypeVar("T")
 
 
 class OrderViewMember(NamedTuple):
-    """Kernels of some operations that an order may be read under, and what the output may have gone
-    through, one array.
-    """
+    """Kernels of one operation group, `at`, and output forms of one array, of a view."""
 
     at: int
     kernels: FormGroup[KernelForm]
@@ -46,184 +51,179 @@ class OrderViewMember(NamedTuple):
 
 
 class OrderView(NamedTuple):
-    """All that meets the same windows, and makes the same output of them."""
+    """Geometry `number` of a table, with all members that share its windows and the output array."""
 
     geometry: GeometryTable
     number: int
     members: list[OrderViewMember]
 
     @property
-    def kernels(self) -> FormGroup[KernelForm]:
-        """Any of the kernels; all have one size."""
-        return self.members[0].kernels
+    def at(self) -> int:
+        """The operation group of the first member."""
+        return self.members[0].at
 
-    def unknowns(self, channels: int) -> int:
-        """Weights for one output channel, over all the input's channels."""
-        return channels * math.prod(self.kernels.shape[2:])
+    @property
+    def kernel_shape(self) -> tuple[int, ...]:
+        """(O, I per group, *space) of the first member's kernels; all have one spatial size."""
+        return self.members[0].kernels.shape
 
     @property
     def output(self) -> OutputForm:
-        """Any of the outputs; all are one array."""
+        """Any of the output forms; all have one array."""
         return self.members[0].forms[0]
+
+    def unknowns(self, channels: int) -> int:
+        """The number of weights for one output channel, over so many input channels."""
+        return channels * math.prod(self.kernel_shape[2:])
 
 
 class OrderViews:
-    """Everything there is to look at in one problem."""
+    """The views of one problem, and what is computed of them, made once for all that share it."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
-        self._made: dict[object, Any] = {}
+        self._made: dict[object, object] = {}
 
     def level(self, edits: int) -> Iterator[OrderView]:
-        """Everything with so many edits in the stages after the input, that first which the output
-        speaks for (see `aligning.py`).
-        """
+        """The views with so many edits in the stages after the input, the most promising first."""
         self._made.clear()
-        alike: dict[object, tuple[GeometryTable, list[OrderViewMember]]] = {}
-        for at, w, geometry, forms in self._combined(edits):
-            arrays: dict[int, list[OutputForm]] = {}
-            for form in forms:
-                arrays.setdefault(id(form.array), []).append(form)
-            for key, same in arrays.items():
-                alike.setdefault((id(geometry), w.shape[2:], key), (geometry, []))[1].append(
-                    OrderViewMember(at, w, same)
-                )
-        found = [*alike.values()]
-        told = np.concatenate([np.zeros(0), *(self._alignments(*each, edits) for each in found)])
+        tables = self._tables(edits)
+        if not tables:
+            return
+        scores = np.concatenate([self._scores(*table, edits) for table in tables])
         costs = np.concatenate(
-            [np.zeros(0), *(geometry.costs + _least(members) for geometry, members in found)]
+            [geometry.costs + _least_cost(members) for geometry, members in tables]
         )
-        starts = np.cumsum([0, *(len(geometry) for geometry, _ in found)])
-        done: set[tuple[object, ...]] = set()
-        # Those that the output speaks for and the commonest by turns: few elements speak softly.
-        loud, common = np.lexsort((costs, -told.round(ALIKE))), np.lexsort((-told, costs))
-        for flat in dict.fromkeys(np.stack([loud, common], axis=1).reshape(-1).tolist()):
+        starts = np.cumsum([0, *(len(geometry) for geometry, _ in tables)])
+        best = np.lexsort((costs, -scores.round(SCORE_DECIMALS)))
+        commonest = np.lexsort((-scores, costs))
+        # By turns: a score of few elements is uncertain.
+        by_turns = np.stack([best, commonest], axis=1).reshape(-1).tolist()
+        seen: set[tuple[object, ...]] = set()
+        for flat in dict.fromkeys(by_turns):
             which = int(np.searchsorted(starts, flat, "right")) - 1
-            geometry, members = found[which]
-            look = OrderView(geometry, flat - int(starts[which]), members)
-            # Another name for a place that was looked at already is none that is needed.
-            name = self._name(look) if edits else None
-            if name is None or name not in done:
-                done.add(name or ())
-                yield look
+            geometry, members = tables[which]
+            view = OrderView(geometry, flat - int(starts[which]), members)
+            # Geometries that read the same windows are one view; without edits there is only one.
+            label = self._window_label(view) if edits else None
+            if label is None or label not in seen:
+                seen.add(label or ())
+                yield view
 
-    def _name(self, look: OrderView) -> tuple[object, ...]:
-        """The same for looks at the same windows and the same output."""
-        return (
-            self._seen(look.geometry, look.members).window_labels[look.number],
-            id(look.output.array),
-            look.members[0].at,
-        )
+    def _tables(self, edits: int) -> list[tuple[GeometryTable, list[OrderViewMember]]]:
+        """Geometry tables with the members of their views."""
+        tables: dict[object, tuple[GeometryTable, list[OrderViewMember]]] = {}
+        for at, kernels, geometry, forms in self._combinations(edits):
+            by_array: dict[int, list[OutputForm]] = {}
+            for form in forms:
+                by_array.setdefault(id(form.array), []).append(form)
+            for array, alike in by_array.items():
+                key = id(geometry), kernels.shape[2:], array
+                members = tables.setdefault(key, (geometry, []))[1]
+                members.append(OrderViewMember(at, kernels, alike))
+        return list(tables.values())
 
-    def _alignments(
-        self, geometry: GeometryTable, members: list[OrderViewMember], edits: int
-    ) -> Array:
-        """How much the output speaks for each geometry; nothing where there is no choice."""
-        if not edits:
-            return np.zeros(len(geometry))
-        return self._seen(geometry, members).alignment(members[0].forms[0].array)
-
-    def _seen(self, geometry: GeometryTable, members: list[OrderViewMember]) -> InputSimilarity:
-        shape, taps = members[0].forms[0].array.shape, members[0].kernels.shape[2:]
-        (x,) = self.search.forms.inputs(members[0].at, 0)
-        points = self.once(
-            ("compared", shape), lambda: comparison_points(shape, x.array.size // x.array.shape[1])
-        )
-        seen: InputSimilarity = self.once(
-            (id(geometry), taps), lambda: InputSimilarity(x.array, points, geometry, taps)
-        )
-        return seen
-
-    def _combined(
+    def _combinations(
         self, edits: int
     ) -> Iterator[tuple[int, FormGroup[KernelForm], GeometryTable, list[OutputForm]]]:
-        """Operations, kernels, geometries and outputs that go together and have so many edits in
-        all.
+        """Operation groups, kernels, geometries and outputs with so many edits in all.
+
+        Beside an order of the channels no stage has two edits.
         """
-        search = self.search
-        for at, _ in enumerate(search.forms.operations):
-            x = search.forms.input_groups(at, 0)
-            base = search.forms.operation_edits(at)
-            for outputs, kernels, changed in itertools.product(range(2), range(3), range(2)):
-                # Beside an order of the channels no two are of one stage.
-                if not x or outputs + kernels + changed != edits or not base <= kernels <= base + 1:
+        forms = self.search.forms
+        for at, _ in enumerate(forms.operations):
+            inputs, operation_edits = forms.input_groups(at, 0), forms.operation_edits(at)
+            for output_edits, kernel_edits, geometry_edits in itertools.product(
+                range(2), range(3), range(2)
+            ):
+                own = kernel_edits - operation_edits
+                total = output_edits + kernel_edits + geometry_edits
+                if not inputs or total != edits or not 0 <= own <= 1:
                     continue
-                for y, w in itertools.product(
-                    search.forms.output_groups(at, outputs), search.forms.kernel_groups(at, kernels)
+                for outputs, kernels in itertools.product(
+                    forms.output_groups(at, output_edits), forms.kernel_groups(at, kernel_edits)
                 ):
-                    if y.shape[0] != x[0].shape[0]:
+                    if outputs.shape[0] != inputs[0].shape[0]:
                         continue
-                    forms = [form for each in y.forms for form in _readable(each)]
-                    for geometry in (
-                        search.geometries(
-                            at, x[0].shape[2:], w.shape[2:], y.shape[2:], changed, 1 << 20
-                        )
-                        if forms
-                        else ()
-                    ):
-                        yield at, w, geometry, forms
+                    readable = [form for each in outputs.forms for form in _readable(each)]
+                    if not readable:
+                        continue
+                    sizes = inputs[0].shape[2:], kernels.shape[2:], outputs.shape[2:]
+                    for geometry in self.search.geometries(at, *sizes, geometry_edits):
+                        yield at, kernels, geometry, readable
 
-    def work(self, look: OrderView) -> float:
-        """About how many multiplications it takes."""
-        outer, _, *taps = look.kernels.shape
+    def _scores(self, geometry: GeometryTable, members: list[OrderViewMember], edits: int) -> Array:
+        """(geometries,): the score of each geometry of a table; 0 where there is no choice."""
+        if not edits:
+            return np.zeros(len(geometry))
+        return self._similarity(geometry, members).alignment(members[0].forms[0].array)
+
+    def _window_label(self, view: OrderView) -> tuple[object, ...]:
+        """Equal for views that read the same windows and have the same output array."""
+        labels = self._similarity(view.geometry, view.members).window_labels
+        return labels[view.number], id(view.output.array), view.at
+
+    def _similarity(
+        self, geometry: GeometryTable, members: list[OrderViewMember]
+    ) -> InputSimilarity:
+        x, taps = self._input(members[0].at).array, members[0].kernels.shape[2:]
+        shape = members[0].forms[0].array.shape
+        points = self.once(
+            ("comparison points", shape), lambda: comparison_points(shape, x.size // x.shape[1])
+        )
+        return self.once((id(geometry), taps), lambda: InputSimilarity(x, points, geometry, taps))
+
+    def _input(self, at: int) -> InputForm:
+        """The input as it was asked."""
+        (form,) = self.search.forms.inputs(at, 0)
+        return form
+
+    def work(self, view: OrderView) -> float:
+        """About how many multiplications a fit under this view takes."""
+        out_channels, _, *taps = view.kernel_shape
         channels = self.search.problem.spec.in_channels
-        return self.places(look) * channels * math.prod(taps) * (outer + channels) + 2e5
+        windows = self.positions(view) * channels * math.prod(taps)
+        return windows * (out_channels + channels) + FIXED_MULTIPLICATIONS
 
-    def places(self, look: OrderView, least: int = FEWEST) -> int:
-        """How many output positions, of all batch items, are looked at; at least so many, if there
-        are.
+    def positions(self, view: OrderView, least: int = MIN_POSITIONS) -> int:
+        """How many output positions, of all batch items, are looked at.
+
+        At least so many, if there are.
         """
-        spec = self.search.forms.spec(look.members[0].at)
-        shape = look.output.array.shape
-        wanted = math.ceil(SURE * spec.in_channels / spec.out_channels)
+        spec, shape = self.search.forms.spec(view.at), view.output.array.shape
+        wanted = math.ceil(ELEMENTS_PER_CHANNEL * spec.in_channels / spec.out_channels)
         return min(max(wanted, least), shape[0] * math.prod(shape[2:]))
 
-    def once(self, key: object, make: Callable[[], T]) -> T:
-        """What `make` makes, made once for all trials that share it."""
-        if key not in self._made:
-            self._made[key] = make()
-        made: T = self._made[key]
-        return made
+    def windows(self, view: OrderView, count: int | None = None) -> Array:
+        """(positions, C, taps): the windows at `count` output positions."""
+        shape, count = view.output.array.shape, count or self.positions(view)
+        key = shape, count, id(view.geometry), view.number, view.kernel_shape[2:]
+        return self.once(key, lambda: self._windows(view, shape, count))
 
-    def windows(self, look: OrderView, count: int | None = None) -> Array:
-        """(places, C, taps): what the kernels meet, at `count` places."""
-        shape, count = look.output.array.shape, count or self.places(look)
-        key = shape, count, id(look.geometry), look.number, look.kernels.shape[2:]
-        made: Array = self.once(key, lambda: self._met(look, shape, count))
-        return made
-
-    def _met(self, look: OrderView, shape: tuple[int, ...], count: int) -> Array:
-        (x,) = self.search.forms.inputs(look.members[0].at, 0)
-        item, _, *place = self.once((shape, count), lambda: _chosen(shape, count))
-        points = [
-            SamplePoint(i, 0, p)
-            for i, p in zip(
-                item.tolist(), zip(*(each.tolist() for each in place), strict=True), strict=True
-            )
-        ]
-        where = look.geometry.select(np.array([look.number])).windows_at(
-            [point.position for point in points], look.kernels.shape[2:], x.size
+    def _windows(self, view: OrderView, shape: tuple[int, ...], count: int) -> Array:
+        x = self._input(view.at)
+        item, _, *space = self._chosen(shape, count)
+        positions = zip(*(axis.tolist() for axis in space), strict=True)
+        points = [SamplePoint(i, 0, p) for i, p in zip(item.tolist(), positions, strict=True)]
+        table = view.geometry.select(np.array([view.number])).windows_at(
+            [point.position for point in points], view.kernel_shape[2:], x.size
         )
         channels = x.array.shape[1]
-        return gather_windows(ArrayViewStack([x.array]), slice(0, channels), points, where)[
-            0, :, 0
-        ].reshape(count, channels, -1)
+        windows = gather_windows(ArrayViewStack([x.array]), slice(0, channels), points, table)
+        return windows[0, :, 0].reshape(count, channels, -1)
 
-    def obtained(self, look: OrderView, count: int | None = None) -> Array:
-        """(O, places): what was obtained."""
-        array, count = look.output.array, count or self.places(look)
-        item, _, *place = self.once((array.shape, count), lambda: _chosen(array.shape, count))
-        made: Array = self.once(
-            ("obtained", count, id(array)),
-            lambda: ArrayViewStack([array]).gather(
-                item[None], np.arange(array.shape[1])[:, None], *(each[None] for each in place)
-            )[0],
+    def obtained(self, view: OrderView, count: int | None = None) -> Array:
+        """(O, positions): the obtained values at as many output positions."""
+        array, count = view.output.array, count or self.positions(view)
+        item, _, *space = self._chosen(array.shape, count)
+        index = item[None], np.arange(array.shape[1])[:, None], *(axis[None] for axis in space)
+        return self.once(
+            ("obtained", count, id(array)), lambda: ArrayViewStack([array]).gather(*index)[0]
         )
-        return made
 
-    def partial_sums(self, look: OrderView, form: OutputForm) -> PartialSums:
-        """The sums (O, places) as far as the form's values give them."""
-        sums = form.change.partial_sums(self.obtained(look))
+    def partial_sums(self, view: OrderView, form: OutputForm) -> PartialSums:
+        """The sums (O, positions) as far as the form's values give them."""
+        sums = form.change.partial_sums(self.obtained(view))
         assert sums is not None
         bias = self.search.problem.channel_bias
         # Elsewhere a constant per channel is left open in any case.
@@ -232,27 +232,33 @@ class OrderViews:
             sums = sums._replace(values=sums.values - form.bias_factor * bias[:, None])
         return sums
 
+    def _chosen(self, shape: tuple[int, ...], count: int) -> list[Array]:
+        """Indices of `count` random output positions along every axis of (N, O, *space)."""
 
-def _chosen(shape: tuple[int, ...], count: int) -> list[Array]:
-    """Indices of so many output positions along every axis."""
-    return element_indices(
-        np.random.default_rng(14).permutation(shape[0] * math.prod(shape[2:]))[:count],
-        shape,
-        channel=0,
-    )
+        def choose() -> list[Array]:
+            every = shape[0] * math.prod(shape[2:])
+            drawn = np.random.default_rng(14).permutation(every)[:count]
+            return element_indices(drawn, shape, channel=0)
+
+        return self.once(("positions", shape, count), choose)
+
+    def once(self, key: object, make: Callable[[], T]) -> T:
+        """What `make` makes, made once for all that share the key."""
+        if key not in self._made:
+            self._made[key] = make()
+        made: T = self._made[key]  # type: ignore[assignment]
+        return made
 
 
 def dense_kernel(kernel: KernelForm) -> Array:
-    """(O, C, taps)."""
+    """(O, C, taps): the kernel over all input channels, 0 outside each group."""
     spec = kernel.operation.spec
-    made = ungrouped_kernel(
-        kernel.array.to_array().astype(np.float64), spec.groups, spec.in_channels
-    )
-    return made.reshape(*made.shape[:2], -1)
+    weights = kernel.array.to_array().astype(np.float64)
+    dense = ungrouped_kernel(weights, spec.groups, spec.in_channels)
+    return dense.reshape(*dense.shape[:2], -1)
 
 
-def _least(members: list[OrderViewMember]) -> float:
-    """What the cheapest of them costs."""
+def _least_cost(members: Sequence[OrderViewMember]) -> float:
     return min(
         float(member.kernels.costs.min()) + min(form.cost for form in member.forms)
         for member in members
@@ -260,31 +266,33 @@ def _least(members: list[OrderViewMember]) -> float:
 
 
 def channel_of(kernels: FormGroup[KernelForm], channel: int, spec: ConvSpec) -> tuple[Array, slice]:
-    """(kernels, O of a group, taps): what each kernel has for one of the input's channels, and for
-    which of the output's.
-    """
+    """(kernels, O of a group, taps): the weights for one input channel, and the output channels."""
     inner, outer = spec.in_channels // spec.groups, spec.out_channels // spec.groups
     group = channel // inner
-    made = slice(group * outer, (group + 1) * outer)
-    axes = open_mesh(
+    outputs = slice(group * outer, (group + 1) * outer)
+    mesh = open_mesh(
         [
-            np.arange(made.start, made.stop),
+            np.arange(outputs.start, outputs.stop),
             np.array([channel % inner]),
             *map(np.arange, kernels.shape[2:]),
         ]
     )
-    return kernels.arrays.gather(*axes).reshape(len(kernels.forms), outer, -1), made
+    return kernels.arrays.gather(*mesh).reshape(len(kernels.forms), outer, -1), outputs
+
+
+def is_channel_order(form: OutputForm) -> bool:
+    """Whether the form leaves the order of the output's channels open."""
+    return isinstance(form.change, OpenChange) and form.change.axis == CHANNEL_AXIS
 
 
 def _readable(form: OutputForm) -> list[OutputForm]:
-    """The form if an order of the input's channels can be read under it, else none.
+    """The form if an order of the input's channels can be fitted under it, else none.
 
     Of a few batch items in any order, one form for each order.
     """
     change, items = form.change, form.array.shape[0]
     if not (isinstance(change, Reordered) and change.axis == BATCH_AXIS and items <= ENUMERATED):
-        probed = change.partial_sums(np.zeros((1, 1)))
-        return [] if probed is None else [form]
+        return [] if change.partial_sums(np.zeros((1, 1))) is None else [form]
     settled = []
     for order in itertools.islice(itertools.permutations(range(items)), 1, None):
         edits = tuple(

@@ -1,9 +1,9 @@
-"""The kernel that would explain the output, where there are more equations than unknowns (least
-squares).
+"""The kernel that would explain the output, where there are more equations than unknowns.
 
-With the asked geometry every output element is one linear equation in the kernel's weights.  If the
-solution predicts elements that were held back, the other side ran this convolution with other
-weights, and how they differ is worth telling.
+Under the asked geometry every output element is one linear equation in the kernel's weights (see
+`linear_system`).  Ordinary least squares solves them over all input channels, whatever the groups.
+If the solution predicts elements that were held out of the fit, the other side ran this very
+convolution with other weights, and the difference of the weights is the explanation.
 """
 
 from __future__ import annotations
@@ -19,43 +19,52 @@ from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 
-# Unknowns for one output channel at most: the cost grows with their third power.
-MOST_UNKNOWNS = 1200
-# Predictions of held back elements within this share of the outputs' spread count as right.
-CLOSE = 1e-3
+# Unknowns of one output channel up to which they are solved for: that costs their third power.
+MAX_UNKNOWNS = 1200
+# There must be so many more positions than unknowns for some to be held out.
+MIN_SPARE_POSITIONS = 8
+# Positions used, beyond twice as many as there are unknowns.
+EXTRA_POSITIONS = 64
+# The share of the positions that is held out, and how many at the least.
+HELD_OUT_SHARE, MIN_HELD_OUT = 1 / 8, 4
+# The error of a held-out element that counts as predicted, as a share of the output's standard
+# deviation; and that of a solved weight, as a share of the kernel's, which is less certain.
+OUTPUT_TOLERANCE = 1e-3
+WEIGHT_TOLERANCE = 20 * OUTPUT_TOLERANCE
+# Wrong weights that are listed one by one.
+MAX_LISTED_WEIGHTS = 3
 
 
 def solve_weights(search: Search) -> Array | None:
-    """(O, C, *space): the weights over all input channels that give the output under the asked
-    geometry.
+    """(O, C, *space): the weights over all input channels that give the output, in normal form.
 
-    None where the output has another shape, too few element_indices, or is no linear function of the
-    input's windows.
+    Returns None if the output has another shape than asked, if it has too few elements, or if it is
+    no linear function of the input's windows.
     """
     problem, spec, geometry = search.problem, search.problem.spec, search.asked_geometry()
     if geometry is None or not np.isfinite(problem.obtained).all():
         return None
     unknowns = spec.in_channels * math.prod(spec.kernel_size)
-    places = spec.batch * math.prod(spec.output_size)
-    if unknowns > MOST_UNKNOWNS or places < unknowns + 8:
+    positions = spec.batch * math.prod(spec.output_size)
+    if unknowns > MAX_UNKNOWNS or positions < unknowns + MIN_SPARE_POSITIONS:
         return None
-    chosen = np.random.default_rng(11).permutation(places)[: 2 * unknowns + 64]
+    chosen = np.random.default_rng(11).permutation(positions)[: 2 * unknowns + EXTRA_POSITIONS]
     shape = (spec.batch, spec.out_channels, *spec.output_size)
     rows = design_matrix(problem, geometry, chosen, shape)
-    item, _, *place = element_indices(chosen, shape, channel=0)
-    targets = (
-        np.moveaxis(normal_output(spec, problem.obtained), 1, -1)[(item, *place)].astype(np.float64)
-        - problem.channel_bias
-    )
-    held = max(4, len(chosen) // 8)
+    item, _, *position = element_indices(chosen, shape, channel=0)
+    # (positions, O)
+    obtained = np.moveaxis(normal_output(spec, problem.obtained), 1, -1)[(item, *position)]
+    targets = obtained.astype(np.float64) - problem.channel_bias
+    held_out = max(MIN_HELD_OUT, int(len(chosen) * HELD_OUT_SHARE))
+    fitted_rows, fitted_targets = rows[held_out:], targets[held_out:]
     try:
-        weights = np.linalg.solve(rows[held:].T @ rows[held:], rows[held:].T @ targets[held:])
+        weights = np.linalg.solve(fitted_rows.T @ fitted_rows, fitted_rows.T @ fitted_targets)
     except np.linalg.LinAlgError:
         return None
     if not np.ptp(targets):
         return None
-    error = np.abs(rows[:held] @ weights - targets[:held]).max()
-    if not error <= CLOSE * max(float(np.std(targets)), 1e-300):
+    error = np.abs(rows[:held_out] @ weights - targets[:held_out]).max()
+    if not error <= OUTPUT_TOLERANCE * max(float(np.std(targets)), 1e-300):
         return None
     return np.ascontiguousarray(weights.T).reshape(
         spec.out_channels, spec.in_channels, *spec.kernel_size
@@ -63,42 +72,64 @@ def solve_weights(search: Search) -> Array | None:
 
 
 def describe_other_weights(problem: Problem, solved: Array) -> str | None:
-    """How the solved kernel differs from the given one, in one sentence; None where it does not."""
+    """How the solved kernel (O, C, *space) differs from the given one, in one sentence.
+
+    Returns None if it does not differ.
+    """
     spec = problem.spec
     given = ungrouped_kernel(problem.w.astype(np.float64), spec.groups, spec.in_channels)
-    spread = float(np.std(given)) or 1.0
-    wrong = np.abs(solved - given) > 20 * CLOSE * spread
+    tolerance = WEIGHT_TOLERANCE * (float(np.std(given)) or 1.0)
+    wrong = np.abs(solved - given) > tolerance
     if not wrong.any():
         return None
     start = "it is a convolution of this geometry, but with other weights"
-    if 1 <= int(wrong.sum()) <= 3:
-        places = [tuple(place) for place in np.argwhere(wrong).tolist()]
-        weights = [
-            f"{_named(place, spec)} is {solved[place]:.4g} for {given[place]:.4g}"
-            for place in places
-        ]
-        return (
-            f"{start}: yours but for {'; '.join(weights)} (output channel, input channel, "
-            f"{', '.join(spec.axes)})"
-        )
-    for axis, name in ((0, "output"), (1, "input")):
-        lines = wrong.any(axis=tuple(a for a in range(wrong.ndim) if a != axis))
-        if lines.sum() == 1 and wrong.shape[axis] > 1:
-            at = int(lines.argmax())
-            one, other = np.take(solved, at, axis), np.take(given, at, axis)
-            factor = float(np.vdot(one, other) / max(np.vdot(other, other), 1e-300))
-            scaled = np.abs(one - factor * other).max() <= 20 * CLOSE * spread
-            return (
-                f"{start}: yours {f'times {factor:.4g} ' if scaled else 'but '}in {name} "
-                f"channel {at}{'' if scaled else ' alone'}"
-            )
+    if int(wrong.sum()) <= MAX_LISTED_WEIGHTS:
+        return f"{start}: {_listed_weights(wrong, solved, given, spec)}"
+    in_one_channel = _one_wrong_channel(wrong, solved, given, tolerance)
+    if in_one_channel is not None:
+        return f"{start}: {in_one_channel}"
     return f"{start} than yours ({wrong.mean():.0%} of them differ)"
 
 
-def _named(place: tuple[int, ...], spec: ConvSpec) -> str:
-    """A weight's place as the user's kernel has it: space reversed back where the normal form
-    reverses it.
+def _listed_weights(wrong: Array, solved: Array, given: Array, spec: ConvSpec) -> str:
+    """The wrong weights one by one, as a clause; all arrays are (O, C, *space)."""
+    indices = [tuple(index) for index in np.argwhere(wrong).tolist()]
+    weights = [
+        f"{_user_index(index, spec)} is {solved[index]:.4g} for {given[index]:.4g}"
+        for index in indices
+    ]
+    return (
+        f"yours but for {'; '.join(weights)} (output channel, input channel, "
+        f"{', '.join(spec.axes)})"
+    )
+
+
+def _one_wrong_channel(wrong: Array, solved: Array, given: Array, tolerance: float) -> str | None:
+    """The one output or input channel that all wrong weights are in, as a clause, or None.
+
+    All arrays are (O, C, *space).
     """
-    back = spec.flip != spec.transposed
-    space = [k - 1 - i if back else i for i, k in zip(place[2:], spec.kernel_size, strict=True)]
-    return f"[{', '.join(map(str, [*place[:2], *space]))}]"
+    for axis, name in ((0, "output"), (1, "input")):
+        channels = wrong.any(axis=tuple(a for a in range(wrong.ndim) if a != axis))
+        if channels.sum() != 1 or wrong.shape[axis] == 1:
+            continue
+        channel = int(channels.argmax())
+        ours, theirs = np.take(given, channel, axis), np.take(solved, channel, axis)
+        factor = float(np.vdot(theirs, ours) / max(np.vdot(ours, ours), 1e-300))
+        if np.abs(theirs - factor * ours).max() <= tolerance:
+            return f"yours times {factor:.4g} in {name} channel {channel}"
+        return f"yours but in {name} channel {channel} alone"
+    return None
+
+
+def _user_index(index: tuple[int, ...], spec: ConvSpec) -> str:
+    """A weight's index, as text, with the spatial part counted as in the user's kernel.
+
+    The normal form of a flipped or a transposed kernel reverses the spatial axes.
+    """
+    reversed_space = spec.flip != spec.transposed
+    space = [
+        size - 1 - i if reversed_space else i
+        for i, size in zip(index[2:], spec.kernel_size, strict=True)
+    ]
+    return f"[{', '.join(map(str, [*index[:2], *space]))}]"

@@ -1,0 +1,70 @@
+"""Other weights are solved for, and their difference is put in one sentence."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from convdiff.diagnose.fit.other_weights import describe_other_weights, solve_weights
+from convdiff.diagnose.search.engine import Search
+from tests.diagnose.naive import Array, Geometry, convolve
+from tests.diagnose.problems import problem_of
+
+RNG = np.random.default_rng(8)
+X, W = RNG.standard_normal((4, 3, 9, 9)), RNG.standard_normal((5, 3, 3, 3))
+BIAS = RNG.standard_normal(5)
+GEOMETRY = Geometry((1, 1), ((1, 1), (1, 1)), (1, 1))
+START = "it is a convolution of this geometry, but with other weights"
+
+
+def solved(kernel: Array) -> tuple[Array | None, str | None]:
+    """The weights that are solved for where `kernel` was used for W, and their description."""
+    obtained = convolve(X, kernel, GEOMETRY) + BIAS.reshape(1, -1, 1, 1)
+    problem = problem_of(X, W, obtained.astype(np.float32), BIAS.astype(np.float32), padding=1)
+    weights = solve_weights(Search(problem))
+    return weights, None if weights is None else describe_other_weights(problem, weights)
+
+
+def test_the_weights_that_were_used_are_found() -> None:
+    rng = np.random.default_rng(82)
+    kernel = rng.standard_normal(W.shape)
+    weights, text = solved(kernel)
+    assert weights is not None
+    np.testing.assert_allclose(weights, kernel, atol=1e-4)
+    assert text is not None
+    assert re.fullmatch(rf"{START} than yours \((99|100)% of them differ\)", text)
+
+
+def test_the_given_weights_do_not_differ() -> None:
+    weights, text = solved(W)
+    assert weights is not None
+    assert text is None
+
+
+def test_a_single_wrong_weight_is_named() -> None:
+    kernel = W.copy()
+    kernel[4, 1, 0, 2] = 2
+    text = solved(kernel)[1]
+    assert text is not None
+    assert f"[4, 1, 0, 2] is 2 for {W[4, 1, 0, 2]:.4g}" in text
+
+
+@pytest.mark.parametrize(("axis", "name"), [(0, "output"), (1, "input")])
+def test_a_wrong_channel_is_named(axis: int, name: str) -> None:
+    rng = np.random.default_rng(36)
+    scaled, other = W.copy(), W.copy()
+    np.moveaxis(scaled, axis, 0)[2] *= 3
+    np.moveaxis(other, axis, 0)[2] += rng.standard_normal(np.take(W, 2, axis).shape)
+    assert solved(scaled)[1] == f"{START}: yours times 3 in {name} channel 2"
+    assert solved(other)[1] == f"{START}: yours but in {name} channel 2 alone"
+
+
+def test_noise_has_no_weights() -> None:
+    rng = np.random.default_rng(51)
+    problem = problem_of(X, W, rng.standard_normal((4, 5, 9, 9)), padding=1)
+    assert solve_weights(Search(problem)) is None
+    # Nor has an output with fewer positions than there are weights.
+    few = problem_of(X[:1, :, :4, :4], W, np.zeros((1, 5, 2, 2)))
+    assert solve_weights(Search(few)) is None
