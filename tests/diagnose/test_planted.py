@@ -15,7 +15,6 @@ import pytest
 
 import convdiff
 from convdiff.diagnose.diagnosis import MAX_RIVALS
-from convdiff.errors import ConvdiffError
 from tests.diagnose.faults import FAULTS, Drawn, Work, draw, plant
 from tests.diagnose.naive import Array, Geometry, convolve
 
@@ -204,53 +203,6 @@ def test_other_weights_are_told() -> None:
         found = convdiff.diff(x, w, conv(x, other), padding=1)
         assert not found.findings
         assert words in (found.row.message or "")
-
-
-def test_assert_agrees_raises_with_the_diagnosis() -> None:
-    rng = np.random.default_rng(0)
-    x, w = (
-        rng.standard_normal((1, 2, 6, 6)).astype(np.float32),
-        rng.standard_normal((3, 2, 3, 3)).astype(np.float32),
-    )
-    convdiff.assert_agrees(x, w, conv(x, w), padding=1)
-    with pytest.raises(AssertionError, match="the kernel was flipped along H and W"):
-        convdiff.assert_agrees(x, w, conv(x, w[:, :, ::-1, ::-1]), padding=1)
-    convdiff.assert_agrees(x, w, conv(x, w[:, :, ::-1, ::-1]), padding=1, allow=["kernel-flipped"])
-    with pytest.raises(AssertionError, match="rounding"):
-        convdiff.assert_agrees(
-            x, w, conv(x, w) * np.float32(1 + 2e-7), padding=1, fail_on="rounding"
-        )
-    with pytest.raises(
-        ConvdiffError,
-        match="fail_on: found 'never', expected one of different, reduced-precision, rounding",
-    ):
-        convdiff.assert_agrees(x, w, conv(x, w), padding=1, fail_on="never")
-
-
-@pytest.mark.parametrize(
-    ("rounds", "said"),
-    [
-        (
-            lambda y: y.astype(np.float16).astype(np.float32),
-            {"obtained": "fp16", "where": "output"},
-        ),
-        (lambda y: np.round(y, 4), {"obtained": "4 decimals", "where": "output"}),
-        (lambda y: np.round(y), {"obtained": "0 decimals", "where": "output"}),
-    ],
-)
-def test_a_rounded_output_is_told_alone_and_beside_a_fault(
-    rounds: Any, said: dict[str, str]
-) -> None:
-    rng = np.random.default_rng(1)
-    x, w = (
-        rng.standard_normal((2, 3, 8, 8)).astype(np.float32),
-        rng.standard_normal((4, 3, 3, 3)).astype(np.float32),
-    )
-    edit = {"code": "reduced-precision", **said}
-    clean = convdiff.diff(x, w, rounds(conv(x, w)), padding=1)
-    assert (clean.verdict, clean.findings[0].edits) == ("reduced-precision", (edit,))
-    flipped = convdiff.diff(x, w, rounds(conv(x, w[:, :, ::-1, ::-1])), padding=1)
-    assert flipped.findings[0].edits == ({"code": "kernel-flipped", "axes": ["H", "W"]}, edit)
 
 
 @pytest.mark.parametrize(

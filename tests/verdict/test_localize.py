@@ -1,4 +1,4 @@
-"""Where an output differs is told as narrowly as it can be."""
+"""The region that differs is named as narrowly as possible."""
 
 from __future__ import annotations
 
@@ -12,45 +12,66 @@ from convdiff.numerics.reference import compute_reference
 from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
 from convdiff.verdict.localize import differing_region
+from tests.diagnose.naive import Array
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((2, 3, 9, 10)).astype(np.float32)
+W = RNG.standard_normal((4, 3, 3, 3)).astype(np.float32)
+SPEC, _ = read_spec(
+    X.shape, W.shape, Settings.from_mapping({"padding": 1}), bias=False, dtype="float32"
+)
+REFERENCE = compute_reference(SPEC, X, W)
+
+
+def region(obtained: Array) -> str:
+    return differing_region(SPEC, obtained, REFERENCE, Rounding("float32", "float64", SPEC.terms))
+
+
+def region_of_errors_at(index: Any) -> str:
+    obtained = REFERENCE.output.copy()
+    obtained[index] += 1
+    return region(obtained)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("index", "expected"),
     [
         ((0, 1, 2, 3), "in one element, N 0, C 1, H 2, W 3"),
         ((1,), "in batch item 1 only"),
         ((slice(None), 2), "in output channel 2 only"),
+        ((slice(None), [0, 2]), "in output channels 0 and 2 only"),
         ((slice(None), slice(None), 5), "in H index 5 only"),
         ((slice(None), slice(None), 0), "in H index 0 only"),
         ((..., slice(8, None)), "from W index 8 on"),
         ((..., [0, -1]), "in W indices 0 and 9 only"),
+        ((..., [0, 1, 2, 4, 5, 7, 8]), "in 7 of 10 W indices only"),
         ((...,), "everywhere"),
     ],
 )
-def test_the_narrowest_place_is_told(wrong: Any, told: str) -> None:
-    assert placed(wrong) == told
+def test_the_narrowest_region_is_named(index: Any, expected: str) -> None:
+    assert region_of_errors_at(index) == expected
 
 
-def test_a_border_is_told_where_no_line_is_narrower() -> None:
-    rows, columns = np.ones((9, 10), bool), np.zeros((9, 10), bool)
-    rows[1:-1, 1:-1] = False
-    assert placed((slice(None), slice(None), rows)) == "at the border only"
-    rows[1, 1:-1] = True
-    assert placed((slice(None), slice(None), rows)) == "within 2 of the border only"
-    columns[::2, ::2] = True
-    assert placed((slice(None), slice(None), columns)) == "in W indices 0, 2, 4, 6 and 8 only"
-
-
-def placed(wrong: Any) -> str:
-    rng = np.random.default_rng(0)
-    x, w = (
-        rng.standard_normal((2, 3, 9, 10)).astype(np.float32),
-        rng.standard_normal((4, 3, 3, 3)).astype(np.float32),
+def test_a_border_is_named_where_no_line_is_narrower() -> None:
+    border, checkered = np.ones((9, 10), bool), np.zeros((9, 10), bool)
+    border[1:-1, 1:-1] = False
+    assert region_of_errors_at((slice(None), slice(None), border)) == "at the border only"
+    border[1, 1:-1] = True
+    assert region_of_errors_at((slice(None), slice(None), border)) == "within 2 of the border only"
+    checkered[::2, ::2] = True
+    assert (
+        region_of_errors_at((slice(None), slice(None), checkered))
+        == "in W indices 0, 2, 4, 6 and 8 only"
     )
-    spec, _ = read_spec(
-        x.shape, w.shape, Settings.from_mapping({"padding": 1}), bias=False, dtype="float32"
-    )
-    expected = compute_reference(spec, x, w)
-    obtained = expected.output.copy()
-    obtained[wrong] += 1
-    return differing_region(spec, obtained, expected, Rounding("float32", "float64", spec.terms))
+
+
+def test_scattered_errors_are_counted() -> None:
+    scattered = np.zeros(REFERENCE.output.shape, bool)
+    scattered.flat[::3] = True
+    assert region_of_errors_at(scattered) == "in 33% of the elements, over the whole output"
+
+
+def test_outputs_without_numbers_or_errors() -> None:
+    assert region(np.full_like(REFERENCE.output, np.nan)) == "everywhere: all of it is NaN"
+    assert region(np.zeros_like(REFERENCE.output)) == "everywhere: all of it is zero"
+    assert region(REFERENCE.output) == "nowhere beyond rounding"

@@ -1,4 +1,4 @@
-"""Outputs that came flattened, or in part."""
+"""Outputs that were flattened, and outputs that are a part of the asked one."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ def conv(x: Array, w: Array) -> Array:
     return convolve(x, w, Geometry((1, 1), ((1, 1), (1, 1)), (1, 1))).astype(np.float32)
 
 
+def message(obtained: Array) -> str:
+    return convdiff.diff(X, W, obtained, padding=1).row.message or ""
+
+
 @pytest.mark.parametrize("shape", [(-1,), (2, -1), (2, 4, -1), (8, 6, 5)])
-def test_a_flattened_output_in_the_asked_order_is_right_and_said_to_be_flattened(
-    shape: tuple[int, ...],
-) -> None:
+def test_an_output_flattened_in_the_asked_order_agrees_with_a_note(shape: tuple[int, ...]) -> None:
     result = convdiff.diff(X, W, conv(X, W).reshape(shape), padding=1)
     assert result.agrees
     assert "it was flattened" in (result.row.message or "")
@@ -36,7 +38,7 @@ def test_a_flattened_output_in_the_asked_order_is_right_and_said_to_be_flattened
         ((2, 30, 4), {"code": "output-axes-permuted", "asked": "NCHW", "obtained": "NHWC"}),
     ],
 )
-def test_a_flattened_output_in_another_order_is_told_with_the_order(
+def test_an_output_flattened_in_another_order_differs_by_that_order(
     shape: tuple[int, ...], edit: dict[str, Any]
 ) -> None:
     result = convdiff.diff(X, W, conv(X, W).transpose(0, 2, 3, 1).reshape(shape), padding=1)
@@ -49,26 +51,25 @@ def test_a_flattened_output_is_diagnosed() -> None:
     assert result.findings[0].codes == ("kernel-flipped",)
 
 
-def test_a_shape_that_is_no_merging_of_the_asked_is_not_read_as_one() -> None:
+def test_a_shape_that_no_merging_of_axes_gives_is_not_read_as_flattened() -> None:
     result = convdiff.diff(X, W, conv(X, W).reshape(16, 15), padding=1)
     assert result.verdict == "different"
     assert "another number of axes" in (result.row.message or "")
 
 
 @pytest.mark.parametrize(
-    ("part", "words"),
+    ("part", "phrase"),
     [
         ((slice(1),), "1 of 2 batch items, which agree"),
         ((slice(None), slice(3)), "3 of 4 output channels, which agree"),
         ((slice(1), slice(3)), "1 of 2 batch items and 3 of 4 output channels, which agree"),
     ],
 )
-def test_a_part_of_the_output_is_said_to_be_one(part: tuple[slice, ...], words: str) -> None:
-    result = convdiff.diff(X, W, conv(X, W)[part], padding=1)
-    assert result.verdict == "different"
-    assert words in (result.row.message or "")
+def test_the_first_part_of_the_output_is_recognized(part: tuple[slice, ...], phrase: str) -> None:
+    obtained = conv(X, W)[part]
+    assert convdiff.diff(X, W, obtained, padding=1).verdict == "different"
+    assert phrase in message(obtained)
 
 
 def test_the_last_items_are_not_the_first() -> None:
-    result = convdiff.diff(X, W, conv(X, W)[1:], padding=1)
-    assert "which agree" not in (result.row.message or "")
+    assert "which agree" not in message(conv(X, W)[1:])

@@ -72,31 +72,6 @@ def test_one_channel_has_no_order(channels: int) -> None:
     assert ("kernel-channels-reversed" in all_codes(result)) == (channels > 1)
 
 
-def test_large_cancellation_is_rounding() -> None:
-    x = 1000 + normal(1, 8, 12, 12)
-    w = normal(4, 8, 3, 3)
-    w -= w.mean(axis=(1, 2, 3), keepdims=True)
-    one_by_one = np.zeros((1, 4, 10, 10), np.float32)
-    for i, j, c in np.ndindex(3, 3, 8):
-        one_by_one += w[None, :, c, i, j, None, None] * x[:, c, None, i : i + 10, j : j + 10]
-    assert convdiff.diff(x, w, one_by_one).verdict == "rounding"
-
-
-def test_denormals_flushed_to_zero_are_rounding() -> None:
-    x, w = (normal(1, 2, 6, 6) * 1e-39).astype(np.float32), normal(2, 2, 3, 3)
-    assert convdiff.diff(x, w, np.zeros((1, 2, 4, 4), np.float32)).agrees
-
-
-def test_non_finite_values_compare_by_place_and_kind() -> None:
-    x, w = normal(1, 2, 6, 6), normal(2, 2, 3, 3)
-    x[0, 0, 3, 3] = np.inf
-    clean = convolve(x, w, Geometry((1, 1), ((0, 0), (0, 0)), (1, 1))).astype(np.float32)
-    assert convdiff.diff(x, w, clean).agrees
-    other = clean.copy()
-    other[~np.isfinite(other)] *= -1
-    assert convdiff.diff(x, w, other).verdict == "different"
-
-
 @pytest.mark.parametrize(
     ("twin", "other"),
     [
@@ -122,21 +97,6 @@ def test_an_end_padding_that_no_window_reaches_is_a_rival() -> None:
     told = [edits[0]["obtained"] for edits in (first.edits, *first.rivals)]
     assert [[0, 1], [0, 1]] in told
     assert [[0, 2], [0, 2]] in told
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_a_float32_fft_is_rounding_and_shows_its_flip(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    x, w = (rng.standard_normal(n).astype(np.float32) for n in (int(rng.integers(8, 40)), 3))
-    size = len(x) + len(w) - 1
-    obtained = np.fft.irfft(
-        np.fft.rfft(x, size).astype(np.complex64) * np.fft.rfft(w, size).astype(np.complex64), size
-    ).astype(np.float32)
-    assert convdiff.diff(x, w, obtained, padding="full", flip=True).agrees
-    assert convdiff.diff(x, w, obtained, padding="full").findings[0].codes == ("kernel-flipped",)
-    # The same small error in one element where nothing is that large is no rounding.
-    obtained[3] += 1e-4
-    assert convdiff.diff(x, w, obtained, padding="full", flip=True).verdict == "different"
 
 
 @pytest.mark.parametrize("asked", [False, True])

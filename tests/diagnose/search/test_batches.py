@@ -24,7 +24,7 @@ def search_of_one_edit() -> Search:
 def test_split_gives_the_combination_of_each_value() -> None:
     rng = np.random.default_rng(8)
     search = search_of_one_edit()
-    (y,) = search.output_groups(0, 0)
+    (y,) = search.forms.output_groups(0, 0)
     (batch,) = search.batches(0, y, 1, crowded=False)
     flat = rng.permutation(int(batch.starts[-1]))[:50]
     indices = []
@@ -42,7 +42,7 @@ def test_split_gives_the_combination_of_each_value() -> None:
 
 def test_batches_hold_all_blocks_and_no_more_than_fit() -> None:
     search = search_of_one_edit()
-    (y,) = search.output_groups(0, 0)
+    (y,) = search.forms.output_groups(0, 0)
     (batch,) = search.batches(0, y, 1, crowded=False)
     sizes = [block.size for block in batch.blocks]
     assert len(sizes) > 1
@@ -55,7 +55,7 @@ def test_batches_hold_all_blocks_and_no_more_than_fit() -> None:
 def test_candidates_come_cheapest_first() -> None:
     search = search_of_one_edit()
     precision = PrecisionModel(search.problem.rounding)
-    (y,) = search.output_groups(0, 0)
+    (y,) = search.forms.output_groups(0, 0)
     (batch,) = search.batches(0, y, 1, crowded=False)
     block = Batch(batch.blocks[:1])
     flat = np.arange(int(block.starts[-1]))
@@ -70,4 +70,4 @@ def test_the_planted_edit_is_the_only_candidate() -> None:
     search = search_of_one_edit()
     (found,) = search.level(1, [PrecisionModel(search.problem.rounding)])
     assert found.edits == ({"code": "kernel-flipped", "axes": ["H", "W"]},)
-    assert len(search.points(search.output_groups(0, 0)[0])) == 2 * POINT_PAIRS
+    assert len(search.points(search.forms.output_groups(0, 0)[0])) == 2 * POINT_PAIRS

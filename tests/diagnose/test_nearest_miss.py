@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from convdiff.diagnose.core.precision_model import PrecisionModel
+from convdiff.diagnose.nearest_miss import nearest_miss
 from convdiff.diagnose.search.engine import Search
-from convdiff.diagnose.search.nearest_miss import nearest_miss
 from tests.diagnose.naive import Array, Geometry, convolve
 from tests.diagnose.problems import problem_of
 
