@@ -14,7 +14,7 @@ each other:
   `intervals` and `filter` dismiss.
 * `fit`: what is read off the output where it cannot be listed: an order of channels, a line per
   channel, overlap counts beside a constant, other weights.
-* `explain`: equivalent explanations, and the arrays that would tell rivals apart.
+* `explain`: equivalent explanations, the arrays that would tell rivals apart, and the words.
 
 On top stand `schedule`, the order of the search as a literal list of stages; `proof`, which holds
 the whole output against a candidate; and `diagnosis`, which asks for one after the other.
@@ -28,7 +28,8 @@ explanation comes first (the forms' oddness).  CONTRIBUTING.md shows how to find
 from convdiff.diagnose.core.precision_fit import best_model
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.diagnosis import Diagnosis, Explanation, clauses
+from convdiff.diagnose.diagnosis import Diagnosis, Explanation
+from convdiff.diagnose.explain.wording import clauses
 from convdiff.diagnose.schedule import MAX_EDITS
 
 __all__ = [

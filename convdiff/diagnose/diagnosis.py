@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.explain import wording
 from convdiff.diagnose.explain.disambiguate import suggestions
 from convdiff.diagnose.explain.equivalents import with_equivalents
-from convdiff.diagnose.fit.other_weights import describe_other_weights, solve_weights
+from convdiff.diagnose.fit.other_weights import (
+    WeightDifference,
+    solve_weights,
+    weight_difference,
+)
 from convdiff.diagnose.hypotheses.base import Edits
-from convdiff.diagnose.hypotheses.registry import by_code, common_names, sentence
+from convdiff.diagnose.hypotheses.registry import by_code
 from convdiff.diagnose.nearest_miss import nearest_miss
 from convdiff.diagnose.proof import prove
 from convdiff.diagnose.schedule import MAX_EDITS, Schedule
@@ -45,18 +50,28 @@ class Explanation:
     def finding(self, spec: ConvSpec) -> Finding:
         """As a finding, with the words for it; `spec` is what was asked."""
         first, *rivals = self.edits
-        names = common_names(first, spec)
-        named = f" ({'; '.join(names)})" if names else ""
         notes = suggestions(first, rivals, spec)
-        return Finding(first, clauses(first) + named, rivals=tuple(rivals), notes=notes)
+        return Finding(first, wording.summary(first, spec), rivals=tuple(rivals), notes=notes)
 
 
-def clauses(edits: Edits) -> str:
-    """The edits in one sentence."""
-    sentences = [sentence(edit) for edit in edits]
-    if len(sentences) == 1:
-        return sentences[0]
-    return ", ".join(sentences[:-1]) + "; and " + sentences[-1]
+@dataclass(frozen=True)
+class Unexplained:
+    """What is known of an output that no edits explain.
+
+    `weights` is how the kernel that would explain it differs from the given one; else `nearest` may
+    be the edits that make most of it right, and the share that they give.  `agreeing` is the share
+    of elements that are right as asked.
+    """
+
+    agreeing: float
+    weights: WeightDifference | None = None
+    nearest: tuple[Edits, float] | None = None
+
+    def text(self, spec: ConvSpec) -> str:
+        """In words; `spec` is what was asked."""
+        if self.weights is not None:
+            return wording.other_weights(self.weights, spec)
+        return wording.nothing_explains(self.nearest, self.agreeing)
 
 
 class Diagnosis:
@@ -83,22 +98,20 @@ class Diagnosis:
                 return Explanation(found[: MAX_RIVALS + 1])
         return None
 
-    def unexplained(self, agreeing: float) -> str:
-        """What is known of an output that no edit explains: other weights, or the nearest miss.
+    def unexplained(self, agreeing: float) -> Unexplained:
+        """What is known of the output without an explanation: other weights, or the nearest miss.
 
         `agreeing` is the share of elements that are right as asked.
         """
-        solved = solve_weights(self._schedule.search)
-        weights = None if solved is None else describe_other_weights(self.problem, solved)
+        search, precision = self._schedule.search, self._schedule.precisions[0]
+        solved = solve_weights(search)
+        weights = None if solved is None else weight_difference(self.problem, solved)
         if weights is not None:
-            return weights
-        nearest = nearest_miss(self._schedule.search, self._schedule.precisions[0])
-        start = "no combination of known mistakes gives these numbers"
+            return Unexplained(agreeing, weights)
+        nearest = nearest_miss(search, precision)
         if nearest is None or nearest[1] < agreeing + MIN_GAIN:
-            return start
-        edits, share = nearest
-        asked = f" ({agreeing:.0%} as asked)" if agreeing >= 0.01 else ""
-        return f"{start}; the nearest miss, {clauses(edits)}, gives {share:.0%} of them{asked}"
+            return Unexplained(agreeing)
+        return Unexplained(agreeing, nearest=nearest)
 
     def _proven(self, candidates: list[Candidate]) -> Iterator[tuple[float, Edits]]:
         """The cost and the edits of those that reproduce every element, in the given order."""

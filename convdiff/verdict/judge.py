@@ -238,7 +238,7 @@ class Judge:
                 answer,
                 "different",
                 stats,
-                message=messages.unexplained(region, known),
+                message=messages.unexplained(region, known.text(self.case.spec)),
                 where=region,
             )
         edits = explanation.edits[0]

@@ -9,6 +9,7 @@ convolution with other weights, and the difference of the weights is the explana
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -71,65 +72,79 @@ def solve_weights(search: Search) -> Array | None:
     )
 
 
-def describe_other_weights(problem: Problem, solved: Array) -> str | None:
-    """How the solved kernel (O, C, *space) differs from the given one, in one sentence.
+@dataclass(frozen=True)
+class ChangedWeight:
+    """One weight, at its index in the user's kernel: (output channel, input channel, *space)."""
 
-    Returns None if it does not differ.
+    index: tuple[int, ...]
+    given: float
+    obtained: float
+
+
+@dataclass(frozen=True)
+class ChangedChannel:
+    """The one "output" or "input" channel whose weights differ, and by what factor, if by one."""
+
+    side: str
+    number: int
+    factor: float | None
+
+
+@dataclass(frozen=True)
+class WeightDifference:
+    """How the kernel that would give the output differs from the given one.
+
+    `weights` are listed where they are few; `channel` is there where all that differ are in one;
+    `share` is that of the weights that differ, of all.
     """
+
+    weights: tuple[ChangedWeight, ...]
+    channel: ChangedChannel | None
+    share: float
+
+
+def weight_difference(problem: Problem, solved: Array) -> WeightDifference | None:
+    """How the solved kernel (O, C, *space) differs from the given one; None if it does not."""
     spec = problem.spec
     given = ungrouped_kernel(problem.w.astype(np.float64), spec.groups, spec.in_channels)
     tolerance = WEIGHT_TOLERANCE * (float(np.std(given)) or 1.0)
     wrong = np.abs(solved - given) > tolerance
     if not wrong.any():
         return None
-    start = "it is a convolution of this geometry, but with other weights"
+    weights: tuple[ChangedWeight, ...] = ()
     if int(wrong.sum()) <= MAX_LISTED_WEIGHTS:
-        return f"{start}: {_listed_weights(wrong, solved, given, spec)}"
-    in_one_channel = _one_wrong_channel(wrong, solved, given, tolerance)
-    if in_one_channel is not None:
-        return f"{start}: {in_one_channel}"
-    return f"{start} than yours ({wrong.mean():.0%} of them differ)"
+        weights = tuple(
+            ChangedWeight(_user_index(index, spec), float(given[index]), float(solved[index]))
+            for index in map(tuple, np.argwhere(wrong).tolist())
+        )
+    channel = _changed_channel(wrong, solved, given, tolerance)
+    return WeightDifference(weights, channel, float(wrong.mean()))
 
 
-def _listed_weights(wrong: Array, solved: Array, given: Array, spec: ConvSpec) -> str:
-    """The wrong weights one by one, as a clause; all arrays are (O, C, *space)."""
-    indices = [tuple(index) for index in np.argwhere(wrong).tolist()]
-    weights = [
-        f"{_user_index(index, spec)} is {solved[index]:.4g} for {given[index]:.4g}"
-        for index in indices
-    ]
-    return (
-        f"yours but for {'; '.join(weights)} (output channel, input channel, "
-        f"{', '.join(spec.axes)})"
-    )
-
-
-def _one_wrong_channel(wrong: Array, solved: Array, given: Array, tolerance: float) -> str | None:
-    """The one output or input channel that all wrong weights are in, as a clause, or None.
-
-    All arrays are (O, C, *space).
-    """
-    for axis, name in ((0, "output"), (1, "input")):
+def _changed_channel(
+    wrong: Array, solved: Array, given: Array, tolerance: float
+) -> ChangedChannel | None:
+    """The one channel that all wrong weights are in; all arrays are (O, C, *space)."""
+    for axis, side in ((0, "output"), (1, "input")):
         channels = wrong.any(axis=tuple(a for a in range(wrong.ndim) if a != axis))
         if channels.sum() != 1 or wrong.shape[axis] == 1:
             continue
         channel = int(channels.argmax())
         ours, theirs = np.take(given, channel, axis), np.take(solved, channel, axis)
         factor = float(np.vdot(theirs, ours) / max(np.vdot(ours, ours), 1e-300))
-        if np.abs(theirs - factor * ours).max() <= tolerance:
-            return f"yours times {factor:.4g} in {name} channel {channel}"
-        return f"yours but in {name} channel {channel} alone"
+        scaled = np.abs(theirs - factor * ours).max() <= tolerance
+        return ChangedChannel(side, channel, factor if scaled else None)
     return None
 
 
-def _user_index(index: tuple[int, ...], spec: ConvSpec) -> str:
-    """A weight's index, as text, with the spatial part counted as in the user's kernel.
+def _user_index(index: tuple[int, ...], spec: ConvSpec) -> tuple[int, ...]:
+    """A weight's index with the spatial part counted as in the user's kernel.
 
     The normal form of a flipped or a transposed kernel reverses the spatial axes.
     """
     reversed_space = spec.flip != spec.transposed
-    space = [
+    space = (
         size - 1 - i if reversed_space else i
         for i, size in zip(index[2:], spec.kernel_size, strict=True)
-    ]
-    return f"[{', '.join(map(str, [*index[:2], *space]))}]"
+    )
+    return (*index[:2], *space)

@@ -7,7 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from convdiff.diagnose.fit.other_weights import describe_other_weights, solve_weights
+from convdiff.diagnose.explain.wording import other_weights
+from convdiff.diagnose.fit.other_weights import solve_weights, weight_difference
 from convdiff.diagnose.search.engine import Search
 from tests.diagnose.naive import Array, Geometry, convolve
 from tests.diagnose.problems import problem_of
@@ -24,7 +25,8 @@ def solved(kernel: Array) -> tuple[Array | None, str | None]:
     obtained = convolve(X, kernel, GEOMETRY) + BIAS.reshape(1, -1, 1, 1)
     problem = problem_of(X, W, obtained.astype(np.float32), BIAS.astype(np.float32), padding=1)
     weights = solve_weights(Search(problem))
-    return weights, None if weights is None else describe_other_weights(problem, weights)
+    difference = None if weights is None else weight_difference(problem, weights)
+    return weights, None if difference is None else other_weights(difference, problem.spec)
 
 
 def test_the_weights_that_were_used_are_found() -> None:
