@@ -16,19 +16,22 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 import numpy as np
 import pytest
+import yaml
 
 from benchmarks.run import BENCHMARKS
 from convdiff.cli.main import group
 from convdiff.execution_paths import PATHS
+from tests.test_layering import ROWS
 from tests.tools.lowest_versions import ROOT
 
-PAGES = ("CONTRIBUTING.md", "README.md")
+PAGES = ("CONTRIBUTING.md", "README.md", "CHANGELOG.md")
 FOLDERS = ("convdiff", "tests", "examples", "benchmarks", ".ci", ".github")
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[([^]]*)\]\(([^)]*)\)")
@@ -197,6 +200,28 @@ def missing_options(parts: Page) -> Iterator[str]:
     yield from {*re.findall(r"\bCONVDIFF_\w+", parts.prose)} - read
 
 
+def questions(name: str) -> str:
+    """The labels and descriptions of an issue form."""
+    form = yaml.safe_load((ROOT / f".github/ISSUE_TEMPLATE/{name}.yml").read_text())
+    assert {"name", "description", "body"} <= set(form)
+    fields = [field["attributes"] for field in form["body"]]
+    return "\n".join(f"{field['label']}\n{field.get('description', '')}" for field in fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("bug", ["`convdiff --version`", "`convdiff backends`", "command", "two arrays"]),
+        ("wrong-diagnosis", ["really do", "arrays", "`convdiff --version`"]),
+        ("feature", ["question"]),
+    ],
+)
+def test_an_issue_form_asks_for_what_is_needed(name: str, asked: list[str]) -> None:
+    text = questions(name)
+    assert [words for words in asked if words not in text] == []
+    assert missing(text) == []
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_what_a_page_names_exists(name: str) -> None:
     assert missing((ROOT / name).read_text()) == []
@@ -239,6 +264,20 @@ def test_the_map_has_every_package_and_module() -> None:
     assert sorted(rows) == sorted(str(path.relative_to(ROOT)) for path in folders | modules)
 
 
+def test_the_picture_has_the_order_of_the_layers() -> None:
+    (picture,) = re.findall(r"```text\n(.*?)```", section("The map"), re.DOTALL)
+    rows = [[name for name in row if name != "__main__"] for row in ROWS]
+    at = {
+        name: found.start()
+        for row in rows
+        for name in row
+        if (found := re.search(rf"\b{name}\b", picture))
+    }
+    assert set(at) == {name for row in rows for name in row}
+    for upper, lower in pairwise(filter(None, rows)):
+        assert max(at[name] for name in upper) < min(at[name] for name in lower)
+
+
 def test_the_table_of_paths_has_every_path() -> None:
     """Those of a GPU or a Mac are named together, as never run."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
@@ -253,7 +292,6 @@ def test_the_table_of_paths_has_every_path() -> None:
 class Step(NamedTuple):
     """A code block of a recipe, and the file that it belongs to."""
 
-    line: int
     path: str
     language: str
     code: str
@@ -274,7 +312,7 @@ def steps(text: str) -> list[Step]:
             indent = len(fence[1])
             code = "".join(f"{line[indent:]}\n" for line in lines[at + 1 : end])
             if fence[2] in ("python", "diff"):
-                found.append(Step(at, path, fence[2], code))
+                found.append(Step(path, fence[2], code))
             at = end
         at += 1
     return found
