@@ -28,6 +28,7 @@ import yaml
 from benchmarks.run import BENCHMARKS
 from convdiff.cli.main import group
 from convdiff.execution_paths import PATHS
+from tests.recorder.conftest import need
 from tests.test_layering import ROWS
 from tests.tools.lowest_versions import ROOT
 
@@ -432,8 +433,7 @@ def test_the_recipe_for_an_execution_path(copy: Copy) -> None:
     copy.lint(files)
     code = copy.python("-m", "convdiff", "code", "x.npy", "w.npy", "--for", "torch:cpu/one-thread")
     assert "torch.set_num_threads(1)\n" in code
-    if not importlib.util.find_spec("torch"):
-        pytest.skip("torch is not installed")
+    need("torch", "torch")
     row = copy.python(*RUN, "--backend", "torch:cpu/one-thread", "--format", "json")
     assert '"verdict": "identical"' in row
     assert copy.pytest("tests/dialects/test_paths.py", "-k", "one-thread").startswith(".")

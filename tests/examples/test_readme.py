@@ -5,7 +5,6 @@ CONVDIFF_REFRESH=1 (make golden) rewrites the output of the port check and of th
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shlex
@@ -20,6 +19,7 @@ import pytest
 import convdiff
 from tests.cli.conftest import environment
 from tests.examples.test_examples import REFRESH, comparable
+from tests.recorder.conftest import need
 
 README = Path(__file__).parent.parent.parent / "README.md"
 Shell = Callable[[str], subprocess.CompletedProcess[str]]
@@ -78,14 +78,6 @@ def commands(start: str) -> list[str]:
     return [re.sub(r"\s+# .*", "", line) for line in lines if line.startswith(start)]
 
 
-def need(*modules: str) -> None:
-    """Skip where a framework is not installed; fail if CONVDIFF_REQUIRE names it."""
-    required = os.environ.get("CONVDIFF_REQUIRE", "").split(",")
-    for module in modules:
-        if importlib.util.find_spec(module) is None:
-            (pytest.fail if module in required else pytest.skip)(f"{module} is not installed")
-
-
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     """Runs a command line as a reader would, in a folder with the README's arrays and files."""
@@ -123,7 +115,7 @@ def show(old: str, new: str) -> str:
 
 @pytest.mark.xdist_group("tensorflow")
 def test_the_probe_prints_what_is_shown(shell: Shell) -> None:
-    need("tensorflow")
+    need("tensorflow", "tensorflow")
     (command,) = commands("convdiff probe")
     done = shell(command)
     assert done.returncode == 0, done.stderr
@@ -133,7 +125,8 @@ def test_the_probe_prints_what_is_shown(shell: Shell) -> None:
 @pytest.mark.xdist_group("tensorflow")
 def test_the_port_check_prints_what_is_shown(shell: Shell, tmp_path: Path) -> None:
     """The README shows the table of layers and the conclusion, with the finding left out."""
-    need("torch", "tensorflow")
+    need("torch", "torch")
+    need("tensorflow", "tensorflow")
     capture = MODELS + "import convdiff\n" + fence("python", "convdiff.capture(")
     (tmp_path / "capture.py").write_text(capture)
     done = shell(f"{shlex.quote(sys.executable)} capture.py")
@@ -161,7 +154,7 @@ def quick(command: str) -> str:
 @pytest.mark.parametrize("command", commands("convdiff run input"))
 def test_a_run_works(command: str, shell: Shell) -> None:
     if "torch" in quick(command):
-        need("torch")
+        need("torch", "torch")
     done = shell(f"{quick(command)} --format json")
     assert done.returncode in (0, 1), done.stderr
     assert '"status": "failed"' not in done.stdout
