@@ -1,11 +1,17 @@
-# make run: set up what is missing and solve the five examples; make test: the same set-up, then every check.
-# Theano's pins are for Python 3.11.
+# make run sets up an environment with all backends and solves the five examples; make test runs every check in it.
+# Theano's environment needs Python 3.11.
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
 EXAMPLES := $(sort $(wildcard examples/*/run.sh))
+# What `make lowest` runs: enough to load every module, read arrays, compute the reference, diagnose and print.
+CORE_TESTS := tests/spec tests/arrays tests/verdict tests/diagnose/test_planted.py \
+	tests/report/test_table.py tests/report/test_view.py tests/report/test_words.py \
+	tests/cli/test_run.py tests/cli/test_commands.py tests/cli/test_config.py tests/cli/test_reports.py \
+	tests/check/test_manifest.py tests/dialects/test_conformance.py
 
-.PHONY: run test setup browser lint unit bench golden paths clean
+.PHONY: run test setup browser lint unit lowest bench golden paths clean
 
 run: setup
 	@set -e; for script in $(EXAMPLES); do PATH="$(CURDIR)/$(BIN):$$PATH" bash $$script; done
@@ -16,35 +22,48 @@ setup: $(BIN)/.ready
 	@$(BIN)/convdiff backends install theano
 
 # Rebuilt only when what is to be installed changes.
-$(BIN)/.ready: pyproject.toml
+$(BIN)/.ready: pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[torch,tensorflow,jax,onnxruntime,scipy,dev]'
+	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt \
+		--editable '.[torch,tensorflow-cpu,jax,onnxruntime,scipy,dev]'
 	@touch $@
 
-# The one test of the HTML report in a real browser needs chromium, a system package, so it is asked for and not done unasked:
-# without it that test is skipped, unless CONVDIFF_REQUIRE names chromium, as continuous integration does.
+# One test opens the HTML report in a real browser and needs chromium, a system package (apt-get, as root).  Without
+# chromium that test is skipped, unless CONVDIFF_REQUIRE names it, as continuous integration does.
 browser:
 	@command -v chromium chromium-browser google-chrome >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
 
 lint: setup
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 unit: setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
+# The core tests with the lowest version of each dependency that pyproject.toml declares, and no framework.
+lowest: $(LOWEST)/.ready
+	CONVDIFF_REQUIRE= $(LOWEST)/bin/python -m pytest -n 2 --dist loadgroup $(CORE_TESTS)
+
+$(LOWEST)/.ready: pyproject.toml .ci/constraints.txt tests/tools/lowest_versions.py
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python tests/tools/lowest_versions.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt \
+		--editable . pytest pytest-xdist hypothesis jsonschema xmlschema pyyaml
+	@touch $@
+
 # Ratios within one run.
 bench: setup
 	$(BIN)/python benchmarks/run.py
 
-# Rewrites the golden files that the tests compare with; look at the difference before committing it.
+# Rewrites the golden files that the tests compare with; look at the difference before you commit it.
 golden: setup
 	CONVDIFF_REFRESH=1 $(BIN)/python -m pytest tests/report tests/examples
 
-# README's table of what was run where, for this machine.
+# Prints the table of execution paths in CONTRIBUTING.md for this machine.
 paths: setup
 	$(BIN)/python -m tests.dialects.paths_record
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis

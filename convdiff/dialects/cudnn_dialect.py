@@ -3,7 +3,7 @@ memory by its address.
 
 Both of its modes, cross-correlation and convolution; a transposed convolution is the gradient with
 respect to the data (dgrad). Channels first; 1-D is 2-D with an axis of 1.  Written after the
-frontend's own description; see the README for where it was run.
+frontend's own description; see CONTRIBUTING.md for where it was run.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from convdiff.errors import ConvdiffError
 from convdiff.spec.canonical import normal_input, normal_kernel
 from convdiff.spec.conv_spec import ConvSpec, Correlation
 from convdiff.spec.layout import Array, total
+from convdiff.spec.padding import Pair
 
 # Bytes of the gathered buffer, so that it stays in the caches while the matrix product reads it
 # (benchmarks/reference.py).
@@ -182,13 +183,31 @@ def _padded(x: Array, geometry: Correlation) -> tuple[Array, Correlation]:
         slice(max(-lo, 0), n - max(-hi, 0))
         for n, (lo, hi) in zip(x.shape[2:], geometry.padding, strict=True)
     )
-    widths = [(0, 0), (0, 0), *((max(lo, 0), max(hi, 0)) for lo, hi in geometry.padding)]
-    mode: Any = geometry.pad_mode
-    x = np.pad(x[(slice(None), slice(None), *crop)], widths, mode=mode)
+    widths = [(max(lo, 0), max(hi, 0)) for lo, hi in geometry.padding]
+    x = _numpy_pad(x[(slice(None), slice(None), *crop)], widths, geometry.pad_mode)
     rank = len(geometry.stride)
     return x, geometry._replace(
         padding=((0, 0),) * rank, input_dilation=(1,) * rank, pad_mode="constant"
     )
+
+
+def _numpy_pad(x: Array, widths: list[Pair], mode: str) -> Array:
+    """`x` (N, C, *space) padded in space as numpy.pad of NumPy 2 does it.
+
+    NumPy 1 is wrong where reflect and symmetric padding is wider than the array, so there the
+    indices are computed here.
+    """
+    wide = any(max(pair) >= n for n, pair in zip(x.shape[2:], widths, strict=True))
+    if not wide or mode not in ("reflect", "symmetric"):
+        any_mode: Any = mode
+        return np.pad(x, [(0, 0), (0, 0), *widths], mode=any_mode)
+    edge = 1 if mode == "symmetric" else 0  # whether the outermost element is repeated
+    for axis, (lo, hi) in enumerate(widths, 2):
+        n = x.shape[axis]
+        last = 2 * (n - 1) + edge
+        index = np.arange(-lo, n + hi) % max(last + edge, 1)
+        x = x.take(np.minimum(index, last - index), axis)
+    return x
 
 
 def _phases(

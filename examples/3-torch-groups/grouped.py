@@ -1,4 +1,4 @@
-"""The torch half of the question: groups=2, and a weight with one input channel to fit it."""
+"""The torch half of the question: groups=2, and a weight with one input channel per group."""
 
 import torch
 import torch.nn.functional as F

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Exit code 1, "at least one differs", is what this example is about.
+# The example shows a difference, so exit code 1 is right.
 cd "$(dirname "$0")" || exit 2
 convdiff run x0.npy w0.npy --input-layout NCHW --kernel-layout OIHW --saved dnn_conv=theano.npy \
     --call theano='T.nnet.conv2d(input, kernel)' --call numpy='np.sum(input * kernel)'

@@ -1,5 +1,5 @@
-"""The JAX half of the question, and its accepted answer: the same call with the kernel's axes named
-otherwise.
+"""The JAX half of the question, and its accepted answer: the same call with other names for the
+kernel's axes.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ def answered(x, filters):
 
 
 def equal(x, filters):
-    """What equals TensorFlow: reversed along W alone, and read as WOI."""
+    """What equals TensorFlow: the kernel reversed along W alone, and read as WOI."""
     numbers = lax.conv_dimension_numbers(x.shape, filters.shape, ("NWC", "WOI", "NWC"))
     return lax.conv_general_dilated(x, filters[::-1], (1,), "SAME", (1,), (1,), numbers)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Exit code 1, "at least one differs", is what this example is about.
+# The example shows a difference, so exit code 1 is right.
 cd "$(dirname "$0")" || exit 2
 convdiff run x.npy filters.npy --as tensorflow --transposed --padding same \
     --saved question=jax.npy --saved answer=answer.npy --call jax=rotated.py:asked --call jax=rotated.py:equal

@@ -1,5 +1,5 @@
-"""Runs the table of specs through every path of this machine and prints what README's table of what
-was run where says.
+"""Runs the table of specs through every path of this machine; prints CONTRIBUTING.md's table of
+where each path was run.
 
 python -m tests.dialects.paths_record
 """

@@ -1,8 +1,8 @@
-"""Every example's run.sh is run, and its README shows what it prints; CONVDIFF_REFRESH=1 (make
-golden) rewrites those blocks.
+"""Every example's run.sh prints what the example's README shows; CONVDIFF_REFRESH=1 (make golden)
+rewrites what the READMEs show.
 
-What differs between machines is not compared: times, versions, errors within rounding, who agrees
-with whom to the bit.
+The comparison leaves out what differs between machines: times, versions, errors within rounding,
+and which rows are the same bit for bit.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ REFRESH = bool(os.environ.get("CONVDIFF_REFRESH"))
 
 
 def printed(folder: Path) -> str:
+    """What the example's run.sh prints."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "run.sh"],
@@ -36,14 +37,13 @@ def printed(folder: Path) -> str:
 
 
 def comparable(text: str) -> list[str]:
+    """The lines of a report without what differs between machines."""
     lines = []
-    # Which rows are alike to the bit the processor decides, and they may fill several lines.
-    for line in re.sub(
-        r"^the same bit for bit:.*(\n  .*)*", "", text, flags=re.MULTILINE
-    ).splitlines():
-        line = re.sub(
-            r"\bcpu/[\w-]+", "cpu", line
-        )  # a framework may pick its kernels by the processor
+    # The rows that are the same bit for bit depend on the processor, and may fill several lines.
+    same_rows = re.compile(r"^the same bit for bit:.*(\n  .*)*", re.MULTILINE)
+    for line in same_rows.sub("", text).splitlines():
+        # A framework may choose its kernels by the processor.
+        line = re.sub(r"\bcpu/[\w-]+", "cpu", line)
         line = re.sub(r"reference [\d.]+ m?s", "", line)
         agrees = re.match(r"(\S+) .*[✓≈] (identical|rounding)", line)
         line = f"{agrees[1]} agrees" if agrees else re.sub(r"\d+\.\d\S*", "#", line)
@@ -56,7 +56,7 @@ def comparable(text: str) -> list[str]:
 
 
 def shown(readme: Path, text: str) -> str:
-    """The block of `readme`, brought up to date first where that was asked for."""
+    """The first block of output in `readme`; with CONVDIFF_REFRESH=1 replaced by `text` before."""
     whole = readme.read_text()
     if REFRESH and text:
         whole = BLOCK.sub(lambda _: f"```text\n{text.rstrip()}\n```", whole, count=1)
@@ -72,14 +72,14 @@ def test_an_example_prints_what_its_readme_shows(folder: Path) -> None:
     assert comparable(shown(folder / "README.md", text)) == comparable(text)
 
 
-def test_the_readme_shows_the_second_example() -> None:
+def test_the_projects_readme_shows_the_second_example() -> None:
     second = next(folder for folder in EXAMPLES if folder.name == "2-numpy-convolve")
     assert comparable(shown(ROOT / "README.md", shown(second / "README.md", ""))) == comparable(
         shown(second / "README.md", "")
     )
 
 
-# The codes of every finding, in the order in which the table tells them.
+# The codes of every finding, in the order of the report.
 CODES = {
     "1-overlapping-windows": ["overlap-accumulated"],
     "2-numpy-convolve": ["kernel-flipped"],
@@ -90,7 +90,7 @@ CODES = {
         "output-channels-reversed",
     ],
 }
-FOUND = {
+WORDS = {
     "1-overlapping-windows": ["position by position 1 2 2 1 times"],
     "2-numpy-convolve": ["the kernel was flipped along W"],
     "3-torch-groups": [
@@ -107,9 +107,9 @@ FOUND = {
 
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda path: path.name)
-def test_the_readme_tells_the_answer(folder: Path) -> None:
+def test_an_examples_readme_has_the_answer(folder: Path) -> None:
     text = " ".join(shown(folder / "README.md", "").split())
-    for words in FOUND[folder.name]:
+    for words in WORDS[folder.name]:
         assert words in text
     lines = [line.split(maxsplit=1) for line in shown(folder / "README.md", "").splitlines()]
     assert [
@@ -117,5 +117,5 @@ def test_the_readme_tells_the_answer(folder: Path) -> None:
     ] == CODES[folder.name]
 
 
-def test_there_are_five() -> None:
-    assert [folder.name for folder in EXAMPLES] == list(FOUND)
+def test_there_are_five_examples() -> None:
+    assert [folder.name for folder in EXAMPLES] == list(WORDS)
