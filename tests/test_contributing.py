@@ -411,6 +411,31 @@ def test_a_hunk_that_does_not_fit_is_an_error(diff: str) -> None:
         changed(twice, diff)
 
 
+def test_the_recipe_for_a_hypothesis(copy: Copy) -> None:
+    written = copy.follow(section("Add a hypothesis"))
+    copy.lint(written)
+    output = copy.pytest(
+        "tests/diagnose/hypotheses",
+        "tests/diagnose/test_planted.py",
+        *("-k", "SignLost or sign-lost or sign_lost or every_code_is_planted"),
+    )
+    # Completeness, the changes, the page (four tests), the fault in three ranks, every code.
+    assert output.split("[100%]")[0].strip() == "." * 10
+    explained = copy.python("-m", "convdiff", "explain", "sign-lost")
+    assert "np.abs before the output of an edge filter" in explained
+
+
+def test_a_hypothesis_that_lacks_its_sentence_is_named(copy: Copy) -> None:
+    copy.follow(section("Add a hypothesis"))
+    module = copy.root / "convdiff/diagnose/hypotheses/output_values.py"
+    sentence = '        return "the signs of the sums were lost"\n'
+    head = "    def sentence(self, edit: Edit) -> str:\n"
+    assert head + sentence in module.read_text()
+    module.write_text(module.read_text().replace(head + sentence, ""))
+    with pytest.raises(AssertionError, match="SignLost lacks `sentence`"):
+        copy.pytest("tests/diagnose/hypotheses/test_base.py", "-k", "SignLost")
+
+
 def test_the_recipe_for_a_report_format(copy: Copy) -> None:
     files = copy.follow(section("Add a report format"))
     assert [file.name for file in files[:1]] == ["csv_report.py"]
