@@ -14,7 +14,7 @@ import pytest
 from convdiff.backends import BACKENDS, NAMES
 from convdiff.backends.environments import add, all_environments, find, has_module, remove
 from convdiff.backends.registry import data_folder, read
-from convdiff.backends.variables import variables
+from convdiff.backends.environment_variables import worker_variables
 from convdiff.errors import ConvdiffError
 
 

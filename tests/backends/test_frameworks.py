@@ -12,7 +12,7 @@ import pytest
 from backends_support import environment, stored
 
 from convdiff.backends.fleet import Fleet, Job
-from convdiff.execution_paths import paths_of
+from convdiff.execution_paths import built_in_paths
 from convdiff.pipeline.self_test import examine
 from convdiff.records import Answer
 

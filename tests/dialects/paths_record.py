@@ -15,7 +15,7 @@ from convdiff.backends.environments import find
 from convdiff.backends.fleet import Fleet
 from convdiff.backends.supervisor import Hello
 from convdiff.dialects import DIALECTS, Unsupported, write
-from convdiff.execution_paths import ExecutionPath, missing, paths_of
+from convdiff.execution_paths import ExecutionPath, built_in_paths, unmet_need
 from tests.dialects.test_paths import SLOW, fault, named
 from tests.specs import SPECS
 

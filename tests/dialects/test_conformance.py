@@ -29,7 +29,7 @@ UNSUPPORTED = {
 RANDOM = {"jax": 20, "theano": 15}
 
 # One process a framework: where tests run in parallel, those of one stay together.
-HERE = [name for name in DIALECTS if capacity.accelerator() or not backend(name).gpu]
+HERE = [name for name in DIALECTS if capacity.has_accelerator() or not backend(name).gpu]
 BACKENDS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in HERE]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from convdiff.backends.fleet import Fleet, Job
 from convdiff.dialects import Unsupported, write
-from convdiff.execution_paths import PATHS, ExecutionPath, missing
+from convdiff.execution_paths import PATHS, ExecutionPath, unmet_need
 from convdiff.numerics.reference import truth
 from convdiff.records import Answer, Stored
 from convdiff.spec.canonical import user_output

@@ -54,7 +54,7 @@ def test_saves_the_output(name: str, tmp_path: Path) -> None:
 
 
 def quiet() -> dict[str, str]:
-    from convdiff.backends.variables import variables
+    from convdiff.backends.environment_variables import worker_variables
 
     return variables(Path())
 

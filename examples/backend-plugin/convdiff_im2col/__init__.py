@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from convdiff.dialects import Dialect, Script, Unsupported
-from convdiff.execution_paths import PLAIN, ExecutionPath
+from convdiff.execution_paths import DEFAULT_PATH, ExecutionPath
 from convdiff.plugins import Plugin
 from convdiff.spec.conv_spec import ConvSpec
 

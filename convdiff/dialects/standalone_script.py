@@ -1,4 +1,4 @@
-"""A script that runs by itself: load the arrays, do the convolution, save or print the output."""
+"""A script that runs by itself: it loads the arrays, convolves, and saves or prints the output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from convdiff.dialects.script import Script
 from convdiff.spec.conv_spec import ConvSpec
 
 
-def standalone(
+def standalone_script(
     script: Script,
     spec: ConvSpec,
     *,
@@ -19,12 +19,12 @@ def standalone(
     stored: dict[str, str],
     variables: Mapping[str, str] | None = None,
 ) -> str:
-    """A complete script from `script`.
+    """The complete source text for `script`.
 
-    `input`, `kernel` and `bias` are `file.npy` or `file.npz:key`; `output` a file to save to, or
-    None to print it. Where `stored` has "bfloat16" for a role, its file holds those 2-byte values
-    and they are widened to float32.  `variables` are those of the environment that a path needs set
-    before the framework is imported.
+    `input`, `kernel` and `bias` are `file.npy` or `file.npz:key`; `output` is a file to save to, or
+    None to print the output.  `stored` has the stored type of each role: the 2-byte values of
+    "bfloat16" are widened to float32.  `variables` are environment variables that an execution path
+    needs before the framework is imported.
     """
     roles = {"input": input, "kernel": kernel} | (
         {"bias": bias} if spec.bias and bias is not None else {}
@@ -34,20 +34,20 @@ def standalone(
     lines = imports.splitlines()
     if "import numpy as np" not in lines:
         lines.insert(0, "import numpy as np")
-    needed = dict(variables or {})
+    required = dict(variables or {})
     if "import theano" in lines:
-        # Theano looks for numpy.distutils' BLAS, which today's numpy has not, unless told
-        # otherwise.
-        needed["THEANO_FLAGS"] = ",".join(
-            filter(None, ["blas__ldflags=", needed.get("THEANO_FLAGS")])
+        # By default Theano looks for a BLAS through numpy.distutils, which current numpy lacks.
+        required["THEANO_FLAGS"] = ",".join(
+            filter(None, ["blas__ldflags=", required.get("THEANO_FLAGS")])
         )
-    if needed:
-        lines = ["import os", "", *(_set(name, value) for name, value in needed.items()), *lines]
+    if required:
+        lines = ["import os", "", *(_set(name, value) for name, value in required.items()), *lines]
     end = f"np.save({output!r}, output)" if output is not None else "print(output)"
     return "\n".join([f"# {spec}", *lines, "", *loads, "", rest.rstrip("\n"), end]) + "\n"
 
 
 def _set(name: str, value: str) -> str:
+    """A statement that sets an environment variable; the user's THEANO_FLAGS are kept."""
     return (
         f'os.environ.setdefault("{name}", "{value}")'
         if name == "THEANO_FLAGS"
@@ -56,6 +56,7 @@ def _set(name: str, value: str) -> str:
 
 
 def _load(where: str, stored: str) -> str:
+    """An expression that loads an array from `file.npy` or `file.npz:key`."""
     file, _, key = where.rpartition(":")
     text = f"np.load({file!r})[{key!r}]" if file.endswith(".npz") else f"np.load({where!r})"
     if stored == "bfloat16":
