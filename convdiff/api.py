@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from convdiff.arrays import compute_dtype, from_memory, notes
+from convdiff.arrays import compute_dtype, from_memory, nonfinite_notes
 from convdiff.errors import ConvdiffError, one_of
 from convdiff.exit_codes import FAIL_ON, exit_code
 from convdiff.fixes import with_fixes
@@ -97,7 +97,7 @@ def diff(
         w,
         b,
         ((name, y),),
-        notes=(*read_notes, *notes(x, "input"), *notes(w, "kernel"), *spots),
+        notes=(*read_notes, *nonfinite_notes(x, "input"), *nonfinite_notes(w, "kernel"), *spots),
     )
     answer = Answer(name, "saved", "ok", output=y.array, stored=y.stored)
     return Result(case, Judge(case).row(answer))

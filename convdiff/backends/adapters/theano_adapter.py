@@ -59,8 +59,8 @@ def settings(theano: Any) -> Callable[[], object]:
     return restore
 
 
-# What the compiler or the operating system says where memory was short for a moment.
-MEMORY_SHORTAGE = ("Killed", "Cannot allocate memory", "virtual memory exhausted")
+# What the compiler or the operating system says where memory is short.
+MEMORY_SHORTAGE = ("Killed", "Cannot allocate memory", "memory exhausted", "out of memory")
 
 
 def transient(error: Exception) -> bool:
@@ -72,5 +72,5 @@ def transient(error: Exception) -> bool:
     text = str(error)
     if isinstance(error, FileNotFoundError):
         return "compiledir" in text
-    compiling = "Compilation failed" in text or isinstance(error, (OSError, MemoryError))
+    compiling = "Compilation failed" in text or isinstance(error, (OSError, ImportError))
     return compiling and any(reason in text for reason in MEMORY_SHORTAGE)
