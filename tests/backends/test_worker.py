@@ -1,4 +1,4 @@
-"""--call: expressions and functions of the user's own."""
+"""The worker: the user's calls, results, repeated runs, and which modules it imports."""
 
 from __future__ import annotations
 
@@ -8,30 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from backends_support import ARRAYS, Run, gone, job, stored
 
-from convdiff.backends.environments import find
-from convdiff.backends.fleet import Fleet, Job, call_job
-from convdiff.records import Call
-
-
-def call(code: str) -> Job:
-    return call_job(Call("numpy", code, "mine"))
+from convdiff.backends.environments import find_environment
+from convdiff.backends.fleet import Fleet, Job
+from tests.backends.support import ARRAYS, PATIENCE, Run, call, job, stored
 
 
-def test_which_codes_are_functions() -> None:
-    for code in ("port.py:conv", "a b/port.py:conv_2", "/x/port.py:f "):
-        assert call(code).mode == "function"
-    for code in (
-        "f(input)",
-        "input[1:2]",
-        "np.sum(input, keepdims=True)",
-        "{'a.py': input}['a.py'][0:3]",
-    ):
-        assert call(code).mode == "expression"
-
-
-def test_expressions(run: Run) -> None:
+def test_an_expression_gives_its_value_or_an_error_with_its_line(run: Run) -> None:
     [answer] = run(call("  np.sum(input) * kernel[0, 0]"))
     assert (answer.kind, answer.status, answer.name, answer.backend) == (
         "call",
@@ -53,7 +36,9 @@ def test_expressions(run: Run) -> None:
         assert answer.status == "failed" and re.match(message, str(answer.message)), answer.message
 
 
-def test_functions(run: Run, tmp_path: Path) -> None:
+def test_a_function_in_a_file_gives_its_result_or_an_error_with_its_line(
+    run: Run, tmp_path: Path
+) -> None:
     file = tmp_path / "port.py"
     file.write_text(
         "import numpy as np\nimport helper\n"
@@ -86,7 +71,7 @@ def test_functions(run: Run, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("__pycache__/port*"))
 
 
-def test_the_file_is_read_anew_and_its_helpers_are_its_own(run: Run, tmp_path: Path) -> None:
+def test_a_file_and_its_modules_are_loaded_anew_for_each_job(run: Run, tmp_path: Path) -> None:
     for number in (1, 2):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -100,10 +85,12 @@ def test_the_file_is_read_anew_and_its_helpers_are_its_own(run: Run, tmp_path: P
     assert run(call(f"{tmp_path}/1/port.py:conv"))[0].output == 7
 
 
-def test_a_relative_path_is_the_user_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_starts_at_the_users_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "port.py").write_text("def conv(x, w): return x\n")
     monkeypatch.chdir(tmp_path)
-    with Fleet([find("numpy")]) as fleet:
+    with Fleet([find_environment("numpy")], timeout=PATIENCE) as fleet:
         assert [
             a.status
             for a in fleet.run(
@@ -112,17 +99,7 @@ def test_a_relative_path_is_the_user_s(tmp_path: Path, monkeypatch: pytest.Monke
         ] == ["ok", "ok"]
 
 
-def test_calls_come_after_their_backend(fleet: Fleet) -> None:
-    jobs = [call("input"), job("import os; os._exit(1)", "numpy"), call("kernel")]
-    answers = list(fleet.run(jobs, ARRAYS))
-    assert [(answer.kind, answer.status) for answer in answers] == [
-        ("backend", "crashed"),
-        ("call", "ok"),
-        ("call", "ok"),
-    ]
-
-
-def test_a_crash_inside_a_file_says_where(run: Run, tmp_path: Path) -> None:
+def test_the_message_of_a_crash_names_file_and_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "port.py").write_text(
         "import ctypes\n\ndef conv(x, w):\n    return ctypes.string_at(0)\n"
     )
@@ -130,40 +107,38 @@ def test_a_crash_inside_a_file_says_where(run: Run, tmp_path: Path) -> None:
     assert answer.message == "SIGSEGV (segmentation fault) at port.py line 4"
 
 
-SHADOWS = ("numpy.py", "json.py", "torch.py", "queue.py", "types.py")
+SHADOWING_FILES = ("numpy.py", "json.py", "torch.py", "queue.py", "types.py")
 
 
-def test_files_in_the_current_folder_shadow_nothing(
+def test_files_in_the_current_folder_are_not_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in SHADOWS:
+    for name in SHADOWING_FILES:
         (tmp_path / name).write_text("raise SystemExit('shadowed')\n")
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub/port.py").write_text("import mine\ndef conv(x, w): return mine.VALUE\n")
     (tmp_path / "mine.py").write_text("VALUE = 5\n")
     monkeypatch.chdir(tmp_path)
     code = "import os, sys\noutput = os.getcwd() in sys.path or '' in sys.path"
-    with Fleet([find("numpy")]) as fleet:
+    with Fleet([find_environment("numpy")], timeout=PATIENCE) as fleet:
         [answer] = fleet.run([job(code)], ARRAYS)
         assert (answer.status, answer.output) == ("ok", False), answer.message
-        pids = fleet.pids
-    assert gone(pids)
 
 
-def test_pythonpath_still_serves_user_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that the user put on PYTHONPATH is there for calls; as the current folder it comes
-    after the framework's.
-    """
+def test_pythonpath_is_searched_after_the_framework_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder on PYTHONPATH provides modules for calls, but cannot replace the framework's."""
     (tmp_path / "numpy.py").write_text("raise SystemExit('shadowed')\n")
     (tmp_path / "mine.py").write_text("VALUE = 5\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}")
-    with Fleet([find("numpy")]) as fleet:
+    with Fleet([find_environment("numpy")], timeout=PATIENCE) as fleet:
         [answer] = fleet.run([call("__import__('mine').VALUE")], ARRAYS)
     assert answer.status == "ok" and answer.output == 5, answer.message
 
 
-def test_files_beside_the_worker_shadow_nothing(
+def test_files_in_the_folder_of_the_worker_are_not_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import shutil
@@ -177,20 +152,61 @@ def test_files_beside_the_worker_shadow_nothing(
         (tmp_path / "backends" / name).write_text("raise SystemExit('shadowed')\n")
         (tmp_path / "backends/adapters" / name).write_text("raise SystemExit('shadowed')\n")
     monkeypatch.setattr(process, "HERE", tmp_path / "backends")
-    with Fleet([find("numpy")]) as fleet:
+    with Fleet([find_environment("numpy")], timeout=PATIENCE) as fleet:
         [answer] = fleet.run(
             [job("try:\n    import mine\nexcept ImportError:\n    output = 1")], ARRAYS
         )
     assert answer.status == "ok" and answer.output == 1, answer.message
 
 
-def test_a_deleted_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gone_folder = tmp_path / "gone"
-    gone_folder.mkdir()
-    monkeypatch.chdir(gone_folder)
-    gone_folder.rmdir()
+def test_a_worker_runs_in_a_deleted_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deleted = tmp_path / "deleted"
+    deleted.mkdir()
+    monkeypatch.chdir(deleted)
+    deleted.rmdir()
     try:
-        with Fleet([find("numpy")]) as fleet:
+        with Fleet([find_environment("numpy")], timeout=PATIENCE) as fleet:
             assert [a.status for a in fleet.run([job("output = 1")], ARRAYS)] == ["ok"]
     finally:
         os.chdir(tmp_path)
+
+
+RESULTS = {
+    "list": ("output = [[1, 2], [3, 4]]", "int64"),
+    "tuple": ("output = (1.5, 2)", "float64"),
+    "scalar": ("output = 3", "int64"),
+    "bool": ("output = True", "bool"),
+    "big-endian": ("output = input.astype('>f8')", "float64"),
+    "__array__": (
+        "class A:\n    def __array__(self, dtype=None, copy=None): return np.ones(2, "
+        "'f4')\noutput = A()",
+        "float32",
+    ),
+    "huge list": ("output = list(range(1_000_000))", "int64"),
+    "longdouble": ("output = np.longdouble(1)", np.dtype(np.longdouble).name),
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_results_that_become_arrays(run: Run, name: str) -> None:
+    code, dtype = RESULTS[name]
+    [answer] = run(code)
+    assert answer.status == "ok", answer.message
+    assert answer.output is not None and (answer.output.dtype.name, answer.stored) == (dtype, dtype)
+
+
+def test_repeated_runs_are_compared_with_the_first(run: Run) -> None:
+    [same] = run(job("output = input", repeat=4))
+    [varied] = run(
+        job(
+            "import itertools\noutput = input + next(np.__dict__.setdefault('count', "
+            "itertools.count()))",
+            repeat=4,
+        )
+    )
+    assert (same.status, same.message) == ("ok", None)
+    assert varied.status == "ok"
+    assert (
+        varied.message == "not deterministic: 3 of 3 further runs differ from the first, by up to 3"
+    )
+    np.testing.assert_array_equal(np.asarray(varied.output), ARRAYS["input"].array)

@@ -1,6 +1,4 @@
-"""Each framework in a worker: its names, its results of every make, its errors, and that jobs do
-not disturb each other.
-"""
+"""Each framework in a worker: its greeting, results and errors, and that jobs do not interfere."""
 
 from __future__ import annotations
 
@@ -9,12 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from backends_support import environment, stored
 
 from convdiff.backends.fleet import Fleet, Job
 from convdiff.execution_paths import built_in_paths
 from convdiff.pipeline.self_test import examine
 from convdiff.records import Answer
+from tests.backends.support import PATIENCE, environment, run_with_memory, stored
 
 ARRAYS = {
     "input": stored(np.arange(1, 17, dtype=np.float32).reshape(1, 1, 4, 4)),
@@ -101,7 +99,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module", params=sorted(RESULTS))
 def backend(request: pytest.FixtureRequest) -> Iterator[tuple[str, Fleet]]:
-    with Fleet([environment(request.param)], timeout=120) as fleet:
+    with Fleet([environment(request.param)], timeout=PATIENCE) as fleet:
         fleet.start()
         yield request.param, fleet
 
@@ -109,10 +107,10 @@ def backend(request: pytest.FixtureRequest) -> Iterator[tuple[str, Fleet]]:
 def ask(backend: tuple[str, Fleet], *codes: str, mode: str = "expression") -> list[Answer]:
     name, fleet = backend
     jobs = [Job(str(i), "call", name, code, mode) for i, code in enumerate(codes)]  # type: ignore[arg-type]
-    return sorted(fleet.run(jobs, ARRAYS), key=lambda answer: int(answer.name))
+    return [run_with_memory(fleet, job, ARRAYS) for job in jobs]
 
 
-def test_it_says_hello(backend: tuple[str, Fleet]) -> None:
+def test_the_greeting_has_versions_and_devices(backend: tuple[str, Fleet]) -> None:
     name, fleet = backend
     fleet.wait()
     hello = fleet.hello(name)
@@ -120,7 +118,7 @@ def test_it_says_hello(backend: tuple[str, Fleet]) -> None:
     assert hello.devices and hello.numpy and hello.python.startswith("3.")
 
 
-def test_results_of_every_make(backend: tuple[str, Fleet]) -> None:
+def test_every_kind_of_result_becomes_an_array(backend: tuple[str, Fleet]) -> None:
     codes = RESULTS[backend[0]]
     for what, answer in zip(codes, ask(backend, *codes.values()), strict=True):
         assert answer.status == "ok", (what, answer.message)
@@ -128,7 +126,7 @@ def test_results_of_every_make(backend: tuple[str, Fleet]) -> None:
         np.testing.assert_array_equal(np.asarray(answer.output), EXPECTED, err_msg=what)
 
 
-def test_bfloat16_comes_widened(backend: tuple[str, Fleet]) -> None:
+def test_bfloat16_results_are_widened(backend: tuple[str, Fleet]) -> None:
     if backend[0] not in WIDENED:
         pytest.skip("has no bfloat16")
     [answer] = ask(backend, WIDENED[backend[0]])
@@ -139,21 +137,21 @@ def test_bfloat16_comes_widened(backend: tuple[str, Fleet]) -> None:
     np.testing.assert_array_equal(answer.output, BFLOAT16)
 
 
-def test_its_errors_are_one_line(backend: tuple[str, Fleet]) -> None:
+def test_an_error_is_one_line(backend: tuple[str, Fleet]) -> None:
     code, message = ERRORS[backend[0]]
     [answer] = ask(backend, code)
     assert answer.status == "failed" and re.search(message, str(answer.message)), answer.message
     assert len(str(answer.message).splitlines()) == 1
 
 
-def test_settings_do_not_outlive_a_job(backend: tuple[str, Fleet]) -> None:
+def test_settings_are_restored_after_a_job(backend: tuple[str, Fleet]) -> None:
     code, check = SETTINGS[backend[0]]
     changed, after = ask(backend, code, "output = " + check, mode="body")
     assert changed.status == after.status == "ok", (changed.message, after.message)
     assert np.all(np.asarray(after.output)), after.output
 
 
-def test_a_crash_is_replaced(backend: tuple[str, Fleet]) -> None:
+def test_a_crashed_worker_is_replaced(backend: tuple[str, Fleet]) -> None:
     bad, good = ask(
         backend, "__import__('ctypes').string_at(0)", next(iter(RESULTS[backend[0]].values()))
     )
@@ -162,7 +160,7 @@ def test_a_crash_is_replaced(backend: tuple[str, Fleet]) -> None:
     )
 
 
-def test_a_file_of_its_name_in_a_function_s_folder(
+def test_a_file_of_the_frameworks_name_beside_a_function_is_not_imported(
     backend: tuple[str, Fleet], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     name, _ = backend
@@ -175,10 +173,10 @@ def test_a_file_of_its_name_in_a_function_s_folder(
     assert answer.status == "ok", answer.message
 
 
-def test_all_of_them_described() -> None:
-    described = examine(timeout=60, tell=lambda names: None)
-    assert described[0].environment.name == "numpy" and described[0].hello is not None
-    for environment_, hello, reason, tested, paths in described:
-        assert (hello is None) == (tested is None) == (reason is not None), environment_
-        assert hello is None or tested == "exact", (environment_, tested)
-        assert len(paths) == (len(paths_of(environment_.backend)) if hello else 0)
+def test_the_self_test_describes_every_backend() -> None:
+    descriptions = examine(timeout=PATIENCE, tell=lambda names: None)
+    assert descriptions[0].environment.name == "numpy" and descriptions[0].hello is not None
+    for described, hello, reason, tested, paths in descriptions:
+        assert (hello is None) == (tested is None) == (reason is not None), described
+        assert hello is None or tested == "exact", (described, tested)
+        assert len(paths) == (len(built_in_paths(described.backend)) if hello else 0)

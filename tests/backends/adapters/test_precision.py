@@ -1,4 +1,4 @@
-"""Which setting in force lowers precision, and the line that switches it off."""
+"""Which settings in force lower the precision, and the code that switches them off."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends_support import ARRAYS, environment
 from click.testing import CliRunner
 
 from convdiff.backends.fleet import Fleet, Job
 from convdiff.backends.process import HERE
 from convdiff.backends.worker import load_file
 from convdiff.cli.main import group
+from tests.backends.support import ARRAYS, PATIENCE, environment
 
 BF16 = 'torch.backends.mkldnn.conv.fp32_precision = "bf16"'
 
 
-def test_a_setting_in_force_is_told_and_is_not_there_afterwards() -> None:
-    with Fleet([environment("torch")], timeout=60) as fleet:
+def test_a_setting_is_reported_for_its_job_and_not_for_the_next() -> None:
+    with Fleet([environment("torch")], timeout=PATIENCE) as fleet:
         jobs = [
             Job(
                 "set", "backend", "torch", f"{BF16}\noutput = input", "body", path="cpu/onednn-bf16"
@@ -34,9 +34,9 @@ def test_a_setting_in_force_is_told_and_is_not_there_afterwards() -> None:
     assert answers["unset"].precision == ()
 
 
-def test_a_setting_for_float32_concerns_no_other_type() -> None:
-    with Fleet([environment("torch")], timeout=60) as fleet:
-        made = Job(
+def test_a_setting_for_float32_is_not_reported_for_other_types() -> None:
+    with Fleet([environment("torch")], timeout=PATIENCE) as fleet:
+        narrow = Job(
             "narrow",
             "backend",
             "torch",
@@ -45,12 +45,12 @@ def test_a_setting_for_float32_concerns_no_other_type() -> None:
             path="cpu/onednn-bf16",
             dtype="float16",
         )
-        (answer,) = fleet.run([made], ARRAYS)
+        (answer,) = fleet.run([narrow], ARRAYS)
     assert answer.precision == ()
 
 
-def test_the_row_says_what_decided_and_how_to_switch_it_off(tmp_path: Path) -> None:
-    """A call that rounds as oneDNN would on a processor with bfloat16 arithmetic."""
+def test_the_report_names_the_setting_and_how_to_switch_it_off(tmp_path: Path) -> None:
+    """The call rounds as oneDNN does on a processor with bfloat16 arithmetic."""
     environment("torch")
     random = np.random.default_rng(0)
     np.save(tmp_path / "x.npy", random.standard_normal((1, 16, 12, 12), dtype=np.float32))
@@ -81,8 +81,8 @@ def test_the_row_says_what_decided_and_how_to_switch_it_off(tmp_path: Path) -> N
     assert "to switch it off" in " ".join(CliRunner().invoke(group, arguments).stdout.split())
 
 
-def test_flags_that_a_version_has_not_are_none() -> None:
-    """torch 1.13 answers a flag that it does not know with an AssertionError."""
+def test_a_flag_that_a_version_lacks_is_none() -> None:
+    """torch 1.13 raises AssertionError for a flag that it does not know."""
 
     class Backend:
         def __getattr__(self, name: str) -> Any:
@@ -90,12 +90,12 @@ def test_flags_that_a_version_has_not_are_none() -> None:
 
     module: Any = load_file(str(HERE / "adapters/torch_adapter.py"), "test_torch_flags")
     assert (
-        module.read(SimpleNamespace(backends=Backend()), "backends.cuda.matmul.fp32_precision")
+        module.read_flag(SimpleNamespace(backends=Backend()), "backends.cuda.matmul.fp32_precision")
         is None
     )
 
 
-# Stand-ins, since no GPU can be asked: what the frameworks' modules say there.
+# Stand-ins for the frameworks' modules on machines with accelerators.
 def torch(capability: tuple[int, int], *, products: bool = False, **cudnn: Any) -> Any:
     return SimpleNamespace(
         cuda=SimpleNamespace(is_available=lambda: True, get_device_capability=lambda: capability),
@@ -149,7 +149,7 @@ def tensorflow(capability: tuple[int, int]) -> Any:
         ("jax", jax(None, "cpu"), "cpu", []),
     ],
 )
-def test_where_there_are_accelerators(
+def test_settings_that_lower_the_precision_of_accelerators(
     adapter: str, framework: Any, path: str, narrow: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE", "TF_SET_ONEDNN_FPMATH_MODE"):
