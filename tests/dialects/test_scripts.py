@@ -1,4 +1,4 @@
-"""What the code looks like: it is shown to users, so nothing in it may be there for our sake."""
+"""The text of scripts, which is shown to users: idiomatic, short, and without needless steps."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from dataclasses import replace
 import pytest
 
 from convdiff.dialects import DIALECTS, Unsupported, write
+from convdiff.dialects.script import parse
 from convdiff.errors import ConvdiffError
 from convdiff.spec.conv_spec import ConvSpec
 from tests.specs import SPECS, conv
 
 
 def bodies(name: str) -> Iterator[tuple[ConvSpec, str]]:
-    """Every spec of the table with its code."""
+    """Every spec of the table with its script."""
     for spec in SPECS.values():
         with contextlib.suppress(Unsupported):
             yield spec, write(name, spec).body
@@ -26,7 +27,7 @@ def bodies(name: str) -> Iterator[tuple[ConvSpec, str]]:
 @pytest.mark.parametrize("name", DIALECTS)
 def test_every_name_is_defined_and_used(name: str) -> None:
     for spec, body in bodies(name):
-        nodes = list(ast.walk(ast.parse(body)))
+        nodes = list(ast.walk(parse(body)))
         names = [node for node in nodes if isinstance(node, ast.Name)]
         bound = {node.id for node in names if isinstance(node.ctx, ast.Store)}
         bound |= {
@@ -55,7 +56,7 @@ def test_lines_are_short(name: str) -> None:
     ("name", "layouts"),
     [("torch", "NCHW OIHW"), ("theano", "NCHW OIHW"), ("tensorflow", "NHWC HWIO")],
 )
-def test_nothing_is_moved_where_all_lies_as_it_should(name: str, layouts: str) -> None:
+def test_nothing_is_permuted_in_the_frameworks_own_layouts(name: str, layouts: str) -> None:
     script = write(name, conv(layouts, n=6, k=3, c=2, o=3, padding=1, bias=True))
     assert (
         "permute" not in script.body
@@ -66,13 +67,13 @@ def test_nothing_is_moved_where_all_lies_as_it_should(name: str, layouts: str) -
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "tensorflow", "jax"])
-def test_a_kernel_of_one_is_not_flipped(name: str) -> None:
+def test_a_kernel_of_size_1_is_not_flipped(name: str) -> None:
     spec = conv(n=6, k=1, c=2, o=3)
     assert write(name, replace(spec, flip=True)) == write(name, spec)
 
 
 @pytest.mark.parametrize(
-    ("name", "spec", "said"),
+    ("name", "spec", "text"),
     [
         ("torch", conv(n=6, k=3, padding=1), "padding=1"),
         ("torch", conv(n=6, k=(3, 5), padding=((1, 1), (2, 2))), "padding=(1, 2)"),
@@ -130,11 +131,11 @@ def test_a_kernel_of_one_is_not_flipped(name: str) -> None:
         ),
     ],
 )
-def test_it_is_said_in_the_frameworks_own_words(name: str, spec: ConvSpec, said: str) -> None:
-    assert said in write(name, spec).body
+def test_a_script_uses_the_frameworks_own_arguments(name: str, spec: ConvSpec, text: str) -> None:
+    assert text in write(name, spec).body
 
 
-def test_a_whole_script() -> None:
+def test_a_complete_body() -> None:
     script = write(
         "torch",
         conv("NHWC HWIO", n=8, k=3, c=2, o=3, stride=2, padding=(0, 1), flip=True, bias=True),
@@ -156,7 +157,7 @@ output = y.permute(0, 2, 3, 1).cpu().numpy()
     assert script.aligned == ("padded by hand", "kernel flipped", "NCHW/OIHW")
 
 
-def test_an_unknown_name_is_told_the_known_ones() -> None:
+def test_the_error_for_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
         ConvdiffError,
         match=r"found 'pytorch', expected one of cudnn, jax, .*; did you mean torch\?",

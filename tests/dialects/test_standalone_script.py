@@ -1,4 +1,4 @@
-"""Whole scripts, run by an interpreter on files."""
+"""Complete scripts, run by an interpreter on files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convdiff.dialects import DIALECTS, standalone, write
+from convdiff.backends.environment_variables import worker_variables
+from convdiff.dialects import DIALECTS, standalone_script, write
 from convdiff.numerics.reference import truth
 from convdiff.spec.canonical import user_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
+from tests.backends.support import PATIENCE
 from tests.dialects.conftest import environment
 from tests.specs import arrays, conv
 
@@ -27,12 +29,12 @@ def expected(spec: ConvSpec, data: dict[str, Array]) -> Array:
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in DIALECTS]
 )
-def test_saves_the_output(name: str, tmp_path: Path) -> None:
+def test_a_script_saves_its_output(name: str, tmp_path: Path) -> None:
     data = arrays(SPEC)
     np.save(tmp_path / "x's.npy", data["input"])
     params: dict[str, Any] = {"kernel": data["kernel"], "conv1/bias": data["bias"]}
     np.savez(tmp_path / "params.npz", **params)
-    text = standalone(
+    text = standalone_script(
         write(name, SPEC),
         SPEC,
         input="x's.npy",
@@ -46,26 +48,20 @@ def test_saves_the_output(name: str, tmp_path: Path) -> None:
         [environment(name).python, "script.py"],
         cwd=tmp_path,
         check=True,
-        timeout=300,
+        timeout=PATIENCE,
         capture_output=True,
-        env=quiet(),
+        env=worker_variables(Path()),
     )
     assert np.array_equal(np.load(tmp_path / "y.npy"), expected(SPEC, data))
 
 
-def quiet() -> dict[str, str]:
-    from convdiff.backends.environment_variables import worker_variables
-
-    return variables(Path())
-
-
-def test_widens_bfloat16_and_prints(tmp_path: Path) -> None:
+def test_a_script_widens_bfloat16_and_prints_its_output(tmp_path: Path) -> None:
     spec = conv("W W", n=3, k=2)
     data = arrays(spec)
     upper = (data["input"].view(np.uint32) >> 16).astype(np.uint16)
     np.save(tmp_path / "x.npy", upper.view("V2"))
     np.save(tmp_path / "w.npy", data["kernel"])
-    text = standalone(
+    text = standalone_script(
         write("numpy", spec),
         spec,
         input="x.npy",
@@ -85,8 +81,8 @@ def test_widens_bfloat16_and_prints(tmp_path: Path) -> None:
     assert printed.strip() == str(expected(spec, data).astype(np.float32))
 
 
-def test_says_what_it_does() -> None:
-    text = standalone(
+def test_the_text_of_a_script() -> None:
+    text = standalone_script(
         write("jax", SPEC),
         SPEC,
         input="x.npy",
@@ -119,9 +115,9 @@ np.save('y.npy', output)
     )
 
 
-def test_float64_keeps_the_setting_that_jax_needs_first() -> None:
+def test_the_setting_for_float64_precedes_jaxs_arrays() -> None:
     spec = conv("W W", n=3, k=2, dtype="float64")
-    text = standalone(
+    text = standalone_script(
         write("jax", spec), spec, input="x.npy", kernel="w.npy", bias=None, output=None, stored={}
     )
     assert text.index("jax_enable_x64") < text.index("jnp.asarray")
