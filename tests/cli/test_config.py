@@ -58,7 +58,7 @@ def test_a_broken_environment_is_a_row_with_its_reason(invoke: Invoke) -> None:
     gone = json.loads(result.stdout)["rows"][1]
     assert result.exit_code == 0 and (gone["name"], gone["status"]) == ("numpy@gone", "unavailable")
     assert (
-        f"{Path.cwd()}/no/python, its interpreter by {Path.cwd()}/convdiff.toml, is not there"
+        f"{Path.cwd()}/convdiff.toml names the interpreter {Path.cwd()}/no/python, which cannot be run"
         in gone["message"]
     )
 
