@@ -1,4 +1,4 @@
-"""The example of a backend in another package, installed and run; and packages that are unusable."""
+"""The example of a backend in another package, installed and run; and unusable packages."""
 
 from __future__ import annotations
 
