@@ -34,21 +34,21 @@ class Buffer(int):
     data_ptr = int.__int__  # where the frontend looks for the address
 
 
-def checked(done):
-    status, *values = done
+def check(result):
+    status, *values = result
     if int(status):
         raise RuntimeError(f"CUDA: {status}")
     return values[0] if values else None
 
 
 def on_device(array):
-    buffer = Buffer(checked(cuda.cudaMalloc(max(array.nbytes, 1))))
+    buffer = Buffer(check(cuda.cudaMalloc(max(array.nbytes, 1))))
     direction = cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
-    checked(cuda.cudaMemcpy(buffer, array.ctypes.data, array.nbytes, direction))
+    check(cuda.cudaMemcpy(buffer, array.ctypes.data, array.nbytes, direction))
     return buffer
 
 
-def described(array):
+def describe(array):
     steps = [step // array.itemsize for step in array.strides]
     return graph.tensor(dim=list(array.shape), stride=steps, data_type=kind)
 
@@ -85,19 +85,19 @@ def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
     )
     kernel = to_order("kernel", spec.kernel_layout.replace("M", "O"), kernel_order)
     if "M" in spec.kernel_layout and not spec.transposed:
-        one = (1,) if spec.rank == 1 else ()
+        unit = (1,) if spec.rank == 1 else ()
         kernel = (
             to_order("kernel", spec.kernel_layout, f"IM{axes}")
-            + f".reshape{tuple_text((spec.out_channels, 1, *one, *spec.kernel_size))}"
+            + f".reshape{tuple_text((spec.out_channels, 1, *unit, *spec.kernel_size))}"
         )
     builder.add(f"w = np.ascontiguousarray({kernel}, {_numpy(spec)})")
     if is_permuted(spec.input_layout, order) or is_permuted(
         spec.kernel_layout.replace("M", "O"), kernel_order
     ):
         builder.note(f"NC{spec.axes}/{'IO' if spec.transposed else 'OI'}{spec.axes}")
-    builder.add("X, W = described(x), described(w)")
+    builder.add("X, W = describe(x), describe(w)")
     builder.add("modes = cudnn._pybind_module.convolution_mode")
-    zero, one = ((0,), (1,)) if spec.rank == 1 else ((), ())
+    zero, unit = ((0,), (1,)) if spec.rank == 1 else ((), ())
     builder.call(
         "Y",
         "graph.conv_dgrad" if spec.transposed else "graph.conv_fprop",
@@ -105,11 +105,11 @@ def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
         "filter=W" if spec.transposed else "weight=W",
         f"pre_padding={[*zero, *(lo for lo, _ in pairs)]}",
         f"post_padding={[*zero, *(hi for _, hi in pairs)]}",
-        f"stride={[*one, *spec.stride]}",
-        f"dilation={[*one, *spec.dilation]}",
+        f"stride={[*unit, *spec.stride]}",
+        f"dilation={[*unit, *spec.dilation]}",
         f"convolution_mode=modes.{'CONVOLUTION' if spec.flip else 'CROSS_CORRELATION'}",
     )
-    shape = tuple_text((spec.batch, spec.out_channels, *one, *size))
+    shape = tuple_text((spec.batch, spec.out_channels, *unit, *size))
     builder.add(f"y = np.empty({shape}, {_numpy(spec)})")
     builder.add("Y.set_output(True).set_data_type(kind).set_dim(list(y.shape))")
     builder.add("Y.set_stride([step // y.itemsize for step in y.strides])")
@@ -157,9 +157,9 @@ def _run(builder: ScriptBuilder) -> None:
     builder.add("workspace = on_device(np.empty(graph.get_workspace_size(), np.uint8))")
     builder.add("handle = cudnn.create_handle()")
     builder.add("graph.execute(buffers, workspace, handle=handle)")
-    builder.add("checked(cuda.cudaDeviceSynchronize())")
+    builder.add("check(cuda.cudaDeviceSynchronize())")
     builder.add(
-        "checked(cuda.cudaMemcpy(y.ctypes.data, buffers[Y], y.nbytes, "
+        "check(cuda.cudaMemcpy(y.ctypes.data, buffers[Y], y.nbytes, "
         "cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost))"
     )
     builder.add(

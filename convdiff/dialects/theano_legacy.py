@@ -24,15 +24,15 @@ def write(spec: ConvSpec, builder: ScriptBuilder) -> None:
     """Write the whole script.  Raises Unsupported for 3-D."""
     if spec.rank == 3:
         raise Unsupported("Theano's legacy ConvOp has two spatial axes only")
-    one = (1,) if spec.rank == 1 else ()
+    unit = (1,) if spec.rank == 1 else ()
     # ConvOp itself flips, as does the direct equivalent of a transposed convolution.
     flipped = spec.flip == spec.transposed
     if flipped and axes_to_flip(spec):
         builder.note("kernel flipped before Theano flips it")
     kernel = write_dense_kernel(spec, builder, f"OI{spec.axes}", flipped=flipped)
-    builder.add(f'w = {kernel}{"[:, :, None]" if one else ""}.astype("{spec.dtype}")')
+    builder.add(f'w = {kernel}{"[:, :, None]" if unit else ""}.astype("{spec.dtype}")')
     spec = direct_equivalent(spec)
-    order = f"NC{'1' if one else ''}{spec.axes}"
+    order = f"NC{'1' if unit else ''}{spec.axes}"
     name = dilate_input(spec, builder)
     full = spec.pad_mode == "constant" and spec.padding == tuple(
         (k - 1, k - 1) for k in spec.kernel_size
@@ -42,7 +42,7 @@ def write(spec: ConvSpec, builder: ScriptBuilder) -> None:
     builder.add(f'x = {to_order(name, spec.input_layout, order)}.astype("{spec.dtype}")')
     kind = f'T.tensor4(dtype="{spec.dtype}")'
     builder.add(f"X, W = {kind}, {kind}")
-    stride = (*one, *spec.stride)
+    stride = (*unit, *spec.stride)
     builder.call(
         "Y",
         "T.nnet.conv.conv2d",

@@ -240,7 +240,7 @@ def _transposed(spec: ConvSpec, builder: ScriptBuilder) -> None:
         padding = keyword("padding", [lo for lo, _ in spec.padding], 0)
         _call(spec, builder, function, padding, keyword("output_padding", extra, 0), bias=spec.bias)
         return
-    # Zeros that are added to the output must not hide the bias.
+    # A padded output gets the bias afterwards, so that the added zeros have it too.
     late_bias = spec.bias and full.extended
     _call(spec, builder, function, bias=spec.bias and not late_bias)
     _take(spec, builder, full)

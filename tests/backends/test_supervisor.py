@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from convdiff.backends import failures, process
+from convdiff.backends import fleet as fleet_module
 from convdiff.backends.environments import Environment, find_environment
 from convdiff.backends.fleet import Fleet
 from tests.backends.support import ARRAYS, PATIENCE, Run, job, pids, wait_for, wait_until_dead
@@ -159,7 +160,8 @@ def test_a_hang_costs_one_answer(name: str) -> None:
         )
 
 
-def test_a_job_has_no_more_than_its_timeout() -> None:
+def test_a_job_has_no_more_than_its_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet_module, "MIN_IMPORT_TIMEOUT", PATIENCE)
     with Fleet([find_environment("numpy")], timeout=0.7) as fleet:
         [answer] = fleet.run([job("import time\ntime.sleep(10_000)")], ARRAYS)
     assert answer.status == "timeout"
