@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from convdiff.arrays import compute_dtype, from_memory, notes
+from convdiff.arrays import compute_dtype, from_memory, nonfinite_notes
 from convdiff.diagnose.trace import trace as trace_lines
 from convdiff.errors import ConvdiffError, one_of
 from convdiff.exit_codes import FAIL_ON, exit_code
@@ -117,8 +117,8 @@ def _case(
     if b is not None:
         b = replace(b, array=bias_vector(b.array, spec, "bias"))
     array_notes = (
-        *notes(x, "input"),
-        *notes(w, "kernel"),
+        *nonfinite_notes(x, "input"),
+        *nonfinite_notes(w, "kernel"),
         *blind_spots(spec, x.array, w.array),
     )
     case = Case(spec, x, w, b, saved=((name, y),), notes=(*spec_notes, *array_notes))

@@ -1,5 +1,6 @@
-"""Defaults of a project: `convdiff.toml`, or `[tool.convdiff]` in pyproject.toml, in the current
-folder or the nearest above it.
+"""A project's defaults: `convdiff.toml`, or `[tool.convdiff]` in pyproject.toml.
+
+The file is looked for in the working directory, then in each folder above it.
 
     backends = ["numpy", "torch:cpu/native"]
     paths = "all"
@@ -8,7 +9,7 @@ folder or the nearest above it.
     [environments]
     "torch@1.13" = "old/bin/python"      # relative to the file
 
-The command line says otherwise where it says anything.
+An option on the command line overrides its default.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from typing import Any, NamedTuple
 
 from convdiff.errors import ConvdiffError, one_of
 
-# Options of `run`, by their long names with underscores, and the type that each is written in.
+# The options of `run` that may have a default, by their long names with underscores, and the type
+# of each in TOML.
 OPTIONS: Mapping[str, type | tuple[type, ...]] = {
     "backends": list,
     "require": list,
@@ -32,12 +34,13 @@ OPTIONS: Mapping[str, type | tuple[type, ...]] = {
     "format": str,
     "as": str,
 }
-_KINDS = {list: "a list of strings", str: "a string", int: "a whole number"}
+_TYPE_NAMES = {list: "a list of strings", str: "a string", int: "a whole number"}
 
 
 class Config(NamedTuple):
-    """What was read: `defaults` by option, `environments` by name; `file` is None where there is
-    none.
+    """A configuration file's content: `defaults` by option, interpreters in `environments` by name.
+
+    `file` is None where there is no such file.
     """
 
     file: Path | None
@@ -45,18 +48,20 @@ class Config(NamedTuple):
     environments: dict[str, Path]
 
     def notes(self, names: Collection[str]) -> tuple[str, ...]:
-        """What a reader should know of it: that the command line is not all that was said.  `names`
-        are the options it leaves.
+        """A note for the report about the defaults in force, if there are any.
+
+        `names` are the options that the command line does not set.
         """
-        said = ", ".join(
+        defaults = ", ".join(
             f"{name} = {value!r}" for name, value in self.defaults.items() if name in names
         )
-        return (f"by default, from {self.file}: {said}",) if said else ()
+        return (f"by default, from {self.file}: {defaults}",) if defaults else ()
 
 
 def load(folder: Path | None = None) -> Config:
-    """The nearest configuration.  ConvdiffError for a file that cannot be read, and for what it may
-    not say.
+    """The nearest configuration, looked for from `folder` (the working directory) upwards.
+
+    Raises ConvdiffError for a file that cannot be read or has an unknown or invalid entry.
     """
     try:
         here = folder or Path.cwd()
@@ -64,62 +69,64 @@ def load(folder: Path | None = None) -> Config:
         return Config(None, {}, {})
     for place in (here, *here.parents):
         for file in (place / "convdiff.toml", place / "pyproject.toml"):
-            found = _read(file)
-            if found is not None:
-                return _checked(file, found)
+            table = _read(file)
+            if table is not None:
+                return _checked(file, table)
     return Config(None, {}, {})
 
 
 def _read(file: Path) -> dict[str, Any] | None:
+    """convdiff's table in a file; None where the file or the table does not exist."""
     try:
         with file.open("rb") as stream:
-            # Not at the top of the module: most folders have no such file, and every command starts
-            # here.
+            # Imported here, since most folders have no such file and every command looks for it.
             import tomllib
 
-            text = tomllib.load(stream)
+            content = tomllib.load(stream)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        if file.name == "pyproject.toml" and not _speaks_of_us(file):
-            return None  # another tool's to complain about
+        if file.name == "pyproject.toml" and not _mentions_convdiff(file):
+            return None  # not convdiff's to report
         raise ConvdiffError(f"{file}: cannot be read ({error}), expected TOML") from None
     if file.name == "convdiff.toml":
-        return text
-    tools = text.get("tool")
-    found = tools.get("convdiff") if isinstance(tools, dict) else None
-    if found is not None and not isinstance(found, dict):
+        return content
+    tools = content.get("tool")
+    table = tools.get("convdiff") if isinstance(tools, dict) else None
+    if table is not None and not isinstance(table, dict):
         raise ConvdiffError(
-            f"{file}: tool.convdiff: found {found!r}, expected a table: [tool.convdiff]"
+            f"{file}: tool.convdiff: found {table!r}, expected a table: [tool.convdiff]"
         )
-    return found
+    return table
 
 
-def _speaks_of_us(file: Path) -> bool:
+def _mentions_convdiff(file: Path) -> bool:
     try:
         return b"tool.convdiff" in file.read_bytes()
     except OSError:
         return False
 
 
-def _checked(file: Path, found: dict[str, Any]) -> Config:
-    environments = found.pop("environments", {})
+def _checked(file: Path, table: dict[str, Any]) -> Config:
+    """The configuration in a table.  ConvdiffError for an unknown or invalid entry."""
+    environments = table.pop("environments", {})
     if not isinstance(environments, dict) or not all(
         isinstance(python, str) for python in environments.values()
     ):
         raise ConvdiffError(f"{file}: environments: expected a table of names and interpreters")
-    for name, value in found.items():
+    for name, value in table.items():
         if name not in OPTIONS:
             raise one_of(f"{file}: option", name, [*OPTIONS, "environments"])
         kind = OPTIONS[name]
         strings = not isinstance(value, list) or all(isinstance(item, str) for item in value)
         if not isinstance(value, kind) or isinstance(value, bool) or not strings:
-            wanted = _KINDS[kind] if isinstance(kind, type) else "a number"
-            raise ConvdiffError(f"{file}: {name}: found {value!r}, expected {wanted}")
+            expected = _TYPE_NAMES[kind] if isinstance(kind, type) else "a number"
+            raise ConvdiffError(f"{file}: {name}: found {value!r}, expected {expected}")
         if isinstance(value, float) and not math.isfinite(value):
             raise ConvdiffError(f"{file}: {name}: found {value!r}, expected a finite number")
     pythons = {
-        name: Path(os.path.abspath(file.parent / Path(python).expanduser()))
+        # resolve() would follow the link that a virtual environment's interpreter is.
+        name: Path(os.path.abspath(file.parent / Path(python).expanduser()))  # noqa: PTH100
         for name, python in environments.items()
     }
-    return Config(file, found, pythons)
+    return Config(file, table, pythons)

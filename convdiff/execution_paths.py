@@ -1,11 +1,11 @@
-"""Every path through each backend that can give another answer: one table, read by all who write,
-find or list them.
+"""The table of execution paths: every way through a backend that can give a different result.
 
-A path is a prelude of settings in the text of a backend's code, and at most three more things: a
-function around the framework's own, a device for the arrays, another way of writing the call.
-Where a setting is read once, when the framework is imported, it is an environment variable, and the
-path has a process of its own.  Which path a backend takes without any of this its worker says
-itself (`path` of its adapter), as it says which `needs` are not met, and why (`missing`).
+A path is defined by a prelude of settings in the script, and at most three more things: a function
+that wraps the framework's own, a device for the arrays, another way of writing the call.  A setting
+that a framework reads only while it is imported is an environment variable, and its path has a
+process of its own.  The worker reports which path is the default (`path` of its adapter), and which
+`needs` of the table are not met (`missing`).  Dialects, `convdiff backends` and the options of the
+command line all read this table; `convdiff.plugins` adds the paths of other packages.
 """
 
 from __future__ import annotations
@@ -15,51 +15,57 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ExecutionPath:
-    """One row.
+    """One way through a backend, one row of the table.
 
-    `needs` is a word for what must be there, `provided` what would provide it.  `setup` are the
-    lines of the prelude, `around` is put around the function that does the convolution, `device` is
-    where arrays go, `style` names a way of writing that the dialect knows, `variables` are set
-    before the framework is imported, and on a machine with an accelerator those of `off` too, which
-    keep the framework away from it.  `usual` marks what a user of such a machine gets without
-    asking, beside the backend's own default.  Not `exact` is an algorithm that rounds sums of whole
-    numbers too.  `only` are the types that it is for, if not all.
+    `about` is its description in the list of backends.  `needs` are words, separated by spaces, for
+    what must be present, and `provider` says what provides it.
+
+    How the path is taken: `setup` are the lines of the prelude; `wrapper` is a format string around
+    the function that computes the convolution; `device` is where the arrays go; `style` is a way of
+    writing the call that the dialect knows; `variables` are environment variables that are set
+    before the framework is imported.  `hide_accelerator` are further variables that are set on a
+    machine with an accelerator, to keep the framework on the processor.
+
+    `usual` marks a path that is run by default where its device is present, besides the backend's
+    default path.  `exact` is False for an algorithm that rounds even sums of whole numbers.
+    `dtypes` are the only types that the path applies to; () for all.
     """
 
     backend: str
     name: str
     about: str
     needs: str = ""
-    provided: str = ""
+    provider: str = ""
     setup: tuple[str, ...] = ()
-    around: str = "{}"
+    wrapper: str = "{}"
     device: str = ""
     style: str = ""
     variables: tuple[tuple[str, str], ...] = ()
-    off: tuple[tuple[str, str], ...] = ()
+    hide_accelerator: tuple[tuple[str, str], ...] = ()
     usual: bool = False
     exact: bool = True
-    only: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
 
 
-PLAIN = ExecutionPath("", "", "")
+# The backend's default: no setting, wrapper, device or style.
+DEFAULT_PATH = ExecutionPath("", "", "")
 
 _CUDA = "an NVIDIA GPU with its driver, and the framework's CUDA build"
 _TORCH_GPU = ("cuda", _CUDA)
-# Where TensorFlow and JAX see a GPU they compute on it, so their paths on the processor have a
-# process that sees none.
-_TF_OFF = (("CUDA_VISIBLE_DEVICES", "-1"), ("HIP_VISIBLE_DEVICES", "-1"))
-_JAX_OFF = (("JAX_PLATFORMS", "cpu"),)
-_NARROW = ("float16", "bfloat16")
-_FAST_OFF = "tf.config.experimental.enable_tensor_float_32_execution(False)"
+# TensorFlow and JAX compute on a GPU wherever they see one, so that their paths on the processor
+# need a process from which it is hidden.
+_TF_NO_GPU = (("CUDA_VISIBLE_DEVICES", "-1"), ("HIP_VISIBLE_DEVICES", "-1"))
+_JAX_NO_GPU = (("JAX_PLATFORMS", "cpu"),)
+_SIXTEEN_BIT = ("float16", "bfloat16")
+_NO_TF32 = "tf.config.experimental.enable_tensor_float_32_execution(False)"
 
 
-def _precision(word: str) -> tuple[str, ...]:
+def _jax_precision(word: str) -> tuple[str, ...]:
     return (f'jax.config.update("jax_default_matmul_precision", "{word}")',)
 
 
 PATHS = (
-    ExecutionPath("numpy", "cpu", "correlate and convolve, or windows and einsum"),
+    ExecutionPath("numpy", "cpu", "np.correlate and np.convolve, or sliding windows and einsum"),
     ExecutionPath(
         "torch",
         "cpu/onednn",
@@ -88,7 +94,7 @@ PATHS = (
         "torch.compile",
         "inductor",
         "torch 2 and a C++ compiler (g++)",
-        around="torch.compile({})",
+        wrapper="torch.compile({})",
     ),
     ExecutionPath(
         "torch",
@@ -101,7 +107,7 @@ PATHS = (
     ExecutionPath(
         "torch",
         "cuda/cudnn",
-        "cuDNN, as torch has it: TF32 on, no benchmark",
+        "cuDNN with torch's defaults: TF32 on, no benchmark",
         *_TORCH_GPU,
         device="cuda",
         usual=True,
@@ -117,7 +123,7 @@ PATHS = (
     ExecutionPath(
         "torch",
         "cuda/cudnn-benchmark",
-        "cuDNN, the fastest algorithm measured first",
+        "cuDNN, with the algorithm that a benchmark finds fastest",
         *_TORCH_GPU,
         ("torch.backends.cudnn.benchmark = True",),
         device="cuda",
@@ -154,14 +160,14 @@ PATHS = (
         "onednn",
         "TensorFlow 2.5",
         variables=(("TF_ENABLE_ONEDNN_OPTS", "1"),),
-        off=_TF_OFF,
+        hide_accelerator=_TF_NO_GPU,
     ),
     ExecutionPath(
         "tensorflow",
         "cpu/native",
         "Eigen's kernels, oneDNN switched off",
         variables=(("TF_ENABLE_ONEDNN_OPTS", "0"),),
-        off=_TF_OFF,
+        hide_accelerator=_TF_NO_GPU,
     ),
     ExecutionPath(
         "tensorflow",
@@ -169,50 +175,62 @@ PATHS = (
         "compiled by XLA",
         "xla",
         "TensorFlow 2.5",
-        around="tf.function({}, jit_compile=True)",
-        off=_TF_OFF,
+        wrapper="tf.function({}, jit_compile=True)",
+        hide_accelerator=_TF_NO_GPU,
     ),
     ExecutionPath(
         "tensorflow",
         "cpu/keras",
-        "the layers of Keras",
+        "Keras layers",
         "keras",
-        "Keras, which comes with TensorFlow 2",
+        "TensorFlow 2, which includes Keras",
         style="keras",
-        off=_TF_OFF,
+        hide_accelerator=_TF_NO_GPU,
     ),
-    ExecutionPath("tensorflow", "gpu/cudnn", "cuDNN, as TensorFlow has it: TF32 on", "gpu", _CUDA),
-    ExecutionPath("tensorflow", "gpu/cudnn-no-tf32", "cuDNN, TF32 off", "gpu", _CUDA, (_FAST_OFF,)),
+    ExecutionPath(
+        "tensorflow", "gpu/cudnn", "cuDNN with TensorFlow's defaults: TF32 on", "gpu", _CUDA
+    ),
+    ExecutionPath("tensorflow", "gpu/cudnn-no-tf32", "cuDNN, TF32 off", "gpu", _CUDA, (_NO_TF32,)),
     ExecutionPath(
         "tensorflow",
         "gpu/xla",
         "compiled by XLA",
         "gpu",
         _CUDA,
-        around="tf.function({}, jit_compile=True)",
+        wrapper="tf.function({}, jit_compile=True)",
     ),
-    ExecutionPath("jax", "cpu", "XLA, precision default: float32", off=_JAX_OFF),
-    ExecutionPath("jax", "cpu/high", "precision high", setup=_precision("high"), off=_JAX_OFF),
+    ExecutionPath("jax", "cpu", "XLA, precision default: float32", hide_accelerator=_JAX_NO_GPU),
     ExecutionPath(
-        "jax", "cpu/highest", "precision highest", setup=_precision("highest"), off=_JAX_OFF
+        "jax",
+        "cpu/high",
+        "precision high",
+        setup=_jax_precision("high"),
+        hide_accelerator=_JAX_NO_GPU,
+    ),
+    ExecutionPath(
+        "jax",
+        "cpu/highest",
+        "precision highest",
+        setup=_jax_precision("highest"),
+        hide_accelerator=_JAX_NO_GPU,
     ),
     ExecutionPath(
         "jax",
         "cpu/float32-sums",
         "16-bit operands, preferred_element_type float32",
         style="float32 sums",
-        off=_JAX_OFF,
-        only=_NARROW,
+        hide_accelerator=_JAX_NO_GPU,
+        dtypes=_SIXTEEN_BIT,
     ),
     ExecutionPath("jax", "gpu", "XLA, precision default: TF32", "gpu", _CUDA),
-    ExecutionPath("jax", "gpu/high", "XLA, precision high", "gpu", _CUDA, _precision("high")),
+    ExecutionPath("jax", "gpu/high", "XLA, precision high", "gpu", _CUDA, _jax_precision("high")),
     ExecutionPath(
         "jax",
         "gpu/highest",
         "XLA, precision highest: float32 throughout",
         "gpu",
         _CUDA,
-        _precision("highest"),
+        _jax_precision("highest"),
     ),
     ExecutionPath(
         "jax",
@@ -221,21 +239,21 @@ PATHS = (
         "gpu",
         _CUDA,
         style="float32 sums",
-        only=_NARROW,
+        dtypes=_SIXTEEN_BIT,
     ),
-    ExecutionPath("scipy", "signal/direct", "signal, products summed"),
+    ExecutionPath("scipy", "signal/direct", "scipy.signal, direct summation"),
     ExecutionPath(
-        "scipy", "signal/fft", "signal, fast Fourier transform", style="fft", exact=False
+        "scipy", "signal/fft", "scipy.signal, fast Fourier transform", style="fft", exact=False
     ),
-    ExecutionPath("scipy", "ndimage", "ndimage", style="ndimage"),
-    ExecutionPath("onnxruntime", "cpu", "the graph optimized, pads in numbers"),
+    ExecutionPath("scipy", "ndimage", "scipy.ndimage", style="ndimage"),
+    ExecutionPath("onnxruntime", "cpu", "optimized graph, explicit pads"),
     ExecutionPath(
         "onnxruntime",
         "cpu/unoptimized",
-        "the graph as it is: no kernels in blocked layouts",
+        "unoptimized graph: no kernels in blocked layouts",
         style="unoptimized",
     ),
-    ExecutionPath("onnxruntime", "cpu/auto_pad", "auto_pad in place of pads", style="auto_pad"),
+    ExecutionPath("onnxruntime", "cpu/auto_pad", "auto_pad instead of pads", style="auto_pad"),
     ExecutionPath(
         "onnxruntime",
         "cuda",
@@ -253,14 +271,14 @@ PATHS = (
         "onnxruntime-gpu and an NVIDIA GPU",
         device='("CUDAExecutionProvider", {"use_tf32": 0})',
     ),
-    ExecutionPath("cudnn", "tf32", "the engine of its own choice: TF32"),
+    ExecutionPath("cudnn", "tf32", "the engine that its heuristics choose: TF32"),
     ExecutionPath(
-        "cudnn", "no-tf32", "float32 throughout: no engine on tensor cores", style="no tf32"
+        "cudnn", "no-tf32", "float32 throughout: no tensor-core engines", style="no tf32"
     ),
     ExecutionPath(
         "theano",
         "cpu/corrmm",
-        "CorrMM: windows laid out as a matrix, then a matrix product",
+        "CorrMM: im2col, then a matrix product",
         "cxx",
         "a C++ compiler (g++)",
     ),
@@ -278,16 +296,17 @@ PATHS = (
 )
 
 
-def paths_of(backend: str) -> tuple[ExecutionPath, ...]:
-    """The rows of a backend, in the table's order."""
+def built_in_paths(backend: str) -> tuple[ExecutionPath, ...]:
+    """The rows of a backend in this table, in its order."""
     return tuple(path for path in PATHS if path.backend == backend)
 
 
-def missing(path: ExecutionPath, known: dict[str, str]) -> str | None:
-    """Why this path is not there, and what would provide it; None where it is.  `known` is what a
-    worker has not found, and why.
+def unmet_need(path: ExecutionPath, reasons: dict[str, str]) -> str | None:
+    """Why a path cannot be taken and what would provide it; None where it can be.
+
+    `reasons` are the needs that are not met, as the worker reports them (`Hello.missing`).
     """
     for need in path.needs.split():
-        if need in known:
-            return f"{known[need]}; it takes {path.provided}"
+        if need in reasons:
+            return f"{reasons[need]}; it needs {path.provider}"
     return None

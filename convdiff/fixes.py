@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from convdiff.dialects import DIALECTS, Unsupported, known, write
+from convdiff.dialects import DIALECTS, Unsupported, dialect_names, write
 from convdiff.records import Finding, Row
 from convdiff.spec.conv_spec import ConvSpec
 
@@ -64,7 +64,7 @@ def _framework(row: Row) -> str | None:
     if row.answer.backend:
         return (
             row.answer.backend.split("@")[0]
-            if row.answer.backend.split("@")[0] in known()
+            if row.answer.backend.split("@")[0] in dialect_names()
             else None
         )
     name = row.answer.name.lower()

@@ -1,7 +1,7 @@
-"""Reading `file.npy` and `file.npz:key`.
+"""Reads `file.npy` and `file.npz:key`.
 
-A .npy is mapped, read-only, after its header's promise has been held against the file's size;
-nothing but the header is touched, save where the elements must be converted (big-endian, bfloat16).
+A .npy is mapped read-only, once the size that its header declares has been compared with the
+file's.  Only the header is read here, unless the elements must be converted (big-endian, bfloat16).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from convdiff.arrays import npy, npz
-from convdiff.arrays.elements import native, stored_name
-from convdiff.arrays.foreign import recognise
+from convdiff.arrays.element_types import stored_name, to_native
+from convdiff.arrays.other_formats import identify
 from convdiff.errors import ConvdiffError
 from convdiff.records import Stored
 from convdiff.spec.layout import Array
@@ -25,19 +25,19 @@ _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def read(text: str | Path, role: str, *, any_shape: bool = False) -> Stored:
-    """The array in `file.npy` or `file.npz:key`; an .npz with one array needs no key.
+    """The array in `file.npy` or `file.npz:key`; an .npz with a single array needs no key.
 
-    `role` ("input", "--bias") opens every message.  The array is native: any integer type, float16,
-    float32 or float64, bool as uint8, bfloat16 widened to float32; never 0-d or empty, unless
-    `any_shape`.  Raises ConvdiffError for everything else, saying what was found, what was expected
-    and what to do.
+    The array is native: any integer type, float16, float32 or float64, bool as uint8, bfloat16
+    widened to float32.  It is neither 0-d nor empty, unless `any_shape`.  Raises ConvdiffError for
+    everything else; the message begins with `role` ("input", "--bias") and says what was found,
+    what was expected and what to do.
     """
     path = Path(text)
     where = f"{role} {path}"
     try:
         path, key = _split(str(text), role)
         where = f"{role} {path}"
-        start, size = _start(path, where)
+        start, size = _first_bytes(path, where)
         if start.startswith(_ZIP) and path.suffix.lower() != ".npy":
             header, flat, key = npz.read_member(path, key, role, any_shape)
             return _stored(header, _shaped(flat, header), path, key)
@@ -61,12 +61,13 @@ def read(text: str | Path, role: str, *, any_shape: bool = False) -> Stored:
 
 
 def _split(text: str, role: str) -> tuple[Path, str | None]:
-    """File and key; a file whose own name has the colon wins, then the shortest name that is a
-    file.
+    """The file and the key in `text`.
+
+    A file whose own name has a colon takes precedence, then the shortest part that names a file.
     """
     if "\0" in text:
         raise ConvdiffError(
-            f"{role} {text!r}: found a NUL in a file's name, expected file.npy or file.npz:key"
+            f"{role} {text!r}: found a NUL in a file name, expected file.npy or file.npz:key"
         )
     if ":" not in text or os.path.lexists(text):
         return Path(text), None
@@ -78,9 +79,10 @@ def _split(text: str, role: str) -> tuple[Path, str | None]:
     return (Path(text[:at]), text[at + 1 :]) if at > 3 else (Path(text), None)
 
 
-def _start(path: Path, where: str) -> tuple[bytes, int]:
-    """The first bytes and the size of a regular file; a FIFO or a device is not opened, for that
-    could wait forever.
+def _first_bytes(path: Path, where: str) -> tuple[bytes, int]:
+    """The first bytes and the size of a regular file.
+
+    Raises ConvdiffError for anything else: opening a FIFO or a device could block forever.
     """
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
@@ -106,23 +108,24 @@ def _not_npy(start: bytes, path: Path, where: str) -> str:
             f"{where}: found an .npz or another zip archive, expected a .npy; rename it to "
             f"{path.with_suffix('.npz').name}"
         )
-    what, cure = recognise(start)
-    return f"{where}: found {what}, expected a .npy or .npz; {cure}"
+    name, advice = identify(start)
+    return f"{where}: found {name}, expected a .npy or .npz; {advice}"
 
 
 def _unreadable(path: Path, where: str, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
-        beside = _siblings(path)
-        near = difflib.get_close_matches(path.stem, beside, n=1)
-        elsewhere = (
-            "check the path: on the command line it is relative to the current directory, "
-            "in a manifest to that"
+        siblings = _siblings(path)
+        near = difflib.get_close_matches(path.stem, siblings, n=1)
+        hint = (
+            f"did you mean {path.with_name(siblings[near[0]])}?"
+            if near
+            else "check the path: it is relative to the current directory, or in a manifest to the "
+            "manifest's"
         )
-        hint = f"did you mean {path.with_name(beside[near[0]])}?" if near else elsewhere
         return f"{where}: found no such file, expected file.npy or file.npz:key; {hint}"
     if isinstance(error, PermissionError):
         return (
-            f"{where}: found a file that may not be read, expected read permission; see ls -l, "
+            f"{where}: found a file without read permission, expected a readable one; see ls -l, "
             "chmod"
         )
     return (
@@ -132,7 +135,7 @@ def _unreadable(path: Path, where: str, error: OSError) -> str:
 
 
 def _siblings(path: Path) -> dict[str, str]:
-    """Names of some arrays beside `path`, by stem."""
+    """The names of array files in the same folder, by stem; some of them in a very large one."""
     try:
         return {
             entry.stem: entry.name
@@ -157,4 +160,4 @@ def _shaped(flat: Array, header: npy.Header) -> Array:
 
 
 def _stored(header: npy.Header, array: Array, path: Path, key: str | None) -> Stored:
-    return Stored(native(array, header.big_endian), stored_name(header.dtype), path, key)
+    return Stored(to_native(array, header.big_endian), stored_name(header.dtype), path, key)

@@ -1,8 +1,8 @@
-"""The header of the .npy format, versions 1 to 3, read as a literal and believed in nothing.
+"""The header of the .npy format, versions 1 to 3, read without trusting any of it.
 
-Layout: 6 bytes of magic, 2 of version, the header's length (2 bytes, from version 2 on 4), the
-header: a Python literal {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}, then the
-elements.
+A file has 6 bytes of magic, 2 of version, the header's length (2 bytes in version 1, 4 in later
+ones), the header, which is a Python literal such as
+{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}, and then the elements.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import re
 import warnings
 from typing import IO, Any, NamedTuple
 
-from convdiff.arrays.elements import DType, from_descr, short
+from convdiff.arrays.element_types import DType, abbreviate, from_descr
 from convdiff.errors import ConvdiffError
 from convdiff.spec.layout import total
 
 MAGIC = b"\x93NUMPY"
 KEYS = {"descr", "fortran_order", "shape"}
 # numpy's own limit, for the same reason: a longer literal can exhaust the parser.
-LONGEST = 10_000
-# What numpy 1 can hold; a convolution has five axes at most.
-MOST_AXES = 32
+MAX_HEADER_BYTES = 10_000
+# The limit of numpy 1; a convolution has five axes at most.
+MAX_AXES = 32
 _AGAIN = "save it again with np.save"
 
 
 class Header(NamedTuple):
-    """What a .npy promises: `size` bytes of elements from byte `offset` on."""
+    """What a .npy declares: `size` bytes of elements from byte `offset` on."""
 
     shape: tuple[int, ...]
     fortran: bool
@@ -37,15 +37,15 @@ class Header(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The bytes of its elements, exactly."""
+        """The size of the elements in bytes, as a Python integer, which cannot overflow."""
         return total(self.shape) * self.dtype.itemsize
 
 
 def read_header(stream: IO[bytes], where: str, any_shape: bool = False) -> Header:
-    """The header at the stream's start, leaving the stream at the elements.
+    """The header at the start of the stream, which is left at the elements.
 
-    `where` (the role and the file) opens every message.  Raises ConvdiffError for a header that is
-    cut short, malformed, of another version, or of an array that cannot be taken.
+    Raises ConvdiffError, which begins with `where` (the role and the file), for a header that is
+    cut short or malformed, has another version, or describes an array that cannot be used.
     """
     start = stream.read(8)
     if not start.startswith(MAGIC[: len(start)]):
@@ -64,10 +64,10 @@ def read_header(stream: IO[bytes], where: str, any_shape: bool = False) -> Heade
     width = 2 if start[6] == 1 else 4
     field = stream.read(width)
     length = int.from_bytes(field, "little")
-    if len(field) == width and length > LONGEST:
+    if len(field) == width and length > MAX_HEADER_BYTES:
         raise ConvdiffError(
-            f"{where}: found a header of {length:,} bytes, expected at most {LONGEST:,}; the file "
-            f"is damaged or holds records: {_AGAIN}"
+            f"{where}: found a header of {length:,} bytes, expected at most {MAX_HEADER_BYTES:,}; "
+            f"the file is damaged or holds records: {_AGAIN}"
         )
     text = stream.read(length)
     if len(field) < width or len(text) < length:
@@ -80,28 +80,30 @@ def read_header(stream: IO[bytes], where: str, any_shape: bool = False) -> Heade
 
 
 def _literal(text: str, where: str) -> dict[str, Any]:
-    """The header's dict; Python 2 wrote its longs as 10L."""
-    found: object = None
+    """The header's dict; numbers that Python 2 wrote as 10L are accepted."""
+    fields: object = None
     for candidate in (text, re.sub(r"(?<=\d)L\b", "", text)):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found = ast.literal_eval(candidate.strip())
+                fields = ast.literal_eval(candidate.strip())
             break
-        except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        # The parser of CPython 3.11 may raise SystemError for a correct text, on a busy machine
+        # (python/cpython, issue 106905).  The second candidate, mostly the same text, is then read.
+        except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError, SystemError):
             continue
-    if not isinstance(found, dict):
+    if not isinstance(fields, dict):
         raise ConvdiffError(
-            f"{where}: found a malformed .npy header, {short(text.strip())}, expected a dict with "
-            f"descr, fortran_order and shape; {_AGAIN}"
+            f"{where}: found a malformed .npy header, {abbreviate(text.strip())}, expected a dict "
+            f"with descr, fortran_order and shape; {_AGAIN}"
         )
-    if set(found) != KEYS:
-        names = ", ".join(sorted(short(name) for name in list(found)[:5])) or "no keys"
+    if set(fields) != KEYS:
+        names = ", ".join(sorted(abbreviate(name) for name in list(fields)[:5])) or "no keys"
         raise ConvdiffError(
             f"{where}: found a malformed .npy header with {names}, expected descr, fortran_order "
             f"and shape; {_AGAIN}"
         )
-    return found
+    return fields
 
 
 def _checked(fields: dict[str, Any], offset: int, where: str, any_shape: bool) -> Header:
@@ -110,13 +112,13 @@ def _checked(fields: dict[str, Any], offset: int, where: str, any_shape: bool) -
         type(size) is not int or not 0 <= size < 2**63 for size in shape
     ):
         raise ConvdiffError(
-            f"{where}: found the shape {short(shape)} in the .npy header, expected a tuple of "
+            f"{where}: found the shape {abbreviate(shape)} in the .npy header, expected a tuple of "
             f"whole numbers; {_AGAIN}"
         )
     if not isinstance(fortran, bool):
         raise ConvdiffError(
-            f"{where}: found fortran_order {short(fortran)} in the .npy header, expected True or "
-            f"False; {_AGAIN}"
+            f"{where}: found fortran_order {abbreviate(fortran)} in the .npy header, expected True "
+            f"or False; {_AGAIN}"
         )
     dtype = from_descr(descr)
     if isinstance(dtype, str):
@@ -126,15 +128,16 @@ def _checked(fields: dict[str, Any], offset: int, where: str, any_shape: bool) -
 
 
 def check_shape(shape: tuple[int, ...], where: str, any_shape: bool = False) -> None:
-    """ConvdiffError where an array of this shape is none for a convolution: too many axes; none, or
-    one of size 0.
+    """Raise ConvdiffError where no convolution takes an array of this shape.
+
+    It must have axes, not too many, and none of size 0.
     """
     if not shape and not any_shape:
         raise ConvdiffError(
             f"{where}: found a single number (shape ()), expected an array with axes; reshape it, "
             "e.g. array.reshape(1)"
         )
-    if len(shape) > MOST_AXES:
+    if len(shape) > MAX_AXES:
         raise ConvdiffError(
             f"{where}: found {len(shape)} axes, expected at most 5 (batch, channels, three of "
             "space); reshape it"
@@ -148,36 +151,37 @@ def check_shape(shape: tuple[int, ...], where: str, any_shape: bool = False) -> 
 
 
 def check_size(where: str, header: Header, held: int) -> None:
-    """ConvdiffError where the file holds fewer bytes of elements than its header promises, or more
-    than can be.
+    """Raise ConvdiffError where the file has fewer bytes of elements (`held`) than its header says.
+
+    Also where the array is larger than numpy can count or this machine's memory.
     """
     if header.size > held:
-        raise ConvdiffError(short_of(where, header, held))
+        raise ConvdiffError(too_short_message(where, header, held))
     if total(tuple(size or 1 for size in header.shape)) * header.dtype.itemsize >= 2**63:
-        # No elements, for an axis has size 0, but more along the others than numpy counts.
+        # No elements, since an axis has size 0, but more along the others than numpy can count.
         raise ConvdiffError(
             f"{where}: found the shape {shape_text(header.shape)} in the .npy header, expected "
             f"one of an array; {_AGAIN}"
         )
-    here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if header.size > here:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if header.size > memory:
         raise ConvdiffError(
             f"{where}: found {header.size / 2**30:.0f} GiB of elements, shape "
             f"{shape_text(header.shape)}, expected no more than this "
-            f"machine's memory, {here / 2**30:.0f} GiB; save a part of the array"
+            f"machine's memory, {memory / 2**30:.0f} GiB; save a part of the array"
         )
 
 
-def short_of(where: str, header: Header, held: int) -> str:
-    """The message for a file that holds fewer bytes of elements than its header promises."""
-    promised = f"{header.size:,}" if header.size < 10**18 else "over 10**18"
+def too_short_message(where: str, header: Header, held: int) -> str:
+    """The message for a file with fewer bytes of elements (`held`) than its header says."""
+    declared = f"{header.size:,}" if header.size < 10**18 else "over 10**18"
     return (
-        f"{where}: found {held:,} bytes of elements, expected {promised} for shape "
+        f"{where}: found {held:,} bytes of elements, expected {declared} for shape "
         f"{shape_text(header.shape)} of {header.dtype.name}; "
         f"the file is cut short or was still being written: {_AGAIN}"
     )
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
-    """The shape, cut where its numbers are absurd."""
-    return short(shape)
+    """The shape as text, abbreviated where it is very long."""
+    return abbreviate(shape)

@@ -1,8 +1,8 @@
-"""Arrays in an .npz: a zip of .npy members.
+"""Arrays in an .npz, a zip archive of .npy members.
 
-Members are read whole, so that their checksums are checked, but only after what header, zip
-directory and file claim about the size has been found to agree: an allocation is never larger than
-what the file can hold.
+A member is read to its end, so that its checksum is verified.  Before that, the sizes in its
+header, in the zip directory and of the file must agree: no allocation exceeds what the file can
+hold.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from convdiff.arrays import npy
 from convdiff.errors import ConvdiffError, one_of
 from convdiff.spec.layout import Array
 
-# Deflate cannot shrink further than this; a directory that says so lies.
-MOST_SHRUNK = 1100
-# Keys that a message names: an archive may hold a whole model.
-MOST_LISTED = 30
-CHUNK = 1 << 20
+# Deflate cannot compress further than this; a directory that says so is wrong.
+MAX_DEFLATE_RATIO = 1100
+# Keys that a message lists, since an archive may hold a whole model.
+MAX_LISTED_KEYS = 30
+CHUNK_BYTES = 1 << 20  # read at once, and the most that may follow the elements in a member
 _AGAIN = "save it again with np.savez"
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -44,11 +44,10 @@ _DAMAGE = (
 def read_member(
     path: Path, key: str | None, role: str, any_shape: bool
 ) -> tuple[npy.Header, Array, str]:
-    """The header, the elements (a flat array of their type) and the key of one array; its only one
-    where `key` is None.
+    """The header, the elements (a flat array) and the key of one array in the archive.
 
-    Raises ConvdiffError for an archive or a member that is damaged, encrypted, or holds something
-    else.
+    `key` may be None for an archive with a single array.  Raises ConvdiffError for an archive or a
+    member that is damaged, encrypted, or holds something else.
     """
     where = f"{role} {path}"
     try:
@@ -84,8 +83,8 @@ def _member(archive: zipfile.ZipFile, key: str | None, where: str) -> zipfile.Zi
             "np.savez"
         )
     if key is None and len(keys) > 1:
-        listed = ", ".join(f":{name}" for name in keys[:MOST_LISTED]) + (
-            ", ..." if len(keys) > MOST_LISTED else ""
+        listed = ", ".join(f":{name}" for name in keys[:MAX_LISTED_KEYS]) + (
+            ", ..." if len(keys) > MAX_LISTED_KEYS else ""
         )
         raise ConvdiffError(
             f"{where}: found {len(keys)} arrays, expected one, or a key behind the file's name: "
@@ -95,8 +94,8 @@ def _member(archive: zipfile.ZipFile, key: str | None, where: str) -> zipfile.Zi
         return names[keys[0]]
     if key not in keys:
         near = (
-            difflib.get_close_matches(key, keys, n=MOST_LISTED, cutoff=0)
-            if len(keys) > MOST_LISTED
+            difflib.get_close_matches(key, keys, n=MAX_LISTED_KEYS, cutoff=0)
+            if len(keys) > MAX_LISTED_KEYS
             else keys
         )
         raise one_of(f"{where}:{key}", key, near)
@@ -117,10 +116,12 @@ def _check_size(info: zipfile.ZipInfo, path: Path, where: str) -> None:
         raise ConvdiffError(
             f"{where}: found a member packed by {method}, expected stored or deflated; {_AGAIN}"
         )
-    most = info.compress_size * (MOST_SHRUNK if info.compress_type == zipfile.ZIP_DEFLATED else 1)
-    if info.compress_size > path.stat().st_size or info.file_size > most:
+    limit = info.compress_size * (
+        MAX_DEFLATE_RATIO if info.compress_type == zipfile.ZIP_DEFLATED else 1
+    )
+    if info.compress_size > path.stat().st_size or info.file_size > limit:
         raise ConvdiffError(
-            f"{where}: found a directory that promises {info.file_size:,} bytes from "
+            f"{where}: found a directory that declares {info.file_size:,} bytes from "
             f"{info.compress_size:,} of a file of "
             f"{path.stat().st_size:,}, expected them to agree; the archive is damaged: {_AGAIN}"
         )
@@ -133,22 +134,22 @@ def _read(
         header = npy.read_header(member, where, any_shape)
         held = info.file_size - header.offset
         npy.check_size(where, header, held)
-        if held - header.size > CHUNK:
+        if held - header.size > CHUNK_BYTES:
             raise ConvdiffError(
                 f"{where}: found {held - header.size:,} bytes behind the {header.size:,} of the "
                 "elements, expected none; the member is "
-                f"damaged, or made to take long: {_AGAIN}"
+                f"damaged or malicious: {_AGAIN}"
             )
         flat = np.empty(header.size // header.dtype.itemsize, header.dtype)
         view = flat.view(np.uint8).data
         at = 0
-        # On to the member's very end, where zipfile compares the checksum.
-        while chunk := member.read(CHUNK):
+        # To the member's very end, where zipfile verifies the checksum.
+        while chunk := member.read(CHUNK_BYTES):
             taken = chunk[: header.size - at]
             view[at : at + len(taken)] = taken
             at += len(taken)
         if at < header.size:
-            raise ConvdiffError(npy.short_of(where, header, at))
+            raise ConvdiffError(npy.too_short_message(where, header, at))
         return header, flat
 
 
@@ -158,7 +159,7 @@ def _damaged(where: str, error: Exception) -> NoReturn:
             f"{where}: found a bad checksum (CRC-32), expected the data as saved; the file is "
             f"damaged: {_AGAIN}"
         ) from None
-    what = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+    reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
     raise ConvdiffError(
-        f"{where}: found a damaged zip archive ({what}), expected an .npz; {_AGAIN}"
+        f"{where}: found a damaged zip archive ({reason}), expected an .npz; {_AGAIN}"
     ) from None

@@ -1,9 +1,10 @@
-"""The environments backends run in: which interpreter has which framework.
+"""The environments that backends run in: which interpreter has which framework.
 
-In this order: what the project's configuration names, what the user registered (`convdiff backends
-add`), what convdiff built (`convdiff backends install`), else the running interpreter where it has
-the framework.  numpy always runs in the running interpreter.  A framework is never imported here:
-whether it is there is asked of the import system only.
+An interpreter is taken from the first of these that names one: the project's configuration, the
+user's registrations (`convdiff backends add`), the environments that convdiff built (`convdiff
+backends install`), and the running interpreter where it has the framework.  numpy always runs in
+the running interpreter.  Only the import system is asked whether a framework is there; nothing is
+imported.
 """
 
 from __future__ import annotations
@@ -15,24 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from convdiff.backends import backend, backends
-from convdiff.backends.install import built_python, install
-from convdiff.backends.registry import add, read, remove
+from convdiff.backends.install import built_python
+from convdiff.backends.registry import registered_interpreters
+from convdiff.backends.table import all_backends, find_backend
 from convdiff.config import load
 from convdiff.errors import one_of
-
-__all__ = ["Environment", "add", "all_environments", "find", "install", "remove"]
 
 Origin = Literal["configured", "registered", "installed", "running", "none"]
 
 
 @dataclass(frozen=True)
 class Environment:
-    """Where a backend runs: `python` is the interpreter, `backend` the name of a row, `name` that
-    or `torch@1.13`.
+    """Where a backend runs.
 
-    `reason` says why it cannot run, and what to do, where that is known before trying.  `variables`
-    are set in its processes, beside the user's own.
+    `name` is `torch` or `torch@1.13`, `backend` the name of the table's row, `python` the
+    interpreter.  `reason` says why it cannot run and what to do, where that is known in advance.
+    `variables` are environment variables for its process, beside the user's own.
     """
 
     name: str
@@ -44,37 +43,30 @@ class Environment:
 
     @property
     def process(self) -> str:
-        """What tells its process from others: its name, and the variables that it needs set."""
+        """The key of its process: environments that differ in variables need separate processes."""
         return " ".join([self.name, *(f"{name}={value}" for name, value in self.variables)])
 
     @property
     def usable(self) -> bool:
-        """Nothing is known to be in the way."""
+        """Whether no reason is known why it could not run."""
         return self.reason is None
 
 
-def find(name: str) -> Environment:
-    """The environment of that name; with a reason where it is not installed.  ConvdiffError for a
-    name that is none.
+def find_environment(name: str) -> Environment:
+    """The environment of that name; with a reason where it is not installed.
+
+    Raises ConvdiffError for a name that is neither a backend nor registered nor configured.
     """
-    row = backend(name)
+    row = find_backend(name)
     configured = load().environments
     if name in configured:
         return _configured(name, configured[name])
-    registered = read()
+    registered = registered_interpreters()
     if name in registered:
-        python = Path(registered[name])
-        reason = (
-            None
-            if os.access(python, os.X_OK)
-            else (
-                f"its registered interpreter {python} is gone; `convdiff backends add {name} "
-                f"PYTHON` or `convdiff backends remove {name}`"
-            )
-        )
-        return Environment(name, row.name, python, "registered", reason)
+        return _registered(name, Path(registered[name]))
     if name != row.name:
-        raise one_of("backend", name, {*(row.name for row in backends()), *registered, *configured})
+        known = {*(row.name for row in all_backends()), *registered, *configured}
+        raise one_of("backend", name, known)
     running = Path(sys.executable)
     if row.reason is not None:
         return Environment(name, name, running, "registered", row.reason)
@@ -98,32 +90,44 @@ def find(name: str) -> Environment:
 
 def _configured(name: str, python: Path) -> Environment:
     python = python / "bin" / "python" if python.is_dir() else python
-    there = os.access(python, os.X_OK)
-    reason = (
-        None
-        if there
-        else f"{python}, its interpreter by {load().file}, is not there; correct the path"
-    )
-    return Environment(name, backend(name).name, python, "configured", reason)
+    reason = None
+    if not os.access(python, os.X_OK):
+        reason = (
+            f"{load().file} names the interpreter {python}, which cannot be run; correct the path"
+        )
+    return Environment(name, find_backend(name).name, python, "configured", reason)
+
+
+def _registered(name: str, python: Path) -> Environment:
+    reason = None
+    if not os.access(python, os.X_OK):
+        reason = (
+            f"its registered interpreter {python} can no longer be run; `convdiff backends add "
+            f"{name} PYTHON` or `convdiff backends remove {name}`"
+        )
+    return Environment(name, find_backend(name).name, python, "registered", reason)
 
 
 def all_environments() -> list[Environment]:
-    """Every backend, usable or not, and after each the registered variants of it (`torch@1.13`)."""
-    bases, config = [row.name for row in backends()], load()
+    """Every backend, usable or not, each followed by its registered variants (`torch@1.13`)."""
+    bases, config = [row.name for row in all_backends()], load()
     for name in config.environments:
         if name.partition("@")[0] not in bases:
             raise one_of(f"{config.file}: environments", name, bases)
-    variants = sorted(name for name in {*read(), *config.environments} if "@" in name)
+    variants = sorted(
+        name for name in {*registered_interpreters(), *config.environments} if "@" in name
+    )
     return [
-        find(name)
+        find_environment(name)
         for base in bases
         for name in (base, *(v for v in variants if v.partition("@")[0] == base))
     ]
 
 
 def has_module(module: str) -> bool:
-    """Whether the running interpreter could import it, in a worker: not from the current folder,
-    nor a bare folder's name.
+    """Whether a worker of the running interpreter could import `module`.
+
+    Neither a module in the current folder nor a folder that is no package counts.
     """
     path = [
         entry

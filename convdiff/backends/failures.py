@@ -1,4 +1,4 @@
-"""What became of a worker, in words: one line, a second at most for what it printed last."""
+"""Messages for what went wrong in a worker: one line each, with the end of the job's output."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import signal
 from pathlib import Path
 from typing import Any
 
-CLOSED = 97  # worker.py's exit status where a job has closed the descriptors of the protocol
-TAIL = 1 << 14  # bytes of the log that are looked at
-LINES, WIDTH = 2, 200  # of the log, in a message
+# The exit status of worker.py where a job has closed the protocol's file descriptors.
+DESCRIPTORS_CLOSED = 97
+LOG_TAIL_BYTES = 1 << 14  # how much of the log is read from its end
+QUOTED_LINES = 2  # lines of the log that a message quotes
+QUOTED_WIDTH = 200  # characters of each quoted line
 
-SAID = {
+# worker.py writes this byte and the job's number where a job's output begins.
+JOB_MARK = "\x1e"
+
+SIGNAL_MEANINGS = {
     "SIGSEGV": "segmentation fault",
     "SIGABRT": "aborted",
     "SIGBUS": "bus error",
@@ -19,11 +24,15 @@ SAID = {
     "SIGILL": "illegal instruction: built for another processor?",
     "SIGXCPU": "out of processor time",
 }
+# What frameworks say where they have no kernel for a convolution (for its type, mostly).
+NO_KERNEL = re.compile(
+    r"not implemented for '|NOT_IMPLEMENTED|^NotImplementedError|^cudnnGraphNotSupportedError"
+)
 
 
-def ended(returncode: int | None) -> str:
-    """How a process ended by itself; None where it still runs but has closed its pipes."""
-    if returncode is None or returncode == CLOSED:
+def exit_message(returncode: int | None) -> str:
+    """How a process ended by itself; `returncode` is None where it only closed its pipes."""
+    if returncode is None or returncode == DESCRIPTORS_CLOSED:
         return "it closed the file descriptors of its worker"
     if returncode >= 0:
         return f"it ended its process with status {returncode}"
@@ -33,71 +42,59 @@ def ended(returncode: int | None) -> str:
         name = f"signal {-returncode}"
     if name == "SIGKILL":
         return "killed (out of memory?)"
-    return f"{name} ({SAID[name]})" if name in SAID else f"ended by {name}"
+    return f"{name} ({SIGNAL_MEANINGS[name]})" if name in SIGNAL_MEANINGS else f"ended by {name}"
 
 
-def crashed(returncode: int | None, log: Path) -> str:
-    """The message of a crash: how it ended, where in the user's code, and the last that it printed."""
-    printed = printed_last(log)
-    text, _, dump = printed.partition("Fatal Python error:")
-    frame = re.search(r'File "(<(?!frozen )[^>]*>|[^"<]*)", line (\d+) in', _users_frames(dump))
+def crash_message(returncode: int | None, log: Path) -> str:
+    """How the process ended, at which line of the user's code, and what it printed last."""
+    text, _, dump = job_output(log).partition("Fatal Python error:")
+    frame = re.search(r'File "(<(?!frozen )[^>]*>|[^"<]*)", line (\d+) in', _user_frames(dump))
     place = (
         f" at {'' if frame[1].startswith('<') else Path(frame[1]).name + ' '}line {frame[2]}"
         if frame
         else ""
     )
-    return ended(returncode) + place + _quoted(text)
+    return exit_message(returncode) + place + _quoted_end(text)
 
 
-def timed_out(seconds: float, log: Path) -> str:
-    """The message of a job that was stopped."""
-    return f"no answer after {seconds:g} s (--timeout)" + _quoted(printed_last(log))
+def timeout_message(seconds: float, log: Path) -> str:
+    """That a job was stopped after `seconds`, and what it printed last."""
+    return f"no answer after {seconds:g} s (--timeout)" + _quoted_end(job_output(log))
 
 
-def failed(answer: dict[str, Any]) -> str:
-    """The message of an exception: what it says, and the user's innermost line."""
-    where = answer.get("where") or []
-    return str(answer["message"]) + (f" ({where[-1]})" if where else "")
+def exception_message(answer: dict[str, Any]) -> str:
+    """The exception in a worker's answer, and the user's innermost line in its traceback."""
+    lines = answer.get("where") or []
+    return str(answer["message"]) + (f" ({lines[-1]})" if lines else "")
 
 
-def refused(message: str) -> bool:
-    """Whether a framework says that it has no kernel for this (a type, mostly), rather than that
-    something went wrong.
-    """
-    return (
-        re.search(
-            r"not implemented for "
-            r"'|NOT_IMPLEMENTED|^NotImplementedError|^cudnnGraphNotSupportedError",
-            message,
-        )
-        is not None
-    )
+def says_unsupported(message: str) -> bool:
+    """Whether the message is a framework's way to say that it has no kernel for a convolution."""
+    return NO_KERNEL.search(message) is not None
 
 
-def printed_last(log: Path) -> str:
-    """The end of the log: what the last job printed."""
-    return re.sub(r"\A\d+\n", "", _tail(log).rpartition("\x1e")[2])
+def job_output(log: Path) -> str:
+    """What the last job printed, from the end of the log."""
+    return re.sub(r"\A\d+\n", "", _tail(log).rpartition(JOB_MARK)[2])
 
 
-def job_printing(log: Path) -> int | None:
-    """The number of the job that the end of the log belongs to."""
-    found = re.match(r"\d+(?=\n)", _tail(log).rpartition("\x1e")[2])
-    return int(found[0]) if found else None
+def last_started_job(log: Path) -> int | None:
+    """The number of the job to which the end of the log belongs."""
+    match = re.match(r"\d+(?=\n)", _tail(log).rpartition(JOB_MARK)[2])
+    return int(match[0]) if match else None
 
 
 def _tail(log: Path) -> str:
     try:
         with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - TAIL))
+            file.seek(max(0, file.seek(0, 2) - LOG_TAIL_BYTES))
             return file.read().decode(errors="replace")
     except OSError:
         return ""
 
 
-def _users_frames(dump: str) -> str:
-    """A faulthandler dump without the frames of the worker and of installed packages; the innermost
-    is first.
-    """
+def _user_frames(dump: str) -> str:
+    """The frames of a faulthandler dump, innermost first, without those of worker and packages."""
     lines = [line for line in dump.splitlines() if 'File "' in line]
     return "\n".join(
         line
@@ -106,7 +103,8 @@ def _users_frames(dump: str) -> str:
     )
 
 
-def _quoted(text: str) -> str:
+def _quoted_end(text: str) -> str:
+    """The last lines of a job's output as the end of a message, "" where it printed nothing."""
     lines = [re.sub(r"[^\x20-\x7e\xa0-\uffff]", "", line).strip() for line in text.splitlines()]
-    last = [line[:WIDTH] for line in lines if line][-LINES:]
+    last = [line[:QUOTED_WIDTH] for line in lines if line][-QUOTED_LINES:]
     return "; it printed last: " + " | ".join(last) if last else ""

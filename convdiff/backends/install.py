@@ -1,9 +1,8 @@
-"""Isolated environments with versions known to work together, built by `convdiff backends install
-NAME`.
+"""Isolated environments with exact pins, built by `convdiff backends install NAME`.
 
-An environment is built in its final place, because a virtual environment does not survive being
-moved, and counts only once a file `ready` has been written into it, last.  One that was interrupted
-lacks it and is built anew.  A lock keeps two installs of one name apart.
+A virtual environment does not survive being moved, so it is built in its final place, and counts as
+installed only once the file `ready` has been written into it, as the last step.  An interrupted
+environment lacks that file and is built again.  A lock keeps two installations of one name apart.
 """
 
 from __future__ import annotations
@@ -17,44 +16,33 @@ import sys
 from pathlib import Path
 from typing import IO
 
-from convdiff.backends import Backend, backend, backends
-from convdiff.backends.registry import data_folder
+from convdiff.backends.environment_variables import worker_variables
+from convdiff.backends.table import Backend, all_backends, find_backend
+from convdiff.backends.termination import exit_on_signals
+from convdiff.backends.user_folders import data_folder
 from convdiff.errors import ConvdiffError, one_of
 
-SHOWN = 6  # lines of the installer's output that an error repeats
+QUOTED_LINES = 6  # lines of the installer's output that an error repeats
 
 
 def built_python(name: str) -> Path | None:
-    """The interpreter of the environment that `install` finished for this name, if there is one."""
+    """The interpreter of the finished environment for this name, None where there is none."""
     folder = _folder(name)
     python = folder / "bin" / "python"
     return python if (folder / "ready").exists() and os.access(python, os.X_OK) else None
 
 
 def install(name: str) -> Path:
-    """Build the environment of the backend of that name, unless it is there already; returns its
-    interpreter.
+    """Build the environment of backend `name` unless it exists; returns its interpreter.
 
-    Shows its steps on stderr.  ConvdiffError with the last lines of the installer's output where a
-    step fails.
+    Reports progress on stderr.  Raises ConvdiffError for a backend that cannot be installed, and,
+    with the last lines of the installer's output, where a step fails.
     """
-    known = [row.name for row in backends()]
-    if name not in known:
-        raise one_of("backend to install", name, [row.name for row in backends() if row.steps])
-    row = backend(name)
-    if row.adapter is not None and not row.steps:
-        raise ConvdiffError(
-            f"{name}: its package says nothing of how to install {row.module}; `convdiff backends "
-            f"add {name} PYTHON`"
-        )
-    if not row.steps:
-        raise ConvdiffError(
-            f"{name}: runs in convdiff's own interpreter, there is nothing to install"
-        )
+    row = _installable(name)
     folder = _folder(name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{name}.lock").open("w") as lock:
-        _wait_for(lock, name)
+        _acquire(lock, name)
         ready = built_python(name)
         if ready is not None:
             return ready
@@ -63,8 +51,8 @@ def install(name: str) -> Path:
             _build(row, folder, lock)
         except (KeyboardInterrupt, SystemExit):
             print(
-                f"{name}: interrupted; what is built so far is not used, and is built anew the "
-                "next time",
+                f"{name}: interrupted; the unfinished environment is not used, and the next "
+                "`convdiff backends install` builds it again",
                 file=sys.stderr,
             )
             raise
@@ -72,15 +60,34 @@ def install(name: str) -> Path:
     return folder / "bin" / "python"
 
 
+def _installable(name: str) -> Backend:
+    """The backend's row; ConvdiffError where it is unknown or has no installation steps."""
+    rows = all_backends()
+    if name not in [row.name for row in rows]:
+        raise one_of("backend to install", name, [row.name for row in rows if row.steps])
+    row = find_backend(name)
+    if row.adapter is not None and not row.steps:
+        raise ConvdiffError(
+            f"{name}: its package does not say how to install {row.module}; install it yourself "
+            f"and run `convdiff backends add {name} PYTHON`"
+        )
+    if not row.steps:
+        raise ConvdiffError(
+            f"{name}: runs in convdiff's own interpreter, there is nothing to install"
+        )
+    return row
+
+
 def delete(name: str) -> Path | None:
-    """Delete the environment that `install` built, finished or not; its folder, or None where there
-    is none.
+    """Delete the environment that `install` built, finished or not.
+
+    Returns its folder, None where there is none.
     """
     folder = _folder(name)
     if not folder.exists():
         return None
     with (folder.parent / f"{name}.lock").open("w") as lock:
-        _wait_for(lock, name)
+        _acquire(lock, name)
         (folder / "ready").unlink(missing_ok=True)
         shutil.rmtree(folder)
     return folder
@@ -90,7 +97,8 @@ def _folder(name: str) -> Path:
     return data_folder() / "envs" / name
 
 
-def _wait_for(lock: IO[str], name: str) -> None:
+def _acquire(lock: IO[str], name: str) -> None:
+    """Take the lock, with a message on stderr where another convdiff holds it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -99,37 +107,41 @@ def _wait_for(lock: IO[str], name: str) -> None:
 
 
 def _build(row: Backend, folder: Path, lock: IO[str]) -> None:
-    from rich.console import Console
+    """Create the environment and run the row's steps in it.
+
+    Raises ConvdiffError, and deletes the folder, where a step fails.
+    """
+    from rich.console import Console  # slow to import, and needed only here
 
     console = Console(stderr=True)
     uv = shutil.which("uv")
     python = folder / "bin" / "python"
-    steps = [_create(row, folder, uv)]
-    for arguments in row.steps:
-        installer = (
-            [uv, "pip", "install", "--python", str(python)]
-            if uv
-            else [str(python), "-m", "pip", "install"]
-        )
-        steps.append([*installer, *arguments])
+    installer = (
+        [uv, "pip", "install", "--python", str(python)]
+        if uv
+        else [str(python), "-m", "pip", "install"]
+    )
+    commands = [_creation_command(row, folder, uv), *([*installer, *step] for step in row.steps)]
+    titles = [f"an environment in {folder}", *(" ".join(step) for step in row.steps)]
     log = folder.parent / f"{row.name}.log"
-    for number, command in enumerate(steps, 1):
-        what = f"an environment in {folder}" if number == 1 else " ".join(row.steps[number - 2])
-        with console.status(f"{row.name}: {what}"):
+    for title, command in zip(titles, commands, strict=True):
+        with console.status(f"{row.name}: {title}"):
             status = _run(command, log, lock)
         if status:
-            lines = log.read_text(errors="replace").strip().splitlines()[-SHOWN:]
+            lines = log.read_text(errors="replace").strip().splitlines()[-QUOTED_LINES:]
             shutil.rmtree(folder, ignore_errors=True)
             raise ConvdiffError(
-                f"{row.name}: `{' '.join(command)}` failed with status {status} (all of its "
+                f"{row.name}: `{' '.join(command)}` failed with status {status} (its whole "
                 f"output: {log}):\n  " + "\n  ".join(lines)
             )
-        console.print(f"{row.name}: {what}: done", highlight=False, markup=False)
+        console.print(f"{row.name}: {title}: done", highlight=False, markup=False)
 
 
-def _create(row: Backend, folder: Path, uv: str | None) -> list[str]:
-    """The command that makes the empty environment, with a Python that the pins install on: this
-    one if it is, else another.
+def _creation_command(row: Backend, folder: Path, uv: str | None) -> list[str]:
+    """The command that creates the empty environment, with a Python that the pins install on.
+
+    That is the running Python where it fits, else another one.  Raises ConvdiffError where there is
+    none.
     """
     first, last = row.pythons
     if first <= sys.version_info.minor <= last:
@@ -146,24 +158,19 @@ def _create(row: Backend, folder: Path, uv: str | None) -> list[str]:
             return [other, "-m", "venv", str(folder)]
     raise ConvdiffError(
         f"{row.name}: needs Python 3.{first} to 3.{last}, found 3.{sys.version_info.minor}; "
-        f"install python3.{last}, or uv, "
-        f"which fetches one"
+        f"install python3.{last}, or uv, which downloads it"
     )
 
 
 def _run(command: list[str], log: Path, lock: IO[str]) -> int:
-    """The exit status; what the command says goes to `log`.  An interrupt ends the command, with
-    all that it started, and is passed on.
+    """Run one step with its output in `log`; returns the exit status.
 
-    The command holds the lock as well, so that it stays locked if only convdiff is killed and the
-    command works on.
+    An interrupt kills the command with all that it started, and is passed on.  The command inherits
+    the lock, so that the name stays locked where convdiff alone is killed and the command runs on.
     """
-    from convdiff.backends.termination import unwinding
-    from convdiff.backends.variables import variables
-
-    with log.open("wb") as out, unwinding():
+    with log.open("wb") as out, exit_on_signals():
         environment = {
-            **variables(Path(command[0])),
+            **worker_variables(Path(command[0])),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_NO_INPUT": "1",
         }

@@ -1,8 +1,8 @@
-"""One worker process and the three pipes to it (worker.py has the protocol).
+"""One worker process and the three pipes to it (worker.py documents the protocol).
 
-The host never blocks on a worker: what a pipe does not take at once waits in a buffer.  The worker
-leads a session of its own, so Ctrl-C in a terminal does not reach it and killing its group takes
-along whatever its jobs have started.
+The host never blocks on a worker: what a pipe does not accept at once waits in a buffer.  The
+worker leads a session of its own.  Therefore Ctrl-C in a terminal does not reach it, and killing
+its group also kills what its jobs have started.
 """
 
 from __future__ import annotations
@@ -16,34 +16,39 @@ import time
 from pathlib import Path
 from typing import Any
 
-from convdiff.backends import backend
+from convdiff.backends.environment_variables import worker_variables
 from convdiff.backends.environments import Environment
-from convdiff.backends.variables import variables
+from convdiff.backends.table import find_backend
 
 HERE = Path(__file__).parent
-LOG_LIMIT = 1 << 25  # bytes; a log that grows beyond is emptied
-# seconds that a process with closed pipes has to end by itself, so that its status can be told
-GRACE = 0.5
+LOG_LIMIT = 1 << 25  # bytes; a longer log is emptied
+# Seconds in which a process whose pipes are closed may end by itself, so that its exit status is
+# its own.
+EXIT_GRACE = 0.5
 
 
-class Process:
-    """A running worker.  Raises OSError where the interpreter cannot be started."""
+class WorkerProcess:
+    """A running worker.
+
+    `answers` is the descriptor to wait on; `eof` is set once no more messages can come.  Creating
+    one raises OSError where the interpreter cannot be started.
+    """
 
     def __init__(self, environment: Environment, log: Path) -> None:
         self.log = log
         self.eof = False
         self._unsent = b""
         self._unread = b""
-        self._reaped: int | None = None
+        self._status: int | None = None
         jobs, self._jobs = os.pipe()
         self.answers, answers = os.pipe()
         life, self._life = os.pipe()
-        theirs = [jobs, answers, life]
+        inherited = [jobs, answers, life]
         try:
             output = os.open(log, os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_WRONLY, 0o600)
-            theirs.append(output)
+            inherited.append(output)
             adapter = (
-                backend(environment.backend).adapter
+                find_backend(environment.backend).adapter
                 or HERE / "adapters" / f"{environment.backend}_adapter.py"
             )
             command: list[str | Path] = [
@@ -61,32 +66,30 @@ class Process:
                 stdout=output,
                 stderr=output,
                 pass_fds=(jobs, answers, life),
-                env=variables(environment.python, environment.variables),
+                env=worker_variables(environment.python, environment.variables),
                 start_new_session=True,
             )
         except BaseException:
-            self._close()
+            self._close_pipes()
             raise
         finally:
-            for fd in theirs:
+            for fd in inherited:
                 os.close(fd)
         os.set_blocking(self._jobs, False)
         os.set_blocking(self.answers, False)
 
     @property
     def pid(self) -> int:
-        """Its process id, which is also that of its group."""
+        """The id of the process, and of its group."""
         return self._popen.pid
 
     def send(self, message: dict[str, Any]) -> None:
-        """Write a message, or as much of it as the pipe takes; `tend` writes the rest."""
+        """Write a message as far as the pipe accepts it; `flush` writes the rest."""
         self._unsent += json.dumps(message).encode() + b"\n"
-        self.tend()
+        self.flush()
 
-    def tend(self) -> None:
-        """What is to be done now and then: write what is unsent, keep the log from filling the
-        disk.
-        """
+    def flush(self) -> None:
+        """Write what is unsent, and empty a log that has grown too long."""
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
             while self._unsent:
                 self._unsent = self._unsent[os.write(self._jobs, self._unsent) :]
@@ -95,8 +98,9 @@ class Process:
                 os.truncate(self.log, 0)
 
     def receive(self) -> list[dict[str, Any]]:
-        """The whole messages that have arrived; `eof` is set where no more can come, or what came
-        is no message.
+        """The complete messages that have arrived.
+
+        Sets `eof` at the end of the stream, and at anything that is not a message.
         """
         with contextlib.suppress(BlockingIOError):
             while not self.eof:
@@ -111,43 +115,42 @@ class Process:
             except ValueError:
                 message = None
             if not isinstance(message, dict):
-                self.eof = (
-                    True  # a job wrote on the worker's descriptors: nothing after it can be trusted
-                )
+                # A job wrote on the worker's descriptors: nothing after this can be trusted.
+                self.eof = True
                 break
             messages.append(message)
         return messages
 
-    def ended(self) -> bool:
-        """Whether the process is dead, seen without reaping it: its group's number stays its own
-        until `kill`.
+    def has_exited(self) -> bool:
+        """Whether the process is dead.
+
+        It is not reaped here, so that the id of its group stays reserved until `kill`.  Without
+        waitid the closing of its pipes is the only sign, and this is always False.
         """
         if not hasattr(os, "waitid"):
-            return False  # then its pipes tell
+            return False
         with contextlib.suppress(ChildProcessError):
             return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         return True
 
     def end(self) -> int | None:
-        """Kill a process whose pipe has closed; its exit status, or None where it would have gone
-        on without.
-        """
-        deadline = time.monotonic() + GRACE
-        while not self.ended() and time.monotonic() < deadline:
+        """End a process whose pipes have closed; its status, None where it had to be killed."""
+        deadline = time.monotonic() + EXIT_GRACE
+        while not self.has_exited() and time.monotonic() < deadline:
             time.sleep(0.01)
-        alive = not self.ended()
+        alive = not self.has_exited()
         status = self.kill()
         return None if alive and hasattr(os, "waitid") else status
 
     def kill(self) -> int:
-        """Kill the whole group at once and reap it; may be called again."""
-        if self._reaped is None:
+        """Kill and reap the whole group; returns the exit status.  Further calls do nothing."""
+        if self._status is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
-            self._reaped = self._popen.wait()
-            self._close()
-        return self._reaped
+            self._status = self._popen.wait()
+            self._close_pipes()
+        return self._status
 
-    def _close(self) -> None:
+    def _close_pipes(self) -> None:
         for fd in (self._jobs, self.answers, self._life):
             os.close(fd)

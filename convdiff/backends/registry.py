@@ -1,6 +1,4 @@
-"""The environments a user registered: a small JSON file in convdiff's data folder, name to
-interpreter.
-"""
+"""The user's own environments: a small JSON file in the data folder, name to interpreter."""
 
 from __future__ import annotations
 
@@ -14,11 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from convdiff.backends import backend
+from convdiff.backends.environment_variables import worker_variables
+from convdiff.backends.install import delete
+from convdiff.backends.table import find_backend
+from convdiff.backends.user_folders import data_folder
 from convdiff.errors import ConvdiffError
 
-# Asks an interpreter whether it can serve, from a folder where nothing shadows a framework.  Python
-# 2 must understand it too.
+# Prints the version of an interpreter, and whether it has numpy and the framework.  It is run from
+# a folder where nothing shadows a framework, and Python 2 must understand it too.
 PROBE = """
 import json, sys
 def has(name):
@@ -30,21 +31,16 @@ def has(name):
         return False
 print(json.dumps([list(sys.version_info[:3]), has("numpy"), has(sys.argv[1])]))
 """
+PROBE_TIMEOUT = 60  # seconds
+MIN_PYTHON = (3, 7)  # what worker.py and the adapters need
 
 
-def data_folder() -> Path:
-    """Where registrations and built environments are kept."""
-    from platformdirs import user_data_path
-
-    return user_data_path("convdiff", appauthor=False)
-
-
-def read() -> dict[str, str]:
-    """Registered names and their interpreters."""
-    file = data_folder() / "environments.json"
+def registered_interpreters() -> dict[str, str]:
+    """The registered names and their interpreters.  ConvdiffError where the file is damaged."""
+    file = _file()
     try:
-        known = json.loads(file.read_text())
-        return {str(name): str(python) for name, python in known.items()}
+        entries = json.loads(file.read_text())
+        return {str(name): str(python) for name, python in entries.items()}
     except FileNotFoundError:
         return {}
     except (ValueError, AttributeError, OSError) as error:
@@ -55,12 +51,12 @@ def read() -> dict[str, str]:
 
 
 def add(name: str, python: str | Path) -> str:
-    """Register an interpreter, or an environment's folder, under `torch` or `torch@1.13`.
+    """Register an interpreter, or an environment's folder, as `torch` or `torch@1.13`.
 
-    Returns a sentence that says what it found there.  ConvdiffError where the name is none, or the
-    interpreter is missing, does not run, is older than 3.7 or lacks numpy or the framework.
+    Returns a line about what was registered.  Raises ConvdiffError where the name is unknown, or
+    the interpreter does not exist, does not run, is older than 3.7 or lacks numpy or the framework.
     """
-    row = backend(name)
+    row = find_backend(name)
     if name == "numpy":
         raise ConvdiffError(
             "numpy: runs in convdiff's own interpreter; register another one as numpy@NAME"
@@ -73,35 +69,32 @@ def add(name: str, python: str | Path) -> str:
     path = _interpreter(str(python))
     (major, minor, micro), has_numpy, has_framework = _probe(path, row.module)
     version = f"{major}.{minor}.{micro}"
-    if (major, minor) < (3, 7):
+    if (major, minor) < MIN_PYTHON:
         raise ConvdiffError(f"{path}: found Python {version}, expected 3.7 or newer")
-    for module, there in (("numpy", has_numpy), (row.module, has_framework)):
-        if not there:
+    for module, present in (("numpy", has_numpy), (row.module, has_framework)):
+        if not present:
             package = row.package if module == row.module else module
             raise ConvdiffError(
                 f"{path}: it has no module {module}; `{path} -m pip install {package}`, or "
                 "register another interpreter"
             )
     with _locked():
-        _write({**read(), name: str(path)})
+        _write({**registered_interpreters(), name: str(path)})
     return f"{name}: {path} (Python {version})"
 
 
 def remove(name: str) -> str:
-    """Forget a registration (the environment itself stays), else delete the environment that
-    `install` built.
+    """Remove a registration, or else delete the environment that `install` built.
 
-    Returns a sentence that says which.  ConvdiffError where there is neither.
+    Returns a line about which of the two it was.  Raises ConvdiffError where there is neither.
     """
-    from convdiff.backends.install import delete
-
     with _locked():
-        known = read()
-        if name in known:
-            python = known.pop(name)
-            _write(known)
-            return f"{name}: forgot {python}, which stays as it is"
-    folder = delete(name) if "@" not in name and backend(name) else None
+        entries = registered_interpreters()
+        if name in entries:
+            python = entries.pop(name)
+            _write(entries)
+            return f"{name}: no longer registered; {python} itself is unchanged"
+    folder = delete(name) if "@" not in name and find_backend(name) else None
     if folder is None:
         raise ConvdiffError(
             f"{name}: nothing is registered or installed under that name; `convdiff backends` "
@@ -110,9 +103,15 @@ def remove(name: str) -> str:
     return f"{name}: deleted {folder}"
 
 
+def _file() -> Path:
+    return data_folder() / "environments.json"
+
+
 def _interpreter(given: str) -> Path:
-    """An absolute path, links kept: a virtual environment's interpreter is a link, and finds its
-    packages by its own place.
+    """The absolute path of the interpreter that the user named, by itself or by its environment.
+
+    Links are kept: the interpreter of a virtual environment is a link, and finds its packages by
+    its own place.
     """
     path = Path(given).expanduser()
     if path.is_dir():
@@ -129,21 +128,22 @@ def _interpreter(given: str) -> Path:
 
 
 def _probe(path: Path, module: str) -> tuple[list[int], bool, bool]:
-    from convdiff.backends.variables import variables
-
+    """The interpreter's version, whether it has numpy, and whether it has `module`."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [path, "-c", PROBE, module],
             cwd="/",
-            env=variables(path),
+            env=worker_variables(path),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PROBE_TIMEOUT,
         )
-        version, has_numpy, has_framework = json.loads(done.stdout.strip().splitlines()[-1])
+        version, has_numpy, has_framework = json.loads(process.stdout.strip().splitlines()[-1])
     except subprocess.TimeoutExpired:
-        raise ConvdiffError(f"{path}: does not answer; expected a Python interpreter") from None
+        raise ConvdiffError(
+            f"{path}: did not answer within {PROBE_TIMEOUT} s; expected a Python interpreter"
+        ) from None
     except (OSError, ValueError, IndexError):
         raise ConvdiffError(
             f"{path}: does not run as a Python interpreter; give the path of an environment's "
@@ -154,6 +154,7 @@ def _probe(path: Path, module: str) -> tuple[list[int], bool, bool]:
 
 @contextmanager
 def _locked() -> Iterator[None]:
+    """Keep other processes from changing the registry."""
     folder = data_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "environments.lock").open("w") as lock:
@@ -161,8 +162,9 @@ def _locked() -> Iterator[None]:
         yield
 
 
-def _write(known: dict[str, str]) -> None:
-    file = data_folder() / "environments.json"
-    beside = file.with_suffix(f".{os.getpid()}.tmp")
-    beside.write_text(json.dumps(dict(sorted(known.items())), indent=2) + "\n")
-    beside.replace(file)
+def _write(entries: dict[str, str]) -> None:
+    """Replace the file at once, so that no reader finds half of it."""
+    file = _file()
+    draft = file.with_suffix(f".{os.getpid()}.tmp")
+    draft.write_text(json.dumps(dict(sorted(entries.items())), indent=2) + "\n")
+    draft.replace(file)

@@ -1,12 +1,13 @@
-"""One environment's worker over the life of a fleet: handed jobs in order, watched, and replaced
-when it dies.
+"""One environment's worker over the life of a fleet: it is sent jobs, watched, and replaced.
 
-Jobs are written to the worker ahead of time, so it goes from one to the next without waiting for
-the host.  The first unanswered one is therefore the one it is at: if the process dies or the time
-is up, that job has the fault, and those behind it go to a fresh process.  A job is handed over a
-second time only if it had not begun.  A framework that cannot be imported is not tried again,
-unless the process was killed meanwhile: that is another's doing (memory is short for a moment,
-say), and is given one more try.
+Jobs are written to the worker in advance, so that it goes from one to the next without waiting for
+the host.  The first unanswered job is therefore the one that is running.  Where the process dies or
+the deadline passes, that job has failed, and those behind it go to a new process.  A job is sent a
+second time only if it had not been started.
+
+A framework that cannot be imported is not tried again.  The exception is a process that was killed
+during the import: this is rarely the framework's fault (memory may have been short for a moment),
+so it has one more try.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from typing import Any, Literal
 
 from convdiff.backends import failures
 from convdiff.backends.environments import Environment
-from convdiff.backends.process import Process
+from convdiff.backends.process import WorkerProcess
 
 Status = Literal["ok", "unavailable", "unsupported", "failed", "crashed", "timeout"]
 
 
 @dataclass(frozen=True)
 class Hello:
-    """What a worker says once its framework is imported; `seconds` is how long that took.
+    """A worker's greeting, sent once its framework is imported; `seconds` is how long that took.
 
-    `path` is the one that code takes which asks for none, `missing` what other paths lack, each
-    with the reason.
+    `path` is the execution path of code that selects none.  `missing` has the reason for each need
+    of other paths (`ExecutionPath.needs`) that is not met.
     """
 
     version: str
@@ -44,7 +45,7 @@ class Hello:
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """What became of the job numbered `id`: the worker's answer where status is ok, else a message."""
+    """The result of job number `id`: the worker's answer where `status` is ok, else a message."""
 
     id: int
     status: Status
@@ -53,41 +54,45 @@ class JobOutcome:
 
 
 class Supervisor:
-    """See above.  `reason` says why nothing can run here, once that is known."""
+    """The worker of one environment.
+
+    `hello` is the greeting of its worker, once it has arrived.  `reason` is why nothing can run
+    here, once that is known.  `process` is the running process, if any.
+    """
 
     def __init__(self, environment: Environment, timeout: float, import_timeout: float) -> None:
         self.environment = environment
         self.reason = environment.reason
         self.hello: Hello | None = None
-        self.process: Process | None = None
+        self.process: WorkerProcess | None = None
         self._timeout, self._import_timeout = timeout, import_timeout
         self._log = Path()
         self._ready = False
         self._deadline = 0.0
         self._pending: deque[dict[str, Any]] = deque()
-        self._again: set[int] = set()
-        self._killed = False
+        self._resent: set[int] = set()
+        self._import_retried = False
 
     def start(self, log: Path) -> None:
-        """Start the process, unless it runs or cannot, and send it what waits."""
+        """Start a process and send it the pending jobs, unless one runs or none can."""
         self._log = log
-        if self.process is not None and not self._pending and self.process.ended():
-            self.close()  # it died while it had nothing to do
+        if self.process is not None and not self._pending and self.process.has_exited():
+            self.close()  # it died while it was idle
         if self.process is None and self.reason is None:
             self._ready = False
             self._deadline = time.monotonic() + self._import_timeout
             try:
-                self.process = Process(self.environment, log)
+                self.process = WorkerProcess(self.environment, log)
             except OSError as error:
                 self.reason = (
                     f"{self.environment.python} cannot be started: {error.strerror or error}"
                 )
                 return
-            for waiting in self._pending:
-                self.process.send(waiting)
+            for message in self._pending:
+                self.process.send(message)
 
-    def hand_over(self, message: dict[str, Any]) -> None:
-        """Queue a job (worker.py's message) and send it ahead."""
+    def submit(self, message: dict[str, Any]) -> None:
+        """Queue a job (a message as worker.py documents it), and send it in advance."""
         if not self._pending and self._ready:
             self._deadline = time.monotonic() + self._timeout
         self._pending.append(message)
@@ -95,39 +100,40 @@ class Supervisor:
             self.process.send(message)
 
     @property
-    def waiting(self) -> bool:
-        """Whether an answer or the hello is still to come."""
+    def busy(self) -> bool:
+        """Whether an answer or the greeting is still to come."""
         return bool(self._pending) or (self.process is not None and not self._ready)
 
     @property
     def deadline(self) -> float:
-        """When (time.monotonic) what it is at must be done."""
+        """When (time.monotonic) the import or the running job must be finished."""
         return self._deadline
 
-    def attend(self) -> list[JobOutcome]:
-        """Take in what has arrived and see to deaths and deadlines; what became of jobs since."""
+    def poll(self) -> list[JobOutcome]:
+        """Handle messages, deaths and deadlines; returns the outcomes of the finished jobs."""
         if self.process is None:
-            return self._refuse() if self.reason is not None else []
-        self.process.tend()
-        late = (
-            time.monotonic() > self._deadline and self.waiting
-        )  # before reading: an answer that is there counts
-        dead = self.process.ended()
+            return self._fail_pending() if self.reason is not None else []
+        self.process.flush()
+        # Both are looked at before reading, so that an answer that has already arrived counts.
+        late = time.monotonic() > self._deadline and self.busy
+        dead = self.process.has_exited()
         outcomes = []
         for message in self.process.receive():
-            outcomes += self._take(message)
+            outcomes += self._accept(message)
             late = False
         if self.reason is not None:
-            return outcomes + self._refuse()
+            return outcomes + self._fail_pending()
         if self.process is not None and (self.process.eof or dead):
-            outcomes += self._bury()
+            outcomes += self._handle_exit()
         elif late:
-            outcomes += self._stop()
+            outcomes += self._handle_timeout()
         return outcomes
 
     def abandon(self, ids: set[int]) -> None:
-        """Forget these jobs.  They have been sent, so the process goes with them; what else waits
-        goes to a fresh one.
+        """Drop these jobs.
+
+        They have been sent already, so the process is killed, and the other pending jobs go to a
+        new one.
         """
         if any(message["id"] in ids for message in self._pending):
             self._pending = deque(message for message in self._pending if message["id"] not in ids)
@@ -140,7 +146,8 @@ class Supervisor:
         if process is not None:
             process.kill()
 
-    def _take(self, message: dict[str, Any]) -> list[JobOutcome]:
+    def _accept(self, message: dict[str, Any]) -> list[JobOutcome]:
+        """Handle one message from the worker."""
         if message.get("status") == "ready":
             self.hello = Hello(
                 message["version"],
@@ -164,11 +171,12 @@ class Supervisor:
             self._deadline = time.monotonic() + self._timeout
             if message.get("status") == "ok":
                 return [JobOutcome(message["id"], "ok", answer=message)]
-            return [JobOutcome(message["id"], "failed", failures.failed(message))]
+            return [JobOutcome(message["id"], "failed", failures.exception_message(message))]
         self._deadline = time.monotonic() + self._timeout
         return []
 
-    def _refuse(self) -> list[JobOutcome]:
+    def _fail_pending(self) -> list[JobOutcome]:
+        """Answer every pending job with the reason why nothing can run here."""
         self.close()
         outcomes = [
             JobOutcome(message["id"], "unavailable", self.reason) for message in self._pending
@@ -176,14 +184,14 @@ class Supervisor:
         self._pending.clear()
         return outcomes
 
-    def _bury(self) -> list[JobOutcome]:
-        """It died by itself."""
+    def _handle_exit(self) -> list[JobOutcome]:
+        """The process has ended by itself."""
         assert self.process is not None
         ready, status = self._ready, self.process.end()
-        message, begun = failures.crashed(status, self._log), self._begun()
+        message, started = failures.crash_message(status, self._log), self._front_job_started()
         self.close()
-        if not ready and status == -signal.SIGKILL and not self._killed:
-            self._killed = True
+        if not ready and status == -signal.SIGKILL and not self._import_retried:
+            self._import_retried = True
             self.start(self._log)
             return []
         if not ready:
@@ -191,27 +199,29 @@ class Supervisor:
                 f"{self.environment.backend} cannot be imported by "
                 f"{self.environment.python}: {message}"
             )
-            return self._refuse()
-        return self._replace("crashed", message, begun)
+            return self._fail_pending()
+        return self._replace("crashed", message, started)
 
-    def _stop(self) -> list[JobOutcome]:
-        """Its time is up."""
+    def _handle_timeout(self) -> list[JobOutcome]:
+        """The deadline has passed."""
         if not self._ready:
             self.reason = (
                 f"{self.environment.python} has not imported {self.environment.backend} "
                 f"within {self._import_timeout:g} s"
             )
-            return self._refuse()
+            return self._fail_pending()
         self.close()
-        return self._replace("timeout", failures.timed_out(self._timeout, self._log), True)
+        return self._replace("timeout", failures.timeout_message(self._timeout, self._log), True)
 
     def _replace(
-        self, status: Literal["crashed", "timeout"], message: str, begun: bool
+        self, status: Literal["crashed", "timeout"], message: str, started: bool
     ) -> list[JobOutcome]:
+        """Start a new process; the front job fails if it was started, or was sent twice already."""
         outcomes = []
-        if self._pending and (begun or self._pending[0]["id"] in self._again):
+        if self._pending and (started or self._pending[0]["id"] in self._resent):
             outcomes.append(JobOutcome(self._pending.popleft()["id"], status, message))
-        self._again.update(waiting["id"] for waiting in list(self._pending)[:1] if not begun)
+        if self._pending and not started:
+            self._resent.add(self._pending[0]["id"])
         self._restart()
         return outcomes
 
@@ -219,8 +229,11 @@ class Supervisor:
         if self._pending:
             self.start(self._log)
 
-    def _begun(self) -> bool:
-        """Whether the job in front is the last that the log tells of: what died before it was not
-        its fault.
+    def _front_job_started(self) -> bool:
+        """Whether the log shows that the first pending job was started.
+
+        If not, the process died before it, and the job is not to blame.
         """
-        return bool(self._pending) and failures.job_printing(self._log) == self._pending[0]["id"]
+        return (
+            bool(self._pending) and failures.last_started_job(self._log) == self._pending[0]["id"]
+        )

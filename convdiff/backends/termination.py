@@ -1,6 +1,4 @@
-"""Termination that unwinds: what was started is ended, and temporary files are deleted, on SIGTERM
-and SIGHUP as on Ctrl-C.
-"""
+"""SIGTERM and SIGHUP end the host as Ctrl-C does: by an exception, so that cleanup code runs."""
 
 from __future__ import annotations
 
@@ -13,9 +11,10 @@ from types import FrameType
 
 
 @contextmanager
-def unwinding() -> Iterator[None]:
-    """Inside, those signals raise SystemExit; nothing changes where somebody else handles them, or
-    in another thread than the main.
+def exit_on_signals() -> Iterator[None]:
+    """Inside the context, SIGTERM and SIGHUP raise SystemExit.
+
+    Does nothing outside the main thread, and leaves alone a signal that already has a handler.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -26,7 +25,7 @@ def unwinding() -> Iterator[None]:
         if signal.getsignal(number) is signal.SIG_DFL
     ]
     for number in numbers:
-        signal.signal(number, _unwind)
+        signal.signal(number, _exit)
     try:
         yield
     finally:
@@ -34,5 +33,5 @@ def unwinding() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _unwind(number: int, frame: FrameType | None) -> None:
+def _exit(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)

@@ -1,57 +1,68 @@
-"""The worker: a process that runs convolution code in one framework, for a host that speaks this
-protocol with it.
+r"""The worker: a process that runs convolution code in one framework and answers to a host.
 
-This file stands alone: syntax of Python 3.7, standard library, numpy and one framework, nothing of
-convdiff, so that any interpreter can run it.  Launched as
+This file is self-contained, so that any interpreter can run it: syntax of Python 3.7, the standard
+library, numpy and one framework, nothing of convdiff.  It is started as
 
     INTERPRETER -u worker.py ADAPTER JOBS ANSWERS LIFE
 
-ADAPTER is the path of the file that knows the framework (adapters/torch_adapter.py says what such a
-file holds).  JOBS, ANSWERS and LIFE are the numbers of inherited pipe descriptors.  Standard output
-and error are the host's to keep as a log; nothing on them is part of the protocol, so code may
-print what it likes.  Messages are JSON objects, one a line.
+ADAPTER is the path of the framework's adapter (adapters/torch_adapter.py documents the interface).
+JOBS, ANSWERS and LIFE are the numbers of inherited pipe descriptors.  Standard output and error are
+kept by the host as a log and are not part of the protocol, so code may print anything.  Messages
+are JSON objects, one per line.
 
-1. The worker imports the framework at once and says on ANSWERS
+1. The worker imports the framework at once and sends one of these greetings on ANSWERS:
 
-       {"status": "ready", "version": "2.13.0", "python": "3.11.7", "numpy": "2.4.6", "seconds": 1.4, "devices": ["cpu"],
-        "path": "cpu/onednn", "missing": {"cuda": "torch 2.13.0+cpu was built without CUDA"}}
-       {"status": "unavailable", "message": "ModuleNotFoundError: No module named 'torch'", "python": "3.11.7"}
+       {"status": "ready", "version": "2.13.0", "python": "3.11.7", "numpy": "2.4.6",
+        "seconds": 1.4, "devices": ["cpu"], "path": "cpu/onednn",
+        "missing": {"cuda": "torch 2.13.0+cpu was built without CUDA"}}
+       {"status": "unavailable", "message": "ModuleNotFoundError: No module named 'torch'",
+        "python": "3.11.7"}
 
-   and in the second case exits.
+   After the second it exits.
 
-2. The host writes jobs on JOBS, also before that, as many as it likes.  They are run one after
-another:
+2. The host writes jobs on JOBS: any number, and without waiting for the greeting.  They are run in
+   order.
 
-       {"id": 1, "name": "torch", "mode": "body", "code": "output = ...", "repeat": 1, "out": "/tmp/x/1.npy",
+       {"id": 1, "name": "torch", "mode": "body", "code": "output = ...", "repeat": 1,
+        "path": null, "wrap": null, "out": "/tmp/x/1.npy",
         "arrays": {"input": "/data/x.npy", "kernel": "/data/w.npy", "bias": "/data/b.npy"}}
 
-   "body"         a text that leaves its result in the name `output`
-   "expression"   an expression, its value is the result
-   "function"     "path.py:function", called with (input, kernel[, bias]); the file's folder is put on sys.path
+   "mode" is one of
+       "body"         statements that leave the result in the name `output`
+       "expression"   an expression, whose value is the result
+       "function"     "path.py:function", called with (input, kernel[, bias]); the folder of the
+                      file is put on sys.path
+   "path" is the execution path that the code selects ("cuda/cudnn"), null for the default, "" where
+   it is not known.  "wrap" is null, or an expression, in terms of the adapter's names, for a
+   function that every array is passed through.
 
-   "path" is the path that the code takes ("cuda/cudnn"), null for the one that it takes unasked, "" where nobody knows.  "wrap", if
-   there, is an expression among the adapter's names; each array is passed through the function that it gives.
+   Code finds the names input, kernel, bias (None where there is none), np and those of the adapter
+   (torch and F, say).  Every run gets its own arrays, writable and mapped copy-on-write: writing to
+   them changes neither the file nor a later run.  A job finds no trace of an earlier one: settings
+   of the framework, warning filters, standard streams, the working directory, sys.path, and modules
+   that were imported from a function's folder are put back.
 
-   Texts find the names input, kernel, bias (None without one), np and the adapter's (torch and F, say).  Every run gets
-   arrays of its own: writable, mapped copy-on-write, so that writing to them changes no file and no later run.
-   A job finds nothing that an earlier one left: settings of the framework, warning filters, standard streams, the working
-   directory, sys.path and modules imported from a function's folder are put back.
+3. When a job starts, the worker writes the line "\x1e1" (the job's id) to standard error: what
+   follows in the log is that job's output.  When it ends, the worker answers
 
-3. A line "\\x1e1" (the job's id) on standard error marks where its own output begins in the log.
-The worker answers
+       {"id": 1, "status": "ok", "seconds": 0.01, "stored": "float32",
+        "runs": 1, "changed": 0, "apart": 0.0,
+        "precision": [["tf32", "torch.backends.cudnn.allow_tf32 = True",
+                       "torch.backends.cudnn.allow_tf32 = False"]]}
+       {"id": 1, "status": "failed", "message": "RuntimeError: ...",
+        "where": ["line 3: y = F.conv2d(x, w)"]}
 
-       {"id": 1, "status": "ok", "seconds": 0.01, "stored": "float32", "runs": 1, "changed": 0, "apart": 0.0,
-        "precision": [["tf32", "torch.backends.cudnn.allow_tf32 = True", "torch.backends.cudnn.allow_tf32 = False"]]}
-       {"id": 1, "status": "failed", "message": "RuntimeError: ...", "where": ["line 3: y = F.conv2d(x, w)"]}
+   Before "ok" it has written the result to "out", a .npy of numbers in native byte order.  Types
+   that .npy lacks are widened to float32; "stored" names the original type ("bfloat16").  "seconds"
+   is the time of the fastest run.  "changed" counts the later runs whose result differs from the
+   first one, and "apart" is the largest difference; the result farthest from the first is then
+   written to "out" + ".again.npy".  "precision" lists the settings in force that lower precision:
+   the type they lower it to, the setting, and the code that switches it off.
 
-   and has then written the result to `out`, a .npy of numbers in native byte order; types that .npy lacks are widened to
-   float32, `stored` is what they were ("bfloat16").  `seconds` is the fastest of the runs.  `changed` is how many of the runs after
-   the first answered differently from it, and `apart` by how much at most; the one farthest from it is then written to `out` with
-   ".again.npy" behind it.  `precision` are the settings in force that lower precision: what to, the setting, what switches it off.
-
-The worker ignores SIGINT (Ctrl-C is the host's to handle).  It ends when the host does, however
-that ends: LIFE carries no data, and its closing kills the worker's process group in the kernel
-(Linux), even while a job holds the interpreter lock; elsewhere a thread sees JOBS close.
+The worker ignores SIGINT, since Ctrl-C is for the host to handle.  It ends with the host, however
+that ends: no data is sent on LIFE, but when the host's end closes, the kernel kills the worker's
+process group (on Linux), even while a job holds the interpreter lock; on other systems a thread
+notices that JOBS has closed.
 """
 
 from __future__ import annotations
@@ -77,16 +88,18 @@ import types
 import warnings
 from typing import Any, Callable, Iterator
 
-CLOSED = 97  # exit status: a job has closed the descriptors of the protocol
-WIDTH = 400  # characters of an exception's message that are passed on
+DESCRIPTORS_CLOSED = 97  # exit status where a job has closed the protocol's file descriptors
+MESSAGE_WIDTH = 400  # characters of an exception's message that are sent to the host
+TRANSIENT_RETRIES = 6  # further tries after a failure that another process has caused
+RETRY_PAUSE = 0.5  # seconds before the first of them; each later pause is longer by as much
 
 
-class Complaint(Exception):
-    """Something is wrong with the user's code; the text says it all, without an exception's type."""
+class UserCodeError(Exception):
+    """A fault in the user's code; its message is shown without the name of an exception."""
 
 
 def main(argv: list[str]) -> None:
-    """Serve until the host goes away."""
+    """Run jobs until the host ends."""
     adapter_path, jobs, answers, life = argv[1], int(argv[2]), int(argv[3]), int(argv[4])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for fd in (jobs, answers, life):
@@ -104,15 +117,16 @@ def main(argv: list[str]) -> None:
     while True:
         job = json.loads(inbox.get().decode())
         begin_log(log, job["id"])
-        with as_before():
+        with restored_state():
             answer = dict(worker.answer(job), id=job["id"])
-        worker.leave_to_parent()
+        worker.exit_if_forked()
         send(answers, answer)
 
 
 def die_with_host(life: int) -> None:
-    """Have the kernel kill this process group when the host's end of LIFE closes; a signal that no
-    code can block.
+    """Have the kernel kill this process group when the host's end of LIFE closes.
+
+    SIGKILL is the one signal that no job can block.
     """
     if hasattr(fcntl, "F_SETSIG") and os.getpgrp() == os.getpid():
         fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpid())
@@ -125,22 +139,20 @@ def die_with_host(life: int) -> None:
 
 
 def read_jobs(fd: int, inbox: queue.Queue[bytes]) -> None:
-    """Pass lines on to the main thread, and end the process at the end of the file: the host is
-    gone.
-    """
+    """Pass lines to the main thread; the end of the file ends this process, as the host is gone."""
     try:
         with os.fdopen(fd, "rb") as lines:
             for line in lines:
                 inbox.put(line)
     except OSError:
-        os._exit(CLOSED)
+        os._exit(DESCRIPTORS_CLOSED)
     if os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)
 
 
 def current_folder() -> str:
-    """Where the user is; the root where that has been deleted."""
+    """The working directory, or the root where it has been deleted."""
     try:
         return os.getcwd()
     except OSError:
@@ -148,25 +160,27 @@ def current_folder() -> str:
 
 
 def send(fd: int, message: dict[str, Any]) -> None:
-    """Write one message, whole."""
+    """Write one complete message."""
     data = json.dumps(message).encode() + b"\n"
     try:
         while data:
             data = data[os.write(fd, data) :]
     except OSError:
-        os._exit(CLOSED)
+        os._exit(DESCRIPTORS_CLOSED)
 
 
 def begin_log(log: int, number: int) -> None:
-    """Begin a job's part of the log, with standard streams that are open whatever the last job did
-    to them.
+    """Mark where a job's output begins in the log, and open standard streams that are closed.
+
+    An earlier job may have closed or replaced them.
     """
     for fd, name in ((1, "stdout"), (2, "stderr")):
-        with contextlib.suppress(OSError):  # a job closed the log too; it goes without
+        with contextlib.suppress(OSError):  # a job may have closed the log as well
             os.dup2(log, fd)
         stream = getattr(sys, "__%s__" % name)
         if stream is None or stream.closed:
-            stream = open(
+            # Not in a `with`: the stream stays open as sys.stdout or sys.stderr.
+            stream = open(  # noqa: SIM115
                 fd, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False
             )
             setattr(sys, "__%s__" % name, stream)
@@ -176,9 +190,10 @@ def begin_log(log: int, number: int) -> None:
 
 
 @contextlib.contextmanager
-def as_before() -> Iterator[None]:
-    """Put back what Python code may leave behind: filters, folder, sys.path, and modules from
-    folders that it added there.
+def restored_state() -> Iterator[None]:
+    """Restore what a job may have changed: warning filters, working directory and sys.path.
+
+    Modules that it imported from folders which it put on sys.path are unloaded.
     """
     home, path, modules = current_folder(), list(sys.path), set(sys.modules)
     with warnings.catch_warnings():
@@ -197,12 +212,8 @@ def as_before() -> Iterator[None]:
             del sys.modules[name]
 
 
-# Tries again after a transient failure.
-PATIENCE = 6
-
-
 class Worker:
-    """The framework, its adapter, and how to run a job with them."""
+    """The framework with its adapter; runs jobs."""
 
     def __init__(self, adapter_path: str) -> None:
         self.adapter: Any = load_file(adapter_path, "convdiff_adapter")
@@ -212,22 +223,24 @@ class Worker:
         self.process = os.getpid()
 
     def start(self) -> dict[str, Any]:
-        """Import the framework; returns the hello message.
+        """Import the framework; returns the greeting.
 
-        Neither this file's folder nor the current one may offer a torch.py of its own, so the first
-        leaves sys.path for good. The current one can only be there through PYTHONPATH: it goes
-        behind everything else once the framework is there.
+        A torch.py in this file's folder or in the working directory must not be imported in its
+        place.  This file's folder is removed from sys.path for good.  The working directory can be
+        on sys.path only through PYTHONPATH; it is moved to the end once the framework is imported.
         """
-        own, current = os.path.dirname(os.path.abspath(__file__)), current_folder()
-        asked = [
+        here, current = os.path.dirname(os.path.abspath(__file__)), current_folder()
+        on_pythonpath = [
             os.path.normpath(os.path.join(current, entry))
             for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)
         ]
-        aside = [
-            entry for entry in sys.path if entry == current and entry in asked and entry != own
+        deferred = [
+            entry
+            for entry in sys.path
+            if entry == current and entry in on_pythonpath and entry != here
         ]
         sys.path[:] = [
-            entry for entry in sys.path if os.path.abspath(entry) != own and entry not in aside
+            entry for entry in sys.path if os.path.abspath(entry) != here and entry not in deferred
         ]
         sys.argv[:] = ["convdiff"]
         hello: dict[str, Any] = {
@@ -248,36 +261,33 @@ class Worker:
             hello["missing"] = self.adapter.missing(self.framework)
             self.restore = self.adapter.settings(self.framework)
         except BaseException as error:
-            hello.update(status="unavailable", message=first_line(error))
+            hello.update(status="unavailable", message=error_summary(error))
         hello["seconds"] = time.perf_counter() - begin
-        sys.path += aside
+        sys.path += deferred
         return hello
 
     def answer(self, job: dict[str, Any]) -> dict[str, Any]:
-        """Run one job; whatever happens in Python becomes an answer."""
-        own_files = {"<%s>" % job["name"]}
+        """Run one job; any exception becomes a "failed" answer."""
+        user_files = {"<%s>" % job["name"]}
         try:
-            run = self.prepare(job, own_files)
+            run = self.prepare(job, user_files)
             return self.measure(run, job)
         except BaseException as error:
             return {
                 "status": "failed",
-                "message": first_line(error),
-                "where": where(error, own_files),
+                "message": error_summary(error),
+                "where": user_lines(error, user_files),
             }
         finally:
-            with contextlib.suppress(
-                Exception
-            ):  # costs later jobs less than the loss of this worker would
+            # A setting that cannot be put back harms later jobs less than the loss of this worker.
+            with contextlib.suppress(Exception):
                 self.restore()
 
-    def prepare(self, job: dict[str, Any], own_files: set[str]) -> Callable[[], Any]:
-        """A function of no arguments that runs the job's code once, on arrays of its own, and
-        returns its result.
-        """
+    def prepare(self, job: dict[str, Any], user_files: set[str]) -> Callable[[], Any]:
+        """A function without arguments that runs the job's code once, on fresh arrays."""
         code, file, mode = job["code"], "<%s>" % job["name"], job["mode"]
         if mode == "function":
-            function = load_function(code, own_files)
+            function = load_function(code, user_files)
 
             def call() -> Any:
                 arrays = self.load(job["arrays"], job.get("wrap"))
@@ -298,39 +308,37 @@ class Worker:
         )
 
         def execute() -> Any:
-            space = dict(
+            namespace = dict(
                 self.names, __name__="__convdiff__", **self.load(job["arrays"], job.get("wrap"))
             )
             if mode == "expression":
-                return eval(compiled, space)
-            exec(compiled, space)
-            if "output" not in space:
-                raise Complaint("the code leaves nothing in the name `output`")
-            return space["output"]
+                return eval(compiled, namespace)
+            exec(compiled, namespace)
+            if "output" not in namespace:
+                raise UserCodeError("the code does not assign its result to the name `output`")
+            return namespace["output"]
 
         return execute
 
     def load(self, paths: dict[str, str], wrap: str | None) -> dict[str, Any]:
-        """The arrays of a job, by name, each passed through what `wrap` names; an absent bias is
-        None.
-        """
+        """The arrays of a job by name, each passed through `wrap`; "bias" is None where absent."""
         arrays: dict[str, Any] = {"bias": None}
-        through = eval(wrap, dict(self.names)) if wrap else None
+        function = eval(wrap, dict(self.names)) if wrap else None
         for name, path in paths.items():
             array = self.numpy.asarray(self.numpy.load(path, mmap_mode="c"))
-            arrays[name] = through(array) if through else array
+            arrays[name] = function(array) if function else array
         return arrays
 
     def measure(self, run: Callable[[], Any], job: dict[str, Any]) -> dict[str, Any]:
-        """Run, convert, compare the runs, save the first result and the one farthest from it."""
+        """Run the code as often as asked, compare the results and save them; returns the answer."""
         first: Any = None
         farthest: Any = None
         seconds: list[float] = []
         changed, apart = 0, 0.0
         for _ in range(job["repeat"]):
             begin = time.perf_counter()
-            array, stored = self.to_array(self.patiently(run))
-            self.leave_to_parent()
+            array, stored = self.to_array(self.run_with_retries(run))
+            self.exit_if_forked()
             seconds.append(time.perf_counter() - begin)
             if first is None:
                 first, first_stored = array.copy() if job["repeat"] > 1 else array, stored
@@ -355,44 +363,44 @@ class Worker:
         }
 
     def precision(self, path: str) -> list[Any]:
-        """The settings in force that lower precision, as far as the adapter knows them."""
+        """The settings in force that lower precision, [] where the adapter knows of none."""
         with contextlib.suppress(Exception):
             return list(self.adapter.precision(self.framework, path))
         return []
 
-    def patiently(self, run: Callable[[], Any]) -> Any:
-        """Run; again a little later where the framework itself stumbled over another process
-        (`transient` of the adapter).
+    def run_with_retries(self, run: Callable[[], Any]) -> Any:
+        """Run the code, and again after a failure that another process caused.
+
+        The adapter's `transient` tells such a failure from others.
         """
         transient = getattr(self.adapter, "transient", None)
-        for left in range(PATIENCE, -1, -1):
+        for number in range(1, TRANSIENT_RETRIES + 1):
             try:
                 return run()
             except Exception as error:
-                if not (left and transient and transient(error)):
+                if not (transient and transient(error)):
                     raise
-            time.sleep(0.5)
-        raise AssertionError("the last try returns or raises")
+            time.sleep(RETRY_PAUSE * number)
+        return run()
 
-    def leave_to_parent(self) -> None:
-        """End here where a job forked and this is its child, come back from the job: the parent
-        answers.
-        """
+    def exit_if_forked(self) -> None:
+        """End this process where it is a child that a job has forked: the parent answers."""
         if os.getpid() != self.process:
             os._exit(0)
 
     def distance(self, array: Any, other: Any) -> float:
-        """The largest difference, as far as it is a number."""
+        """The largest difference of two results, without NaN; infinity where the shapes differ."""
         if array.shape != other.shape:
             return float("inf")
         with self.numpy.errstate(all="ignore"):
-            gaps = self.numpy.abs(array.astype("float64") - other.astype("float64"))
-        gaps = gaps[self.numpy.isfinite(gaps)]
-        return float(gaps.max()) if gaps.size else 0.0
+            differences = self.numpy.abs(array.astype("float64") - other.astype("float64"))
+        differences = differences[self.numpy.isfinite(differences)]
+        return float(differences.max()) if differences.size else 0.0
 
     def to_array(self, value: Any) -> tuple[Any, str]:
-        """A numpy array of numbers in native order, and the name of the type it was; Complaint for
-        anything else.
+        """The result as a numpy array in native byte order, and the name of its original type.
+
+        Raises UserCodeError where it is not an array of real numbers.
         """
         np = self.numpy
         array, stored = self.adapter.to_numpy(self.framework, value), None
@@ -403,24 +411,25 @@ class Worker:
         try:
             array = np.asarray(array)
         except Exception as error:
-            raise Complaint(
-                "the result is a %s that numpy makes no array of: %s"
-                % (type(value).__name__, first_line(error))
+            raise UserCodeError(
+                "the result is a %s that numpy cannot make an array of: %s"
+                % (type(value).__name__, error_summary(error))
             ) from error
-        if array.dtype.name.startswith(("bfloat16", "float8")):  # ml_dtypes; .npy cannot say these
+        # Types of ml_dtypes, which .npy has no names for.
+        if array.dtype.name.startswith(("bfloat16", "float8")):
             array, stored = array.astype(np.float32), array.dtype.name
         if array.dtype.kind == "c":
-            raise Complaint("the result is complex, expected real numbers: take its .real")
+            raise UserCodeError("the result is complex, expected real numbers: take its .real")
         if array.dtype.kind not in "biuf":
             shown = "" if value is None else ": %.60r" % (value,)
-            raise Complaint(
+            raise UserCodeError(
                 "the result is a %s, expected an array of numbers%s" % (type(value).__name__, shown)
             )
         stored = stored or array.dtype.name
         return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C"), stored
 
     def from_sequence(self, value: Any) -> list[Any]:
-        """A list as it is, unless it holds tensors: those are converted one by one."""
+        """A list or tuple as numpy can take it: tensors in it are converted one by one."""
         leaf = value
         while isinstance(leaf, (list, tuple)) and len(leaf):
             leaf = leaf[0]
@@ -431,11 +440,13 @@ class Worker:
 
 @contextlib.contextmanager
 def quick_import(leave_out: tuple[str, ...]) -> Iterator[None]:
-    """Import without looking for garbage (there is none, and it takes a tenth of the time) and
-    without the modules left out.
+    """Import faster: without garbage collection, and without the modules named in `leave_out`.
+
+    There is no garbage yet, and looking for it takes a tenth of the time.
     """
     gc.disable()
-    sys.modules.update(dict.fromkeys(leave_out))  # type: ignore[arg-type]  # None: its import fails as if it were not there
+    # Where sys.modules has None, an import fails as if the module were absent.
+    sys.modules.update(dict.fromkeys(leave_out))  # type: ignore[arg-type]
     try:
         yield
     finally:
@@ -447,7 +458,7 @@ def quick_import(leave_out: tuple[str, ...]) -> Iterator[None]:
 
 
 def load_file(path: str, name: str) -> types.ModuleType:
-    """A module of that name from a file, compiled here so that no __pycache__ appears beside it."""
+    """The module in a file under the given name; no __pycache__ is written beside it."""
     module = types.ModuleType(name)
     module.__file__ = path
     with open(path, "rb") as source:
@@ -457,19 +468,17 @@ def load_file(path: str, name: str) -> types.ModuleType:
     return module
 
 
-def load_function(code: str, own_files: set[str]) -> Callable[..., Any]:
-    """The function that "path.py:function" names.  The file's name is added to `own_files` for
-    tracebacks.
-    """
+def load_function(code: str, user_files: set[str]) -> Callable[..., Any]:
+    """The function that "path.py:function" names; adds the file to `user_files`, for tracebacks."""
     path, _, name = code.strip().rpartition(":")
     full = os.path.abspath(os.path.expanduser(path))
     if not os.path.isfile(full):
-        raise Complaint("%s: no such file (looked for %s)" % (path, full))
+        raise UserCodeError("%s: no such file (looked for %s)" % (path, full))
     folder = os.path.dirname(full)
     if folder in sys.path:
         sys.path.remove(folder)
     sys.path.insert(0, folder)
-    own_files.add(full)
+    user_files.add(full)
     linecache.checkcache(full)
     module = load_file(full, "convdiff_call_" + re.sub(r"\W", "_", os.path.basename(path)))
     function: Any = getattr(module, name, None)
@@ -479,34 +488,35 @@ def load_function(code: str, own_files: set[str]) -> Callable[..., Any]:
             for key, value in vars(module).items()
             if callable(value) and getattr(value, "__module__", None) == module.__name__
         )
-        raise Complaint(
+        raise UserCodeError(
             "%s: it has no function %s; it has %s" % (path, name, ", ".join(known) or "none")
         )
     return function  # type: ignore[no-any-return]
 
 
-def first_line(error: BaseException) -> str:
-    """An exception's type and the line of its message that says most, without a framework's
-    decorations.
+def error_summary(error: BaseException) -> str:
+    """An exception's type and the first line of its message, without a framework's decorations.
+
+    A first line that ends in a colon is joined with the second.
     """
-    if isinstance(error, Complaint):
+    if isinstance(error, UserCodeError):
         return str(error)
     kind = type(error).__name__
     if isinstance(error, SyntaxError):
         return "%s: %s" % (kind, error.msg)
     if isinstance(error, SystemExit):
-        said = ": %s" % error.code if isinstance(error.code, str) else ""
-        return "SystemExit: the code ended itself (sys.exit)" + said
+        reason = ": %s" % error.code if isinstance(error.code, str) else ""
+        return "SystemExit: the code called sys.exit" + reason
     lines = [
         line.strip() for line in re.sub(r"\{\{.*?\}\}", "", str(error)).splitlines() if line.strip()
     ]
     text = " ".join(lines[:2]) if lines and lines[0].endswith(":") else lines[0] if lines else ""
     text = re.sub(r"\s*\[Op:\w+\].*$", "", text)
-    return (kind + ": " + text)[:WIDTH] if text else kind
+    return (kind + ": " + text)[:MESSAGE_WIDTH] if text else kind
 
 
-def where(error: BaseException, own_files: set[str]) -> list[str]:
-    """The user's own lines that led to the exception, innermost last; at most three."""
+def user_lines(error: BaseException, user_files: set[str]) -> list[str]:
+    """The lines of the user's code in the traceback, innermost last; at most three."""
     if isinstance(error, SyntaxError):
         name = (
             ""
@@ -514,14 +524,14 @@ def where(error: BaseException, own_files: set[str]) -> list[str]:
             else os.path.basename(error.filename) + " "
         )
         return ["%sline %s: %s" % (name, error.lineno, (error.text or "").strip())]
-    found = []
-    folders = {os.path.dirname(name) for name in own_files if os.path.isabs(name)}
+    lines = []
+    folders = {os.path.dirname(name) for name in user_files if os.path.isabs(name)}
     for frame in traceback.extract_tb(error.__traceback__):
-        if frame.filename in own_files or os.path.dirname(frame.filename) in folders:
+        if frame.filename in user_files or os.path.dirname(frame.filename) in folders:
             name = "" if frame.filename.startswith("<") else os.path.basename(frame.filename) + " "
             inside = "" if frame.name.startswith("<") else ", in %s" % frame.name
-            found.append("%sline %s%s: %s" % (name, frame.lineno, inside, frame.line or ""))
-    return [line[:WIDTH] for line in found[-3:]]
+            lines.append("%sline %s%s: %s" % (name, frame.lineno, inside, frame.line or ""))
+    return [line[:MESSAGE_WIDTH] for line in lines[-3:]]
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ class _Suite:
             yield _ended(self._slots.popleft())
 
     def _begin(self, one: CheckCase) -> None:
-        from convdiff.arrays.truncated_files import watch
+        from convdiff.arrays.truncated_files import exit_on_truncation
         from convdiff.check.tasks import SavedCase
         from convdiff.pipeline.load_case import read_case
 
@@ -144,7 +144,7 @@ class _Suite:
                 SavedCase(one.request, one.chosen, one.own, one.crop, one.cut)
             )
         else:
-            watch()
+            exit_on_truncation()
             try:
                 slot.case = read_case(one.request, one.chosen)
                 slot.answers = self._serving.ask(slot.case, one)

@@ -1,5 +1,31 @@
-"""From a `ConvSpec` to the code that a careful user of a framework would write for it.  Pure:
-nothing is run here.
+"""Dialects: from a `ConvSpec` to the code that a careful user of a framework would write for it.
+
+The code is what convdiff runs in a worker and what it shows to users (`convdiff code`, and every
+row of a report).  Therefore it is plain source text in the framework's own idiom, without helpers
+of convdiff's and without steps that do nothing.  Nothing is run here, and no framework is imported.
+
+From a spec to a script:
+
+1. `write(name, spec, path)` picks the dialect.  Each framework has one module, NAME_dialect
+   (`keras_dialect` and `theano_legacy` are execution paths of TensorFlow and Theano).  Its `write`
+   brings the arrays to the framework's layout, flips the kernel, pads, calls the framework, and
+   brings the output back to the user's layout.  Its `default` writes the framework's default call
+   on the same arrays as they are (`run --no-align`).
+2. `script` holds the `Script` that a dialect returns, the `ScriptBuilder` that collects its lines,
+   and `Unsupported`, raised for a convolution that the framework cannot compute.
+3. `expressions` makes small pieces of source text: tuples, indices, transpositions.
+4. `numpy_steps` writes what a framework's call lacks (dilation, padding, cropping, a wider type) as
+   numpy statements before the call.  `direct_equivalent` turns a transposed convolution into the
+   direct one with the same output, for frameworks without a transposed one; `transposed` takes the
+   wanted output from a framework's full transposed one.
+5. `standalone_script` completes a script to one that loads the arrays and runs by itself.
+
+A script finds the arrays `input`, `kernel` and perhaps `bias` in the user's layouts, and leaves its
+result in `output`, in the user's output layout.  On small whole numbers its output is exactly the
+reference's (tests/dialects/test_conformance.py).
+
+An execution path (`convdiff.execution_paths`) adds a prelude of settings, wraps the framework's
+function, moves the arrays to a device, or selects another `style` of writing the call.
 """
 
 from __future__ import annotations
@@ -14,21 +40,22 @@ from convdiff.dialects import (
     theano_dialect,
     torch_dialect,
 )
-from convdiff.dialects.script import Dialect, Script, Unsupported, own_call
-from convdiff.dialects.standalone import standalone
+from convdiff.dialects.script import Dialect, Script, Unsupported, framework_call
+from convdiff.dialects.standalone_script import standalone_script
 from convdiff.errors import one_of
-from convdiff.execution_paths import PLAIN, ExecutionPath
-from convdiff.plugins import plugin, plugins
+from convdiff.execution_paths import DEFAULT_PATH, ExecutionPath
+from convdiff.plugins import find_plugin, plugins
 from convdiff.spec.conv_spec import ConvSpec
 
 __all__ = [
     "DIALECTS",
+    "ConvSpec",
     "Dialect",
     "Script",
     "Unsupported",
-    "known",
-    "own_call",
-    "standalone",
+    "dialect_names",
+    "framework_call",
+    "standalone_script",
     "write",
     "write_default",
 ]
@@ -45,31 +72,31 @@ DIALECTS: dict[str, Dialect] = {
 }
 
 
-def known() -> list[str]:
+def dialect_names() -> list[str]:
     """The names of all dialects: those above, and those of other packages."""
     return [
         *DIALECTS,
         *(
             name
-            for name, found in plugins().items()
-            if name not in DIALECTS and not isinstance(found, str)
+            for name, plugin in plugins().items()
+            if name not in DIALECTS and not isinstance(plugin, str)
         ),
     ]
 
 
-def write(name: str, spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
-    """The code that does `spec` in framework `name` through one of its paths, everything aligned.
+def write(name: str, spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
+    """The code for `spec` in framework `name` through an execution path, with arrays aligned.
 
-    Raises `Unsupported` where the framework cannot do it, ConvdiffError for an unknown name.
+    Raises `Unsupported` where the framework cannot compute it, ConvdiffError for an unknown name.
     """
     return _dialect(name).write(spec, path)
 
 
-def write_default(name: str, spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
-    """The framework's own default call on the same arrays: nothing permuted or flipped, its own
-    idea of same padding.
+def write_default(name: str, spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
+    """The framework's default call on the same arrays: nothing is permuted or flipped.
 
-    Raises as `write` does; `Unsupported` too for a path that is another call than that.
+    Same padding is what the framework itself means by it.  Raises as `write` does; also
+    `Unsupported` for a path whose call differs from the default call.
     """
     return _dialect(name).default(spec, path)
 
@@ -77,8 +104,8 @@ def write_default(name: str, spec: ConvSpec, path: ExecutionPath = PLAIN) -> Scr
 def _dialect(name: str) -> Dialect:
     if name in DIALECTS:
         return DIALECTS[name]
-    added = plugin(name)
-    if added is None:
-        raise one_of("backend", name, known())
-    dialect: Dialect = added.dialect
+    plugin = find_plugin(name)
+    if plugin is None:
+        raise one_of("backend", name, dialect_names())
+    dialect: Dialect = plugin.dialect
     return dialect

@@ -1,25 +1,26 @@
-"""numpy: np.correlate and np.convolve where they say it, else windows and einsum; transposed by
-scattering.
+"""numpy: np.correlate or np.convolve for a plain signal, else sliding windows and einsum.
 
-einsum's letters follow the user's layouts, so nothing is permuted: n batch, g group, c and o
-channels within it, d h w positions, t r s taps.
+A transposed convolution adds the input, times each tap of the kernel, into the output.
+
+einsum's letters follow the user's layouts, so that nothing is permuted: n is the batch, g the
+group, c and o the channels within a group, d h w are positions and t r s taps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convdiff.dialects.by_hand import dilated_input, dilated_size, padded_input
-from convdiff.dialects.script import WIDTH, Body, Dialect, Script, Unsupported
-from convdiff.dialects.text import (
-    along_channels,
-    arranged,
+from convdiff.dialects.expressions import (
     axes_to_flip,
-    index,
-    numbers,
-    reversed_axes,
+    broadcast_channels,
+    index_text,
+    reversal_index,
+    to_order,
+    tuple_text,
 )
-from convdiff.execution_paths import PLAIN, ExecutionPath
+from convdiff.dialects.numpy_steps import dilate_input, dilated_input_size, pad_input
+from convdiff.dialects.script import LINE_WIDTH, Dialect, Script, ScriptBuilder, Unsupported
+from convdiff.execution_paths import DEFAULT_PATH, ExecutionPath
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.padding import reach
 
@@ -30,38 +31,40 @@ _IMPORTS = {
 _TAPS = {"D": "t", "H": "r", "W": "s"}
 
 
-def write(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
+def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
     """numpy code for `spec`; Unsupported for bfloat16."""
-    body = _body(spec)
+    builder = _start(spec)
     if spec.transposed:
-        _scatter(spec, body)
-    elif _plain(spec) and spec.dilation == (1,):
-        _one_call(spec, body)
+        _add_taps(spec, builder)
+    elif _is_plain_signal(spec) and spec.dilation == (1,):
+        _one_call(spec, builder)
     else:
-        _windows(spec, body)
-    return body.script()
+        _windows(spec, builder)
+    return builder.script()
 
 
-def default(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
-    """np.convolve or np.correlate with numpy's own word for the padding, where it has one."""
-    body = _body(spec)
-    if spec.transposed or not _plain(spec) or spec.dilation != (1,) or spec.input_dilation != (1,):
-        raise Unsupported(
-            "numpy's own calls, np.convolve and np.correlate, take one plain signal and kernel, "
-            "nothing else"
-        )
+def default(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
+    """np.convolve or np.correlate with numpy's mode for the padding, where it has one."""
+    builder = _start(spec)
+    if (
+        spec.transposed
+        or not _is_plain_signal(spec)
+        or spec.dilation != (1,)
+        or spec.input_dilation != (1,)
+    ):
+        raise Unsupported("np.convolve and np.correlate take one plain signal and one kernel")
     same = spec.output_size[0] == -(-spec.input_size[0] // spec.stride[0])
-    _one_call(spec, body, "same" if same and spec.padding != ((0, 0),) else None)
-    return body.script()
+    _one_call(spec, builder, "same" if same and spec.padding != ((0, 0),) else None)
+    return builder.script()
 
 
-def _body(spec: ConvSpec) -> Body:
+def _start(spec: ConvSpec) -> ScriptBuilder:
     if spec.dtype == "bfloat16":
         raise Unsupported("numpy has no bfloat16")
-    return Body(_IMPORTS)
+    return ScriptBuilder(_IMPORTS)
 
 
-def _plain(spec: ConvSpec) -> bool:
+def _is_plain_signal(spec: ConvSpec) -> bool:
     return spec.rank == spec.batch == spec.in_channels == spec.out_channels == 1
 
 
@@ -69,67 +72,73 @@ def _cast(name: str, spec: ConvSpec) -> str:
     return f"{name}.astype(np.{spec.dtype})"
 
 
-def _finish(spec: ConvSpec, body: Body, text: str) -> None:
+def _finish(spec: ConvSpec, builder: ScriptBuilder, text: str) -> None:
     if not spec.bias:
-        body.add(f"output = {text}")
+        builder.add(f"output = {text}")
         return
-    bias = along_channels(_cast("bias", spec), spec.output_layout)
-    if len(text) + len(bias) > WIDTH - 12:
-        body.add(f"y = {text}")
+    bias = broadcast_channels(_cast("bias", spec), spec.output_layout)
+    if len(text) + len(bias) > LINE_WIDTH - 12:
+        builder.add(f"y = {text}")
         text = "y"
-    body.add(f"output = {text} + {bias}")
+    builder.add(f"output = {text} + {bias}")
 
 
-def _one_call(spec: ConvSpec, body: Body, word: str | None = None) -> None:
-    word = word or _word(spec)
+def _one_call(spec: ConvSpec, builder: ScriptBuilder, mode: str | None = None) -> None:
+    """Write one call of np.convolve or np.correlate, in the given mode or that of the padding."""
+    mode = mode or _numpy_mode(spec)
     signal = _input(
-        spec, body, padded=word is None, flat="" if spec.input_layout == "W" else ".ravel()"
+        spec, builder, padded=mode is None, flat="" if spec.input_layout == "W" else ".ravel()"
     )
     kernel = _cast("kernel" if spec.kernel_layout == "W" else "kernel.ravel()", spec)
-    word = word or "valid"
-    text = f'{"np.convolve" if spec.flip else "np.correlate"}({signal}, {kernel}, "{word}")'
+    mode = mode or "valid"
+    text = f'{"np.convolve" if spec.flip else "np.correlate"}({signal}, {kernel}, "{mode}")'
     if spec.stride != (1,):
         text += f"[::{spec.stride[0]}]"
-        body.note("output strided by slicing")
+        builder.note("output strided by slicing")
     if spec.output_layout != "W":
-        text += f".reshape{numbers([1 if letter != 'W' else -1 for letter in spec.output_layout])}"
-    _finish(spec, body, text)
+        text += (
+            f".reshape{tuple_text([1 if letter != 'W' else -1 for letter in spec.output_layout])}"
+        )
+    _finish(spec, builder, text)
 
 
-def _word(spec: ConvSpec) -> str | None:
-    """numpy's mode for this padding; where the kernel is the longer one numpy swaps the two and
-    only "full" holds.
+def _numpy_mode(spec: ConvSpec) -> str | None:
+    """numpy's mode for this padding, None where it has none.
+
+    Where the kernel is longer than the input, numpy swaps the two, and only "full" is right.
     """
     if (spec.pad_mode != "constant" and spec.padding != ((0, 0),)) or spec.input_dilation != (1,):
         return None
     k = spec.kernel_size[0]
-    words = {(k - 1, k - 1): "full"}
+    modes = {(k - 1, k - 1): "full"}
     if k <= spec.input_size[0]:
-        words = {(k - 1, k - 1): "full", (k // 2, (k - 1) // 2): "same", (0, 0): "valid"}
-    return words.get(spec.padding[0])
+        modes = {(k - 1, k - 1): "full", (k // 2, (k - 1) // 2): "same", (0, 0): "valid"}
+    return modes.get(spec.padding[0])
 
 
-def _orders(spec: ConvSpec) -> tuple[str, str, str]:
-    """einsum's letters for input, kernel and output, without taps; channels that run over groups
-    become g, c and o.
+def _einsum_letters(spec: ConvSpec) -> tuple[str, str, str]:
+    """einsum's letters for input, kernel and output, without taps.
+
+    A channel axis that covers all groups becomes g and c, or g and o.
     """
     inner, outer = spec.in_channels // spec.groups, spec.out_channels // spec.groups
     grouped = {"C": "gc" if inner > 1 else "g", "Y": "go" if outer > 1 else "g"}
-    whole, made = (grouped["C"], grouped["Y"]) if spec.groups > 1 else ("c", "o")
+    in_letters, out_letters = (grouped["C"], grouped["Y"]) if spec.groups > 1 else ("c", "o")
     per_group = spec.transposed or "M" in spec.kernel_layout
-    letters = {"I": whole, "O": "o", "M": "o"} if per_group else {"I": "c", "O": made}
+    letters = {"I": in_letters, "O": "o", "M": "o"} if per_group else {"I": "c", "O": out_letters}
     letters |= dict.fromkeys("DHW", "")
     kernel = "".join(letters[letter] for letter in spec.kernel_layout)
     return (
-        spec.input_layout.lower().replace("c", whole),
+        spec.input_layout.lower().replace("c", in_letters),
         kernel,
-        spec.output_layout.lower().replace("c", made),
+        spec.output_layout.lower().replace("c", out_letters),
     )
 
 
-def _split(spec: ConvSpec, role: str, shape: Sequence[int], order: str) -> str:
-    """`.reshape(...)` that splits the channel axis into groups, or "" where `order` has no more
-    axes than the layout.
+def _split_groups(spec: ConvSpec, role: str, shape: Sequence[int], order: str) -> str:
+    """`.reshape(...)` that splits the channel axis into groups.
+
+    "" where `order` has no more axes than the layout.
     """
     layout = getattr(spec, f"{role}_layout")
     if len(order) == len(layout):
@@ -138,16 +147,16 @@ def _split(spec: ConvSpec, role: str, shape: Sequence[int], order: str) -> str:
     for letter, size in zip(layout, shape, strict=True):
         over_groups = letter == "C" or (letter == "I" if spec.transposed else letter == "O")
         split += [spec.groups, size // spec.groups] if over_groups else [size]
-    return f".reshape{numbers(split)}"
+    return f".reshape{tuple_text(split)}"
 
 
-def _kernel(spec: ConvSpec, body: Body, order: str) -> str:
-    """Writes the kernel; returns its order with the taps."""
-    flipped = reversed_axes(spec.kernel_layout, axes_to_flip(spec)) if spec.flip else ""
-    split = _split(spec, "kernel", spec.shape("kernel"), order + spec.axes)
-    body.add(f"w = {_cast('kernel', spec)}{flipped}{split}")
+def _kernel(spec: ConvSpec, builder: ScriptBuilder, order: str) -> str:
+    """Write the kernel; returns einsum's letters for it, with the taps."""
+    flipped = reversal_index(spec.kernel_layout, axes_to_flip(spec)) if spec.flip else ""
+    split = _split_groups(spec, "kernel", spec.shape("kernel"), order + spec.axes)
+    builder.add(f"w = {_cast('kernel', spec)}{flipped}{split}")
     if flipped:
-        body.note("kernel flipped")
+        builder.note("kernel flipped")
     channels = iter(order)
     per_axis = []
     for letter in spec.kernel_layout:
@@ -160,74 +169,81 @@ def _kernel(spec: ConvSpec, body: Body, order: str) -> str:
     return "".join(per_axis)
 
 
-def _sum(body: Body, source: str, kernel: str, target: str, names: str) -> tuple[str, str]:
-    """An einsum, and the letters of its result: of `target` those that an operand has."""
-    made = "".join(letter for letter in target if letter in source + kernel)
-    return f'np.einsum("{source},{kernel}->{made}", {names}, optimize=True)', made
+def _einsum(
+    builder: ScriptBuilder, source: str, kernel: str, target: str, names: str
+) -> tuple[str, str]:
+    """An einsum, and the letters of its result: those of `target` that an operand has."""
+    result = "".join(letter for letter in target if letter in source + kernel)
+    return f'np.einsum("{source},{kernel}->{result}", {names}, optimize=True)', result
 
 
-def _to_user(spec: ConvSpec, body: Body, text: str, made: str, target: str) -> None:
-    """The last line: axes of size 1 that no operand had, the groups joined, the bias."""
+def _finish_einsum(
+    spec: ConvSpec, builder: ScriptBuilder, text: str, letters: str, target: str
+) -> None:
+    """Write the last line: adds axes of size 1 that no operand has, joins groups, adds the bias."""
     if len(target) > len(spec.output_layout):
-        text += f".reshape{numbers(spec.shape('output'))}"
+        text += f".reshape{tuple_text(spec.shape('output'))}"
     else:
-        text = arranged(text, made, target)
-    _finish(spec, body, text)
+        text = to_order(text, letters, target)
+    _finish(spec, builder, text)
 
 
-def _input(spec: ConvSpec, body: Body, *, padded: bool = True, flat: str = "") -> str:
-    """Writes what the input needs; returns an expression for it, in the compute dtype."""
-    name = dilated_input(spec, body, f"np.{spec.dtype}")
+def _input(spec: ConvSpec, builder: ScriptBuilder, *, padded: bool = True, flat: str = "") -> str:
+    """Write the dilation and padding of the input; returns an expression in the spec's type."""
+    name = dilate_input(spec, builder, f"np.{spec.dtype}")
     if name == "input":
         name = _cast(name, spec)
-    return (padded_input(spec, body, name) if padded else name) + flat
+    return (pad_input(spec, builder, name) if padded else name) + flat
 
 
-def _windows(spec: ConvSpec, body: Body) -> None:
-    name = _input(spec, body)
-    source, channels, target = _orders(spec)
+def _windows(spec: ConvSpec, builder: ScriptBuilder) -> None:
+    name = _input(spec, builder)
+    source, channels, target = _einsum_letters(spec)
     size = {
         a: n + lo + hi
-        for a, n, (lo, hi) in zip(spec.axes, dilated_size(spec), spec.padding, strict=True)
+        for a, n, (lo, hi) in zip(spec.axes, dilated_input_size(spec), spec.padding, strict=True)
     }
     shape = [
         size.get(letter, n)
         for letter, n in zip(spec.input_layout, spec.shape("input"), strict=True)
     ]
-    split = _split(spec, "input", shape, source)
+    split = _split_groups(spec, "input", shape, source)
     if name != "x" or split:
-        body.add(f"x = {name}{split}")
-    kernel = _kernel(spec, body, channels)
+        builder.add(f"x = {name}{split}")
+    kernel = _kernel(spec, builder, channels)
     taps = "".join(_TAPS[axis] for axis in spec.axes)
     spans = [reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     steps = {a.lower(): f"::{s}" for a, s in zip(spec.axes, spec.stride, strict=True) if s > 1}
     steps |= {t: f"::{d}" for t, d in zip(taps, spec.dilation, strict=True) if d > 1}
-    where = [source.index(axis.lower()) for axis in spec.axes]
-    body.call(
+    axes = [source.index(axis.lower()) for axis in spec.axes]
+    builder.call(
         "windows",
         "sliding_window_view",
         "x",
-        numbers(spans),
-        f"axis={numbers(where)}",
-        ending=index(source + taps, steps),
+        tuple_text(spans),
+        f"axis={tuple_text(axes)}",
+        ending=index_text(source + taps, steps),
     )
-    product, made = _sum(body, source + taps, kernel, target, "windows, w")
-    _to_user(spec, body, product, made, target)
+    product, letters = _einsum(builder, source + taps, kernel, target, "windows, w")
+    _finish_einsum(spec, builder, product, letters, target)
 
 
-def _scatter(spec: ConvSpec, body: Body) -> None:
-    """Every tap adds the whole input into an output of full size, from which the asked part is then
-    taken.
+def _add_taps(spec: ConvSpec, builder: ScriptBuilder) -> None:
+    """Write a transposed convolution: each tap adds the whole input into the full output.
+
+    The part of it that the spec asks for is then taken.
     """
-    source, channels, target = _orders(spec)
-    body.add(f"x = {_cast('input', spec)}{_split(spec, 'input', spec.shape('input'), source)}")
-    kernel = _kernel(spec, body, channels)
+    source, channels, target = _einsum_letters(spec)
+    builder.add(
+        f"x = {_cast('input', spec)}{_split_groups(spec, 'input', spec.shape('input'), source)}"
+    )
+    kernel = _kernel(spec, builder, channels)
     taps = [_TAPS[axis] for axis in spec.axes]
-    product, made = _sum(
-        body, source, channels, target, f"x, w{index(kernel, {tap: tap for tap in taps})}"
+    product, letters = _einsum(
+        builder, source, channels, target, f"x, w{index_text(kernel, {tap: tap for tap in taps})}"
     )
     size = {"n": spec.batch, "g": spec.groups, "o": spec.out_channels // spec.groups}
-    reached, crop = {}, {}
+    targets, crop = {}, {}
     for axis, tap, n, k, s, d, (lo, _), out in zip(
         spec.axes.lower(),
         taps,
@@ -242,19 +258,21 @@ def _scatter(spec: ConvSpec, body: Body) -> None:
         before, first = max(-lo, 0), max(lo, 0)
         size[axis] = max(before + (n - 1) * s + reach(k, d), first + out)
         start = (f"{d} * {tap}" if d > 1 else tap) + (f" + {before}" if before else "")
-        reached[axis] = f"{start} : {start} + {(n - 1) * s + 1}" + (f" : {s}" if s > 1 else "")
+        targets[axis] = f"{start} : {start} + {(n - 1) * s + 1}" + (f" : {s}" if s > 1 else "")
         if out < size[axis]:
             crop[axis] = f"{first}:{first + out}"
-    body.add(f"y = np.zeros({numbers([size[letter] for letter in made])}, np.{spec.dtype})")
-    body.add(
-        f"for {', '.join(taps) if spec.rank > 1 else taps[0] + ','} in "
-        f"np.ndindex{numbers(spec.kernel_size)}:"
+    builder.add(
+        f"y = np.zeros({tuple_text([size[letter] for letter in letters])}, np.{spec.dtype})"
     )
-    body.add(f"    products = {product}")
-    body.add(f"    y{index(made, reached)} += products")
+    builder.add(
+        f"for {', '.join(taps) if spec.rank > 1 else taps[0] + ','} in "
+        f"np.ndindex{tuple_text(spec.kernel_size)}:"
+    )
+    builder.add(f"    products = {product}")
+    builder.add(f"    y{index_text(letters, targets)} += products")
     if crop:
-        body.note("output cropped")
-    _to_user(spec, body, f"y{index(made, crop)}", made, target)
+        builder.note("output cropped")
+    _finish_einsum(spec, builder, f"y{index_text(letters, crop)}", letters, target)
 
 
 DIALECT = Dialect(write, default)

@@ -1,28 +1,35 @@
-"""ONNX Runtime: a model of one node, Conv or ConvTranspose, its kernel an initializer as in any
-exported model.
+"""ONNX Runtime: a model of one node, Conv or ConvTranspose.
 
-ONNX has no padding but zeros, none negative, no input dilation and no flip: those are done before
-the node.  What the output of a ConvTranspose lacks or has too much of is filled and cut after it.
+The kernel is an initializer, as in an exported model.  ONNX pads with zeros only, and has neither
+negative padding nor input dilation nor a flip: those are done before the node.  The output of a
+ConvTranspose is padded and cropped after it.
 """
 
 from __future__ import annotations
 
-from convdiff.dialects.by_hand import dilated_input, dilated_size, padded_input
-from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
-from convdiff.dialects.text import (
-    along_channels,
-    arranged,
-    as_is,
+from convdiff.dialects.expressions import (
+    assumed_layout,
     axes_to_flip,
-    index,
-    misread,
-    moved,
-    numbers,
-    restored,
-    reversed_axes,
+    broadcast_channels,
+    index_text,
+    is_permuted,
+    misread_notes,
+    reversal_index,
+    to_layout,
+    to_order,
+    to_order_unpermuted,
+    tuple_text,
 )
-from convdiff.dialects.transposed import full_output, same_like
-from convdiff.execution_paths import PLAIN, ExecutionPath
+from convdiff.dialects.numpy_steps import dilate_input, dilated_input_size, pad_input
+from convdiff.dialects.script import (
+    Dialect,
+    Script,
+    ScriptBuilder,
+    Unsupported,
+    require_default_call,
+)
+from convdiff.dialects.transposed import full_output, has_same_size
+from convdiff.execution_paths import DEFAULT_PATH, ExecutionPath
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.padding import same_total, split
 
@@ -34,74 +41,76 @@ _IMPORTS = {
 _TYPES = {"float32": "FLOAT", "float16": "FLOAT16", "float64": "DOUBLE"}
 
 
-def write(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
-    """ONNX Runtime code for `spec`; Unsupported for float64 and bfloat16, and where no auto_pad
-    says a padding that is to be said so.
+def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
+    """ONNX Runtime code for `spec`.
+
+    Raises Unsupported for float64 (on the CPU) and bfloat16, and on the path cpu/auto_pad for a
+    padding that no auto_pad expresses.
     """
-    body = _body(spec, path)
+    builder = _start(spec, path)
     order, kernel_order = _orders(spec)
     auto = _auto_pad(spec) if path.style == "auto_pad" else None
     name = "input"
     options: list[str | None] = []
     if not spec.transposed:
-        name = dilated_input(spec, body)
+        name = dilate_input(spec, builder)
         if spec.pad_mode != "constant" or any(side < 0 for pair in spec.padding for side in pair):
-            name = padded_input(spec, body, name)
+            name = pad_input(spec, builder, name)
         elif auto is None:
             options.append(_pads(spec))
-    body.add(f"x = {_cast(arranged(name, spec.input_layout, order), spec)}")
-    _kernel(spec, body, kernel_order)
-    if moved(spec.input_layout, order) or moved(spec.kernel_layout.replace("M", "O"), kernel_order):
-        body.note(f"{order}/{kernel_order}")
+    builder.add(f"x = {_cast(to_order(name, spec.input_layout, order), spec)}")
+    _kernel(spec, builder, kernel_order)
+    if is_permuted(spec.input_layout, order) or is_permuted(
+        spec.kernel_layout.replace("M", "O"), kernel_order
+    ):
+        builder.note(f"{order}/{kernel_order}")
     if auto is not None:
         options = [
             f'auto_pad="{auto}"',
             f"output_padding={list(spec.output_padding)}" if max(spec.output_padding) else None,
         ]
-        body.note(f"auto_pad={auto}")
+        builder.note(f"auto_pad={auto}")
     if spec.transposed and auto is None:
-        _transposed(spec, body)
+        _transposed(spec, builder)
     else:
-        _model(spec, body, "ConvTranspose" if spec.transposed else "Conv", options, spec.bias)
-    body.add(f"output = {restored('y', order, spec.output_layout)}")
-    return body.script()
+        _model(spec, builder, "ConvTranspose" if spec.transposed else "Conv", options, spec.bias)
+    builder.add(f"output = {to_layout('y', order, spec.output_layout)}")
+    return builder.script()
 
 
-def default(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
-    """The node on the arrays as they lie, with auto_pad SAME_UPPER where the output has its size."""
-    same_call(path, "unoptimized", "auto_pad")
+def default(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
+    """The node on the arrays as they are, with auto_pad SAME_UPPER where the size fits."""
+    require_default_call(path, "unoptimized", "auto_pad")
     if max(spec.input_dilation) > 1:
         raise Unsupported("ONNX's convolutions have no input dilation")
-    body = _body(spec, path)
+    builder = _start(spec, path)
     order, kernel_order = _orders(spec)
-    body.note(*misread(spec, order, kernel_order))
-    layouts = [as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
-    body.add(f"x = {_cast(arranged('input', layouts[0], order), spec)}")
-    body.add(
-        "w = "
-        f"{_cast(arranged('kernel', as_is(spec.kernel_layout, kernel_order), kernel_order), spec)}"
-    )
+    builder.note(*misread_notes(spec, order, kernel_order))
+    layouts = [assumed_layout(layout, order) for layout in (spec.input_layout, spec.output_layout)]
+    builder.add(f"x = {_cast(to_order('input', layouts[0], order), spec)}")
+    kernel = to_order_unpermuted("kernel", spec.kernel_layout, kernel_order)
+    builder.add(f"w = {_cast(kernel, spec)}")
     if any(side < 0 for pair in spec.padding for side in pair):
         raise Unsupported("ONNX takes no negative pads")
     same = (
-        same_like(spec)
+        has_same_size(spec)
         and (spec.transposed or any(map(any, spec.padding)))
         and max(spec.dilation) == 1
     )
     options: list[str | None] = ['auto_pad="SAME_UPPER"'] if same else [_pads(spec)]
     if spec.transposed and not same and max(spec.output_padding):
         options.append(f"output_padding={list(spec.output_padding)}")
-    _model(spec, body, "ConvTranspose" if spec.transposed else "Conv", options, spec.bias)
-    body.add(f"output = {restored('y', order, layouts[1])}")
-    return body.script()
+    _model(spec, builder, "ConvTranspose" if spec.transposed else "Conv", options, spec.bias)
+    builder.add(f"output = {to_layout('y', order, layouts[1])}")
+    return builder.script()
 
 
-def _body(spec: ConvSpec, path: ExecutionPath) -> Body:
+def _start(spec: ConvSpec, path: ExecutionPath) -> ScriptBuilder:
     if spec.dtype == "bfloat16" or (spec.dtype == "float64" and not path.device):
         raise Unsupported(
             f"ONNX Runtime has no {spec.dtype} convolution{'' if path.device else ' on the CPU'}"
         )
-    return Body(_IMPORTS, path)
+    return ScriptBuilder(_IMPORTS, path)
 
 
 def _orders(spec: ConvSpec) -> tuple[str, str]:
@@ -117,34 +126,35 @@ def _pads(spec: ConvSpec) -> str | None:
     return f"pads={pads}" if any(pads) else None
 
 
-def _kernel(spec: ConvSpec, body: Body, order: str) -> None:
+def _kernel(spec: ConvSpec, builder: ScriptBuilder, order: str) -> None:
     if "M" in spec.kernel_layout and not spec.transposed:
         text = (
-            arranged("kernel", spec.kernel_layout, f"IM{spec.axes}")
-            + f".reshape{numbers((spec.out_channels, 1, *spec.kernel_size))}"
+            to_order("kernel", spec.kernel_layout, f"IM{spec.axes}")
+            + f".reshape{tuple_text((spec.out_channels, 1, *spec.kernel_size))}"
         )
     else:
-        text = arranged("kernel", spec.kernel_layout.replace("M", "O"), order)
+        text = to_order("kernel", spec.kernel_layout.replace("M", "O"), order)
     if spec.flip and axes_to_flip(spec):
-        text += reversed_axes(order, axes_to_flip(spec))
-        body.note("kernel flipped")
-    body.add(f"w = {_cast(text, spec)}")
+        text += reversal_index(order, axes_to_flip(spec))
+        builder.note("kernel flipped")
+    builder.add(f"w = {_cast(text, spec)}")
 
 
 def _auto_pad(spec: ConvSpec) -> str:
-    """The word of auto_pad for this padding; Unsupported where there is none, or ONNX Runtime
-    refuses it.
+    """The value of auto_pad for this padding.
+
+    Raises Unsupported where there is none, or ONNX Runtime rejects it.
     """
     added = all(added < s for added, s in zip(spec.output_padding, spec.stride, strict=True))
     words = {"VALID": ((0, 0),) * spec.rank} if added else {}
     if max(spec.dilation) == 1 and not max(spec.output_padding):
-        sizes = spec.output_size if spec.transposed else dilated_size(spec)
+        sizes = spec.output_size if spec.transposed else dilated_input_size(spec)
         totals = [
             same_total(n, k, s)
             for n, k, s in zip(sizes, spec.kernel_size, spec.stride, strict=True)
         ]
         if not spec.transposed or (
-            same_like(spec)
+            has_same_size(spec)
             and all(k >= s for k, s in zip(spec.kernel_size, spec.stride, strict=True))
         ):
             words["SAME_LOWER"] = tuple(split(total, odd_at_end=False) for total in totals)
@@ -153,14 +163,16 @@ def _auto_pad(spec: ConvSpec) -> str:
         for word, pairs in reversed(words.items()):
             if pairs == spec.padding:
                 return word
-    raise Unsupported("no auto_pad says this padding, as ONNX Runtime takes it")
+    raise Unsupported("no value of auto_pad that ONNX Runtime accepts has this padding")
 
 
-def _model(spec: ConvSpec, body: Body, kind: str, options: list[str | None], bias: bool) -> None:
-    """Writes the model around w, and y, its output for x."""
+def _model(
+    spec: ConvSpec, builder: ScriptBuilder, kind: str, options: list[str | None], bias: bool
+) -> None:
+    """Write the model with kernel w, and y, its output for x."""
     names = ["x", "w", "b"] if bias else ["x", "w"]
     if bias:
-        body.add(f"b = {_cast('bias', spec)}")
+        builder.add(f"b = {_cast('bias', spec)}")
     options = [
         *options,
         f"strides={list(spec.stride)}" if max(spec.stride) > 1 else None,
@@ -168,62 +180,65 @@ def _model(spec: ConvSpec, body: Body, kind: str, options: list[str | None], bia
         f"group={spec.groups}" if spec.groups > 1 else None,
     ]
     quoted = ", ".join(f'"{name}"' for name in names)
-    body.call("node", "helper.make_node", f'"{kind}"', f"[{quoted}]", '["y"]', *options)
-    kind_of = f"TensorProto.{_TYPES[spec.dtype]}"
-    body.add(f'ends = [helper.make_tensor_value_info(name, {kind_of}, None) for name in "xy"]')
+    builder.call("node", "helper.make_node", f'"{kind}"', f"[{quoted}]", '["y"]', *options)
+    element_type = f"TensorProto.{_TYPES[spec.dtype]}"
+    builder.add(
+        f'ends = [helper.make_tensor_value_info(name, {element_type}, None) for name in "xy"]'
+    )
     arrays = ", ".join(f'numpy_helper.from_array({name}, "{name}")' for name in names[1:])
-    body.call(
+    builder.call(
         "graph", "helper.make_graph", "[node]", '"conv"', "ends[:1]", "ends[1:]", f"[{arrays}]"
     )
-    # Operators as they have been since 2019: any version that is still in use reads them.
-    body.add(
+    # The operators of 2019, which every version that is still in use reads.
+    builder.add(
         'model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], '
         "ir_version=6)"
     )
     settings = None
-    if body.path.style == "unoptimized":
-        body.add("options = ort.SessionOptions()")
-        body.add("options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL")
+    if builder.path.style == "unoptimized":
+        builder.add("options = ort.SessionOptions()")
+        builder.add("options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL")
         settings = "options"
-    provider = body.path.device or '"CPUExecutionProvider"'
-    body.call(
+    provider = builder.path.device or '"CPUExecutionProvider"'
+    builder.call(
         "session",
         "ort.InferenceSession",
         "model.SerializeToString()",
         settings,
         f"providers=[{provider}]",
     )
-    if body.path.device:
-        # Where the provider's libraries cannot be loaded it takes the processor without a word.
-        body.add(
+    if builder.path.device:
+        # Where the provider's libraries cannot be loaded, a session silently uses the processor.
+        builder.add(
             'assert session.get_providers()[0] == "CUDAExecutionProvider", "CUDA\'s or cuDNN\'s '
             'libraries cannot be loaded"'
         )
-    body.add('(y,) = session.run(None, {"x": x})')
+    builder.add('(y,) = session.run(None, {"x": x})')
 
 
-def _transposed(spec: ConvSpec, body: Body) -> None:
-    """The node crops and adds less than a stride at the end; otherwise its full output is cut or
-    filled.
+def _transposed(spec: ConvSpec, builder: ScriptBuilder) -> None:
+    """Write the node, which itself crops, and adds less than a stride at the end.
+
+    Where that is not enough, its full output is padded and cropped.
     """
     if all(
         lo >= 0 <= hi and added < s
         for (lo, hi), added, s in zip(spec.padding, spec.output_padding, spec.stride, strict=True)
     ):
         added = f"output_padding={list(spec.output_padding)}" if max(spec.output_padding) else None
-        _model(spec, body, "ConvTranspose", [_pads(spec), added], spec.bias)
+        _model(spec, builder, "ConvTranspose", [_pads(spec), added], spec.bias)
         return
     full = full_output(spec)
     late = spec.bias and full.extended
-    _model(spec, body, "ConvTranspose", [], spec.bias and not late)
+    _model(spec, builder, "ConvTranspose", [], spec.bias and not late)
     if full.extended:
-        body.add(f"y = np.pad(y, {((0, 0), (0, 0), *full.extension)!r})")
-        body.note("output padded")
+        builder.add(f"y = np.pad(y, {((0, 0), (0, 0), *full.extension)!r})")
+        builder.note("output padded")
     if full.crops:
-        body.add(f"y = y{index(f'NC{spec.axes}', full.crops)}")
-        body.note("output cropped")
+        builder.add(f"y = y{index_text(f'NC{spec.axes}', full.crops)}")
+        builder.note("output cropped")
     if late:
-        body.add(f"y = y + {along_channels(_cast('bias', spec), f'NC{spec.axes}')}")
+        builder.add(f"y = y + {broadcast_channels(_cast('bias', spec), f'NC{spec.axes}')}")
 
 
 DIALECT = Dialect(write, default)

@@ -1,8 +1,8 @@
-"""scipy: signal's correlate and convolve, or ndimage's, which take one plain array and a kernel;
-channels by a loop of calls.
+"""SciPy: correlate and convolve of scipy.signal, or of scipy.ndimage.
 
-signal sums over channels itself: they are one more axis of a "valid" correlation.  ndimage's kernel
-lies around k // 2.
+Both take one array and one kernel, so that output channels are a loop of calls.  scipy.signal sums
+over input channels as over one more axis of a "valid" correlation; scipy.ndimage, whose kernel is
+centered at k // 2, is called for every input channel.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from convdiff.dialects.by_hand import dilated_input, narrowed, padded_input, widened
-from convdiff.dialects.direct import as_direct, dense_kernel
-from convdiff.dialects.script import Body, Dialect, Script, Unsupported
-from convdiff.dialects.text import along_channels, arranged, index, restored
-from convdiff.execution_paths import PLAIN, ExecutionPath
+from convdiff.dialects.direct_equivalent import direct_equivalent, write_dense_kernel
+from convdiff.dialects.expressions import broadcast_channels, index_text, to_layout, to_order
+from convdiff.dialects.numpy_steps import dilate_input, narrow_output, pad_input, widen_operands
+from convdiff.dialects.script import Dialect, Script, ScriptBuilder, Unsupported
+from convdiff.execution_paths import DEFAULT_PATH, ExecutionPath
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.padding import Pair
 
@@ -32,55 +32,57 @@ _MODES = {
 }
 
 
-def write(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
-    """scipy code for `spec`; Unsupported for bfloat16."""
+def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
+    """SciPy code for `spec`; Unsupported for bfloat16."""
     ndimage, method = path.style == "ndimage", path.style or "direct"
     if spec.dtype == "bfloat16":
         raise Unsupported("scipy takes no bfloat16")
-    # signal's direct sums and ndimage know no float16; a transform in float32 takes the digits of
-    # small sums beside large ones.
-    body, wide = widened(
+    # Neither scipy.signal's direct method nor scipy.ndimage takes float16.  A Fourier transform in
+    # float32 loses the digits of small sums beside large ones.
+    builder, wide = widen_operands(
         spec,
         _IMPORTS,
         path,
         "float64" if method == "fft" else "float32" if spec.dtype == "float16" else spec.dtype,
     )
-    w = _kernel(wide, body)
-    dtype, spec = spec.dtype, as_direct(wide)
+    w = _kernel(wide, builder)
+    dtype, spec = spec.dtype, direct_equivalent(wide)
     plain = spec.input_layout == spec.output_layout == spec.axes and w.order == spec.axes
-    word = "" if ndimage else _word(spec) if plain else "valid"
-    own = ndimage and _around(spec) and spec.input_dilation == (1,) * spec.rank
+    mode = "" if ndimage else _signal_mode(spec) if plain else "valid"
+    pads_itself = ndimage and _ndimage_pads(spec) and spec.input_dilation == (1,) * spec.rank
     order = spec.axes if plain else f"NC{spec.axes}"
-    name = dilated_input(spec, body, f"np.{spec.dtype}")
-    if not own and (ndimage or word == "valid"):
-        name = padded_input(spec, body, name)
-    body.add(f"x = {arranged(name, spec.input_layout, order)}.astype(np.{spec.dtype})")
+    name = dilate_input(spec, builder, f"np.{spec.dtype}")
+    if not pads_itself and (ndimage or mode == "valid"):
+        name = pad_input(spec, builder, name)
+    builder.add(f"x = {to_order(name, spec.input_layout, order)}.astype(np.{spec.dtype})")
+    ndimage_mode = _MODES[spec.pad_mode] if pads_itself else "constant"
     call = (
-        'ndimage.correlate({}, {}, mode="' + (_MODES[spec.pad_mode] if own else "constant") + '")'
+        f'ndimage.correlate({{}}, {{}}, mode="{ndimage_mode}")'
         if ndimage
         else (
-            f'signal.{"convolve" if w.flip else "correlate"}({{}}, {{}}, "{word or "valid"}", '
+            f'signal.{"convolve" if w.flip else "correlate"}({{}}, {{}}, "{mode or "valid"}", '
             f'method="{method}")'
         )
     )
-    picks = _picks(spec, ndimage and not own)
+    slices = _output_slices(spec, ndimage and not pads_itself)
     if plain:
-        body.add(f"y = {call.format('x', 'w')}{index(order, picks)}")
+        builder.add(f"y = {call.format('x', 'w')}{index_text(order, slices)}")
     else:
-        _loops(spec, body, call, ndimage)
-        if picks:
-            body.add(f"y = y{index(order, picks)}")
-    output = restored("y", order, spec.output_layout)
+        _loops(spec, builder, call, ndimage)
+        if slices:
+            builder.add(f"y = y{index_text(order, slices)}")
+    output = to_layout("y", order, spec.output_layout)
     if spec.bias:
         bias = f"bias.astype(np.{spec.dtype})"
-        output += f" + {along_channels(bias, spec.output_layout)}"
-    body.add(f"output = {output}")
-    return narrowed(body, dtype, wide).script()
+        output += f" + {broadcast_channels(bias, spec.output_layout)}"
+    builder.add(f"output = {output}")
+    return narrow_output(builder, dtype, wide).script()
 
 
-def default(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
-    """signal.correlate or convolve with scipy's own word for the padding; ndimage's, which mirror
-    at the border unasked.
+def default(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
+    """signal.correlate or convolve with SciPy's mode for the padding.
+
+    On the path ndimage they are ndimage's, which mirror at the border by default.
     """
     plain = spec.input_layout == spec.kernel_layout == spec.output_layout == spec.axes
     if (
@@ -90,92 +92,96 @@ def default(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
         or spec.dtype in ("float16", "bfloat16")
     ):
         raise Unsupported(
-            "scipy's own calls, signal.correlate and convolve, take one plain signal or image and "
-            "a kernel, nothing else"
+            "signal.correlate and signal.convolve take one plain signal or image and one kernel"
         )
-    body = Body(_IMPORTS, path)
+    builder = ScriptBuilder(_IMPORTS, path)
     same = spec.output_size == tuple(
         -(-n // s) for n, s in zip(spec.input_size, spec.stride, strict=True)
     )
-    word = "same" if same and any(map(any, spec.padding)) else _word(spec)
+    mode = "same" if same and any(map(any, spec.padding)) else _signal_mode(spec)
     module, option = (
         ("ndimage", "")
         if path.style == "ndimage"
-        else ("signal", f', "{word}"' + (', method="fft"' if path.style else ""))
+        else ("signal", f', "{mode}"' + (', method="fft"' if path.style else ""))
     )
     kernel, x = (f"{name}.astype(np.{spec.dtype})" for name in ("kernel", "input"))
     text = (
         f"{module}.{'convolve' if spec.flip else 'correlate'}({x}, "
-        f"{kernel}{option}){index(spec.axes, _picks(spec, False))}"
+        f"{kernel}{option}){index_text(spec.axes, _output_slices(spec, False))}"
     )
-    body.add(f"output = {text}" + (f" + bias.astype(np.{spec.dtype})" if spec.bias else ""))
-    return replace(body.script(), path=path.name or "signal")
+    builder.add(f"output = {text}" + (f" + bias.astype(np.{spec.dtype})" if spec.bias else ""))
+    return replace(builder.script(), path=path.name or "signal")
 
 
 class _Kernel(NamedTuple):
-    """The order in which `w` was written, and whether it is yet to be flipped."""
+    """The layout of `w` as it was written, and whether the call has to flip it."""
 
     order: str
     flip: bool
 
 
-def _kernel(spec: ConvSpec, body: Body) -> _Kernel:
-    """Writes w: the kernel's own axes where there are no others, else (out, in per group, space)."""
+def _kernel(spec: ConvSpec, builder: ScriptBuilder) -> _Kernel:
+    """Write w: a plain kernel in its own axes, else (out, in per group, spatial)."""
     flip = spec.flip != spec.transposed
     plain = spec.kernel_layout == spec.input_layout == spec.output_layout == spec.axes
-    convolves = plain and flip and body.path.style != "ndimage"
+    convolves = plain and flip and builder.path.style != "ndimage"
     order = spec.axes if plain else f"OI{spec.axes}"
     if flip and not convolves:
-        body.note("kernel flipped")
-    text = dense_kernel(spec, body, order, flipped=flip and not convolves)
-    body.add(f"w = {text}.astype(np.{spec.dtype})")
+        builder.note("kernel flipped")
+    text = write_dense_kernel(spec, builder, order, flipped=flip and not convolves)
+    builder.add(f"w = {text}.astype(np.{spec.dtype})")
     return _Kernel(order, convolves)
 
 
-def _word(spec: ConvSpec) -> str:
-    """signal's word for this padding; "valid" where it is to be padded first."""
+def _signal_mode(spec: ConvSpec) -> str:
+    """scipy.signal's mode for this padding; "valid" where the input is padded before the call."""
     if spec.pad_mode != "constant":
         return "valid"
-    words: dict[tuple[Pair, ...], str] = {
+    modes: dict[tuple[Pair, ...], str] = {
         tuple((k - 1, k - 1) for k in spec.kernel_size): "full",
         tuple((k // 2, (k - 1) // 2) for k in spec.kernel_size): "same",
         ((0, 0),) * spec.rank: "valid",
     }
-    return words.get(spec.padding, "valid")
+    return modes.get(spec.padding, "valid")
 
 
-def _around(spec: ConvSpec) -> bool:
-    """Whether ndimage pads so by itself; wider than the input its modes are by hand."""
+def _ndimage_pads(spec: ConvSpec) -> bool:
+    """Whether ndimage itself pads like this.
+
+    Its modes other than "constant" are not used where the kernel is wider than the input.
+    """
     wide = spec.pad_mode != "constant" and any(
         k > n for k, n in zip(spec.kernel_size, spec.input_size, strict=True)
     )
     return not wide and spec.padding == tuple((k // 2, (k - 1) // 2) for k in spec.kernel_size)
 
 
-def _picks(spec: ConvSpec, centred: bool) -> dict[str, str]:
-    """Slices for the stride and, where ndimage's output is as large as a padded input, for the part
-    that is asked.
+def _output_slices(spec: ConvSpec, centered: bool) -> dict[str, str]:
+    """The slices that take the output from what was computed, by axis: the stride and the crop.
+
+    `centered`: ndimage's output is as large as the padded input, and the kernel is centered.
     """
-    picks = {}
+    slices = {}
     for axis, k, s, out in zip(
         spec.axes, spec.kernel_size, spec.stride, spec.output_size, strict=True
     ):
-        first = f"{k // 2 or ''}:{k // 2 + (out - 1) * s + 1}" if centred and k > 1 else ":"
+        first = f"{k // 2 or ''}:{k // 2 + (out - 1) * s + 1}" if centered and k > 1 else ":"
         text = first + (f":{s}" if s > 1 else "")
         if text != ":":
-            picks[axis] = text
-    return picks
+            slices[axis] = text
+    return slices
 
 
-def _loops(spec: ConvSpec, body: Body, call: str, ndimage: bool) -> None:
-    """y, (batch, out, space): a call for every picture and output channel, with ndimage for every
-    input channel too.
+def _loops(spec: ConvSpec, builder: ScriptBuilder, call: str, ndimage: bool) -> None:
+    """Write y, (batch, out, spatial): a call for each image and output channel.
+
+    With ndimage there is a call for each input channel too.
     """
     inner, outer = spec.in_channels // spec.groups, spec.out_channels // spec.groups
-    image, each = "image", "for filters in w"
+    image, loop = "image", "for filters in w"
     if spec.groups > 1:
         first = "o" + (f" // {outer}" if outer > 1 else "") + (f" * {inner}" if inner > 1 else "")
-        image, each = f"image[{first} : {first} + {inner}]", "for o, filters in enumerate(w)"
+        image, loop = f"image[{first} : {first} + {inner}]", "for o, filters in enumerate(w)"
     lines = [f"{call.format(image, 'filters')}[0]"]
     if ndimage:
         lines = [
@@ -184,12 +190,12 @@ def _loops(spec: ConvSpec, body: Body, call: str, ndimage: bool) -> None:
             f"    for plane, taps in zip({image}, filters)",
             ")",
         ]
-    body.add(
+    builder.add(
         "\n".join(
             [
                 "y = np.array([",
                 "    [",
-                *(f"        {line}" for line in [*lines, each]),
+                *(f"        {line}" for line in [*lines, loop]),
                 "    ]",
                 "    for image in x",
                 "])",
@@ -197,7 +203,7 @@ def _loops(spec: ConvSpec, body: Body, call: str, ndimage: bool) -> None:
         )
     )
     if spec.batch * spec.out_channels > 1:
-        body.note("one call per output channel")
+        builder.note("one call per output channel")
 
 
 DIALECT = Dialect(write, default)

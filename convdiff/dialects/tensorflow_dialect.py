@@ -1,39 +1,50 @@
-"""TensorFlow: channels last, since its CPU kernels know nothing else.
+"""TensorFlow: channels last, the only layout of its CPU kernels.
 
-What its CPU kernels refuse, and what is written instead: explicit padding outside conv2d (tf.pad);
-conv3d with dilation (tf.nn.convolution, at stride 1, then strided by slicing) or groups (a call for
-each); transposed with dilation (zeros put into the kernel) or groups (a call for each); depthwise
-with unequal strides, or with stride and dilation at once (conv2d, whose groups follow from the
-kernel's shape).
+What its CPU kernels reject, and what is written instead:
+
+- explicit padding outside conv2d: tf.pad
+- conv3d with dilation: tf.nn.convolution at stride 1, then a strided slice
+- conv3d with groups: one call per group
+- transposed with dilation: zeros are put into the kernel
+- transposed with groups: one call per group
+- depthwise with unequal strides, or with both stride and dilation: conv2d, whose groups follow from
+  the kernel's shape
 """
 
 from __future__ import annotations
 
 from convdiff.dialects import keras_dialect
-from convdiff.dialects.by_hand import (
-    crop_first,
-    crops,
-    dilated_input,
-    dilated_kernel,
-    dilated_size,
-    padded_input,
-)
-from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
-from convdiff.dialects.text import (
-    arranged,
-    as_is,
+from convdiff.dialects.expressions import (
+    assumed_layout,
     axes_to_flip,
-    bracketed,
-    index,
-    misread,
-    moved,
-    numbers,
-    option,
-    restored,
-    short,
+    index_text,
+    is_permuted,
+    keyword,
+    list_text,
+    misread_notes,
+    number_or_tuple,
+    to_layout,
+    to_order,
+    to_order_unpermuted,
+    tuple_text,
 )
-from convdiff.dialects.transposed import Full, full_output, same_like
-from convdiff.execution_paths import PLAIN, ExecutionPath
+from convdiff.dialects.numpy_steps import (
+    can_crop_first,
+    crop_slices,
+    dilate_input,
+    dilate_kernel,
+    dilated_input_size,
+    pad_input,
+)
+from convdiff.dialects.script import (
+    Dialect,
+    Script,
+    ScriptBuilder,
+    Unsupported,
+    require_default_call,
+)
+from convdiff.dialects.transposed import FullOutput, full_output, has_same_size
+from convdiff.execution_paths import DEFAULT_PATH, ExecutionPath
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.padding import Pair, reach, same_total, split
 
@@ -41,10 +52,10 @@ _IMPORTS = {"np": "import numpy as np", "tf": "import tensorflow as tf"}
 _PAD_MODES = {"constant": "CONSTANT", "reflect": "REFLECT", "symmetric": "SYMMETRIC"}
 
 
-def write(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
+def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
     """TensorFlow code for `spec`; nothing is unsupported."""
     keras = path.style == "keras"
-    body = Body(_IMPORTS, path)
+    builder = ScriptBuilder(_IMPORTS, path)
     order, kernel_order = f"N{spec.axes}C", f"{spec.axes}{'OI' if spec.transposed else 'IO'}"
     depthwise = (
         not spec.transposed
@@ -59,67 +70,64 @@ def write(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
     name, padding = (
         ("input", "")
         if spec.transposed
-        else _padding(spec, body, dilated_input(spec, body), not keras)
+        else _padding(spec, builder, dilate_input(spec, builder), not keras)
     )
-    body.add(f"x = tf.cast({arranged(name, spec.input_layout, order)}, tf.{spec.dtype})")
+    builder.add(f"x = tf.cast({to_order(name, spec.input_layout, order)}, tf.{spec.dtype})")
     if padding == "pad":
-        padding = _tf_pad(spec, body, spec.pad_mode)
-    _kernel(spec, body, kernel_order, depthwise)
-    if moved(spec.input_layout, order) or (
-        moved(spec.kernel_layout.replace("M", "O"), kernel_order) and not depthwise
+        padding = _tf_pad(spec, builder, spec.pad_mode)
+    _kernel(spec, builder, kernel_order, depthwise)
+    if is_permuted(spec.input_layout, order) or (
+        is_permuted(spec.kernel_layout.replace("M", "O"), kernel_order) and not depthwise
     ):
-        body.note(f"{order}/{kernel_order}")
+        builder.note(f"{order}/{kernel_order}")
     if spec.transposed:
-        _transposed(spec, body)
+        _transposed(spec, builder)
     elif depthwise:
-        _depthwise(spec, body, padding)
+        _depthwise(spec, builder, padding)
     else:
-        _direct(spec, body, padding)
+        _direct(spec, builder, padding)
     if spec.bias:
-        body.add(f"y = tf.nn.bias_add(y, tf.cast(bias, tf.{spec.dtype}))")
-    _finish(spec, body, order, spec.output_layout)
-    return body.script()
+        builder.add(f"y = tf.nn.bias_add(y, tf.cast(bias, tf.{spec.dtype}))")
+    _finish(spec, builder, order, spec.output_layout)
+    return builder.script()
 
 
-def default(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
-    """tf.nn's call on the arrays as they lie, with SAME where the output has its size."""
-    same_call(path)
+def default(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
+    """tf.nn's call on the arrays as they are, with SAME where the output's size fits."""
+    require_default_call(path)
     if max(spec.input_dilation) > 1:
         raise Unsupported("TensorFlow's convolutions have no input dilation")
-    body = Body(_IMPORTS, path)
+    builder = ScriptBuilder(_IMPORTS, path)
     order, kernel_order = f"N{spec.axes}C", f"{spec.axes}{'OI' if spec.transposed else 'IO'}"
-    body.note(*misread(spec, order, kernel_order))
+    builder.note(*misread_notes(spec, order, kernel_order))
     depthwise = "M" in spec.kernel_layout and not spec.transposed
     if depthwise and spec.rank != 2:
         raise Unsupported(
             f"TensorFlow's depthwise convolution is 2-D, the kernel {spec.kernel_layout} is "
             f"{spec.rank}-D"
         )
-    layouts = [as_is(layout, order) for layout in (spec.input_layout, spec.output_layout)]
-    body.add(f"x = tf.cast({arranged('input', layouts[0], order)}, tf.{spec.dtype})")
-    body.add(
-        "w = "
-        f"tf.cast({arranged('kernel', as_is(spec.kernel_layout, kernel_order), kernel_order)}, "
-        f"tf.{spec.dtype})"
-    )
+    layouts = [assumed_layout(layout, order) for layout in (spec.input_layout, spec.output_layout)]
+    builder.add(f"x = tf.cast({to_order('input', layouts[0], order)}, tf.{spec.dtype})")
+    kernel = to_order_unpermuted("kernel", spec.kernel_layout, kernel_order)
+    builder.add(f"w = tf.cast({kernel}, tf.{spec.dtype})")
     padded = any(map(any, spec.padding))
     listed = spec.rank == 2 and all(side >= 0 for pair in spec.padding for side in pair)
-    if same_like(spec):
+    if has_same_size(spec):
         padding = '"SAME"' if padded or spec.transposed else '"VALID"'
     elif not padded:
         padding = '"VALID"'
     elif listed:
-        padding = bracketed(_all_axes(spec.padding))
+        padding = list_text(_all_axes(spec.padding))
     elif spec.transposed:
-        raise Unsupported(f"tf.nn.conv{spec.rank}d_transpose takes SAME or VALID, no numbers")
+        raise Unsupported(f"tf.nn.conv{spec.rank}d_transpose takes SAME or VALID only, no numbers")
     else:
-        padding = _tf_pad(spec, body, "constant")
+        padding = _tf_pad(spec, builder, "constant")
     strides = _strides(spec)
     if spec.transposed:
-        shape = numbers((spec.batch, *spec.output_size, spec.out_channels))
-        body.call(
+        shape = tuple_text((spec.batch, *spec.output_size, spec.out_channels))
+        builder.call(
             "y",
-            body.through(f"tf.nn.conv{spec.rank}d_transpose"),
+            builder.wrapped(f"tf.nn.conv{spec.rank}d_transpose"),
             "x",
             "w",
             shape,
@@ -128,11 +136,11 @@ def default(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
             _dilations(spec),
         )
     elif depthwise:
-        _depthwise(spec, body, padding)
+        _depthwise(spec, builder, padding)
     else:
-        body.call(
+        builder.call(
             "y",
-            body.through(f"tf.nn.conv{spec.rank}d"),
+            builder.wrapped(f"tf.nn.conv{spec.rank}d"),
             "x",
             "w",
             strides,
@@ -140,14 +148,14 @@ def default(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
             _dilations(spec),
         )
     if spec.bias:
-        body.add(f"y = tf.nn.bias_add(y, tf.cast(bias, tf.{spec.dtype}))")
-    _finish(spec, body, order, layouts[1])
-    return body.script()
+        builder.add(f"y = tf.nn.bias_add(y, tf.cast(bias, tf.{spec.dtype}))")
+    _finish(spec, builder, order, layouts[1])
+    return builder.script()
 
 
-def _finish(spec: ConvSpec, body: Body, order: str, layout: str) -> None:
+def _finish(spec: ConvSpec, builder: ScriptBuilder, order: str, layout: str) -> None:
     text = "tf.cast(y, tf.float32).numpy()" if spec.dtype == "bfloat16" else "y.numpy()"
-    body.add(f"output = {restored(text, order, layout)}")
+    builder.add(f"output = {to_layout(text, order, layout)}")
 
 
 def _all_axes(pairs: tuple[Pair, ...]) -> list[Pair]:
@@ -155,34 +163,35 @@ def _all_axes(pairs: tuple[Pair, ...]) -> list[Pair]:
 
 
 def _strides(spec: ConvSpec) -> str:
-    """The stride argument: required, called otherwise in conv1d, and with a number for every axis
-    in conv3d.
+    """The stride argument, which is required.
+
+    conv1d has another name for it, and conv3d takes a number for all five axes.
     """
     if spec.rank == 3 and not spec.transposed:
-        return f"strides={numbers((1, *spec.stride, 1))}"
-    return (
-        f"{'stride' if spec.rank == 1 and not spec.transposed else 'strides'}={short(spec.stride)}"
-    )
+        return f"strides={tuple_text((1, *spec.stride, 1))}"
+    name = "stride" if spec.rank == 1 and not spec.transposed else "strides"
+    return f"{name}={number_or_tuple(spec.stride)}"
 
 
 def _dilations(spec: ConvSpec) -> str | None:
     if spec.rank == 3 and max(spec.dilation) > 1:
-        return f"dilations={numbers((1, *spec.dilation, 1))}"
-    return option("dilations", spec.dilation, 1)
+        return f"dilations={tuple_text((1, *spec.dilation, 1))}"
+    return keyword("dilations", spec.dilation, 1)
 
 
 def _at_stride_one(spec: ConvSpec) -> bool:
-    """conv3d with dilation: only tf.nn.convolution does it, and only at stride 1."""
+    """Whether this is conv3d with dilation, which only tf.nn.convolution at stride 1 computes."""
     return spec.rank == 3 and max(spec.dilation) > 1
 
 
-def _padding(spec: ConvSpec, body: Body, name: str, listed: bool) -> tuple[str, str]:
-    """The input's name and the padding argument, numbers only where those may be `listed`; "pad"
-    where tf.pad is to do it.
+def _padding(spec: ConvSpec, builder: ScriptBuilder, name: str, listed: bool) -> tuple[str, str]:
+    """The input's name and the padding argument, which is "pad" where tf.pad has to pad.
+
+    Numbers per axis are an argument only where `listed`.
     """
     if not any(map(any, spec.padding)):
         return name, '"VALID"'
-    sizes = dilated_size(spec)
+    sizes = dilated_input_size(spec)
     if spec.pad_mode == "constant":
         stride = (1,) * spec.rank if _at_stride_one(spec) else spec.stride
         same = tuple(
@@ -192,121 +201,127 @@ def _padding(spec: ConvSpec, body: Body, name: str, listed: bool) -> tuple[str, 
         if spec.padding == same:
             return name, '"SAME"'
         if spec.rank == 2 and all(side >= 0 for pair in spec.padding for side in pair) and listed:
-            return name, bracketed(_all_axes(spec.padding))
-    beyond = {"reflect": 1, "symmetric": 0}.get(spec.pad_mode)
-    narrow = beyond is None or all(
-        max(lo, hi) <= n + min(lo, 0) + min(hi, 0) - beyond
+            return name, list_text(_all_axes(spec.padding))
+    excluded = {"reflect": 1, "symmetric": 0}.get(spec.pad_mode)
+    narrow = excluded is None or all(
+        max(lo, hi) <= n + min(lo, 0) + min(hi, 0) - excluded
         for n, (lo, hi) in zip(sizes, spec.padding, strict=True)
     )
-    if spec.pad_mode in _PAD_MODES and narrow and crop_first(spec):
+    if spec.pad_mode in _PAD_MODES and narrow and can_crop_first(spec):
         return name, "pad"
-    return padded_input(spec, body, name), '"VALID"'
+    return pad_input(spec, builder, name), '"VALID"'
 
 
-def _tf_pad(spec: ConvSpec, body: Body, pad_mode: str) -> str:
-    """Writes crop and padding of x; returns the padding argument left."""
-    picks = crops(dict(zip(spec.axes, spec.padding, strict=True)))
-    if picks:
-        body.add(f"x = x{index(f'N{spec.axes}C', picks)}")
-        body.note("input cropped")
+def _tf_pad(spec: ConvSpec, builder: ScriptBuilder, pad_mode: str) -> str:
+    """Write the cropping and padding of x; returns the padding argument for the call."""
+    slices = crop_slices(dict(zip(spec.axes, spec.padding, strict=True)))
+    if slices:
+        builder.add(f"x = x{index_text(f'N{spec.axes}C', slices)}")
+        builder.note("input cropped")
     pairs = tuple((max(lo, 0), max(hi, 0)) for lo, hi in spec.padding)
     if any(map(any, pairs)):
         mode = "" if pad_mode == "constant" else f', mode="{_PAD_MODES[pad_mode]}"'
-        body.add(f"x = tf.pad(x, {bracketed(_all_axes(pairs))}{mode})")
-        body.note("padded by hand")
+        builder.add(f"x = tf.pad(x, {list_text(_all_axes(pairs))}{mode})")
+        builder.note("padded by hand")
     return '"VALID"'
 
 
-def _kernel(spec: ConvSpec, body: Body, order: str, depthwise: bool) -> None:
-    keras = body.path.style == "keras" and keras_dialect.dilated_by_hand(spec)
-    name = dilated_kernel(spec, body) if spec.transposed or keras else "kernel"
+def _kernel(spec: ConvSpec, builder: ScriptBuilder, order: str, depthwise: bool) -> None:
+    keras = builder.path.style == "keras" and keras_dialect.needs_dense_kernel(spec)
+    name = dilate_kernel(spec, builder) if spec.transposed or keras else "kernel"
     sizes = (
         spec.kernel_size if name == "kernel" else tuple(map(reach, spec.kernel_size, spec.dilation))
     )
     text = ""
     if depthwise or ("M" in spec.kernel_layout and not spec.transposed):
         if "M" in spec.kernel_layout:
-            text = arranged(name, spec.kernel_layout, spec.axes + "IM")
+            text = to_order(name, spec.kernel_layout, spec.axes + "IM")
             if not depthwise and spec.in_channels > 1:
-                text += f".reshape{numbers((*sizes, 1, spec.out_channels))}"
-                body.note(f"kernel reshaped to {spec.axes}IO")
+                text += f".reshape{tuple_text((*sizes, 1, spec.out_channels))}"
+                builder.note(f"kernel reshaped to {spec.axes}IO")
         else:
-            text = arranged(name, spec.kernel_layout, order)
-            text += (
-                f".reshape{numbers((*sizes, spec.in_channels, spec.out_channels // spec.groups))}"
-            )
-            body.note(f"N{spec.axes}C/{spec.axes}IM")
+            text = to_order(name, spec.kernel_layout, order)
+            shape = (*sizes, spec.in_channels, spec.out_channels // spec.groups)
+            text += f".reshape{tuple_text(shape)}"
+            builder.note(f"N{spec.axes}C/{spec.axes}IM")
     else:
-        text = arranged(name, spec.kernel_layout.replace("M", "O"), order)
-    body.add(f"w = tf.cast({text}, tf.{spec.dtype})")
+        text = to_order(name, spec.kernel_layout.replace("M", "O"), order)
+    builder.add(f"w = tf.cast({text}, tf.{spec.dtype})")
     flipped = [spec.axes.index(axis) for axis in axes_to_flip(spec)] if spec.flip else []
     if flipped:
-        body.add(f"w = tf.reverse(w, {flipped})")
-        body.note("kernel flipped")
+        builder.add(f"w = tf.reverse(w, {flipped})")
+        builder.note("kernel flipped")
 
 
-def _depthwise(spec: ConvSpec, body: Body, padding: str) -> None:
-    if body.path.style == "keras":
-        keras_dialect.layer(spec, body, "DepthwiseConv2D", padding, depthwise=True)
+def _depthwise(spec: ConvSpec, builder: ScriptBuilder, padding: str) -> None:
+    if builder.path.style == "keras":
+        keras_dialect.add_layer(spec, builder, "DepthwiseConv2D", padding, depthwise=True)
         return
-    body.call(
+    builder.call(
         "y",
-        body.through("tf.nn.depthwise_conv2d"),
+        builder.wrapped("tf.nn.depthwise_conv2d"),
         "x",
         "w",
-        f"strides={numbers((1, *spec.stride, 1))}",
+        f"strides={tuple_text((1, *spec.stride, 1))}",
         f"padding={padding}",
-        option("dilations", spec.dilation, 1, whole=True),
+        keyword("dilations", spec.dilation, 1, whole=True),
     )
 
 
-def _direct(spec: ConvSpec, body: Body, padding: str) -> None:
+def _direct(spec: ConvSpec, builder: ScriptBuilder, padding: str) -> None:
     slices = ""
-    if body.path.style == "keras":
-        keras_dialect.layer(spec, body, f"Conv{spec.rank}D", padding)
+    if builder.path.style == "keras":
+        keras_dialect.add_layer(spec, builder, f"Conv{spec.rank}D", padding)
         return
     if _at_stride_one(spec):
         function, options = "tf.nn.convolution", [f"padding={padding}", _dilations_plain(spec)]
-        slices = index(
+        slices = index_text(
             f"N{spec.axes}C",
             {a: f"::{s}" for a, s in zip(spec.axes, spec.stride, strict=True) if s > 1},
         )
         if slices:
-            body.note("output strided by slicing")
+            builder.note("output strided by slicing")
     else:
         function = f"tf.nn.conv{spec.rank}d"
         options = [_strides(spec), f"padding={padding}", _dilations(spec)]
     if spec.rank == 3 and spec.groups > 1:
-        _per_group(spec, body, function, [], options)
+        _per_group(spec, builder, function, [], options)
         if slices:
-            body.add(f"y = y{slices}")
+            builder.add(f"y = y{slices}")
         return
-    body.call("y", body.through(function), "x", "w", *options, ending=slices)
+    builder.call("y", builder.wrapped(function), "x", "w", *options, ending=slices)
 
 
 def _dilations_plain(spec: ConvSpec) -> str | None:
-    return option("dilations", spec.dilation, 1, whole=True)
+    return keyword("dilations", spec.dilation, 1, whole=True)
 
 
 def _per_group(
-    spec: ConvSpec, body: Body, function: str, shape: list[str], options: list[str | None]
+    spec: ConvSpec,
+    builder: ScriptBuilder,
+    function: str,
+    shape: list[str],
+    options: list[str | None],
 ) -> None:
-    """One call for every group of channels: they lie in the last axis of both x and w."""
+    """Write one call for each group of channels, which is the last axis of both x and w."""
     args = ", ".join(arg for arg in ["a", "b", *shape, *options] if arg is not None)
-    body.add(
+    builder.add(
         f"pairs = zip(tf.split(x, {spec.groups}, axis=-1), tf.split(w, {spec.groups}, axis=-1))"
     )
-    body.call("y", "tf.concat", f"[{body.through(function)}({args}) for a, b in pairs]", "axis=-1")
-    body.note("one call per group")
+    builder.call(
+        "y", "tf.concat", f"[{builder.wrapped(function)}({args}) for a, b in pairs]", "axis=-1"
+    )
+    builder.note("one call per group")
 
 
-def _transposed(spec: ConvSpec, body: Body) -> None:
-    """SAME, VALID or (in 2-D) numbers where they fit the output's size, else the full output,
-    filled and cut.
+def _transposed(spec: ConvSpec, builder: ScriptBuilder) -> None:
+    """Write a transposed call with SAME, VALID or (in 2-D) numbers where they give the output.
+
+    Otherwise the full output is padded and cropped.
     """
     spans = [reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     full = full_output(spec)
-    # What the forward convolution needs at the end for the output's size to give the input's.
+    # Padding at the end with which the forward convolution of the output has the input's size.
     ends = [
         whole - lo - out
         for whole, (lo, _), out in zip(full.size, spec.padding, spec.output_size, strict=True)
@@ -319,7 +334,7 @@ def _transposed(spec: ConvSpec, body: Body) -> None:
     )
     fits = all(-end < s for end, s in zip(ends, spec.stride, strict=True))
     size, take = spec.output_size, None
-    keras = body.path.style == "keras"
+    keras = builder.path.style == "keras"
     if (
         keras
         and same
@@ -327,7 +342,7 @@ def _transposed(spec: ConvSpec, body: Body) -> None:
     ):
         padding = '"SAME"'
     elif keras:
-        # What no tap of the kernel reaches the layer fills with zeros.
+        # The layer adds zeros where no tap of the kernel reaches.
         full = full_output(
             spec,
             tuple(
@@ -341,7 +356,7 @@ def _transposed(spec: ConvSpec, body: Body) -> None:
     elif same:
         padding = '"SAME"'
     elif fits and spec.rank == 2 and all(lo >= 0 for lo, _ in spec.padding):
-        padding = bracketed(
+        padding = list_text(
             _all_axes(
                 tuple((lo, max(end, 0)) for (lo, _), end in zip(spec.padding, ends, strict=True))
             )
@@ -349,27 +364,29 @@ def _transposed(spec: ConvSpec, body: Body) -> None:
     else:
         padding, size, take = '"VALID"', full.size, full
     if keras:
-        keras_dialect.layer(spec, body, f"Conv{spec.rank}DTranspose", padding)
+        keras_dialect.add_layer(spec, builder, f"Conv{spec.rank}DTranspose", padding)
         if take is not None:
-            _take(spec, body, take)
+            _take(spec, builder, take)
         return
-    shape = numbers((spec.batch, *size, spec.out_channels // spec.groups))
+    shape = tuple_text((spec.batch, *size, spec.out_channels // spec.groups))
     options: list[str | None] = [_strides(spec), f"padding={padding}"]
     if spec.groups > 1:
-        _per_group(spec, body, f"tf.nn.conv{spec.rank}d_transpose", [shape], options)
+        _per_group(spec, builder, f"tf.nn.conv{spec.rank}d_transpose", [shape], options)
     else:
-        body.call("y", body.through(f"tf.nn.conv{spec.rank}d_transpose"), "x", "w", shape, *options)
+        builder.call(
+            "y", builder.wrapped(f"tf.nn.conv{spec.rank}d_transpose"), "x", "w", shape, *options
+        )
     if take is not None:
-        _take(spec, body, take)
+        _take(spec, builder, take)
 
 
-def _take(spec: ConvSpec, body: Body, full: Full) -> None:
+def _take(spec: ConvSpec, builder: ScriptBuilder, full: FullOutput) -> None:
     if full.extended:
-        body.add(f"y = tf.pad(y, {bracketed(_all_axes(full.extension))})")
-        body.note("output padded")
+        builder.add(f"y = tf.pad(y, {list_text(_all_axes(full.extension))})")
+        builder.note("output padded")
     if full.crops:
-        body.add(f"y = y{index(f'N{spec.axes}C', full.crops)}")
-        body.note("output cropped")
+        builder.add(f"y = y{index_text(f'N{spec.axes}C', full.crops)}")
+        builder.note("output cropped")
 
 
 DIALECT = Dialect(write, default)

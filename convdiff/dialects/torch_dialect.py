@@ -1,25 +1,39 @@
-"""torch: always channels first; symmetric zero padding in the call, anything else by F.pad or,
-failing that, numpy.
+"""torch: channels first; zero padding that is equal at both ends is part of the call.
+
+Other padding is done by F.pad where it can, else by numpy.
 """
 
 from __future__ import annotations
 
-from convdiff.dialects.by_hand import crop_first, crops, dilated_input, dilated_size, padded_input
-from convdiff.dialects.script import Body, Dialect, Script, Unsupported, same_call
-from convdiff.dialects.text import (
-    along_channels,
-    arranged,
-    as_is,
+from convdiff.dialects.expressions import (
+    assumed_layout,
     axes_to_flip,
-    index,
-    misread,
-    moved,
-    numbers,
-    option,
-    restored,
+    broadcast_channels,
+    index_text,
+    is_permuted,
+    keyword,
+    misread_notes,
+    to_layout,
+    to_order,
+    to_order_unpermuted,
+    tuple_text,
 )
-from convdiff.dialects.transposed import Full, full_output, same_like
-from convdiff.execution_paths import PLAIN, ExecutionPath
+from convdiff.dialects.numpy_steps import (
+    can_crop_first,
+    crop_slices,
+    dilate_input,
+    dilated_input_size,
+    pad_input,
+)
+from convdiff.dialects.script import (
+    Dialect,
+    Script,
+    ScriptBuilder,
+    Unsupported,
+    require_default_call,
+)
+from convdiff.dialects.transposed import FullOutput, full_output, has_same_size
+from convdiff.execution_paths import DEFAULT_PATH, ExecutionPath
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.padding import reach
 
@@ -31,54 +45,54 @@ _IMPORTS = {
 _PAD_MODES = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
 
 
-def write(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
-    """torch code for `spec`: everything but input dilation and symmetric padding is torch's own."""
+def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
+    """torch code for `spec`; Unsupported for float64 on MPS and channels_last in 1-D."""
     if path.device == "mps" and spec.dtype == "float64":
         raise Unsupported("MPS has no float64")
-    body = Body(_IMPORTS, path)
+    builder = ScriptBuilder(_IMPORTS, path)
     order, kernel_order = f"NC{spec.axes}", f"{'IO' if spec.transposed else 'OI'}{spec.axes}"
     if spec.transposed:
-        _tensor(spec, body, "x", "input", arranged("", spec.input_layout, order, "permute"))
+        _tensor(spec, builder, "x", "input", to_order("", spec.input_layout, order, "permute"))
         padding = None
     else:
-        padding = _direct_input(spec, body, order)
-    _kernel(spec, body, kernel_order)
-    if moved(spec.input_layout, order) or moved(spec.kernel_layout, kernel_order):
-        body.note(f"{order}/{kernel_order}")
+        padding = _direct_input(spec, builder, order)
+    _kernel(spec, builder, kernel_order)
+    if is_permuted(spec.input_layout, order) or is_permuted(spec.kernel_layout, kernel_order):
+        builder.note(f"{order}/{kernel_order}")
     if spec.transposed:
-        _transposed(spec, body)
+        _transposed(spec, builder)
     else:
-        _call(spec, body, f"F.conv{spec.rank}d", padding, bias=spec.bias)
-    body.add(f"output = {_to_numpy(spec, restored('y', order, spec.output_layout, 'permute'))}")
-    return body.script()
+        _call(spec, builder, f"F.conv{spec.rank}d", padding, bias=spec.bias)
+    builder.add(f"output = {_to_numpy(spec, to_layout('y', order, spec.output_layout, 'permute'))}")
+    return builder.script()
 
 
-def default(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
-    """F.conv on the arrays as they lie, with the padding=k//2 that stands for same."""
-    same_call(path, "channels_last")
+def default(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
+    """F.conv on the arrays as they are, with padding=k//2 as the usual "same"."""
+    require_default_call(path, "channels_last")
     if max(spec.input_dilation) > 1:
         raise Unsupported("torch's convolutions have no input dilation")
-    body = Body(_IMPORTS, path)
+    builder = ScriptBuilder(_IMPORTS, path)
     order, kernel_order = f"NC{spec.axes}", f"{'IO' if spec.transposed else 'OI'}{spec.axes}"
-    body.note(*misread(spec, order, kernel_order))
-    _tensor(spec, body, "x", "input", arranged("", as_is(spec.input_layout, order), order))
+    builder.note(*misread_notes(spec, order, kernel_order))
+    _tensor(spec, builder, "x", "input", to_order_unpermuted("", spec.input_layout, order))
     _tensor(
         spec,
-        body,
+        builder,
         "w",
         "kernel",
-        arranged("", as_is(spec.kernel_layout, kernel_order), kernel_order),
+        to_order_unpermuted("", spec.kernel_layout, kernel_order),
     )
     spans = [reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     padding = tuple(lo for lo, _ in spec.padding)
     extra = None
     if spec.transposed:
-        extra = option("output_padding", spec.output_padding, 0)
-        if same_like(spec):
+        extra = keyword("output_padding", spec.output_padding, 0)
+        if has_same_size(spec):
             padding = tuple(
                 max(0, -(-(span - s) // 2)) for span, s in zip(spans, spec.stride, strict=True)
             )
-            extra = option(
+            extra = keyword(
                 "output_padding",
                 [
                     max(0, s - span + 2 * p)
@@ -86,26 +100,29 @@ def default(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
                 ],
                 0,
             )
-    elif same_like(spec) and any(map(any, spec.padding)):
+    elif has_same_size(spec) and any(map(any, spec.padding)):
         padding = tuple(span // 2 for span in spans)
     elif any(lo != hi or lo < 0 for lo, hi in spec.padding):
-        body.add(f"x = F.pad(x, {_last_first(spec.padding)})  # last axis first")
+        builder.add(f"x = F.pad(x, {_last_first(spec.padding)})  # last axis first")
         padding = (0,) * spec.rank
     _call(
         spec,
-        body,
+        builder,
         f"F.conv{'_transpose' if spec.transposed else ''}{spec.rank}d",
-        option("padding", padding, 0),
+        keyword("padding", padding, 0),
         extra,
         bias=spec.bias,
     )
-    body.add(f"output = {_to_numpy(spec, restored('y', order, as_is(spec.output_layout, order)))}")
-    return body.script()
+    output = to_layout("y", order, assumed_layout(spec.output_layout, order))
+    builder.add(f"output = {_to_numpy(spec, output)}")
+    return builder.script()
 
 
-def _tensor(spec: ConvSpec, body: Body, target: str, name: str, ending: str = "") -> None:
-    device = f', device="{body.path.device}"' if body.path.device else ""
-    body.add(f"{target} = torch.tensor({name}, dtype=torch.{spec.dtype}{device}){ending}")
+def _tensor(
+    spec: ConvSpec, builder: ScriptBuilder, target: str, name: str, ending: str = ""
+) -> None:
+    device = f', device="{builder.path.device}"' if builder.path.device else ""
+    builder.add(f"{target} = torch.tensor({name}, dtype=torch.{spec.dtype}{device}){ending}")
 
 
 def _to_numpy(spec: ConvSpec, text: str) -> str:
@@ -113,99 +130,102 @@ def _to_numpy(spec: ConvSpec, text: str) -> str:
 
 
 def _last_first(pairs: tuple[tuple[int, int], ...]) -> str:
-    return numbers([side for pair in reversed(pairs) for side in pair])
+    return tuple_text([side for pair in reversed(pairs) for side in pair])
 
 
-def _direct_input(spec: ConvSpec, body: Body, order: str) -> str | None:
-    """Writes the input; returns the call's padding argument where the call can do it."""
-    name = dilated_input(spec, body)
-    symmetric = spec.pad_mode == "constant" and all(lo == hi >= 0 for lo, hi in spec.padding)
-    by_hand = not symmetric and any(map(any, spec.padding)) and not _can_pad(spec)
-    if by_hand:
-        name = padded_input(spec, body, name)
-    _tensor(spec, body, "x", name, arranged("", spec.input_layout, order, "permute"))
-    if symmetric:
-        return option("padding", [lo for lo, _ in spec.padding], 0)
-    if not by_hand and any(map(any, spec.padding)):
+def _direct_input(spec: ConvSpec, builder: ScriptBuilder, order: str) -> str | None:
+    """Write the input, padded where the call cannot pad it; returns the call's padding argument."""
+    name = dilate_input(spec, builder)
+    in_call = spec.pad_mode == "constant" and all(lo == hi >= 0 for lo, hi in spec.padding)
+    by_numpy = not in_call and any(map(any, spec.padding)) and not _can_pad(spec)
+    if by_numpy:
+        name = pad_input(spec, builder, name)
+    _tensor(spec, builder, "x", name, to_order("", spec.input_layout, order, "permute"))
+    if in_call:
+        return keyword("padding", [lo for lo, _ in spec.padding], 0)
+    if not by_numpy and any(map(any, spec.padding)):
         pairs = spec.padding
         if spec.pad_mode != "constant":
-            picks = crops(dict(zip(spec.axes, pairs, strict=True)))
-            if picks:
-                body.add(f"x = x{index(order, picks)}")
+            slices = crop_slices(dict(zip(spec.axes, pairs, strict=True)))
+            if slices:
+                builder.add(f"x = x{index_text(order, slices)}")
             pairs = tuple((max(lo, 0), max(hi, 0)) for lo, hi in pairs)
         if any(map(any, pairs)):
             mode = "" if spec.pad_mode == "constant" else f', mode="{_PAD_MODES[spec.pad_mode]}"'
-            body.add(
+            builder.add(
                 f"x = F.pad(x, {_last_first(pairs)}{mode})"
                 + ("  # last axis first" if spec.rank > 1 else "")
             )
-        body.note("padded by hand")
+        builder.note("padded by hand")
     return None
 
 
 def _can_pad(spec: ConvSpec) -> bool:
     """Whether F.pad takes this mode and these widths."""
-    if spec.pad_mode not in _PAD_MODES or not crop_first(spec):
+    if spec.pad_mode not in _PAD_MODES or not can_crop_first(spec):
         return False
-    beyond = {"reflect": 1, "wrap": 0}
-    if spec.pad_mode not in beyond:
+    excluded = {"reflect": 1, "wrap": 0}
+    if spec.pad_mode not in excluded:
         return True
     return all(
-        max(lo, hi) <= n + min(lo, 0) + min(hi, 0) - beyond[spec.pad_mode]
-        for n, (lo, hi) in zip(dilated_size(spec), spec.padding, strict=True)
+        max(lo, hi) <= n + min(lo, 0) + min(hi, 0) - excluded[spec.pad_mode]
+        for n, (lo, hi) in zip(dilated_input_size(spec), spec.padding, strict=True)
     )
 
 
-def _kernel(spec: ConvSpec, body: Body, order: str) -> None:
+def _kernel(spec: ConvSpec, builder: ScriptBuilder, order: str) -> None:
     if "M" in spec.kernel_layout and not spec.transposed:
-        ending = arranged("", spec.kernel_layout, f"IM{spec.axes}", "permute")
+        ending = to_order("", spec.kernel_layout, f"IM{spec.axes}", "permute")
         if spec.in_channels > 1 or spec.out_channels > 1:
-            ending += f".reshape{numbers((spec.out_channels, 1, *spec.kernel_size))}"
+            ending += f".reshape{tuple_text((spec.out_channels, 1, *spec.kernel_size))}"
     else:
-        ending = arranged("", spec.kernel_layout.replace("M", "O"), order, "permute")
+        ending = to_order("", spec.kernel_layout.replace("M", "O"), order, "permute")
     flipped = [order.index(axis) for axis in axes_to_flip(spec)] if spec.flip else []
     if flipped:
         ending += f".flip({', '.join(map(str, flipped))})"
-        body.note("kernel flipped")
+        builder.note("kernel flipped")
     elif ending and "reshape" not in ending and (spec.groups > 1 or max(spec.dilation) > 1):
-        # oneDNN takes some permuted views of grouped and dilated kernels wrongly.
+        # oneDNN gives wrong results for some permuted views of grouped and dilated kernels.
         ending += ".contiguous()"
-    _tensor(spec, body, "w", "kernel", ending)
+    _tensor(spec, builder, "w", "kernel", ending)
 
 
-def _call(spec: ConvSpec, body: Body, function: str, *options: str | None, bias: bool) -> None:
+def _call(
+    spec: ConvSpec, builder: ScriptBuilder, function: str, *options: str | None, bias: bool
+) -> None:
     if bias:
-        _tensor(spec, body, "b", "bias")
+        _tensor(spec, builder, "b", "bias")
     groups = f"groups={spec.groups}" if spec.groups > 1 else None
-    if body.path.style == "channels_last":
-        _channels_last(spec, body)
-    body.call(
+    if builder.path.style == "channels_last":
+        _channels_last(spec, builder)
+    builder.call(
         "y",
-        body.through(function),
+        builder.wrapped(function),
         "x",
         "w",
         "b" if bias else None,
-        option("stride", spec.stride, 1),
+        keyword("stride", spec.stride, 1),
         *options,
-        option("dilation", spec.dilation, 1),
+        keyword("dilation", spec.dilation, 1),
         groups,
     )
 
 
-def _channels_last(spec: ConvSpec, body: Body) -> None:
-    """The order in memory alone: the axes stay."""
+def _channels_last(spec: ConvSpec, builder: ScriptBuilder) -> None:
+    """Write the change of memory order; the axes stay as they are."""
     if spec.rank == 1:
         raise Unsupported("channels_last memory format exists in 2-D and 3-D only")
     for name in "xw":
-        body.add(
+        builder.add(
             f"{name} = "
             f"{name}.contiguous(memory_format=torch.channels_last{'_3d' if spec.rank == 3 else ''})"
         )
 
 
-def _transposed(spec: ConvSpec, body: Body) -> None:
-    """The call crops lo on both sides and adds less than a stride at the end; the rest is cut or
-    filled afterwards.
+def _transposed(spec: ConvSpec, builder: ScriptBuilder) -> None:
+    """Write a transposed call, which crops lo at both ends and adds less than a stride at the end.
+
+    Where that is not enough, its full output is padded and cropped.
     """
     function = f"F.conv_transpose{spec.rank}d"
     full = full_output(spec)
@@ -215,29 +235,30 @@ def _transposed(spec: ConvSpec, body: Body) -> None:
     ]
     allowed = [max(s, d) for s, d in zip(spec.stride, spec.dilation, strict=True)]
     if all(
-        lo >= 0 <= e < most for (lo, _), e, most in zip(spec.padding, extra, allowed, strict=True)
+        lo >= 0 <= e < limit for (lo, _), e, limit in zip(spec.padding, extra, allowed, strict=True)
     ):
-        padding = option("padding", [lo for lo, _ in spec.padding], 0)
-        _call(spec, body, function, padding, option("output_padding", extra, 0), bias=spec.bias)
+        padding = keyword("padding", [lo for lo, _ in spec.padding], 0)
+        _call(spec, builder, function, padding, keyword("output_padding", extra, 0), bias=spec.bias)
         return
+    # A padded output gets the bias afterwards, so that the added zeros have it too.
     late_bias = spec.bias and full.extended
-    _call(spec, body, function, bias=spec.bias and not late_bias)
-    _take(spec, body, full)
+    _call(spec, builder, function, bias=spec.bias and not late_bias)
+    _take(spec, builder, full)
     if late_bias:
-        _tensor(spec, body, "b", "bias")
-        body.add(f"y = y + {along_channels('b', f'NC{spec.axes}')}")
+        _tensor(spec, builder, "b", "bias")
+        builder.add(f"y = y + {broadcast_channels('b', f'NC{spec.axes}')}")
 
 
-def _take(spec: ConvSpec, body: Body, full: Full) -> None:
+def _take(spec: ConvSpec, builder: ScriptBuilder, full: FullOutput) -> None:
     if full.extended:
-        body.add(
+        builder.add(
             f"y = F.pad(y, {_last_first(full.extension)})"
             + ("  # last axis first" if spec.rank > 1 else "")
         )
-        body.note("output padded")
+        builder.note("output padded")
     if full.crops:
-        body.add(f"y = y{index(f'NC{spec.axes}', full.crops)}")
-        body.note("output cropped")
+        builder.add(f"y = y{index_text(f'NC{spec.axes}', full.crops)}")
+        builder.note("output cropped")
 
 
 DIALECT = Dialect(write, default)

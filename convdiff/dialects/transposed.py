@@ -1,5 +1,6 @@
-"""Transposed convolutions from a framework's full one: what to fill, what to cut; and what counts
-as same.
+"""How the output of a transposed convolution is taken from a framework's full output.
+
+The full output has (n - 1) stride + the kernel's reach elements per axis.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.padding import Pair, reach
 
 
-class Full(NamedTuple):
-    """The full transposed output's spatial size, the zeros to add to it per axis, then the slices
-    to take, by axis.
+class FullOutput(NamedTuple):
+    """The full output's spatial size, the zeros to add to it per axis, then the slices to take.
+
+    `extension` has a (lo, hi) pair per axis; `crops` has slices by axis, where any are needed.
     """
 
     size: tuple[int, ...]
@@ -25,21 +27,20 @@ class Full(NamedTuple):
         return any(map(any, self.extension))
 
 
-def full_output(spec: ConvSpec, made: tuple[int, ...] | None = None) -> Full:
-    """How the asked output is taken from the full one, (n - 1) stride + the kernel's reach per
-    axis.
+def full_output(spec: ConvSpec, size: tuple[int, ...] | None = None) -> FullOutput:
+    """How the spec's output is taken from the full output.
 
-    Where a framework ends its own with further zeros, `made` is its size.
+    `size` is the spatial size of a framework's full output, where it ends in further zeros.
     """
     sizes, extension, crops = [], [], {}
-    made = made or tuple(
+    size = size or tuple(
         (n - 1) * s + reach(k, d)
         for n, k, s, d in zip(
             spec.input_size, spec.kernel_size, spec.stride, spec.dilation, strict=True
         )
     )
     for axis, whole, (lo, _), out in zip(
-        spec.axes, made, spec.padding, spec.output_size, strict=True
+        spec.axes, size, spec.padding, spec.output_size, strict=True
     ):
         before, after, first = max(-lo, 0), max(lo + out - whole, 0), max(lo, 0)
         sizes.append(whole)
@@ -48,12 +49,13 @@ def full_output(spec: ConvSpec, made: tuple[int, ...] | None = None) -> Full:
             crops[axis] = (
                 f"{first or ''}:{first + out if first + out < before + whole + after else ''}"
             )
-    return Full(tuple(sizes), tuple(extension), crops)
+    return FullOutput(tuple(sizes), tuple(extension), crops)
 
 
-def same_like(spec: ConvSpec) -> bool:
-    """Whether the output has the size that the word same gives: input / stride rounded up;
-    transposed: input x stride.
+def has_same_size(spec: ConvSpec) -> bool:
+    """Whether the output has the size that "same" padding gives.
+
+    That is the input's size / stride, rounded up; transposed, the input's size x stride.
     """
     if spec.transposed:
         return all(

@@ -52,14 +52,14 @@ def run(request: Request, open_view: OpenView) -> Report:
     chosen = choose(request)
     with _started(chosen, request) as fleet:
         # From here on numpy is imported, so nothing of this stands at the top of the module.
-        from convdiff.arrays.truncated_files import watch
+        from convdiff.arrays.truncated_files import exit_on_truncation
         from convdiff.exit_codes import exit_code
         from convdiff.pipeline.dispatch import ask
         from convdiff.pipeline.judge_rows import RowJudge
         from convdiff.pipeline.load_case import read_case
         from convdiff.records import Report
 
-        watch()
+        exit_on_truncation()
         case = read_case(request, chosen)
         chosen = settle(chosen, fleet, request.paths, case.spec.dtype)
         expected, answers = ask(case, chosen, fleet, align=request.align, repeat=request.repeat)

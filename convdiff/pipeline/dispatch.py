@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from convdiff.execution_paths import PLAIN
+from convdiff.execution_paths import DEFAULT_PATH
 from convdiff.pipeline.select_backends import RequestedBackend, SelectedBackends
 from convdiff.records import Answer, Case
 
@@ -75,7 +75,7 @@ def _job(case: Case, asked: RequestedBackend, align: bool, repeat: int) -> Job |
     """The code for one row, or why there is none."""
     # Not at the top of the module: saved outputs alone need neither.
     from convdiff.backends.fleet import Job
-    from convdiff.dialects import Unsupported, own_call, write, write_default
+    from convdiff.dialects import Unsupported, framework_call, write, write_default
 
     name, environment, path = asked.name, asked.environment, asked.path
     reason, way = environment.reason or asked.reason, path.name if path else None
@@ -84,11 +84,11 @@ def _job(case: Case, asked: RequestedBackend, align: bool, repeat: int) -> Job |
     try:
         base = environment.backend
         script = (
-            write(base, case.spec, path or PLAIN)
+            write(base, case.spec, path or DEFAULT_PATH)
             if align
-            else write_default(base, case.spec, path or PLAIN)
+            else write_default(base, case.spec, path or DEFAULT_PATH)
         )
-        aligned = script.aligned if align else (own_call(script), *script.aligned)
+        aligned = script.aligned if align else (framework_call(script), *script.aligned)
     except Unsupported as why:
         return Answer(name, "backend", "unsupported", environment.name, path=way, message=str(why))
     return Job(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from convdiff.arrays import compute_dtype, read
-from convdiff.backends.variables import of_path
-from convdiff.dialects import Unsupported, known, standalone, write, write_default
+from convdiff.backends.environment_variables import path_variables
+from convdiff.dialects import Unsupported, dialect_names, standalone_script, write, write_default
 from convdiff.errors import ConvdiffError, one_of
-from convdiff.execution_paths import PLAIN
+from convdiff.execution_paths import DEFAULT_PATH
 from convdiff.plugins import find_path
 from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
@@ -24,9 +24,9 @@ def script(
     framework, colon, way = name.partition(":")
     # The code is the same in whichever environment: torch@1.13's is torch's.
     framework = framework.partition("@")[0]
-    if framework not in known():
-        raise one_of("--for", framework, known())
-    path = find_path(framework, way) if colon else PLAIN
+    if framework not in dialect_names():
+        raise one_of("--for", framework, dialect_names())
+    path = find_path(framework, way) if colon else DEFAULT_PATH
     roles = {"input": read(input, "input"), "kernel": read(kernel, "kernel")} | (
         {"bias": read(bias, "--bias")} if bias else {}
     )
@@ -50,7 +50,7 @@ def script(
         raise ConvdiffError(
             f"--for {name}: found a convolution that it cannot do, {why}; try another framework"
         ) from None
-    return standalone(
+    return standalone_script(
         written,
         spec,
         input=roles["input"].name,
@@ -58,5 +58,5 @@ def script(
         bias=roles["bias"].name if bias else None,
         output=None,
         stored={role: stored.stored for role, stored in roles.items()},
-        variables=dict(of_path(path)),
+        variables=dict(path_variables(path)),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from convdiff.arrays import compute_dtype, notes, read
+from convdiff.arrays import compute_dtype, nonfinite_notes, read
 from convdiff.pipeline.request import Request
 from convdiff.pipeline.row_names import call_name, parse_saved, saved_names, unique
 from convdiff.pipeline.select_backends import SelectedBackends
@@ -49,7 +49,7 @@ def read_case(
             for name, stored in saved
         )
     arrays = [("input", input), ("kernel", kernel), *([("bias", bias)] if bias else []), *saved]
-    odd = [note for name, stored in arrays for note in notes(stored, name)]
+    odd = [note for name, stored in arrays for note in nonfinite_notes(stored, name)]
     calls = _calls(chosen, [*backends, *(name for name, _ in saved)])
     alone = (
         []

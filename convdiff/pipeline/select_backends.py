@@ -116,10 +116,12 @@ def _asked(option: str, text: str) -> RequestedBackend:
 
 def through(environment: Environment, path: ExecutionPath) -> RequestedBackend:
     """The row of a path: in a process of its own where the path needs variables set."""
-    from convdiff.backends.variables import of_path
+    from convdiff.backends.environment_variables import path_variables
 
     return RequestedBackend(
-        f"{environment.name}:{path.name}", replace(environment, variables=of_path(path)), path
+        f"{environment.name}:{path.name}",
+        replace(environment, variables=path_variables(path)),
+        path,
     )
 
 
@@ -134,10 +136,10 @@ ALSO_CALLED = {
 
 
 def _find(option: str, name: str) -> Environment:
-    from convdiff.backends.environments import all_environments, find
+    from convdiff.backends.environments import all_environments, find_environment
 
     try:
-        return find(name)
+        return find_environment(name)
     except ConvdiffError:
         names = [environment.name for environment in all_environments()]
         base = name.split("@")[0]
@@ -163,12 +165,12 @@ def _call(text: str) -> tuple[Environment, str]:
 
 def _notes(missing: list[Environment]) -> list[str]:
     """One line for all that could be installed."""
-    from convdiff.backends import backend, capacity
+    from convdiff.backends import capacity, find_backend
 
     here = [
         environment
         for environment in missing
-        if capacity.accelerator() or not backend(environment.backend).gpu
+        if capacity.has_accelerator() or not find_backend(environment.backend).gpu
     ]
     absent = [environment.name for environment in here]
     if len(absent) > 1:

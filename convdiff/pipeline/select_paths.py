@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convdiff.backends import capacity
-from convdiff.execution_paths import missing
+from convdiff.execution_paths import unmet_need
 from convdiff.pipeline.select_backends import RequestedBackend, SelectedBackends, through
 from convdiff.plugins import paths_of
 
@@ -31,7 +31,7 @@ def settle(
 
     A path that was named stays, with the reason where it is not there.
     """
-    open_ended = paths == "all" or capacity.accelerator()
+    open_ended = paths == "all" or capacity.has_accelerator()
     if fleet is None or not any(
         asked.path.needs if asked.path else open_ended for asked in chosen.asked
     ):
@@ -52,12 +52,12 @@ def _rows(
 ) -> Iterator[RequestedBackend]:
     known = {} if hello is None or isinstance(hello, str) else hello.missing
     if asked.path is not None:
-        yield replace(asked, reason=missing(asked.path, known))
+        yield replace(asked, reason=unmet_need(asked.path, known))
         return
     yield asked
     if hello is None or isinstance(hello, str) or not open_ended:
         return
     for path in paths_of(asked.environment.backend):
-        wanted = (paths == "all" or path.usual) and (not path.only or dtype in path.only)
-        if wanted and path.name != hello.path and missing(path, known) is None:
+        wanted = (paths == "all" or path.usual) and (not path.dtypes or dtype in path.dtypes)
+        if wanted and path.name != hello.path and unmet_need(path, known) is None:
             yield through(asked.environment, path)

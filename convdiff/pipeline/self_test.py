@@ -14,7 +14,7 @@ from typing import NamedTuple
 from convdiff.backends.environments import Environment, all_environments
 from convdiff.backends.fleet import Fleet, Job
 from convdiff.backends.supervisor import Hello
-from convdiff.execution_paths import PLAIN, ExecutionPath, missing
+from convdiff.execution_paths import DEFAULT_PATH, ExecutionPath, unmet_need
 from convdiff.pipeline.select_backends import through
 from convdiff.plugins import paths_of
 from convdiff.records import Answer, Stored
@@ -72,7 +72,9 @@ def examine(
             made.append(BackendDescription(environment, None, answer))
             continue
         states = (
-            State(path, missing(path, answer.missing), told.get(f"{environment.name}:{path.name}"))
+            State(
+                path, unmet_need(path, answer.missing), told.get(f"{environment.name}:{path.name}")
+            )
             for path in paths_of(environment.backend)
         )
         made.append(
@@ -99,7 +101,7 @@ def _there(
         hello = said[environment.process]
         assert isinstance(hello, Hello)
         for path in paths_of(environment.backend):
-            if missing(path, hello.missing) is None and path.name != hello.path:
+            if unmet_need(path, hello.missing) is None and path.name != hello.path:
                 yield environment, path
 
 
@@ -152,7 +154,7 @@ def _tested(
         name, place = (asked.name, asked.environment) if asked else (environment.name, environment)
         fleet.add(place)
         try:
-            body = _text(environment.backend, path or PLAIN, spec)
+            body = _text(environment.backend, path or DEFAULT_PATH, spec)
         except Unsupported as why:
             yield name, f"unsupported: {why}"
             continue

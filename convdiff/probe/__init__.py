@@ -46,7 +46,7 @@ def probe(request: ProbeRequest) -> ProbeOutcome:
 
 
 def _target(text: str) -> tuple[Environment, str]:
-    from convdiff.backends.environments import find
+    from convdiff.backends.environments import find_environment
 
     match = re.fullmatch(r"([\w@.+-]+)=\s*(.*\S)\s*", text, re.DOTALL)
     if match is None:
@@ -54,4 +54,4 @@ def _target(text: str) -> tuple[Environment, str]:
             f"NAME=CODE: found {text!r}, expected a backend's name, then an expression or "
             "path.py:function: torch='...'"
         )
-    return find(match[1]), match[2]
+    return find_environment(match[1]), match[2]

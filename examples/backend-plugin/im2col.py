@@ -1,4 +1,4 @@
-"""A library to be added: a 2-D cross-correlation as one matrix product, channels first, no padding."""
+"""The library to be added: a 2-D cross-correlation as a matrix product, channels first."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ ORDER = "rows first"
 
 
 def conv2d(x, w, stride=1):
-    """x (N, C, H, W), w (O, C, R, S) -> (N, O, P, Q)."""
+    """x (N, C, H, W) and w (O, C, R, S) give (N, O, P, Q); there is no padding."""
     windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], (2, 3))[
         :, :, ::stride, ::stride
     ]

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from backends_support import ARRAYS, Run, gone, job
 
-from convdiff.backends.environments import find
+from convdiff.backends.environments import find_environment
 from convdiff.backends.fleet import Fleet, Job
 from convdiff.records import Answer, Stored
+from tests.backends.support import ARRAYS, PATIENCE, Run, job, pids, wait_until_dead
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    with Fleet([find("numpy")], timeout=20) as fleet:
+    with Fleet([find_environment("numpy")], timeout=PATIENCE) as fleet:
         fleet.start()
         yield fleet
-        pids = fleet.pids
-    assert gone(pids)
+        workers = pids(fleet)
+    wait_until_dead(workers)
 
 
 @pytest.fixture
 def run(fleet: Fleet) -> Run:
-    """Run codes in a numpy worker, one answer each, in the order of the codes."""
+    """Run codes in a numpy worker; one answer each, in the order of the codes."""
 
     def run(*jobs: Job | str, arrays: dict[str, Stored] = ARRAYS) -> list[Answer]:
         named = [
@@ -31,6 +31,6 @@ def run(fleet: Fleet) -> Run:
         ]
         answers = {answer.name: answer for answer in fleet.run(named, arrays)}
         assert len(answers) == len(jobs)
-        return [answers[one.name] for one in named]
+        return [answers[item.name] for item in named]
 
     return run

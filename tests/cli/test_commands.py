@@ -16,7 +16,7 @@ import pytest
 from convdiff.backends.environments import Environment
 from convdiff.backends.supervisor import Hello
 from convdiff.cli.main import COMMANDS
-from convdiff.execution_paths import missing, paths_of
+from convdiff.execution_paths import built_in_paths, unmet_need
 from convdiff.pipeline import self_test
 from convdiff.pipeline.self_test import BackendDescription, State
 from tests.cli.conftest import Invoke, environment
@@ -169,8 +169,8 @@ def test_backends_are_listed_with_the_reason_where_one_cannot_run(
         "2.0", "3.9.1", "1.26.0", 1.25, ("cpu", "cuda:0"), "cpu/onednn", {"mps": "no Mac"}
     )
     paths = [
-        State(path, missing(path, hello.missing))
-        for path in paths_of("torch")
+        State(path, unmet_need(path, hello.missing))
+        for path in built_in_paths("torch")
         if path.name in ("cpu/onednn", "cuda/cudnn", "mps")
     ]
     known = [
@@ -191,8 +191,8 @@ def test_backends_are_listed_with_the_reason_where_one_cannot_run(
         "torch   2.0  cpu, cuda:0  self-test exact",
         "        /env/bin/python (Python 3.9.1, numpy 1.26.0, registered; starts in 1.2 s)",
         "          cpu/onednn  oneDNN's kernels, the default here",
-        "          cuda/cudnn  cuDNN, as torch has it: TF32 on, no benchmark",
-        "          not here: mps: no Mac; it takes a Mac with Apple silicon",
+        "          cuda/cudnn  cuDNN with torch's defaults: TF32 on, no benchmark",
+        "          not here: mps: no Mac; it needs a Mac with Apple silicon",
         "theano  it is not there",
     ]
     monkeypatch.setenv("COLUMNS", "50")
@@ -217,7 +217,7 @@ def test_an_environment_is_added_and_removed(invoke: Invoke) -> None:
         "json",
     )
     assert '"name": "numpy@own"' in ran.stdout
-    assert "forgot" in invoke("backends", "remove", "numpy@own").stdout
+    assert "no longer registered" in invoke("backends", "remove", "numpy@own").stdout
     assert invoke("run", "x.npy", "w.npy", "--backend", "numpy@own").exit_code == 2
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from convdiff.execution_paths import _JAX_OFF, PATHS, ExecutionPath, paths_of
+from convdiff.execution_paths import _JAX_NO_GPU, PATHS, ExecutionPath, built_in_paths
 from tests.cli.conftest import Invoke
 from tests.dialects.conftest import environment
 
@@ -62,8 +62,8 @@ def test_all_paths_of_this_machine(invoke: Invoke) -> None:
     own = found["jax"]["path"]
     here = [
         path.name
-        for path in paths_of("jax")
-        if path.name.startswith(own) and path.name != own and not path.only
+        for path in built_in_paths("jax")
+        if path.name.startswith(own) and path.name != own and not path.dtypes
     ]
     assert list(found) == ["jax", *(f"jax:{name}" for name in here), "numpy"]
     narrow = invoke(
@@ -98,7 +98,7 @@ def test_one_that_is_not_there_is_a_row_with_its_reason(invoke: Invoke) -> None:
     )
     row = rows(invoke(*arguments).stdout)["torch:mps"]
     assert row["status"] == "unavailable" and row["message"].endswith(
-        "it takes a Mac with Apple silicon"
+        "it needs a Mac with Apple silicon"
     )
     assert invoke(*arguments, "--require", "torch:mps").exit_code == 2
 
@@ -134,7 +134,7 @@ def test_a_processor_s_path_keeps_off_an_accelerator(
     """
     environment("jax")
     alone = invoke("code", "x.npy", "w.npy", "--for", "jax:cpu/high").stdout
-    monkeypatch.setattr("convdiff.backends.capacity.DEVICES", ("x.npy",))
+    monkeypatch.setattr("convdiff.backends.capacity.ACCELERATOR_DEVICES", ("x.npy",))
     beside = invoke("code", "x.npy", "w.npy", "--for", "jax:cpu/high").stdout
     assert "JAX_PLATFORMS" not in alone
     assert beside.index('os.environ["JAX_PLATFORMS"] = "cpu"') < beside.index("import jax")
@@ -144,7 +144,11 @@ def test_a_processor_s_path_keeps_off_an_accelerator(
         (
             *PATHS,
             ExecutionPath(
-                "jax", "cpu/seen", "what it sees", setup=(f"assert {seen}",), off=_JAX_OFF
+                "jax",
+                "cpu/seen",
+                "what it sees",
+                setup=(f"assert {seen}",),
+                hide_accelerator=_JAX_NO_GPU,
             ),
         ),
     )

@@ -1,7 +1,8 @@
-"""Runs the table of specs through every path of this machine; prints CONTRIBUTING.md's table of
-where each path was run.
+"""Runs the table of specs through every execution path of this machine.
 
-python -m tests.dialects.paths_record
+Prints the rows of the table of CONTRIBUTING.md:
+
+    python -m tests.dialects.paths_record
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from convdiff.backends.environments import find
+from convdiff.backends.environments import find_environment
 from convdiff.backends.fleet import Fleet
 from convdiff.backends.supervisor import Hello
 from convdiff.dialects import DIALECTS, Unsupported, write
-from convdiff.execution_paths import ExecutionPath, missing, paths_of
-from tests.dialects.test_paths import SLOW, fault, named
+from convdiff.execution_paths import ExecutionPath, built_in_paths, unmet_need
+from tests.backends.support import PATIENCE
+from tests.dialects.test_execution_paths import SLOW, fault, full_name
 from tests.specs import SPECS
 
 
 def processor() -> str:
-    """Its name, as Linux has it."""
+    """The processor's name, as Linux reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -33,18 +35,18 @@ def processor() -> str:
 
 
 def counted(path: ExecutionPath) -> tuple[Hello | str, str]:
-    """What the worker said, and how many specs came out exact."""
-    found = find(path.backend)
+    """The worker's greeting or why the path cannot be run, and how many specs were exact."""
+    found = find_environment(path.backend)
     if not found.usable:
         return str(found.reason), ""
-    place = replace(found, variables=path.variables)
-    with Fleet([place], timeout=300) as fleet:
-        hello = fleet.wait()[place.process]
-        lacks = hello if isinstance(hello, str) else missing(path, hello.missing)
-        if isinstance(hello, str) or lacks is not None:
-            return str(lacks), ""
+    environment = replace(found, variables=path.variables)
+    with Fleet([environment], timeout=PATIENCE) as fleet:
+        hello = fleet.wait()[environment.process]
+        reason = hello if isinstance(hello, str) else unmet_need(path, hello.missing)
+        if isinstance(hello, str) or reason is not None:
+            return str(reason), ""
         counts: Counter[str] = Counter()
-        for spec in list(SPECS.values())[:: 8 if named(path) in SLOW else 1]:
+        for spec in list(SPECS.values())[:: 8 if full_name(path) in SLOW else 1]:
             try:
                 write(path.backend, spec, path)
             except Unsupported:
@@ -52,7 +54,7 @@ def counted(path: ExecutionPath) -> tuple[Hello | str, str]:
                 continue
             counts[
                 "wrong"
-                if fault(fleet, place.process, path, spec)
+                if fault(fleet, environment.process, path, spec)
                 else "exact"
                 if path.exact
                 else "within rounding"
@@ -63,20 +65,20 @@ def counted(path: ExecutionPath) -> tuple[Hello | str, str]:
 def main() -> None:
     print(f"{processor()}, {platform.system()}\n")
     print("| path | version | Python | device | the table's specs |\n|---|---|---|---|---|")
-    gone: dict[str, list[str]] = {}
+    not_run: dict[str, list[str]] = {}
     for backend in DIALECTS:
-        for path in paths_of(backend):
+        for path in built_in_paths(backend):
             hello, counts = counted(path)
             if isinstance(hello, str):
-                gone.setdefault(hello, []).append(named(path))
+                not_run.setdefault(hello, []).append(full_name(path))
             else:
                 print(
-                    f"| {named(path)} | {hello.version} | {hello.python} | {hello.devices[0]} | "
-                    f"{counts} |",
+                    f"| {full_name(path)} | {hello.version} | {hello.python} | "
+                    f"{hello.devices[0]} | {counts} |",
                     flush=True,
                 )
     print("\nNot run:\n")
-    for reason, paths in gone.items():
+    for reason, paths in not_run.items():
         print(f"- {', '.join(paths)}: {reason}")
 
 

@@ -1,6 +1,4 @@
-"""Every dialect's code gives exactly the reference, on integers, for everything that its framework
-can do.
-"""
+"""Every dialect's code gives exactly the reference on integers, wherever its framework can."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convdiff.backends import backend, capacity
+from convdiff.backends import capacity, find_backend
 from convdiff.dialects import DIALECTS, Unsupported, write
 from convdiff.numerics.reference import compute_reference
 from convdiff.spec.canonical import user_output
@@ -18,23 +16,23 @@ from convdiff.spec.layout import Array
 from tests.dialects.conftest import Ask
 from tests.specs import SPECS, arrays, conv, random_specs
 
-# What a framework cannot do at all; anything else that a dialect refuses is a fault of ours.
+# What a framework cannot compute; anything else that a dialect rejects is an error in convdiff.
 UNSUPPORTED = {
     "scipy": {"bfloat16", "bfloat16, transposed"},
     "onnxruntime": {"float64", "float64, transposed", "bfloat16", "bfloat16, transposed"},
     "numpy": {"bfloat16", "bfloat16, transposed"},
     "theano": {"bfloat16", "bfloat16, transposed"},
 }
-# Those that compile for every shape get fewer.
-RANDOM = {"jax": 20, "theano": 15}
+# Frameworks that compile for every shape get fewer specs.
+RANDOM_SPECS = {"jax": 20, "theano": 15}
 
-# One process a framework: where tests run in parallel, those of one stay together.
-HERE = [name for name in DIALECTS if capacity.accelerator() or not backend(name).gpu]
-BACKENDS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in HERE]
+# One process per framework: where tests run in parallel, those of one framework stay together.
+AVAILABLE = [name for name in DIALECTS if capacity.has_accelerator() or not find_backend(name).gpu]
+BACKENDS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in AVAILABLE]
 
 
 def check(ask: Ask, name: str, spec: ConvSpec, body: str, **given: Array) -> None:
-    """The body's output on integers is the reference's: its values, its shape, its dtype."""
+    """The output on integers is the reference's, in values, shape and dtype."""
     data = given or arrays(spec)
     answer = ask(name, body, data)
     assert answer.status == "ok" and answer.output is not None, f"{answer.message}\n{spec}\n{body}"
@@ -48,7 +46,7 @@ def check(ask: Ask, name: str, spec: ConvSpec, body: str, **given: Array) -> Non
 
 @pytest.mark.parametrize("title", SPECS)
 @pytest.mark.parametrize("name", BACKENDS)
-def test_exact(name: str, title: str, ask: Ask) -> None:
+def test_every_spec_is_exact(name: str, title: str, ask: Ask) -> None:
     spec = SPECS[title]
     if title in UNSUPPORTED.get(name, ()):
         with pytest.raises(Unsupported):
@@ -59,16 +57,16 @@ def test_exact(name: str, title: str, ask: Ask) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", BACKENDS)
-def test_exact_on_random_specs(name: str, seed: int, ask: Ask) -> None:
-    for spec in random_specs(RANDOM.get(name, 75), seed):
+def test_random_specs_are_exact(name: str, seed: int, ask: Ask) -> None:
+    for spec in random_specs(RANDOM_SPECS.get(name, 75), seed):
         if name == "onnxruntime":
-            spec = replace(spec, dtype="float32")  # all that it has, beside float16
+            spec = replace(spec, dtype="float32")  # the only type besides float16
         check(ask, name, spec, write(name, spec).body)
 
 
 @pytest.mark.parametrize("kind", ["float16", "float64", "int8", "int64", "uint8", "uint16", "bool"])
 @pytest.mark.parametrize("name", BACKENDS)
-def test_any_stored_type(name: str, kind: str, ask: Ask) -> None:
+def test_every_stored_type_is_exact(name: str, kind: str, ask: Ask) -> None:
     spec = conv(
         "NHWC HWIO",
         n=5,
@@ -87,8 +85,10 @@ def test_any_stored_type(name: str, kind: str, ask: Ask) -> None:
 @pytest.mark.parametrize(
     "name", ["scipy", pytest.param("theano", marks=pytest.mark.xdist_group("theano"))]
 )
-def test_what_is_computed_wider_takes_its_operands_as_asked(name: str, ask: Ask) -> None:
-    """2049 is no float16: as one it is 2048."""
+def test_operands_are_rounded_to_the_asked_type_before_a_wider_computation(
+    name: str, ask: Ask
+) -> None:
+    """2049 is not a float16; rounded to one it is 2048."""
     spec = conv(n=3, k=1, c=1, o=1, dtype="float16")
     data = {
         "input": np.full(spec.shape("input"), 2049, np.float32),
@@ -105,7 +105,7 @@ FAULTS = {
     "pad mode": ("reflect", {"pad_mode": "symmetric"}),
     "bias left out": ("NCHW/OIHW", {"bias": False}),
     "stride in the other order": ("stride and dilation differ by axis", {"stride": (3, 2)}),
-    "kernel axes taken for others": ("NCHW/OIHW", {"kernel_layout": "OIWH"}),
+    "kernel axes swapped": ("NCHW/OIHW", {"kernel_layout": "OIWH"}),
     "output in the other layout": ("NHWC/HWIO", {"output_layout": "NWHC"}),
     "groups left out": (
         "groups of one output each",
@@ -120,8 +120,8 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_wrong_dialect_is_caught(fault: str, ask: Ask) -> None:
-    title, said = FAULTS[fault]
-    wrong = write("numpy", replace(SPECS[title], **said))  # type: ignore[arg-type]
+def test_a_wrong_dialect_is_detected(fault: str, ask: Ask) -> None:
+    title, changes = FAULTS[fault]
+    wrong = write("numpy", replace(SPECS[title], **changes))  # type: ignore[arg-type]
     with pytest.raises(AssertionError):
         check(ask, "numpy", SPECS[title], wrong.body)

@@ -1,4 +1,4 @@
-"""cuDNN's Python frontend in a worker, with CUDA's own bindings for memory."""
+"""Adapter for cuDNN: NVIDIA's Python frontend, with CUDA's own bindings for device memory."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ IMPORT = "cudnn"
 
 
 def load_runtime() -> None:
-    """CUDA's runtime as its package brings it, before cudnn is imported: the frontend looks for it
-    among what is loaded already.
+    """Load the CUDA runtime of the package nvidia-cuda-runtime, before cudnn is imported.
+
+    The frontend looks for it only among the libraries that are loaded already.
     """
     for folder in sys.path:
         for file in glob.glob(
@@ -29,11 +30,11 @@ load_runtime()
 
 
 def names(cudnn: Any) -> dict[str, Any]:
-    """cudnn and cuda.  An error where there is no GPU to run on: nothing of cuDNN runs without."""
-    nodes = pathlib.Path("/dev")
-    if not any(nodes.glob("nvidia[0-9]*")) and not (nodes / "dxg").exists():
+    """cudnn and cuda.  Raises RuntimeError where there is no GPU, without which nothing runs."""
+    devices = pathlib.Path("/dev")
+    if not any(devices.glob("nvidia[0-9]*")) and not (devices / "dxg").exists():
         raise RuntimeError(
-            "cuDNN runs on NVIDIA GPUs only, and this machine shows none (no /dev/nvidia0)"
+            "cuDNN runs on NVIDIA GPUs only, and this machine has none (no /dev/nvidia0)"
         )
     cuda = importlib.import_module("cuda.bindings.runtime")
     error, count = cuda.cudaGetDeviceCount()
@@ -43,29 +44,29 @@ def names(cudnn: Any) -> dict[str, Any]:
 
 
 def devices(cudnn: Any) -> list[str]:
-    """The GPUs, with the version of the library itself."""
+    """The GPUs, then the version of the cuDNN library."""
     cuda = importlib.import_module("cuda.bindings.runtime")
     count = cuda.cudaGetDeviceCount()[1]
-    found = [cuda.cudaGetDeviceProperties(i)[1].name for i in range(count)]
-    said = [
+    names = [cuda.cudaGetDeviceProperties(i)[1].name for i in range(count)]
+    gpus = [
         f"cuda:{i} {name.decode() if isinstance(name, bytes) else name}"
-        for i, name in enumerate(found)
+        for i, name in enumerate(names)
     ]
-    return [*said, f"cuDNN {cudnn.backend_version()}"]
+    return [*gpus, f"cuDNN {cudnn.backend_version()}"]
 
 
 def path(cudnn: Any) -> str:
-    """As its heuristics choose."""
+    """The engine that cuDNN's heuristics choose, which may use TF32."""
     return "tf32"
 
 
 def missing(cudnn: Any) -> dict[str, str]:
-    """With a GPU all of it is there."""
+    """Every path needs the GPU alone."""
     return {}
 
 
 def precision(cudnn: Any, path: str) -> list[tuple[str, str, str]]:
-    """Tensor cores take float32 for TF32."""
+    """Tensor cores round float32 operands to TF32."""
     if path == "no-tf32" or os.environ.get("NVIDIA_TF32_OVERRIDE") == "0":
         return []
     cuda = importlib.import_module("cuda.bindings.runtime")
@@ -76,10 +77,10 @@ def precision(cudnn: Any, path: str) -> list[tuple[str, str, str]]:
 
 
 def to_numpy(cudnn: Any, value: Any) -> Any:
-    """Results are copied back by the code."""
+    """The code itself copies its result back into a numpy array."""
     return None
 
 
 def settings(cudnn: Any) -> Callable[[], object]:
-    """All belong to a graph."""
+    """Every setting belongs to a graph, so there is nothing to restore."""
     return lambda: None

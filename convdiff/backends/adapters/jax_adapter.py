@@ -1,4 +1,4 @@
-"""JAX in a worker."""
+"""Adapter for JAX."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def names(jax: Any) -> dict[str, Any]:
 
 
 def devices(jax: Any) -> list[str]:
-    """Its default devices; asking sets up the runtime, so that the first job need not."""
+    """Its default devices.  Asking sets up the runtime, so that the first job is not slower."""
     return [
         f"{d.platform}:{d.id} {d.device_kind}" if d.platform != "cpu" else "cpu"
         for d in jax.devices()
@@ -37,31 +37,32 @@ def devices(jax: Any) -> list[str]:
 
 
 def path(jax: Any) -> str:
-    """The default device's platform."""
+    """The platform of the default device: cpu, gpu or tpu."""
     return str({"cuda": "gpu", "rocm": "gpu"}.get(jax.default_backend(), jax.default_backend()))
 
 
 def missing(jax: Any) -> dict[str, str]:
-    """A GPU, where it is not the default platform."""
-    there = path(jax)
-    return {} if there == "gpu" else {"gpu": f"jax {jax.__version__} computes on the {there}"}
+    """The need "gpu", where the GPU is not the default platform."""
+    platform = path(jax)
+    return {} if platform == "gpu" else {"gpu": f"jax {jax.__version__} computes on the {platform}"}
 
 
-def precision(jax: Any, platform: str) -> list[tuple[str, str, str]]:
-    """What XLA takes float32 for, off the processor, unless told "highest"; the processor always
-    takes it as it is.
+def precision(jax: Any, path_name: str) -> list[tuple[str, str, str]]:
+    """The type to which XLA rounds float32 operands on a GPU or TPU, except at precision "highest".
+
+    On the processor XLA never rounds them.
     """
-    there = path(jax)
+    platform = path(jax)
     mode = getattr(jax.config, "jax_default_matmul_precision", None)
     if (
-        there == "cpu"
+        platform == "cpu"
         or mode in ("highest", "float32")
         or os.environ.get("NVIDIA_TF32_OVERRIDE") == "0"
     ):
         return []
-    if there == "gpu" and float(getattr(jax.devices()[0], "compute_capability", "8.0")) < 8:
+    if platform == "gpu" and float(getattr(jax.devices()[0], "compute_capability", "8.0")) < 8:
         return []
-    narrow = {"gpu": "tf32", "tpu": "bf16"}.get(there, "tf32")
+    narrow = {"gpu": "tf32", "tpu": "bf16"}.get(platform, "tf32")
     narrow = {"bfloat16": "bf16", "tensorfloat32": "tf32"}.get(str(mode), narrow)
     name = "jax_default_matmul_precision"
     return [
@@ -74,19 +75,19 @@ def precision(jax: Any, platform: str) -> list[tuple[str, str, str]]:
 
 
 def to_numpy(jax: Any, value: Any) -> Any:
-    """Any array of JAX's, once it is computed.  bfloat16 is widened by the worker."""
+    """A JAX array as a numpy array, once it is computed.  The worker widens bfloat16."""
     import numpy
 
-    ours = (
+    is_jax_array = (
         isinstance(value, jax.Array)
         if hasattr(jax, "Array")
         else hasattr(value, "block_until_ready")
     )
-    return numpy.asarray(value) if ours else None
+    return numpy.asarray(value) if is_jax_array else None
 
 
 def settings(jax: Any) -> Callable[[], object]:
-    """The options that change types, precision or tracing."""
+    """Restores the options that change types, precision or tracing."""
     kept = {name: getattr(jax.config, name) for name in OPTIONS if hasattr(jax.config, name)}
 
     def restore() -> None:

@@ -1,4 +1,4 @@
-"""numpy in a worker: its arrays are what answers are made of, so there is nothing to convert."""
+"""Adapter for numpy, whose arrays need no conversion."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ IMPORT = "numpy"
 
 
 def names(numpy: Any) -> dict[str, Any]:
-    """np alone, which every worker offers."""
+    """Nothing: every worker defines np."""
     return {}
 
 
 def devices(numpy: Any) -> list[str]:
-    """Where it computes."""
+    """The processor."""
     return ["cpu"]
 
 
 def path(numpy: Any) -> str:
-    """Where it computes."""
+    """The only path."""
     return "cpu"
 
 
 def missing(numpy: Any) -> dict[str, str]:
-    """It has no other path."""
+    """There is no other path that could lack something."""
     return {}
 
 
 def to_numpy(numpy: Any, value: Any) -> Any:
-    """Nothing is numpy's own here."""
+    """None: the worker takes numpy arrays as they are."""
     return None
 
 
 def settings(numpy: Any) -> Callable[[], object]:
-    """Floating-point error handling is the one setting there is."""
+    """Restores the handling of floating-point errors, the only setting."""
     kept = numpy.geterr()
     return lambda: numpy.seterr(**kept)

@@ -1,4 +1,4 @@
-"""ONNX Runtime in a worker, with onnx to make its models."""
+"""Adapter for ONNX Runtime, with onnx to build its models."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ IMPORT = "onnxruntime"
 
 
 def names(ort: Any) -> dict[str, Any]:
-    """ort, and onnx with its helper: without onnx there are no models."""
+    """ort, and onnx with its helper, which build the models."""
     import importlib
 
-    ort.set_default_logger_severity(4)  # what goes wrong it raises too
+    ort.set_default_logger_severity(4)  # errors are raised as well as logged
     return {
         "ort": ort,
         "onnxruntime": ort,
@@ -23,26 +23,26 @@ def names(ort: Any) -> dict[str, Any]:
 
 
 def devices(ort: Any) -> list[str]:
-    """The processor, and a GPU where this build has CUDA's provider."""
+    """The processor, and a GPU where the CUDA provider can use one."""
     return ["cpu"] if "cuda" in missing(ort) else ["cpu", "cuda"]
 
 
 def path(ort: Any) -> str:
-    """The processor: providers are named in the code."""
+    """The processor: other providers are named in the code."""
     return "cpu"
 
 
 def missing(ort: Any) -> dict[str, str]:
-    """CUDA's provider and a GPU: without one a session would quietly compute on the processor."""
+    """The CUDA provider and a GPU, without which a session silently uses the processor."""
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         return {"cuda": f"onnxruntime {ort.__version__} has no CUDAExecutionProvider"}
     if not any(os.path.exists(node) for node in ("/dev/nvidiactl", "/dev/dxg")):
-        return {"cuda": "this machine shows no NVIDIA GPU (no /dev/nvidiactl)"}
+        return {"cuda": "this machine has no NVIDIA GPU (no /dev/nvidiactl)"}
     return {}
 
 
 def precision(ort: Any, path: str) -> list[tuple[str, str, str]]:
-    """TF32 in CUDA's provider."""
+    """TF32 in the CUDA provider."""
     if path != "cuda" or os.environ.get("NVIDIA_TF32_OVERRIDE") == "0":
         return []
     return [
@@ -55,10 +55,10 @@ def precision(ort: Any, path: str) -> list[tuple[str, str, str]]:
 
 
 def to_numpy(ort: Any, value: Any) -> Any:
-    """Its own value; a session's outputs are numpy's."""
+    """An OrtValue as a numpy array; the outputs of a session are numpy arrays already."""
     return value.numpy() if type(value).__name__ == "OrtValue" else None
 
 
 def settings(ort: Any) -> Callable[[], object]:
-    """All belong to a session."""
+    """Every setting belongs to a session, so there is nothing to restore."""
     return lambda: None

@@ -1,4 +1,4 @@
-"""scipy in a worker: its arrays are numpy's."""
+"""Adapter for SciPy, whose arrays are numpy's."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ def names(scipy: Any) -> dict[str, Any]:
 
 
 def devices(scipy: Any) -> list[str]:
-    """Where it computes."""
+    """The processor."""
     return ["cpu"]
 
 
 def path(scipy: Any) -> str:
-    """The method that the code names."""
+    """The default method of scipy.signal for small arrays."""
     return "signal/direct"
 
 
 def missing(scipy: Any) -> dict[str, str]:
-    """All of it comes together."""
+    """Every path is part of SciPy."""
     return {}
 
 
 def to_numpy(scipy: Any, value: Any) -> Any:
-    """Nothing is scipy's own here, but sparse matrices."""
+    """A sparse matrix as a dense array."""
     return value.toarray() if hasattr(value, "toarray") else None
 
 
 def settings(scipy: Any) -> Callable[[], object]:
-    """It has none that change numbers."""
+    """SciPy has no settings that change results."""
     return lambda: None

@@ -1,4 +1,4 @@
-"""TensorFlow in a worker; versions 1 and 2."""
+"""Adapter for TensorFlow, versions 1 and 2."""
 
 from __future__ import annotations
 
@@ -7,40 +7,42 @@ from collections.abc import Callable
 from typing import Any
 
 IMPORT = "tensorflow"
-# Its converter to TFLite looks for jax; that is a fifth of the time that TensorFlow takes to import
-# beside jax.
+# The converter to TFLite imports jax where it is installed, which takes a fifth of TensorFlow's
+# import time.
 LEAVE_OUT = ("jax",)
 
 
 def names(tf: Any) -> dict[str, Any]:
-    """tf; Keras is tf.keras, which loads when it is first used.  A graph's tensor has numpy() too,
-    which evaluates it (version 1).
+    """tf; Keras is tf.keras, which loads at its first use.
+
+    Under version 1 the tensors of a graph get a method numpy() that evaluates them.
     """
     if tf.__version__.startswith("1.") and not hasattr(tf.Tensor, "numpy"):
-        tf.Tensor.numpy = evaluated
+        tf.Tensor.numpy = evaluate_graph
     return {"tf": tf, "tensorflow": tf}
 
 
 def devices(tf: Any) -> list[str]:
-    """Accelerators first, because that is where TensorFlow computes unless told otherwise."""
+    """Accelerators first, since TensorFlow computes on them by default, then the processor."""
     if not hasattr(tf.config, "list_physical_devices"):
         return ["cpu"]
     others = [device for device in tf.config.list_physical_devices() if device.device_type != "CPU"]
-    tf.zeros(())  # sets up the runtime, so that the first job need not
+    tf.zeros(())  # sets up the runtime, so that the first job is not slower
     return [":".join(device.name.split(":")[-2:]).lower() for device in others] + ["cpu"]
 
 
 def path(tf: Any) -> str:
-    """A GPU where there is one; else oneDNN or Eigen, as TF_ENABLE_ONEDNN_OPTS and the processor
-    have decided.
+    """A GPU where there is one, else oneDNN or Eigen.
+
+    TF_ENABLE_ONEDNN_OPTS and the processor decide between these two.
     """
     if "gpu" not in missing(tf):
         return "gpu/cudnn"
-    return "cpu/onednn" if onednn(tf) else "cpu/native"
+    return "cpu/onednn" if has_onednn(tf) else "cpu/native"
 
 
-def onednn(tf: Any) -> bool:
-    """Whether its kernels on the processor are oneDNN's."""
+def has_onednn(tf: Any) -> bool:
+    """Whether TensorFlow uses oneDNN's kernels on the processor."""
     import importlib
 
     try:
@@ -52,8 +54,8 @@ def onednn(tf: Any) -> bool:
 
 
 def missing(tf: Any) -> dict[str, str]:
-    """A GPU; XLA in tf.function; Keras."""
-    lacks = {}
+    """The needs gpu, onednn, xla and keras, where they are not met."""
+    reasons = {}
     build = f"tensorflow {tf.__version__}"
     gpus = (
         tf.config.list_physical_devices("GPU")
@@ -61,19 +63,19 @@ def missing(tf: Any) -> dict[str, str]:
         else []
     )
     if not gpus and not tf.test.is_built_with_cuda():
-        lacks["gpu"] = f"{build} was built without CUDA"
+        reasons["gpu"] = f"{build} was built without CUDA"
     elif not gpus:
-        lacks["gpu"] = f"{build} finds no GPU"
+        reasons["gpu"] = f"{build} finds no GPU"
     if tuple(int(part) for part in tf.__version__.split(".")[:2]) < (2, 5):
-        lacks["onednn"] = f"{build} has no TF_ENABLE_ONEDNN_OPTS"
-        lacks["xla"] = f"{build} has no tf.function(jit_compile=True)"
+        reasons["onednn"] = f"{build} has no TF_ENABLE_ONEDNN_OPTS"
+        reasons["xla"] = f"{build} has no tf.function(jit_compile=True)"
         if tf.__version__.startswith("1."):
-            lacks["keras"] = f"{build} runs no layers eagerly"
-    return lacks
+            reasons["keras"] = f"{build} runs no layers eagerly"
+    return reasons
 
 
-def ampere(tf: Any) -> bool:
-    """Whether a GPU here has TF32 arithmetic, or does not say."""
+def has_tf32(tf: Any) -> bool:
+    """Whether a GPU has TF32 arithmetic (compute capability 8.0); True where that is unknown."""
     details = getattr(getattr(tf.config, "experimental", None), "get_device_details", dict)
     gpus = (
         tf.config.list_physical_devices("GPU")
@@ -84,32 +86,32 @@ def ampere(tf: Any) -> bool:
 
 
 def precision(tf: Any, path: str) -> list[tuple[str, str, str]]:
-    """TF32 on a GPU; oneDNN's fast math by the environment."""
-    found = []
+    """TF32 on a GPU, and oneDNN's reduced precision where an environment variable asks for it."""
+    lowered = []
     experimental: Any = getattr(tf.config, "experimental", None)
     enabled = getattr(experimental, "tensor_float_32_execution_enabled", bool)
     if (
         not path.startswith("cpu")
         and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0"
-        and ampere(tf)
+        and has_tf32(tf)
         and enabled()
     ):
         name = "tf.config.experimental.enable_tensor_float_32_execution"
-        found.append(("tf32", f"{name}(True) (the default)", f"{name}(False)"))
+        lowered.append(("tf32", f"{name}(True) (the default)", f"{name}(False)"))
     mode = os.environ.get("TF_SET_ONEDNN_FPMATH_MODE")
-    if mode and onednn(tf):
-        found.append(
+    if mode and has_onednn(tf):
+        lowered.append(
             (
                 mode.lower(),
                 f"TF_SET_ONEDNN_FPMATH_MODE={mode} in the environment",
                 "unset TF_SET_ONEDNN_FPMATH_MODE",
             )
         )
-    return found
+    return lowered
 
 
 def to_numpy(tf: Any, value: Any) -> Any:
-    """An eager tensor or variable; a graph's (version 1) is evaluated."""
+    """A tensor or variable as a numpy array; one of a graph (version 1) is evaluated."""
     if not isinstance(value, (tf.Tensor, tf.Variable)):
         return (
             value.numpy()
@@ -119,12 +121,12 @@ def to_numpy(tf: Any, value: Any) -> Any:
     return (
         value.numpy()
         if hasattr(value, "numpy") and getattr(tf, "executing_eagerly", bool)()
-        else evaluated(value)
+        else evaluate_graph(value)
     )
 
 
-def evaluated(value: Any) -> Any:
-    """A graph's tensor or variable, with the graph's variables at their first values."""
+def evaluate_graph(value: Any) -> Any:
+    """The value of a graph's tensor, with the graph's variables at their initial values."""
     import importlib
 
     v1 = importlib.import_module("tensorflow").compat.v1
@@ -135,7 +137,7 @@ def evaluated(value: Any) -> Any:
 
 
 def settings(tf: Any) -> Callable[[], object]:
-    """TF32, and whether functions run eagerly."""
+    """Restores TF32, and whether functions run eagerly."""
     try:
         tf32, eager = (
             tf.config.experimental.tensor_float_32_execution_enabled(),

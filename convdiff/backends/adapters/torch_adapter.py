@@ -1,22 +1,32 @@
-"""torch in a worker.
+"""Adapter for torch, and the interface that every adapter implements.
 
-An adapter is the little that a worker has to know of its framework, and takes the imported
-framework as first argument:
+An adapter is what a worker has to know about its framework.  It is one file in the syntax of Python
+3.7 that imports nothing of convdiff and works with every version of the framework that is in use.
+It defines the following names; `f` is the imported framework.
 
-IMPORT            the module to import
-LEAVE_OUT         modules that it imports if they are there, at some cost, and that no convolution
-needs (may be absent) names(f)          the names, besides np, that code finds: those that the
-framework's users give it devices(f)        where it computes: the default first ("cpu", "cuda:0
-NVIDIA H200") to_numpy(f, v)    a numpy array, or one with the name of the type it was widened from;
-None where v is not the framework's settings(f)       a function that puts back what a job may have
-set path(f)           the path that code takes which asks for none, as the table of paths has it
-missing(f)        what of the table's `needs` is not there, each with the reason precision(f, path)
-the settings in force that lower the precision of float32 convolutions on that path ("": a call,
-which may go
-                  anywhere): what to, the setting, the line that switches it off (may be absent)
-transient(e)      whether an error is another process's doing, and worth another try (may be absent)
-
-Syntax of Python 3.7, any version of the framework that its users still have.
+IMPORT
+    The module to import.
+LEAVE_OUT (optional)
+    Modules that the framework imports where they are installed, at a cost in time, and that no
+    convolution needs.
+names(f)
+    The names, besides np, under which code finds the framework: those that its users give it.
+devices(f)
+    The devices that it can compute on, the default first: "cpu", "cuda:0 NVIDIA H200".
+path(f)
+    The execution path of code that selects none, as in the table of paths.
+missing(f)
+    The `needs` in the table of paths that are not met, each with the reason.
+precision(f, path) (optional)
+    The settings in force that lower the precision of float32 convolutions on that path ("" for a
+    call, whose path is unknown): for each the type, the setting, and the code that switches it off.
+to_numpy(f, value)
+    A numpy array; or a pair of it and the name of the type that it was widened from; or None where
+    `value` does not belong to the framework.
+settings(f)
+    A function that restores the settings which a job may change.
+transient(error) (optional)
+    Whether another process caused the exception, so that another try may succeed.
 """
 
 from __future__ import annotations
@@ -30,8 +40,8 @@ from typing import Any
 
 IMPORT = "torch"
 
-# What changes numbers, or the next job.  Not every version has all of them; torch 2.9 brought
-# fp32_precision, beside which reading allow_tf32 may raise.
+# Settings that change results or affect the next job.  Not every version has all of them; since
+# torch 2.9 added fp32_precision, reading allow_tf32 may raise.
 FLAGS = (
     "backends.fp32_precision",
     "backends.cuda.matmul.fp32_precision",
@@ -63,29 +73,30 @@ def names(torch: Any) -> dict[str, Any]:
 
 
 def devices(torch: Any) -> list[str]:
-    """The processor, and the accelerators code can move to."""
-    found = ["cpu"]
+    """The processor, and the accelerators that arrays can be moved to."""
+    names = ["cpu"]
     if torch.cuda.is_available():
-        found += [
+        names += [
             f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())
         ]
     if hasattr(torch.backends, "mps") and torch.backends.mps.is_available():
-        found.append("mps")
-    return found
+        names.append("mps")
+    return names
 
 
 def path(torch: Any) -> str:
-    """Tensors are made on the processor."""
+    """A path on the processor, where tensors are created by default."""
     return (
         "cpu/onednn"
-        if onednn(torch) and read(torch, "backends.mkldnn.enabled") is not False
+        if has_onednn(torch) and read_flag(torch, "backends.mkldnn.enabled") is not False
         else "cpu/native"
     )
 
 
-def onednn(torch: Any) -> bool:
-    """Whether this build has oneDNN.  Early versions import the module that says so only when it is
-    asked for.
+def has_onednn(torch: Any) -> bool:
+    """Whether this build has oneDNN.
+
+    Early versions do not import the module torch.backends.mkldnn by themselves.
     """
     import importlib
 
@@ -96,44 +107,45 @@ def onednn(torch: Any) -> bool:
 
 
 def missing(torch: Any) -> dict[str, str]:
-    """oneDNN and its bfloat16 arithmetic, torch.compile, accelerators."""
-    lacks = {}
+    """The needs of the paths through oneDNN, torch.compile and accelerators that are not met."""
+    reasons = {}
     build = f"torch {torch.__version__}"
-    if not onednn(torch):
-        lacks["onednn"] = f"{build} was built without oneDNN"
+    if not has_onednn(torch):
+        reasons["onednn"] = f"{build} was built without oneDNN"
     if not hasattr(torch, "channels_last_3d"):
-        lacks["channels_last"] = f"{build} has no channels_last"
-    if read(torch, "backends.mkldnn.conv.fp32_precision") is None:
-        lacks["onednn-bf16"] = f"{build} has no torch.backends.mkldnn.conv.fp32_precision"
-    elif not bfloat16(torch):
-        lacks["onednn-bf16"] = "this processor has no bfloat16 arithmetic that oneDNN knows"
+        reasons["channels_last"] = f"{build} has no channels_last"
+    if read_flag(torch, "backends.mkldnn.conv.fp32_precision") is None:
+        reasons["onednn-bf16"] = f"{build} has no torch.backends.mkldnn.conv.fp32_precision"
+    elif not has_bfloat16(torch):
+        reasons["onednn-bf16"] = "this processor has no bfloat16 arithmetic that oneDNN supports"
     compiler = os.environ.get("CXX", "g++")
     if not hasattr(torch, "compile"):
-        lacks["inductor"] = f"{build} has no torch.compile"
+        reasons["inductor"] = f"{build} has no torch.compile"
     elif not shutil.which(compiler):
-        lacks["inductor"] = f"there is no C++ compiler ({compiler})"
+        reasons["inductor"] = f"there is no C++ compiler ({compiler})"
     if torch.version.cuda is None:
-        lacks["cuda"] = f"{build} was built without CUDA"
+        reasons["cuda"] = f"{build} was built without CUDA"
     elif not torch.cuda.is_available():
-        lacks["cuda"] = f"{build} for CUDA {torch.version.cuda} finds no GPU"
+        reasons["cuda"] = f"{build} for CUDA {torch.version.cuda} finds no GPU"
     if not (hasattr(torch.backends, "mps") and torch.backends.mps.is_available()):
-        lacks["mps"] = f"{build} finds no MPS device"
-    return lacks
+        reasons["mps"] = f"{build} finds no MPS device"
+    return reasons
 
 
-def bfloat16(torch: Any) -> bool:
-    """Whether oneDNN has bfloat16 arithmetic on this processor, as far as torch tells."""
+def has_bfloat16(torch: Any) -> bool:
+    """Whether oneDNN has bfloat16 arithmetic here; True where torch cannot tell."""
     try:
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     except (AttributeError, RuntimeError):
-        return True  # it does not tell: the path is tried
+        return True  # the path is tried
 
 
 def precision(torch: Any, path: str) -> list[tuple[str, str, str]]:
-    """TF32 in cuDNN or cuBLAS, on processors that have it; bfloat16 and TF32 in oneDNN, by torch or
-    by the environment.
+    """TF32 in cuDNN and cuBLAS, on GPUs that have it; bfloat16 and TF32 in oneDNN.
+
+    oneDNN's are set in torch or by an environment variable.
     """
-    found = []
+    lowered = []
     override = os.environ.get("NVIDIA_TF32_OVERRIDE")
     if (
         not path.startswith("cpu")
@@ -142,7 +154,7 @@ def precision(torch: Any, path: str) -> list[tuple[str, str, str]]:
         and torch.cuda.get_device_capability() >= (8, 0)
     ):
         if override == "1":
-            found.append(
+            lowered.append(
                 (
                     "tf32",
                     "NVIDIA_TF32_OVERRIDE=1 in the environment",
@@ -150,21 +162,21 @@ def precision(torch: Any, path: str) -> list[tuple[str, str, str]]:
                 )
             )
         elif path == "cuda/native":
-            # Without cuDNN a convolution is a product of matrices, cuBLAS'.
-            if read(torch, "backends.cuda.matmul.fp32_precision") == "tf32" or read(
+            # Without cuDNN a convolution is a matrix product by cuBLAS.
+            if read_flag(torch, "backends.cuda.matmul.fp32_precision") == "tf32" or read_flag(
                 torch, "backends.cuda.matmul.allow_tf32"
             ):
-                found.append(
+                lowered.append(
                     (
                         "tf32",
                         "torch.backends.cuda.matmul.allow_tf32 = True",
                         "torch.backends.cuda.matmul.allow_tf32 = False",
                     )
                 )
-        elif read(torch, "backends.cudnn.conv.fp32_precision") == "tf32" or read(
+        elif read_flag(torch, "backends.cudnn.conv.fp32_precision") == "tf32" or read_flag(
             torch, "backends.cudnn.allow_tf32"
         ):
-            found.append(
+            lowered.append(
                 (
                     "tf32",
                     "torch.backends.cudnn.allow_tf32 = True (the default)",
@@ -172,24 +184,24 @@ def precision(torch: Any, path: str) -> list[tuple[str, str, str]]:
                 )
             )
     if not path.startswith(("cuda", "mps")):
-        mode = read(torch, "backends.mkldnn.conv.fp32_precision")
+        mode = read_flag(torch, "backends.mkldnn.conv.fp32_precision")
         if mode in ("bf16", "tf32"):
             name = "torch.backends.mkldnn.conv.fp32_precision"
-            found.append((mode, f'{name} = "{mode}"', f'{name} = "ieee"'))
+            lowered.append((mode, f'{name} = "{mode}"', f'{name} = "ieee"'))
         mode = os.environ.get("ONEDNN_DEFAULT_FPMATH_MODE", "strict").lower()
         if mode != "strict":
-            found.append(
+            lowered.append(
                 (
                     mode,
                     f"ONEDNN_DEFAULT_FPMATH_MODE={mode} in the environment",
                     "unset ONEDNN_DEFAULT_FPMATH_MODE",
                 )
             )
-    return found
+    return lowered
 
 
 def to_numpy(torch: Any, value: Any) -> Any:
-    """Any tensor: with gradient, on a device, sparse, quantized, lazily conjugated."""
+    """A tensor as a numpy array, also on a device, sparse, quantized or with a gradient."""
     if not isinstance(value, torch.Tensor):
         return None
     tensor, stored = value.detach().cpu(), None
@@ -206,8 +218,8 @@ def to_numpy(torch: Any, value: Any) -> Any:
 
 
 def settings(torch: Any) -> Callable[[], object]:
-    """Flags that decide precision and algorithm, the default type, gradients, threads."""
-    flags = {name: read(torch, name) for name in FLAGS}
+    """Restores precision, algorithms, the default type, gradients and threads."""
+    flags = {name: read_flag(torch, name) for name in FLAGS}
     calls = [
         (getattr(torch, get), getattr(torch, put), getattr(torch, get)())
         for get, put in CALLS
@@ -216,30 +228,30 @@ def settings(torch: Any) -> Callable[[], object]:
 
     def restore() -> None:
         if "torch._dynamo" in sys.modules:
-            # after some recompilations of one function it would quietly compile no more
+            # After some recompilations of one function, torch silently stops compiling it.
             torch._dynamo.reset()
         for get, put, kept in calls:
             if get() != kept:
                 put(kept)
         for name, kept in flags.items():
-            if kept is not None and read(torch, name) != kept:
+            if kept is not None and read_flag(torch, name) != kept:
                 holder, _, last = name.rpartition(".")
                 with contextlib.suppress(AttributeError, RuntimeError):  # read-only in this version
-                    setattr(walk(torch, holder), last, kept)
+                    setattr(resolve(torch, holder), last, kept)
 
     return restore
 
 
-def walk(torch: Any, dotted: str) -> Any:
+def resolve(torch: Any, dotted: str) -> Any:
     """The object at the end of a dotted name."""
     for part in dotted.split("."):
         torch = getattr(torch, part)
     return torch
 
 
-def read(torch: Any, dotted: str) -> Any:
-    """A flag's value; None where this version has no such flag or will not say."""
+def read_flag(torch: Any, dotted: str) -> Any:
+    """A flag's value, None where this version does not have it or refuses to read it."""
     try:
-        return walk(torch, dotted)
-    except Exception:  # torch 1.13 raises an AssertionError of its own
+        return resolve(torch, dotted)
+    except Exception:  # torch 1.13 raises AssertionError for an unknown flag
         return None

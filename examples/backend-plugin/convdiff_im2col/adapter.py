@@ -1,37 +1,35 @@
-"""im2col in a worker: this file runs in the interpreter that has im2col, and imports nothing of
-convdiff.
-"""
+"""Adapter for im2col, run in the interpreter that has im2col; imports nothing of convdiff."""
 
 IMPORT = "im2col"
 
 
 def names(im2col):
-    """What users' code finds, besides np."""
+    """The names that code finds, besides np."""
     return {"im2col": im2col}
 
 
 def devices(im2col):
-    """Where it computes."""
+    """The devices that it can compute on."""
     return ["cpu"]
 
 
 def path(im2col):
-    """How, unless told otherwise."""
+    """The execution path of code that selects none."""
     return "rows first"
 
 
 def missing(im2col):
-    """What of the `needs` of PLUGIN.paths is not there."""
+    """The `needs` of PLUGIN.paths that are not met, each with the reason."""
     return {}
 
 
 def to_numpy(im2col, value):
-    """Its results are numpy's already."""
+    """None: its results are numpy arrays already."""
     return
 
 
 def settings(im2col):
-    """A function that puts back what a job may have set."""
+    """A function that restores the settings which a job may change."""
     kept = im2col.ORDER
 
     def restore():

@@ -1,0 +1,183 @@
+"""What a framework's call lacks, written as numpy statements on the arrays in the user's layouts.
+
+Padding that is wider than the input repeats the pattern of its mode.  numpy.pad does that as well,
+but old versions do it wrongly, so that it is written as an index instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from convdiff.dialects.expressions import index_text, tuple_text
+from convdiff.dialects.script import ScriptBuilder
+from convdiff.execution_paths import ExecutionPath
+from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.padding import Pair, reach
+
+NO_PADDING = (0, 0)
+
+
+def widen_operands(
+    spec: ConvSpec, imports: Mapping[str, str], path: ExecutionPath, dtype: str
+) -> tuple[ScriptBuilder, ConvSpec]:
+    """The start of a script that computes in `dtype`, where the framework lacks the spec's type.
+
+    Returns the builder, and the spec in `dtype`; `narrow_output` is the counterpart.  The operands,
+    which may be stored in a wider type, are rounded to the spec's type first.
+    """
+    if dtype == spec.dtype:
+        return ScriptBuilder(imports, path), spec
+    names = ["input", "kernel", *(["bias"] if spec.bias else [])]
+    rounded = ", ".join(f'{name}.astype("{spec.dtype}")' for name in names)
+    return ScriptBuilder(imports, path, [f"{', '.join(names)} = {rounded}"]), replace(
+        spec, dtype=dtype
+    )
+
+
+def narrow_output(builder: ScriptBuilder, dtype: str, wide: ConvSpec) -> ScriptBuilder:
+    """The end of such a script: converts the output to `dtype`, the type that was asked for."""
+    if dtype != wide.dtype:
+        builder.add(f'output = output.astype("{dtype}")')
+        builder.note(f"computed in {wide.dtype}")
+    return builder
+
+
+def dilate_input(spec: ConvSpec, builder: ScriptBuilder, kind: str = "input.dtype") -> str:
+    """Write zeros between the input's elements; returns the name of the result.
+
+    `kind` is the text of its dtype.  The input of a transposed convolution is dilated by the
+    stride.
+    """
+    dilation = spec.correlation().input_dilation
+    if max(dilation) == 1:
+        return "input"
+    layout = spec.input_layout
+    size = {
+        a: (n - 1) * r + 1 for a, n, r in zip(spec.axes, spec.input_size, dilation, strict=True)
+    }
+    shape = tuple(
+        size.get(letter, n) for letter, n in zip(layout, spec.shape("input"), strict=True)
+    )
+    steps = {a: f"::{r}" for a, r in zip(spec.axes, dilation, strict=True) if r > 1}
+    builder.add(f"x = np.zeros({tuple_text(shape)}, {kind})")
+    builder.add(f"x{index_text(layout, steps)} = input")
+    builder.note("input dilated by hand")
+    return "x"
+
+
+def dilated_input_size(spec: ConvSpec) -> tuple[int, ...]:
+    """The spatial size of the dilated input."""
+    return tuple((n - 1) * r + 1 for n, r in zip(spec.input_size, spec.input_dilation, strict=True))
+
+
+def dilate_kernel(spec: ConvSpec, builder: ScriptBuilder) -> str:
+    """Write zeros between the kernel's elements; returns the name of the result."""
+    if max(spec.dilation) == 1:
+        return "kernel"
+    size = {
+        a: reach(k, d) for a, k, d in zip(spec.axes, spec.kernel_size, spec.dilation, strict=True)
+    }
+    shape = tuple(
+        size.get(letter, n)
+        for letter, n in zip(spec.kernel_layout, spec.shape("kernel"), strict=True)
+    )
+    steps = {a: f"::{d}" for a, d in zip(spec.axes, spec.dilation, strict=True) if d > 1}
+    builder.add(f"w = np.zeros({tuple_text(shape)}, kernel.dtype)")
+    builder.add(f"w{index_text(spec.kernel_layout, steps)} = kernel")
+    builder.note("kernel dilated by hand")
+    return "w"
+
+
+def pad_input(spec: ConvSpec, builder: ScriptBuilder, name: str) -> str:
+    """Crop and pad the input as the spec asks; returns the name of the result.
+
+    `name` is an expression for the input in its own layout.
+    """
+    sizes = dict(zip(spec.axes, dilated_input_size(spec), strict=True))
+    pairs = dict(zip(spec.axes, spec.padding, strict=True))
+    if can_crop_first(spec):
+        name = _crop(spec, builder, name, pairs)
+        sizes = {
+            axis: n + min(pairs[axis][0], 0) + min(pairs[axis][1], 0) for axis, n in sizes.items()
+        }
+        return _pad(spec, builder, name, pairs, sizes)
+    return _crop(spec, builder, _pad(spec, builder, name, pairs, sizes), pairs)
+
+
+def can_crop_first(spec: ConvSpec) -> bool:
+    """Whether cropping (negative padding) leaves anything of the input.
+
+    If it does not, the input must be padded before it is cropped.
+    """
+    return all(
+        n + min(lo, 0) + min(hi, 0) > 0
+        for n, (lo, hi) in zip(dilated_input_size(spec), spec.padding, strict=True)
+    )
+
+
+def crop_slices(pairs: dict[str, Pair]) -> dict[str, str]:
+    """The slices that crop as negative padding asks, by axis."""
+    slices = {a: f"{-lo if lo < 0 else ''}:{hi if hi < 0 else ''}" for a, (lo, hi) in pairs.items()}
+    return {axis: text for axis, text in slices.items() if text != ":"}
+
+
+def _crop(spec: ConvSpec, builder: ScriptBuilder, name: str, pairs: dict[str, Pair]) -> str:
+    slices = crop_slices(pairs)
+    if not slices:
+        return name
+    builder.add(f"x = {name}{index_text(spec.input_layout, slices)}")
+    builder.note("input cropped")
+    return "x"
+
+
+def _pad(
+    spec: ConvSpec, builder: ScriptBuilder, name: str, pairs: dict[str, Pair], sizes: dict[str, int]
+) -> str:
+    widths = {axis: (max(lo, 0), max(hi, 0)) for axis, (lo, hi) in pairs.items()}
+    if not any(map(any, widths.values())):
+        return name
+    builder.note("padded by hand")
+    wide = [
+        axis
+        for axis, pair in widths.items()
+        if _repeats_pattern(spec.pad_mode, sizes[axis], max(pair))
+    ]
+    for axis in wide:
+        _pad_by_index(spec, builder, name, axis, sizes[axis], widths.pop(axis))
+        name = "x"
+    if any(map(any, widths.values())):
+        mode = "" if spec.pad_mode == "constant" else f', mode="{spec.pad_mode}"'
+        pairs_text = tuple_text([widths.get(letter, NO_PADDING) for letter in spec.input_layout])
+        builder.call(
+            "x",
+            "np.pad",
+            name,
+            (pairs_text if len(spec.input_layout) > 1 else pairs_text[1:-2]) + mode,
+        )
+        name = "x"
+    return name
+
+
+def _pad_by_index(
+    spec: ConvSpec, builder: ScriptBuilder, name: str, axis: str, n: int, pair: Pair
+) -> None:
+    """Pad one axis of size `n` by an index that goes through the input's pattern repeatedly."""
+    lo, hi = pair
+    positions = f"np.arange({-lo}, {n + hi})"
+    if spec.pad_mode == "wrap":
+        index = index_text(spec.input_layout, {axis: f"{positions} % {n}"})
+        builder.add(f"x = {name}{index}  # wider than the input")
+        return
+    last = 2 * n - 1 if spec.pad_mode == "symmetric" else 2 * n - 2
+    period = 2 * n if spec.pad_mode == "symmetric" else last
+    builder.add(f"i = {positions} % {period}  # wider than the input")
+    index = index_text(spec.input_layout, {axis: f"np.minimum(i, {last} - i)"})
+    builder.add(f"x = {name}{index}")
+
+
+def _repeats_pattern(mode: str, size: int, width: int) -> bool:
+    """Whether padding of this width repeats the pattern that the mode makes of the input."""
+    return size > 1 and width > {"wrap": size, "symmetric": size, "reflect": size - 1}.get(
+        mode, width
+    )
