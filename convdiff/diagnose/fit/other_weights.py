@@ -95,11 +95,11 @@ def _listed_weights(wrong: Array, solved: Array, given: Array, spec: ConvSpec) -
     """The wrong weights one by one, as a clause; all arrays are (O, C, *space)."""
     indices = [tuple(index) for index in np.argwhere(wrong).tolist()]
     weights = [
-        f"{_user_index(index, spec)} is {solved[index]:.4g} for {given[index]:.4g}"
+        f"{_user_index(index, spec)} is {solved[index]:.4g} instead of {given[index]:.4g}"
         for index in indices
     ]
     return (
-        f"yours but for {'; '.join(weights)} (output channel, input channel, "
+        f"yours, except that {'; '.join(weights)} (output channel, input channel, "
         f"{', '.join(spec.axes)})"
     )
 
@@ -117,8 +117,8 @@ def _one_wrong_channel(wrong: Array, solved: Array, given: Array, tolerance: flo
         ours, theirs = np.take(given, channel, axis), np.take(solved, channel, axis)
         factor = float(np.vdot(theirs, ours) / max(np.vdot(ours, ours), 1e-300))
         if np.abs(theirs - factor * ours).max() <= tolerance:
-            return f"yours times {factor:.4g} in {name} channel {channel}"
-        return f"yours but in {name} channel {channel} alone"
+            return f"yours, with {name} channel {channel} multiplied by {factor:.4g}"
+        return f"yours, except in {name} channel {channel}"
     return None
 
 
