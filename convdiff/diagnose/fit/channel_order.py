@@ -67,7 +67,7 @@ class WhitenedWindows(NamedTuple):
     windows: Array
 
 
-class _Fit(NamedTuple):
+class _FitResult(NamedTuple):
     """What some kernel leaves of the output's values.
 
     `residual` and `values` are (O, positions); the values are divided by their counts, if they are
@@ -140,7 +140,7 @@ def fit_channel_order(
             WhitenedWindows(*(array.astype(np.float32) for array in whitened)),
             initial @ whitened.transform.T,
         )
-    share = _fit(windows[:, order], weights, _Target(values, clipped, counted)).share
+    share = _fit_kernel(windows[:, order], weights, _Target(values, clipped, counted)).share
     return (order.tolist(), share) if share <= MAX_RESIDUAL else None
 
 
@@ -221,7 +221,7 @@ def _matched_order(
     best: tuple[Array, float] = order, np.inf
     energies: Array | None = None
     for _ in range(MAX_ASSIGNMENT_ROUNDS):
-        fit = _fit(windows[:, order], weights, target)
+        fit = _fit_kernel(windows[:, order], weights, target)
         residual = fit.residual @ whitened.transform.T
         energy = float(np.square(fit.values @ whitened.transform.T).sum())
         share = float(np.square(residual).sum()) / max(energy, 1e-30)
@@ -265,7 +265,7 @@ def _descend(
     by_channel = np.ascontiguousarray(whitened.windows.transpose(1, 2, 0))
     for _ in range(MAX_DESCENT_SWEEPS):
         before = order.copy()
-        fit = _fit(windows[:, order], weights, target)
+        fit = _fit_kernel(windows[:, order], weights, target)
         residual = fit.residual @ transform.T
         for channel in range(len(order)):
             used = weights[:, channel]
@@ -308,7 +308,7 @@ def _part_energies(windows: Array, weights: Array) -> Array:
     return np.asarray(weight_grams.reshape(channels, -1) @ window_grams.reshape(channels, -1).T)
 
 
-def _fit(windows: Array, weights: Array, target: _Target) -> _Fit:
+def _fit_kernel(windows: Array, weights: Array, target: _Target) -> _FitResult:
     """What a kernel (O, C, taps) on windows (positions, C, taps) leaves of the target."""
     values, clipped, counted = target
     predicted = weights.reshape(len(weights), -1) @ windows.reshape(len(windows), -1).T
@@ -331,7 +331,7 @@ def _fit(windows: Array, weights: Array, target: _Target) -> _Fit:
             np.where(clipped > 0, np.maximum(residual, 0), residual),
         )
     share = float(np.square(residual).sum()) / max(float(np.square(values).sum()), 1e-300)
-    return _Fit(residual, share, factor, values)
+    return _FitResult(residual, share, factor, values)
 
 
 def _assignment(scores: Array) -> Array:
