@@ -196,7 +196,7 @@ def test_other_weights_are_told() -> None:
     channel[4] *= 0.25
     told = {
         f"[3, 2, 1, 0] is {one[3, 2, 1, 0]:.4g}": one,
-        "times 0.25 in output channel 4": channel,
+        "output channel 4 multiplied by 0.25": channel,
         "of them differ": all_of_them,
     }
     for words, other in told.items():

@@ -30,18 +30,19 @@ def other_weights(difference: WeightDifference, spec: ConvSpec) -> str:
     start = "it is a convolution of this geometry, but with other weights"
     if difference.weights:
         weights = "; ".join(
-            f"[{', '.join(map(str, weight.index))}] is {weight.obtained:.4g} for {weight.given:.4g}"
+            f"[{', '.join(map(str, weight.index))}] is {weight.obtained:.4g} "
+            f"instead of {weight.given:.4g}"
             for weight in difference.weights
         )
         axes = ", ".join(spec.axes)
-        return f"{start}: yours but for {weights} (output channel, input channel, {axes})"
-    channel = difference.channel
-    if channel is not None and channel.factor is not None:
-        return (
-            f"{start}: yours times {channel.factor:.4g} in {channel.side} channel {channel.number}"
+        return f"{start}: yours, except that {weights} (output channel, input channel, {axes})"
+    if difference.channel is not None:
+        channel, factor = difference.channel, difference.channel.factor
+        name = f"{channel.side} channel {channel.number}"
+        change = (
+            f"except in {name}" if factor is None else f"with {name} multiplied by {factor:.4g}"
         )
-    if channel is not None:
-        return f"{start}: yours but in {channel.side} channel {channel.number} alone"
+        return f"{start}: yours, {change}"
     return f"{start} than yours ({difference.share:.0%} of them differ)"
 
 

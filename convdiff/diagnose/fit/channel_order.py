@@ -34,23 +34,23 @@ import numpy as np
 
 from convdiff.spec.layout import Array
 
-# Channels up to which every order is tried.
+# Channels up to which every order is tried: 720 orders.
 MAX_ENUMERATED_CHANNELS = 6
 # Orders whose residual is computed exactly, of those that leave least if parts were orthogonal: at
 # least this many, and at least this share of all.
 MIN_EXACT_ORDERS, EXACT_ORDERS_SHARE = 96, 1 / 32
-# Rounds in which all channels are matched again.
-MAX_ASSIGNMENT_ROUNDS = 12
-# Sweeps of the coordinate descent over all channels.
-MAX_DESCENT_SWEEPS = 6
+# Rounds in which all channels are matched again, and sweeps of the coordinate descent: both usually
+# stop earlier, as soon as nothing changes.
+MAX_ASSIGNMENT_ROUNDS, MAX_DESCENT_SWEEPS = 12, 6
 # Residuals below are shares of the energy of the output's values.  An order counts as found with at
 # most this one, which is more than operands rounded to bfloat16 leave.
 MAX_RESIDUAL = 1e-3
-# With more after any round, no order will be found.
+# With more than this after a round, no order fits.
 MAX_RESIDUAL_TO_REFINE = 0.75
-# With less there is nothing left to refine.
+# With less than this there is nothing left to refine.
 CONVERGED_RESIDUAL = 1e-5
-# The ridge that is added to the energies of the positions, as a share of their mean.
+# The ridge of whitening and of kernel estimates, as a share of the positions' mean energy:
+# directions of the windows with less energy count as empty.
 RIDGE = 1e-6
 # Positions up to which they are whitened, which costs their third power.
 MAX_WHITENED_POSITIONS = 256
@@ -59,14 +59,15 @@ MAX_WHITENED_POSITIONS = 256
 class WhitenedWindows(NamedTuple):
     """Windows at linear combinations of positions, in which common directions count less.
 
-    `transform` is (positions, positions); `windows` is it applied to windows (positions, C, taps).
+    `transform` is (positions, positions); applied to the windows it gives `windows`, (positions, C,
+    taps).
     """
 
     transform: Array
     windows: Array
 
 
-class _Fit(NamedTuple):
+class _FitResult(NamedTuple):
     """What some kernel leaves of the output's values.
 
     `residual` and `values` are (O, positions); the values are divided by their counts, if they are
@@ -109,16 +110,16 @@ def fit_channel_order(
     values are the convolution's up to one factor and one constant per output channel; only up to
     the factor if they are `clipped` or `counted`.  `clipped`, (O, positions), is 1 where the
     convolution's value may be larger than the given one, -1 where it may be smaller, else 0.  If
-    `counted`, the values at each position may have been multiplied by a positive integer.  Every
-    order is tried of up to `max_enumerated` channels.  `whitened` is `whiten_positions` of the
+    `counted`, the values at each position may have been multiplied by a positive integer.  Of up to
+    `max_enumerated` channels every order is tried.  `whitened` is `whiten_positions` of the
     windows, less their mean unless the values are clipped or counted; it is computed if not given.
     """
-    centered = values - values.mean(axis=1, keepdims=True)
+    initial = values - values.mean(axis=1, keepdims=True)
     if clipped is None and not counted:
-        windows, values = windows - windows.mean(axis=0), centered
+        windows, values = windows - windows.mean(axis=0), initial
     if counted:
-        # One size for all positions, whatever their counts.
-        centered = values / np.maximum(np.sqrt(np.square(values).mean(axis=0)), 1e-300)
+        # The same size at all positions, whatever their counts.
+        initial = values / np.maximum(np.sqrt(np.square(values).mean(axis=0)), 1e-300)
     if not values.any():
         return None
     clipped = np.zeros(values.shape, int) if clipped is None else clipped
@@ -137,9 +138,9 @@ def fit_channel_order(
             weights.astype(np.float32),
             _Target(values.astype(np.float32), clipped, counted),
             WhitenedWindows(*(array.astype(np.float32) for array in whitened)),
-            centered @ whitened.transform.T,
+            initial @ whitened.transform.T,
         )
-    share = _fit(windows[:, order], weights, _Target(values, clipped, counted)).share
+    share = _fit_kernel(windows[:, order], weights, _Target(values, clipped, counted)).share
     return (order.tolist(), share) if share <= MAX_RESIDUAL else None
 
 
@@ -206,21 +207,21 @@ def _matched_order(
     weights: Array,
     target: _Target,
     whitened: WhitenedWindows,
-    centered: Array,
+    initial: Array,
 ) -> Array:
     """(C,): the order by matching pursuit, all channels at once.
 
-    `windows` is (positions, C, taps), `weights` (O, C, taps); `centered` (O, positions) are the
-    values to begin with, whitened.
+    `windows` is (positions, C, taps), `weights` (O, C, taps); `initial` (O, positions) are the
+    whitened values that the channels are first matched with.
     """
     rows = np.arange(windows.shape[1])
     norms = np.maximum(np.sqrt(np.square(whitened.windows).sum(axis=(0, 2))), 1e-30)
-    products = _part_products(whitened.windows, weights, centered.astype(np.float32))
+    products = _part_products(whitened.windows, weights, initial.astype(np.float32))
     order = _assignment(products / norms)
     best: tuple[Array, float] = order, np.inf
     energies: Array | None = None
     for _ in range(MAX_ASSIGNMENT_ROUNDS):
-        fit = _fit(windows[:, order], weights, target)
+        fit = _fit_kernel(windows[:, order], weights, target)
         residual = fit.residual @ whitened.transform.T
         energy = float(np.square(fit.values @ whitened.transform.T).sum())
         share = float(np.square(residual).sum()) / max(energy, 1e-30)
@@ -264,7 +265,7 @@ def _descend(
     by_channel = np.ascontiguousarray(whitened.windows.transpose(1, 2, 0))
     for _ in range(MAX_DESCENT_SWEEPS):
         before = order.copy()
-        fit = _fit(windows[:, order], weights, target)
+        fit = _fit_kernel(windows[:, order], weights, target)
         residual = fit.residual @ transform.T
         for channel in range(len(order)):
             used = weights[:, channel]
@@ -307,7 +308,7 @@ def _part_energies(windows: Array, weights: Array) -> Array:
     return np.asarray(weight_grams.reshape(channels, -1) @ window_grams.reshape(channels, -1).T)
 
 
-def _fit(windows: Array, weights: Array, target: _Target) -> _Fit:
+def _fit_kernel(windows: Array, weights: Array, target: _Target) -> _FitResult:
     """What a kernel (O, C, taps) on windows (positions, C, taps) leaves of the target."""
     values, clipped, counted = target
     predicted = weights.reshape(len(weights), -1) @ windows.reshape(len(windows), -1).T
@@ -330,7 +331,7 @@ def _fit(windows: Array, weights: Array, target: _Target) -> _Fit:
             np.where(clipped > 0, np.maximum(residual, 0), residual),
         )
     share = float(np.square(residual).sum()) / max(float(np.square(values).sum()), 1e-300)
-    return _Fit(residual, share, factor, values)
+    return _FitResult(residual, share, factor, values)
 
 
 def _assignment(scores: Array) -> Array:

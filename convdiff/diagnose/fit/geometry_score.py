@@ -27,7 +27,7 @@ from convdiff.diagnose.search.geometry_table import GeometryTable
 from convdiff.diagnose.search.windows import SamplePoint
 from convdiff.spec.layout import Array
 
-# Output positions that are compared with each other, two by two.
+# Output positions that are compared with each other, two by two: 780 pairs.
 COMPARED_POSITIONS = 40
 # Input positions that may all be compared with each other.  Of larger inputs the compared output
 # positions lie in one corner, so that their windows share positions.

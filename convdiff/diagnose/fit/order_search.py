@@ -3,9 +3,9 @@
 There are too many orders of more than `ENUMERATED` channels to be combined with everything else.
 So the order is fitted to the output (see `channel_order`) under every likely combination of a
 geometry, a kernel and an output form; such combinations with the same geometry and output are an
-`OrderView`.  Three rankings keep the number of fits small: geometries come in the order of their
-score (see `geometry_score`), kernels are tried if they agree with an estimate (see
-`kernel_estimate`), and the work is limited.
+`OrderView`.  Fits are few because views come in the order of their geometry's score (see
+`geometry_score`) until a budget is spent, and because only those kernels are tried that agree with
+an estimate (see `kernel_estimate`).
 
 If the output's channels are in an unknown order as well, the kernel is solved for, where there are
 enough positions, and matched with the given one.
@@ -49,9 +49,10 @@ from convdiff.diagnose.search.engine import Search
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
-# Channels up to which every order is tried if there is no other edit.
+# Channels up to which every order is tried if there is no other edit: 40,320 orders, of one view.
 MAX_ENUMERATED_CHANNELS_ALONE = 8
-# Multiplications that all fits with a number of edits may cost: beside others the order is rarer.
+# The budget for each number of edits: multiplications of all fits, and views that are fitted.  An
+# order beside other edits is rarer, and is given less time.
 MAX_MULTIPLICATIONS = {1: 4e8, 2: 4e7, 3: 4e7}
 MAX_VIEWS_PER_LEVEL = 32
 # Kernels of one view that the order is fitted under, and the agreement with the estimate (1 is
@@ -60,8 +61,8 @@ MAX_FITTED_KERNELS = 8
 MIN_AGREEMENT = 1.25
 # Input channels at which the agreement is computed.
 AGREEMENT_CHANNELS = 6
-# With fewer input channels than these the agreement is too noisy to exclude a kernel: so many are
-# fitted whatever theirs is.
+# With fewer input channels the agreement is too noisy to exclude every kernel: then at least
+# `MIN_FITTED_KERNELS` are fitted, however low theirs is.
 MIN_CHANNELS_FOR_AGREEMENT = 16
 MIN_FITTED_KERNELS = 2
 # The share of an output's energy that storing it in 16 bits may add.

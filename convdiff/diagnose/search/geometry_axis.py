@@ -2,9 +2,9 @@
 
 For a stride, a dilation and a padding at the start (`lo`), the output's size leaves only a few
 paddings at the end (`hi`), which differ in positions that no window reaches.  So there are few
-choices: every small stride and dilation with every plausible `lo` and the likeliest `hi` for it,
-and wide strides and dilations with conventional paddings only.  They are worked out all at once
-with array operations, and cached for other problems of the same sizes.
+choices: every small stride and dilation with every plausible `lo` and the likeliest `hi` for it;
+and wide strides and dilations with the paddings of conventions and common slips.  They are worked
+out all at once with array operations, and cached for other problems of the same sizes.
 
 For a transposed convolution the numbers are those of its user, where padding crops the output; the
 equivalent correlation (see `AxisChoices.correlation`) has stride 1 and a dilated input.
@@ -21,15 +21,15 @@ from convdiff.diagnose.core.forms import AxisGeometry
 from convdiff.spec.layout import Array
 from convdiff.spec.padding import Pair
 
-# Strides and dilations that are tried with every plausible padding.
+# Strides and dilations of ordinary layers, which are tried with every padding.
 SMALL_STRIDES = (1, 2, 3, 4)
 SMALL_DILATIONS = (1, 2, 3, 4)
 # Strides of patch embeddings, audio hops and learned upsampling, and dilations of spatial pyramids.
-# They are tried with conventional paddings only.
+# They are tried with plausible paddings only.
 WIDE_STRIDES = (5, 6, 7, 8, 10, 12, 14, 16, 20, 32)
 WIDE_DILATIONS = (5, 6, 7, 8, 12, 16, 18, 24, 32, 36)
 # The span (size with dilation) of a kernel up to which every start padding is tried, and not only
-# the conventional ones.
+# the plausible ones: nine taps, or five with dilation 2.
 MAX_SPAN_ALL_PADDINGS = 9
 
 
@@ -157,9 +157,9 @@ def _padding_oddness(
 def _small_choices(asked: AskedAxis) -> AxisColumns:
     """The choices with a small, or the asked, stride and dilation.
 
-    The arrays in here are (strides, dilations, start paddings), or have size 1 on an axis; those of
-    conventional paddings have one more axis in front, and those of alternatives for the end
-    padding one more at the end.
+    The arrays in here are (strides, dilations, start paddings), or have size 1 on an axis.  Those
+    of plausible paddings have one more axis in front, and those of alternatives for the end padding
+    one more at the end.
     """
     strides = np.unique([asked.stride, *SMALL_STRIDES])
     dilations = np.unique([asked.dilation, *SMALL_DILATIONS])
@@ -178,22 +178,22 @@ def _small_choices(asked: AskedAxis) -> AxisColumns:
             *set(plausible_lo.reshape(-1).tolist()),
         ]
     )
-    starts_so = plausible_lo == starts
+    starts_match = plausible_lo == starts
     tried = (
         ((starts <= span) & (starts >= -1) & (span <= MAX_SPAN_ALL_PADDINGS))
         | np.isin(starts, near_asked)
-        | starts_so.any(axis=0)
+        | starts_match.any(axis=0)
     )
     if asked.transposed:
         ends, output_paddings, fits = _transposed_ends(
             asked, stride[..., None], starts[:, None], span[..., None], dilation[..., None]
         )
     else:
-        end, fits_once = _likeliest_ends(asked, stride, starts, span, starts_so, plausible_hi)
+        end, fits_once = _likeliest_ends(asked, stride, starts, span, starts_match, plausible_hi)
         ends, fits, output_paddings = end[..., None], fits_once[..., None], np.zeros(1, int)
     kept = np.nonzero(tried[..., None] & fits)
     end = ends[kept]
-    is_plausible = starts_so[:, *kept[:3]] & (plausible_hi[:, kept[0], kept[1], 0] == end)
+    is_plausible = starts_match[:, *kept[:3]] & (plausible_hi[:, kept[0], kept[1], 0] == end)
     return AxisColumns(
         strides[kept[0]],
         dilations[kept[1]],
@@ -290,14 +290,14 @@ def _likeliest_ends(
     stride: Array,
     starts: Array,
     span: Array,
-    starts_so: Array,
+    starts_match: Array,
     plausible_hi: Array,
 ) -> tuple[Array, Array]:
     """The likeliest end padding for each stride, dilation and start padding.
 
     Returns it, and whether it is worth trying, both (strides, dilations, start paddings).
-    `starts_so` says where a plausible padding has this start, `plausible_hi` how it ends; both have
-    one more axis in front.
+    `starts_match` says where a plausible padding has this start, `plausible_hi` how it ends; both
+    have one more axis in front.
     """
     least = _least_end_padding(asked, span, stride, starts)
     most = least + stride - 1
@@ -306,14 +306,14 @@ def _likeliest_ends(
     for wanted in (0, starts - 1, starts + 1, starts):
         end = np.where((least <= wanted) & (wanted <= most), wanted, end)
     # Likelier still: the first plausible padding that fits, and above all the asked one.
-    fitting = starts_so & (least <= plausible_hi) & (plausible_hi <= most)
+    fitting = starts_match & (least <= plausible_hi) & (plausible_hi <= most)
     first = fitting.argmax(axis=0)[None]
     first_hi = np.take_along_axis(np.broadcast_to(plausible_hi, fitting.shape), first, axis=0)[0]
     end = np.where(fitting.any(axis=0), first_hi, end)
     hi = asked.padding[1]
     end = np.where((least <= hi) & (hi <= most), hi, end)
     moderate = ((least <= span + 1) | np.isin(end, asked.all_paddings)) & (most >= -2)
-    return end, moderate | (starts_so & (plausible_hi == end)).any(axis=0)
+    return end, moderate | (starts_match & (plausible_hi == end)).any(axis=0)
 
 
 def _transposed_ends(
@@ -352,7 +352,10 @@ def _least_end_padding(
 def _plausible_paddings(
     asked: AskedAxis, dilation: Array, stride: Array
 ) -> list[tuple[Array, Array]]:
-    """The (lo, hi) pairs of conventions and of common slips, each like dilation + stride."""
+    """The (lo, hi) pairs of conventions and of common slips.
+
+    Each has the shape of dilation + stride, or broadcasts to it.
+    """
     paddings = _conventional_paddings(asked, dilation, stride)
     span = (asked.taps - 1) * dilation + 1
     # "same" and "full" computed for the asked dilation, or for none, while another one was run.
@@ -378,9 +381,10 @@ def _plausible_paddings(
 def _conventional_paddings(
     asked: AskedAxis, dilation: Array, stride: Array
 ) -> list[tuple[Array, Array]]:
-    """The (lo, hi) pairs that people and frameworks choose, each like dilation + stride.
+    """The (lo, hi) pairs that people and frameworks choose, the likeliest first.
 
-    The likeliest come first: valid, SAME at either end, half, full, causal and their variants.
+    They are valid, SAME at either end, half, full, causal and variants.  Each has the shape of
+    dilation + stride.
     """
     input_size, taps = asked.input_size, asked.taps
     span = np.asarray((taps - 1) * dilation + 1) + 0 * np.asarray(stride)

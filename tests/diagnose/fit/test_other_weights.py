@@ -50,7 +50,7 @@ def test_a_single_wrong_weight_is_named() -> None:
     kernel[4, 1, 0, 2] = 2
     text = solved(kernel)[1]
     assert text is not None
-    assert f"[4, 1, 0, 2] is 2 for {W[4, 1, 0, 2]:.4g}" in text
+    assert f"[4, 1, 0, 2] is 2 instead of {W[4, 1, 0, 2]:.4g} (" in text
 
 
 @pytest.mark.parametrize(("axis", "name"), [(0, "output"), (1, "input")])
@@ -59,8 +59,8 @@ def test_a_wrong_channel_is_named(axis: int, name: str) -> None:
     scaled, other = W.copy(), W.copy()
     np.moveaxis(scaled, axis, 0)[2] *= 3
     np.moveaxis(other, axis, 0)[2] += rng.standard_normal(np.take(W, 2, axis).shape)
-    assert solved(scaled)[1] == f"{START}: yours times 3 in {name} channel 2"
-    assert solved(other)[1] == f"{START}: yours but in {name} channel 2 alone"
+    assert solved(scaled)[1] == f"{START}: yours, with {name} channel 2 multiplied by 3"
+    assert solved(other)[1] == f"{START}: yours, except in {name} channel 2"
 
 
 def test_noise_has_no_weights() -> None:
