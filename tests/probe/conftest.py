@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from convdiff.backends.fleet import Fleet
-from convdiff.probe import Request
+from convdiff.probe import ProbeRequest
 from convdiff.probe.outcome import ProbeOutcome
 from convdiff.probe.session import question
 from convdiff.spec.settings import Settings
@@ -39,7 +39,7 @@ def ask() -> Iterator[Ask]:
             fleets[name] = Fleet([where], timeout=120)
             fleets[name].start()
         settings = Settings.from_mapping(options)
-        request = Request(
+        request = ProbeRequest(
             target=f"{name}={code}",
             settings=settings,
             input_shape=input_shape,

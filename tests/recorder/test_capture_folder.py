@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from convdiff.errors import ConvdiffError
-from convdiff.recorder import Layer, Recording
+from convdiff.recorder import CaptureFolder, RecordedLayer
 from convdiff.recorder.capture_folder import NoValues
 
 
 def test_names_stay_and_files_differ_in_more_than_case(tmp_path: Path) -> None:
-    recording = Recording(tmp_path / "dump")
+    recording = CaptureFolder(tmp_path / "dump")
     for number, name in enumerate(["up", "UP", "up", "a/b", "a:b"]):
         recording.add(
-            Layer(name, "onnx", *(np.full((1, 1, 1), number, np.float32) for _ in range(3)))
+            RecordedLayer(name, "onnx", *(np.full((1, 1, 1), number, np.float32) for _ in range(3)))
         )
     recording.finish()
     cases = tomllib.loads((tmp_path / "dump" / "manifest.toml").read_text())["case"]
@@ -38,8 +38,8 @@ def test_what_is_discarded_leaves_nothing_but_what_was_there(there: bool, tmp_pa
     if there:
         folder.mkdir()
         (folder / "output.txt").write_text("mine")
-    recording = Recording(folder)
-    recording.add(Layer("conv", "jax", *(np.ones((1, 1, 1), np.float32) for _ in range(4))))
+    recording = CaptureFolder(folder)
+    recording.add(RecordedLayer("conv", "jax", *(np.ones((1, 1, 1), np.float32) for _ in range(4))))
     recording.gave([np.ones(3)], np.asarray)
     recording.discard()
     assert [path.name for path in tmp_path.rglob("*")] == (["dump", "output.txt"] if there else [])
@@ -48,7 +48,7 @@ def test_what_is_discarded_leaves_nothing_but_what_was_there(there: bool, tmp_pa
 def test_what_has_no_values_is_noted_once_and_a_closed_recording_takes_no_more(
     tmp_path: Path,
 ) -> None:
-    recording = Recording(tmp_path / "dump")
+    recording = CaptureFolder(tmp_path / "dump")
     for _ in range(2):
         with recording.skipping("up"):
             raise NoValues("it is traced")
@@ -60,7 +60,7 @@ def test_what_has_no_values_is_noted_once_and_a_closed_recording_takes_no_more(
         ),
     ):
         recording.finish()
-    layer = Layer("up", "jax", *(np.ones((1, 1, 1), np.float32) for _ in range(3)))
+    layer = RecordedLayer("up", "jax", *(np.ones((1, 1, 1), np.float32) for _ in range(3)))
     recording.add(layer)
     recording.close()
     recording.add(layer)
