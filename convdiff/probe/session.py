@@ -21,7 +21,7 @@ from convdiff.records import Call
 from convdiff.spec.conv_spec import PAD_MODES
 from convdiff.spec.layout import AXES_OF_RANK, check_layout
 from convdiff.spec.padding import parse_padding
-from convdiff.spec.settings import Settings, numbers
+from convdiff.spec.settings import Settings, axis_numbers
 
 DTYPES = ("float16", "float32", "float64")
 
@@ -134,7 +134,7 @@ def _check_numbers(settings: Settings) -> None:
     for rank in AXES_OF_RANK:
         try:
             for name in ("stride", "dilation", "input_dilation", "output_padding", "output_size"):
-                numbers(f"--{name.replace('_', '-')}", getattr(settings, name), rank, 1)
+                axis_numbers(f"--{name.replace('_', '-')}", getattr(settings, name), rank, 1)
             if settings.padding is not None:
                 parse_padding(settings.padding, rank)
         except ConvdiffError as error:
