@@ -6,10 +6,11 @@ The way of the data, in order:
    that an option was not given.
 2. `layout`: axis strings (NHWC, HWIO) and arrays moved between them.
 3. `padding`: padding words and numbers to one (lo, hi) pair per spatial axis.
-4. `infer_spec`: `read_spec` puts `Settings` and the arrays' shapes together. It infers the layouts
-   that were not given and turns every word into numbers.
-5. `conv_spec`: `ConvSpec`, the result. Its constructor checks ten numbered invariants.
-6. `canonical`: a case's arrays in the normal form, in which every convolution, transposed or not,
+4. `infer_layouts`: which axis of the two arrays is which, where the user gave no layouts.
+5. `infer_spec`: `read_spec` makes a `ConvSpec` of `Settings` and the arrays' shapes. It turns every
+   word into numbers.
+6. `conv_spec`: `ConvSpec`, the result. Its constructor checks ten numbered invariants.
+7. `canonical`: a case's arrays in the normal form, in which every convolution, transposed or not,
    is one cross-correlation (`conv_spec.Correlation`).
 
 Invariants: a `ConvSpec` holds numbers only, nothing in it is left to infer, and one that exists is

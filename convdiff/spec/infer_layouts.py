@@ -23,7 +23,9 @@ from convdiff.spec.settings import Settings
 
 Shape = tuple[int, ...]
 
+# Frameworks whose default layouts have the channels last.
 CHANNELS_LAST = ("tensorflow", "keras")
+# Libraries whose convolutions take arrays without batch and channel axes.
 PLAIN_ARRAYS = ("numpy", "scipy")
 
 

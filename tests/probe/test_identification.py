@@ -1,11 +1,15 @@
-"""Functions whose convolution is known, recovered from nothing; what `run` is told reproduces each."""
+"""Known convolutions identified from calls alone.
+
+They also cover the steps between the calls and the outcome: `one_hot_calls`, `axis_roles`,
+`partial_settings`, `trials` and `precision`.
+"""
 
 from __future__ import annotations
 
 import pytest
 
-from convdiff.probe.words import options
-from tests.probe.conftest import Ask
+from convdiff.probe.outcome_text import options, properties
+from tests.probe.conftest import FUNCTIONS, Probe
 
 SIGNAL = '__import__("scipy.signal").signal'
 IMAGES = '__import__("scipy.ndimage").ndimage'
@@ -13,6 +17,7 @@ TORCH = "--input-layout NCHW --kernel-layout OIHW"
 LAST = "--input-layout NHWC --kernel-layout HWIO"
 XLA = 'lax.conv_general_dilated(input, kernel, {}, dimension_numbers=("NHWC", "HWIO", "NHWC"){})'
 
+# Framework, code, and the options of `convdiff run` for the same convolution.
 CASES = [
     ("torch", "F.conv2d(input, kernel)", TORCH),
     (
@@ -137,12 +142,65 @@ CASES = [
 
 
 @pytest.mark.parametrize(
-    ("name", "code", "said"),
+    ("name", "code", "expected"),
     [pytest.param(*case, marks=pytest.mark.xdist_group(case[0])) for case in CASES],
 )
-def test_recovered_from_nothing(name: str, code: str, said: str, ask: Ask) -> None:
-    outcome = ask(name, code)
-    assert outcome.found is not None, (outcome.why, outcome.known)
-    assert " ".join(options(outcome.found)) == said
+def test_a_frameworks_convolution_is_identified(
+    name: str, code: str, expected: str, probe: Probe
+) -> None:
+    outcome = probe(name, code)
+    assert outcome.found is not None, (outcome.reason, outcome.properties)
+    assert " ".join(options(outcome.found)) == expected
     assert outcome.exit_code == 0
     assert len(outcome.found.trials) >= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("biased", {"bias": "yes", "kernel layout": "OIHW"}),
+        ("own_bias", {"bias": "its own"}),
+        ("halved", {"scale": "0.5", "linear": "yes"}),
+        ("relu", {"linear": "no", "padding": "0", "bias": "none"}),
+        ("leaky_relu", {"linear": "no"}),
+        ("padded_with_edges", {"pad mode": "edge", "padding": "2"}),
+        ("kernels_of_3x3_only", {"kernel layout": "OIHW"}),
+        ("unbatched", {"input layout": "CHW", "output layout": "CHW"}),
+        (
+            "cuda_convnet_layout",
+            {"input layout": "CHWN", "kernel layout": "IHWO", "output layout": "CHWN"},
+        ),
+        ("float16_output", {"precision": "TF32 or float16"}),
+    ],
+)
+def test_a_functions_properties_are_identified(
+    name: str, expected: dict[str, str], probe: Probe
+) -> None:
+    outcome = probe("numpy", f"{FUNCTIONS}:{name}")
+    assert outcome.found is not None, (outcome.reason, outcome.properties)
+    assert outcome.exit_code == 0
+    values = {name: value for name, value, _ in properties(outcome.found)}
+    assert expected.items() <= values.items()
+
+
+def test_nothing_is_claimed_of_sizes_that_the_function_refuses(probe: Probe) -> None:
+    found = probe("numpy", f"{FUNCTIONS}:kernels_of_3x3_only").found
+    assert found is not None
+    assert any("kernels of other sizes" in note for note in found.notes)
+
+
+def test_axes_of_size_1_are_assumed(probe: Probe) -> None:
+    outcome = probe(
+        "numpy", f"{FUNCTIONS}:images_of_8x8_only", input_shape="1,1,8,8", kernel_shape="1,1,3,3"
+    )
+    assert outcome.found is not None
+    assert "called in one shape only" in outcome.found.notes[0]
+    assert outcome.found.roles.assumed == {"N", "C", "I", "O"}
+
+
+def test_a_kernel_of_one_element_leaves_flip_and_dilation_undetermined(probe: Probe) -> None:
+    outcome = probe("numpy", f"{FUNCTIONS}:plain", input_shape="2,4,9,8", kernel_shape="5,4,1,1")
+    assert outcome.found is not None
+    values = {name: value for name, value, _ in properties(outcome.found)}
+    assert values["flip"] == values["dilation"] == "not determined"
+    assert not any("flip" in word for word in options(outcome.found))
