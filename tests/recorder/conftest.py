@@ -1,4 +1,4 @@
-"""Scripts that capture a model, each run in its own process, and the check of what they captured."""
+"""Scripts that capture a model, run in their own processes, and what their check says."""
 
 from __future__ import annotations
 
