@@ -1,9 +1,7 @@
-"""The diagnosis: its search against trying every hypothesis, the whole of it against one reference,
-and drawn faults.
+"""The diagnosis: its search, the whole of it, and random problems of several classes.
 
-A search tells at a few output elements what one convolution for each hypothesis would tell at all
-of them.  Every combination is counted that a search looks at; a convolution that is held against
-several forms of the output counts once when outputs are set aside.
+The search is compared with one convolution by torch and with the search on small arrays; the whole
+diagnosis with the reference that it needs in any case.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import convdiff
-from benchmarks.measuring import function, paired
+from benchmarks.timing import alternate, call_seconds
 from convdiff.diagnose import PrecisionModel, Problem
 from convdiff.diagnose.search.engine import Search
 from convdiff.numerics.arithmetic import Operands, rounding_as_asked
@@ -32,13 +30,11 @@ SEED = 20
 
 
 def measure(runs: int = 15) -> str:
-    """Lines: search, whole diagnosis and flatness on one flipped kernel; then milliseconds for each
-    class of drawn faults.
-    """
-    return "\n".join([*_layer(runs), *_drawn()])
+    """Lines on the search and the diagnosis of a flipped kernel, then one per class of problems."""
+    return "\n".join([*_layer_lines(runs), *_problem_class_lines()])
 
 
-def _layer(runs: int) -> Iterator[str]:
+def _layer_lines(runs: int) -> Iterator[str]:
     import torch
 
     (x, w), (small_x, small_w) = _arrays(*LAYER), _arrays(*SMALL)
@@ -46,67 +42,63 @@ def _layer(runs: int) -> Iterator[str]:
         _problem(x, w, np.flip(w, (2, 3))),
         _problem(small_x, small_w, np.flip(small_w, (2, 3))),
     )
-    # Two faults, so that what a search with two edits is for is there to be found.
-    twice = _problem(x, w, np.flip(w, (0, 2, 3)))
+    # Two faults: a search with two edits finds one pair at least.
+    two_faults = _problem(x, w, np.flip(w, (0, 2, 3)))
     tensors = torch.from_numpy(x), torch.from_numpy(w)
 
     def convolution() -> float:
-        return function(lambda: torch.conv2d(*tensors, padding=1))
+        return call_seconds(lambda: torch.conv2d(*tensors, padding=1))
 
-    for problem, edits, named in ((flipped, 1, "one edit"), (twice, 2, "up to two edits")):
-        ours, torchs, ratio = paired(
-            lambda p=problem, e=edits: function(lambda: _search(p, e)), convolution, runs
-        )  # type: ignore[misc]
-        combinations, convolutions = Search(problem).size(edits)
-        yield (
-            f"search, {named + ', ResNet layer':<28}{ours * 1e3:7.1f} ms  torch float32 "
-            f"{torchs * 1e3:.1f} ms   ratio {ratio:.1f}"
+    for problem, edits, name in ((flipped, 1, "one edit"), (two_faults, 2, "up to two edits")):
+        seconds, torch_seconds, ratio = alternate(
+            lambda p=problem, e=edits: call_seconds(lambda: _search(p, e)), convolution, runs
         )
         yield (
-            f"  {combinations:4} combinations, each by torch {combinations * torchs:6.1f} s   "
-            f"over search {combinations / ratio:.0f} (at least 50); {convolutions} convolutions, "
-            f"outputs aside: {convolutions / ratio:.0f}"
+            f"search, {name + ', ResNet layer':<28}{seconds * 1e3:7.1f} ms  torch float32 "
+            f"{torch_seconds * 1e3:.1f} ms   ratio {ratio:.1f}"
         )
-    yield _whole(
+    yield _diagnosis_line(
         "correlate",
         flipped,
         lambda: correlate(x, w, flipped.spec.correlation(), 1, (56, 56)),
         max(runs // 5, 1),
     )
-    yield _whole(
+    yield _diagnosis_line(
         "reference", flipped, lambda: compute_reference(flipped.spec, x, w), max(runs // 5, 1)
     )
-    large, little, ratio = paired(
-        lambda: function(lambda: _search(flipped, 1)),
-        lambda: function(lambda: _search(small, 1)),
+    layer_seconds, small_seconds, ratio = alternate(
+        lambda: call_seconds(lambda: _search(flipped, 1)),
+        lambda: call_seconds(lambda: _search(small, 1)),
         runs,
     )
     yield (
-        f"search, ResNet layer                {large * 1e3:7.1f} ms  1x4x8x8 {little * 1e3:.1f} "
-        f"ms   ratio {ratio:.1f}"
+        f"search, ResNet layer                {layer_seconds * 1e3:7.1f} ms  1x4x8x8 "
+        f"{small_seconds * 1e3:.1f} ms   ratio {ratio:.1f}"
     )
 
 
-def _whole(name: str, problem: Problem, other: Callable[[], object], runs: int) -> str:
+def _diagnosis_line(name: str, problem: Problem, other: Callable[[], object], runs: int) -> str:
+    """The whole diagnosis of a problem against another call."""
     arrays = problem.input, problem.kernel, problem.obtained
-    ours, others, ratio = paired(
-        lambda: function(lambda: convdiff.diff(*arrays, padding=1)), lambda: function(other), runs
+    seconds, other_seconds, ratio = alternate(
+        lambda: call_seconds(lambda: convdiff.diff(*arrays, padding=1)),
+        lambda: call_seconds(other),
+        runs,
     )
     return (
-        f"convdiff.diff, ResNet layer         {ours * 1e3:7.1f} ms  {name} {others * 1e3:.1f} "
-        f"ms   ratio {ratio:.1f}"
+        f"convdiff.diff, ResNet layer         {seconds * 1e3:7.1f} ms  {name} "
+        f"{other_seconds * 1e3:.1f} ms   ratio {ratio:.1f}"
     )
 
 
 def _arrays(input_size: tuple[int, ...], kernel_size: tuple[int, ...]) -> tuple[Array, Array]:
     generator = np.random.default_rng(0)
-    return generator.standard_normal(input_size, dtype=np.float32), generator.standard_normal(
-        kernel_size, dtype=np.float32
-    )
+    x = generator.standard_normal(input_size, dtype=np.float32)
+    return x, generator.standard_normal(kernel_size, dtype=np.float32)
 
 
 def _problem(x: Array, w: Array, used: Array) -> Problem:
-    """Padding 1 and the kernel w were asked, `used` was slid."""
+    """The problem of an output, with padding 1, that comes from the kernel `used` in place of w."""
     import torch
 
     obtained = torch.conv2d(torch.from_numpy(x), torch.from_numpy(used.copy()), padding=1).numpy()
@@ -118,7 +110,7 @@ def _problem(x: Array, w: Array, used: Array) -> Problem:
 
 
 def _search(problem: Problem, edits: int) -> None:
-    """From nothing to the candidates with at most so many edits."""
+    """A search from a new problem, whose caches are empty, to candidates of that many edits."""
     fresh = Problem(
         problem.spec,
         problem.input,
@@ -132,8 +124,8 @@ def _search(problem: Problem, edits: int) -> None:
     assert found[-1], "the planted fault is among the candidates"
 
 
-def _drawn() -> Iterator[str]:
-    """A line for each class of drawn problems: a row of channels and sizes of 5 to 10, 1-D to 3-D."""
+def _problem_class_lines() -> Iterator[str]:
+    """A line for each class of random problems: few channels, sizes of 5 to 10, 1-D to 3-D."""
     generator = np.random.default_rng(SEED)
     classes: list[tuple[str, int, Callable[[int], tuple[Drawn, Array] | None]]] = [
         ("one fault", 60, lambda _: _planted(generator, 1)),
@@ -142,30 +134,28 @@ def _drawn() -> Iterator[str]:
         ("nothing explains", 30, lambda number: _inexplicable(generator, number)),
         ("nothing wrong", 30, lambda _: _right(generator)),
     ]
-    everything: list[tuple[float, float]] = []
-    warm = False
+    all_times: list[tuple[float, float]] = []
     for name, count, make in classes:
         times: list[tuple[float, float]] = []
         explained = 0
         while len(times) < count:
-            made = make(len(times))
-            if made is None:
+            problem = make(len(times))
+            if problem is None:
                 continue
-            if not warm:
-                _judged(*made)
-                warm = True
-            seconds, reference, found = _judged(*made)
-            times.append((seconds, reference))
+            if not all_times and not times:
+                _diagnose(*problem)  # a warm-up
+            seconds, reference_seconds, found = _diagnose(*problem)
+            times.append((seconds, reference_seconds))
             explained += found
-        everything += times
-        yield _line(name, times, f"   {explained} of {count} explained")
-    yield _line("all of these", everything, "")
+        all_times += times
+        yield _class_line(name, times, f"   {explained} of {count} explained")
+    yield _class_line("all of these", all_times, "")
 
 
-def _judged(drawn: Drawn, obtained: Array) -> tuple[float, float, bool]:
-    """Seconds of convdiff.diff, those of its reference alone, and whether there is a finding."""
+def _diagnose(drawn: Drawn, obtained: Array) -> tuple[float, float, bool]:
+    """The seconds of convdiff.diff and of its reference alone, and whether it found something."""
     results: list[Any] = []
-    seconds = function(
+    seconds = call_seconds(
         lambda: results.append(
             convdiff.diff(drawn.x, drawn.w, obtained, bias=drawn.bias, **drawn.options())
         )
@@ -173,24 +163,23 @@ def _judged(drawn: Drawn, obtained: Array) -> tuple[float, float, bool]:
     spec = results[0].case.spec
     return (
         seconds,
-        function(lambda: compute_reference(spec, drawn.x, drawn.w, drawn.bias)),
+        call_seconds(lambda: compute_reference(spec, drawn.x, drawn.w, drawn.bias)),
         bool(results[0].findings),
     )
 
 
-def _line(name: str, times: list[tuple[float, float]], more: str) -> str:
-    seconds = np.array([ours for ours, _ in times]) * 1e3
-    ratio = statistics.median(ours / reference for ours, reference in times)
+def _class_line(name: str, times: list[tuple[float, float]], more: str) -> str:
+    milliseconds = np.array([seconds for seconds, _ in times]) * 1e3
+    ratio = statistics.median(seconds / reference for seconds, reference in times)
     return (
-        f"convdiff.diff, {name:<20} {np.median(seconds):7.1f} ms  99 of 100 within "
-        f"{np.percentile(seconds, 99):6.1f} ms   "
-        f"ratio to reference {ratio:.0f}{more}"
+        f"convdiff.diff, {name:<20} {np.median(milliseconds):7.1f} ms  99 of 100 within "
+        f"{np.percentile(milliseconds, 99):6.1f} ms   ratio to reference {ratio:.0f}{more}"
     )
 
 
 def _planted(generator: np.random.Generator, faults: int) -> tuple[Drawn, Array] | None:
-    made = plant(generator, faults)
-    return None if made is None else made[:2]
+    planted = plant(generator, faults)
+    return None if planted is None else planted[:2]
 
 
 def _right(generator: np.random.Generator) -> tuple[Drawn, Array]:
@@ -199,14 +188,16 @@ def _right(generator: np.random.Generator) -> tuple[Drawn, Array]:
 
 
 def _inexplicable(generator: np.random.Generator, number: int) -> tuple[Drawn, Array]:
-    """Noise, and the same convolution with other weights, in turn."""
+    """An output that nothing explains: noise, or that of other weights, in turn."""
     drawn = draw(generator)
-    made = _convolved(drawn, generator.standard_normal(drawn.w.shape))
-    return drawn, made if number % 2 else generator.standard_normal(made.shape).astype(np.float32)
+    output = _convolved(drawn, generator.standard_normal(drawn.w.shape))
+    if number % 2:
+        return drawn, output
+    return drawn, generator.standard_normal(output.shape).astype(np.float32)
 
 
 def _convolved(drawn: Drawn, kernel: Array) -> Array:
-    made = convolve(drawn.x, kernel, drawn.geometry)
+    output = convolve(drawn.x, kernel, drawn.geometry)
     if drawn.bias is not None:
-        made = made + drawn.bias.reshape(1, -1, *(1,) * len(drawn.axes))
-    return np.ascontiguousarray(made).astype(np.float32)
+        output = output + drawn.bias.reshape(1, -1, *(1,) * len(drawn.axes))
+    return np.ascontiguousarray(output).astype(np.float32)

@@ -1,5 +1,6 @@
-"""Peak memory of the host process on large arrays, against the arrays plus three times the largest
-of them.
+"""Peak memory of `convdiff run` on large arrays, against the size of the arrays.
+
+The limit is all arrays plus three times the largest.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+# Runs convdiff and prints its peak memory in KiB.
 CHILD = """
 import resource, sys
 from convdiff.__main__ import main
@@ -24,25 +26,25 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
 
 
 def measure() -> str:
-    """One line: the peak above that of a tiny case, and the limit."""
+    """One line: the peak above that of a batch of 1, and the limit."""
     with tempfile.TemporaryDirectory() as folder:
-        peaks = [_peak(folder, batch) for batch in (1, 96)]
-    peak = (peaks[1][0] - peaks[0][0]) / 1024
-    arrays, largest = peaks[1][1], peaks[1][2]
+        small_peak, _, _ = _peak(folder, 1)
+        large_peak, arrays, largest = _peak(folder, 96)
+    peak = (large_peak - small_peak) / 1024
     limit = (arrays + 3 * largest) / 2**20
     return (
         f"host memory, {largest / 2**20:.0f} MB output           {peak:6.0f} MB  arrays + 3 x "
-        f"largest {limit:.0f} MB   "
-        f"ratio {peak / limit:.2f} (at most 1)"
+        f"largest {limit:.0f} MB   ratio {peak / limit:.2f} (at most 1)"
     )
 
 
 def _peak(folder: str, batch: int) -> tuple[int, int, int]:
+    """The peak in KiB for a batch of that size, and the bytes of all arrays and of the largest."""
     import torch
 
-    generator = np.random.default_rng(0)
-    x = generator.standard_normal((batch, 64, 56, 56), dtype=np.float32)
-    w = generator.standard_normal((64, 64, 3, 3), dtype=np.float32)
+    random = np.random.default_rng(0)
+    x = random.standard_normal((batch, 64, 56, 56), dtype=np.float32)
+    w = random.standard_normal((64, 64, 3, 3), dtype=np.float32)
     y = torch.conv2d(torch.from_numpy(x), torch.from_numpy(w), padding=1).numpy()
     for name, array in (("x", x), ("w", w), ("y", y)):
         np.save(Path(folder, f"{name}.npy"), array)

@@ -1,5 +1,7 @@
-"""`convdiff check`: 200 cases through three frameworks against a loop by hand, 1,000 saved cases
-against their diagnosis, and memory.
+"""`convdiff check` on many cases.
+
+200 cases through three frameworks against a loop by hand, 1,000 saved outputs against their
+diagnosis alone, and the memory of the process as the cases go by.
 """
 
 from __future__ import annotations
@@ -8,12 +10,11 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measuring import command, paired
+from benchmarks.timing import alternate, command_seconds
 
 BY_HAND = """
 import numpy as np
@@ -23,10 +24,12 @@ from jax import lax
 for i in range({count}):
     x, w = np.load(f"{{i}}.x.npy"), np.load(f"{{i}}.w.npy")
     a = torch.conv2d(torch.from_numpy(x), torch.from_numpy(w), padding=1).numpy()
-    b = tf.nn.conv2d(tf.transpose(x, (0, 2, 3, 1)), tf.transpose(w, (2, 3, 1, 0)), 1, "SAME").numpy().transpose(0, 3, 1, 2)
+    b = tf.nn.conv2d(tf.transpose(x, (0, 2, 3, 1)), tf.transpose(w, (2, 3, 1, 0)), 1, "SAME")
+    b = b.numpy().transpose(0, 3, 1, 2)
     c = np.asarray(lax.conv_general_dilated(x, w, (1, 1), "SAME"))
     assert max(np.abs(a - b).max(), np.abs(a - c).max()) < 1
 """
+# Prints the seconds that the diagnosis of all cases takes, without files and processes.
 DIAGNOSIS = """
 import json, sys, time
 import numpy as np
@@ -41,6 +44,7 @@ for i in range(len(asked)):
     diff(np.load(f"{i}.x.npy"), np.load(f"{i}.w.npy"), np.load(f"{i}.y.npy"), padding=1)
 print(time.perf_counter() - start)
 """
+# Prints the memory of the process, in bytes, after 20 and after 200 cases.
 MEMORY = """
 import os
 from pathlib import Path
@@ -58,7 +62,7 @@ assert suite.exit_code == 0, [case.trouble for case in suite.cases if case.exit_
 
 
 def measure() -> str:
-    """Three lines."""
+    """Three lines: frameworks, saved outputs, memory."""
     return "\n".join((_frameworks(), _saved(), _memory()))
 
 
@@ -67,11 +71,13 @@ def _frameworks(count: int = 200, runs: int = 2) -> str:
         _write(Path(folder), count, 16, ["torch", "tensorflow", "jax"])
         check = [sys.executable, "-m", "convdiff", "check", "manifest.toml"]
         script = [sys.executable, "-c", BY_HAND.format(count=count)]
-        ours, by_hand, ratio = paired(
-            lambda: command(check, cwd=folder), lambda: command(script, cwd=folder), runs
+        seconds, by_hand, ratio = alternate(
+            lambda: command_seconds(check, cwd=folder),
+            lambda: command_seconds(script, cwd=folder),
+            runs,
         )
     return (
-        f"check, {count} cases, 3 frameworks        {ours:6.2f} s   by hand {by_hand:6.2f} s   "
+        f"check, {count} cases, 3 frameworks        {seconds:6.2f} s   by hand {by_hand:6.2f} s   "
         f"ratio {ratio:.2f} (at most 1.5)"
     )
 
@@ -79,9 +85,8 @@ def _frameworks(count: int = 200, runs: int = 2) -> str:
 def _saved(count: int = 1000) -> str:
     with tempfile.TemporaryDirectory() as folder:
         _write(Path(folder), count, 12, [], saved=True)
-        start = time.perf_counter()
-        command([sys.executable, "-m", "convdiff", "check", "manifest.toml"], cwd=folder)
-        ours = time.perf_counter() - start
+        check = [sys.executable, "-m", "convdiff", "check", "manifest.toml"]
+        seconds = command_seconds(check, cwd=folder)
         done = subprocess.run(
             [sys.executable, "-c", DIAGNOSIS],
             cwd=folder,
@@ -89,11 +94,11 @@ def _saved(count: int = 1000) -> str:
             text=True,
             check=True,
         )
-        above = 1000 * (ours - float(done.stdout)) / count
     alone = float(done.stdout)
+    milliseconds_per_case = 1000 * (seconds - alone) / count
     return (
-        f"check, {count} saved cases             {ours:6.2f} s   diagnosis alone {alone:.2f} s "
-        f"  {above:+.1f} ms a case (at most 20)"
+        f"check, {count} saved cases             {seconds:6.2f} s   diagnosis alone {alone:.2f} s "
+        f"  {milliseconds_per_case:+.1f} ms per case (at most 20)"
     )
 
 
@@ -112,6 +117,7 @@ def _memory() -> str:
 
 
 def _write(folder: Path, count: int, size: int, backends: list[str], saved: bool = False) -> None:
+    """Writes a manifest of random cases with its arrays; with saved outputs if `saved`."""
     from convdiff.numerics.reference import compute_reference
     from convdiff.spec.infer_spec import read_spec
     from convdiff.spec.settings import Settings
@@ -124,7 +130,7 @@ def _write(folder: Path, count: int, size: int, backends: list[str], saved: bool
         arrays = {"x": x, "w": w}
         if saved:
             spec, _ = read_spec(x.shape, w.shape, Settings(padding=1), bias=False, dtype="float32")
-            # Without backends every tenth is wrong, and diagnosed.
+            # Without backends, every tenth output is wrong and is diagnosed.
             used = w[:, :, ::-1, ::-1] if at % 10 == 7 and not backends else w
             arrays["y"] = compute_reference(spec, x, used).output.astype(np.float32)
         for role, array in arrays.items():

@@ -1,4 +1,4 @@
-"""Convolutions that are easy to get wrong, and integer data on which every right answer is exact."""
+"""Convolutions that are easy to get wrong, and integer arrays on which every sum is exact."""
 
 from __future__ import annotations
 
@@ -13,27 +13,31 @@ from convdiff.spec.conv_spec import PAD_MODES, ConvSpec
 from convdiff.spec.layout import AXES_OF_RANK, Array, spatial_axes
 from convdiff.spec.padding import Pair
 
-Per = int | tuple[int, ...]
+# One number for every spatial axis, or one per axis.
+PerAxis = int | tuple[int, ...]
 
 
 def conv(
     layouts: str = "NCHW OIHW",
     *,
-    n: Per,
-    k: Per,
+    n: PerAxis,
+    k: PerAxis,
     c: int = 1,
     o: int = 1,
     batch: int = 1,
     groups: int = 1,
-    stride: Per = 1,
+    stride: PerAxis = 1,
     padding: int | Pair | tuple[Pair, ...] = 0,
-    dilation: Per = 1,
-    input_dilation: Per = 1,
-    output_padding: Per = 0,
+    dilation: PerAxis = 1,
+    input_dilation: PerAxis = 1,
+    output_padding: PerAxis = 0,
     **more: Any,
 ) -> ConvSpec:
-    """A spec in few words: layouts "input kernel [output]", one number for every axis, padding 1,
-    (0, 1) or ((0, 1), (1, 0)).
+    """A spec in a short form.
+
+    `layouts` are those of input, kernel and, if it differs from the input's, output. `n` and `k`
+    are the input and kernel size, `c` and `o` the input and output channels. `padding` is 1, (0, 1)
+    or ((0, 1), (1, 0)).
     """
     names = layouts.split()
     rank = len(spatial_axes(names[0]))
@@ -43,7 +47,7 @@ def conv(
     elif isinstance(padding[0], int):
         pairs = (padding,) * rank
 
-    def each(value: Per) -> tuple[int, ...]:
+    def per_axis(value: PerAxis) -> tuple[int, ...]:
         return (value,) * rank if isinstance(value, int) else value
 
     return ConvSpec(
@@ -54,13 +58,13 @@ def conv(
         in_channels=c,
         out_channels=o,
         groups=groups,
-        input_size=each(n),
-        kernel_size=each(k),
-        stride=each(stride),
+        input_size=per_axis(n),
+        kernel_size=per_axis(k),
+        stride=per_axis(stride),
         padding=pairs,
-        dilation=each(dilation),
-        input_dilation=each(input_dilation),
-        output_padding=each(output_padding),
+        dilation=per_axis(dilation),
+        input_dilation=per_axis(input_dilation),
+        output_padding=per_axis(output_padding),
         **more,
     )
 
@@ -70,10 +74,10 @@ SPECS: dict[str, ConvSpec] = {
     "plain signal": conv("W W", n=9, k=3),
     "plain signal, full": conv("W W", n=9, k=4, padding=3),
     "plain signal, same, even kernel": conv("W W", n=9, k=4, padding=(2, 1)),
-    "plain signal, the other same": conv("W W", n=9, k=4, padding=(1, 2)),
+    "plain signal, same_lower, even kernel": conv("W W", n=9, k=4, padding=(1, 2)),
     "plain signal, flipped": conv("W W", n=9, k=3, padding=1, flip=True),
-    "plain signal, kernel the longer": conv("W W", n=3, k=7, padding=6),
-    "plain signal, kernel the longer, flipped, asymmetric": conv(
+    "plain signal, longer kernel": conv("W W", n=3, k=7, padding=6),
+    "plain signal, longer kernel, flipped, asymmetric": conv(
         "W W", n=2, k=5, padding=(4, 3), flip=True
     ),
     "plain signal, strided, with bias": conv("W W", n=9, k=3, stride=2, padding=1, bias=True),
@@ -122,13 +126,13 @@ SPECS: dict[str, ConvSpec] = {
     "image and filter, flipped": conv(
         "HW HW", n=(6, 7), k=(2, 3), padding=((1, 0), (1, 1)), flip=True
     ),
-    "picture to many": conv("CHW OIHW", n=6, k=3, c=3, o=4, bias=True),
+    "picture to several channels": conv("CHW OIHW", n=6, k=3, c=3, o=4, bias=True),
     "image to channels last": conv("HW HWO HWC", n=6, k=3, o=4, bias=True),
     "image to channels first": conv("HW OHW CHW", n=6, k=3, o=4),
-    "grey batch": conv("NHW HW", n=6, k=3, batch=3),
-    "channels to one grey": conv("HWC HWI HW", n=6, k=3, c=4, bias=True),
-    "channels to one, named": conv("HWC HWI NHWC", n=6, k=3, c=4, bias=True),
-    "no batch axis in, one out": conv("HWC HWIO NCHW", n=6, k=3, c=2, o=3),
+    "gray batch": conv("NHW HW", n=6, k=3, batch=3),
+    "channels to a gray image": conv("HWC HWI HW", n=6, k=3, c=4, bias=True),
+    "channels to one, with all axes": conv("HWC HWI NHWC", n=6, k=3, c=4, bias=True),
+    "no batch axis in the input, one in the output": conv("HWC HWIO NCHW", n=6, k=3, c=2, o=3),
     "NCHW/OIHW": conv(n=8, k=3, c=3, o=4, batch=2, padding=1, bias=True),
     "NCHW/OIHW, flipped": conv(n=8, k=3, c=3, o=4, batch=2, padding=1, flip=True, bias=True),
     "NHWC/HWIO": conv("NHWC HWIO", n=8, k=3, c=3, o=4, batch=2, padding=1, bias=True),
@@ -163,7 +167,7 @@ SPECS: dict[str, ConvSpec] = {
     ),
     "axis of 1": conv(n=(1, 9), k=(1, 3), c=2, o=3, padding=((0, 0), (1, 1))),
     "axis of 1 under a wide kernel": conv("NHWC HWIO", n=(1, 9), k=3, c=2, o=3, padding=1),
-    "kernel the longer": conv(n=3, k=5, c=2, o=3, padding=((2, 1), (1, 2))),
+    "longer kernel": conv(n=3, k=5, c=2, o=3, padding=((2, 1), (1, 2))),
     "kernel as large as the input": conv("NHWC HWIO", n=4, k=4, c=2, o=3, bias=True),
     "padding beyond the kernel": conv(n=4, k=2, c=2, o=3, padding=3),
     "crop": conv(n=8, k=3, c=2, o=3, padding=-1),
@@ -294,7 +298,7 @@ SPECS: dict[str, ConvSpec] = {
     "transposed, stride above the kernel": conv(
         "NHWC HWOI", n=3, k=2, c=2, o=3, stride=4, output_padding=2, transposed=True, bias=True
     ),
-    "transposed, output padding beyond": conv(
+    "transposed, output padding beyond the kernel": conv(
         "NCHW IOHW", n=3, k=2, c=2, o=3, stride=2, output_padding=5, transposed=True, bias=True
     ),
     "transposed, output padding within the crop": conv(
@@ -334,7 +338,7 @@ SPECS: dict[str, ConvSpec] = {
         bias=True,
     ),
     "transposed, image and filter": conv("HW HW", n=4, k=3, stride=2, padding=1, transposed=True),
-    "transposed, one channel to named axes": conv(
+    "transposed, one channel to all axes": conv(
         "HW HW NCHW", n=4, k=3, stride=2, transposed=True, bias=True
     ),
     # Three axes.
@@ -399,21 +403,22 @@ SPECS: dict[str, ConvSpec] = {
 
 
 def arrays(spec: ConvSpec, seed: int = 0) -> dict[str, Array]:
-    """Integer-valued `input`, `kernel` and, if the spec has one, `bias`, small enough that no sum
-    is rounded.
+    """Arrays of integers for a spec: `input`, `kernel` and, if it has one, `bias`.
+
+    The integers are small enough that no sum is rounded.
     """
     rng = np.random.default_rng(seed)
-    top = 1 if spec.dtype == "bfloat16" else 4
+    largest = 1 if spec.dtype == "bfloat16" else 4
 
     def draw(shape: tuple[int, ...]) -> Array:
-        return rng.integers(-top, top + 1, shape).astype(np.float32)
+        return rng.integers(-largest, largest + 1, shape).astype(np.float32)
 
-    made = {"input": draw(spec.shape("input")), "kernel": draw(spec.shape("kernel"))}
-    return made | ({"bias": draw((spec.out_channels,))} if spec.bias else {})
+    operands = {"input": draw(spec.shape("input")), "kernel": draw(spec.shape("kernel"))}
+    return operands | ({"bias": draw((spec.out_channels,))} if spec.bias else {})
 
 
 def random_specs(count: int, seed: int) -> Iterator[ConvSpec]:
-    """`count` small specs drawn from everything that a spec can say."""
+    """`count` small random specs, of every kind that a spec can express."""
     rng = random.Random(seed)
     while count:
         try:
@@ -441,29 +446,31 @@ def _draw(rng: random.Random) -> ConvSpec:
         "dtype": rng.choice(("float32", "float32", "float32", "float64")),
     }
 
-    def each(*choices: int) -> tuple[int, ...]:
+    def draw_per_axis(*choices: int) -> tuple[int, ...]:
         return tuple(rng.choice(choices) for _ in range(rank))
 
-    widths = (-2, -1, 0, 0, 0, 1, 1, 2, 3, 7) if rng.random() < 0.5 else (0, 1)
+    padding_widths = (-2, -1, 0, 0, 0, 1, 1, 2, 3, 7) if rng.random() < 0.5 else (0, 1)
     space = AXES_OF_RANK[rank]
     kernel_channels = (2, 2) if groups > 1 else (fields["out_channels"], inner)
     return ConvSpec(
-        input_layout=_layout(rng, space, "NC", (fields["batch"], fields["in_channels"])),
-        kernel_layout=_layout(rng, space, "MI" if depthwise else "OI", kernel_channels),
-        output_layout=_layout(rng, space, "NC", (fields["batch"], fields["out_channels"])),
-        input_size=each(1, 2, 3, 4, 5),
-        kernel_size=each(1, 2, 3, 4),
-        stride=each(1, 1, 2, 3),
-        dilation=each(1, 1, 2),
-        padding=tuple(zip(each(*widths), each(*widths), strict=True)),
-        input_dilation=each(1) if transposed else each(1, 1, 1, 2),
-        output_padding=each(0, 0, 1, 4) if transposed else each(0),
+        input_layout=_draw_layout(rng, space, "NC", (fields["batch"], fields["in_channels"])),
+        kernel_layout=_draw_layout(rng, space, "MI" if depthwise else "OI", kernel_channels),
+        output_layout=_draw_layout(rng, space, "NC", (fields["batch"], fields["out_channels"])),
+        input_size=draw_per_axis(1, 2, 3, 4, 5),
+        kernel_size=draw_per_axis(1, 2, 3, 4),
+        stride=draw_per_axis(1, 1, 2, 3),
+        dilation=draw_per_axis(1, 1, 2),
+        padding=tuple(
+            zip(draw_per_axis(*padding_widths), draw_per_axis(*padding_widths), strict=True)
+        ),
+        input_dilation=draw_per_axis(1) if transposed else draw_per_axis(1, 1, 1, 2),
+        output_padding=draw_per_axis(0, 0, 1, 4) if transposed else draw_per_axis(0),
         **fields,
     )
 
 
-def _layout(rng: random.Random, space: str, letters: str, sizes: tuple[int, int]) -> str:
-    """The letters in any order; one of size 1 may be left out."""
+def _draw_layout(rng: random.Random, space: str, letters: str, sizes: tuple[int, int]) -> str:
+    """A layout with the letters in random order; a letter of size 1 may be left out."""
     kept = [
         letter
         for letter, size in zip(letters, sizes, strict=True)
@@ -472,7 +479,7 @@ def _layout(rng: random.Random, space: str, letters: str, sizes: tuple[int, int]
     order = [*space, *kept]
     rng.shuffle(order)
     if rng.random() < 0.7:
-        # Mostly the usual order of space: channels and batch may stand anywhere around it.
-        inside = iter(space)
-        order = [next(inside) if letter in space else letter for letter in order]
+        # Mostly the usual order of the spatial axes, with the others anywhere among them.
+        in_order = iter(space)
+        order = [next(in_order) if letter in space else letter for letter in order]
     return "".join(order)

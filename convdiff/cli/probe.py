@@ -71,11 +71,11 @@ def command(
         ProbeRequest(target=target, settings=said, command=run_view.command_line(), **options)
     )
     if format_ == "json":
-        from convdiff.probe.json_outcome import render
+        from convdiff.probe.outcome_json import render
 
         click.echo(render(outcome), nl=False)
     else:
-        from convdiff.probe.table import show
+        from convdiff.probe.outcome_table import show
 
         show(outcome, run_view.console(color=ctx.color))
     ctx.exit(outcome.exit_code)

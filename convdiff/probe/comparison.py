@@ -1,4 +1,4 @@
-"""Whether a convolution, as settings say it, gives what the function gave."""
+"""Whether the convolution that settings express gives the outputs that the function gave."""
 
 from __future__ import annotations
 
@@ -16,33 +16,27 @@ from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.layout import Array
 from convdiff.spec.settings import Settings
 
-UNITS = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float64": 2.0**-53}
-# Outputs of whole numbers differ by 1 at least where the structure does.
-LEAST_STEP = 0.25
+UNIT_ROUNDOFF = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-24, "float64": 2.0**-53}
+# Outputs of integers differ by 1 at least where two convolutions differ.
+MAX_INTEGER_DEVIATION = 0.25
 
 
 @dataclass(frozen=True)
-class After:
-    """What the function does beside the convolution: `slope` times negative values where that is
-    not 1, times `factor`, `added`.
+class Epilogue:
+    """What the function does to the output of the convolution.
 
-    `added` is a number, or one per output channel.  `biased` is whether it adds the bias that it is
-    given.
+    In this order: multiplies by `factor`; adds the bias it is given if `adds_bias`; adds `added`, a
+    number or one per output channel; multiplies negative values by `negative_slope`.
     """
 
     factor: float = 1.0
+    adds_bias: bool = False
     added: float | Array = 0.0
-    biased: bool = False
-    slope: float = 1.0
-
-    @property
-    def plain(self) -> bool:
-        """Whether it does nothing but the convolution and its bias."""
-        return self.factor == 1 and not np.any(self.added) and self.slope == 1
+    negative_slope: float = 1.0
 
 
-def spec_of(settings: Settings, trial: Trial) -> ConvSpec | None:
-    """The convolution of a trial's arrays; None where the settings do not fit them."""
+def trial_spec(settings: Settings, trial: Trial) -> ConvSpec | None:
+    """The spec of the settings on a trial's arrays; None where they do not fit."""
     try:
         spec, _ = read_spec(
             trial.input.shape, trial.kernel.shape, settings, bias=False, dtype="float32"
@@ -52,49 +46,50 @@ def spec_of(settings: Settings, trial: Trial) -> ConvSpec | None:
     return spec
 
 
-def expected(settings: Settings, trial: Trial, after: After) -> Array | None:
-    """What the function should have given, in its layout; None where the settings do not make an
-    output of its shape.
+def expected_output(settings: Settings, trial: Trial, epilogue: Epilogue) -> Array | None:
+    """The output that the settings give on a trial's arrays, in the user's layout.
+
+    None where they give no output of the trial's shape.
     """
-    spec = spec_of(settings, trial)
+    spec = trial_spec(settings, trial)
     if spec is None or spec.shape("output") != trial.output.shape:
         return None
-    made = after.factor * compute_reference(spec, trial.input, trial.kernel).output
-    for more in (trial.bias if after.biased else None, after.added):
-        if more is not None:
-            array: Any = np.asarray(more, np.float64)
-            if array.size not in (1, made.shape[1]):
+    output = epilogue.factor * compute_reference(spec, trial.input, trial.kernel).output
+    for addend in (trial.bias if epilogue.adds_bias else None, epilogue.added):
+        if addend is not None:
+            per_channel: Any = np.asarray(addend, np.float64)
+            if per_channel.size not in (1, output.shape[1]):
                 return None
-            made = made + array.reshape((1, -1) + (1,) * spec.rank)
-    return user_output(
-        spec, np.where(made < 0, after.slope * made, made) if after.slope != 1 else made
-    )
+            output = output + per_channel.reshape((1, -1) + (1,) * spec.rank)
+    if epilogue.negative_slope != 1:
+        output = np.where(output < 0, epilogue.negative_slope * output, output)
+    return user_output(spec, output)
 
 
-def apart(settings: Settings, trial: Trial, after: After) -> float | None:
-    """How far the function is from it at most; None where that is more than rounding makes of whole
-    numbers.
+def max_deviation(settings: Settings, trial: Trial, epilogue: Epilogue) -> float | None:
+    """The largest difference of a trial's output from the expected one.
+
+    None where it is more than rounding can cause on integers, or there is no expected output.
     """
-    made = expected(settings, trial, after)
-    if made is None:
+    expected = expected_output(settings, trial, epilogue)
+    if expected is None:
         return None
-    gap = np.abs(made - trial.output)
-    room = LEAST_STEP * min(1.0, abs(after.factor)) + 4 * UNITS.get(
-        trial.stored, 2.0**-24
-    ) * np.abs(made)
-    return float(gap.max()) if bool(np.all(gap <= room)) else None
+    difference = np.abs(expected - trial.output)
+    unit = UNIT_ROUNDOFF.get(trial.stored, UNIT_ROUNDOFF["float32"])
+    allowed = MAX_INTEGER_DEVIATION * min(1.0, abs(epilogue.factor)) + 4 * unit * np.abs(expected)
+    return float(difference.max()) if bool(np.all(difference <= allowed)) else None
 
 
-def reproduces(settings: Settings, trials: list[Trial], after: After) -> bool:
-    """Whether every element of every trial is that."""
-    return all(apart(settings, trial, after) is not None for trial in trials)
+def reproduces(settings: Settings, trials: list[Trial], epilogue: Epilogue) -> bool:
+    """Whether the settings give every element of every trial's output."""
+    return all(max_deviation(settings, trial, epilogue) is not None for trial in trials)
 
 
-def slope_of(settings: Settings, trial: Trial, after: After) -> float | None:
-    """By what negative values were multiplied, if by one number; None where they were not."""
-    made = expected(settings, trial, after)
-    if made is None or not np.any(made < 0):
+def fitted_negative_slope(settings: Settings, trial: Trial, epilogue: Epilogue) -> float | None:
+    """The one number by which the function multiplied negative values; None if there is none."""
+    expected = expected_output(settings, trial, epilogue)
+    if expected is None or not np.any(expected < 0):
         return None
-    ratios = trial.output[made < 0] / made[made < 0]
+    ratios = trial.output[expected < 0] / expected[expected < 0]
     slope = float(np.median(ratios))
     return slope if abs(slope) <= 1.001 and float(np.abs(ratios - slope).max()) < 1e-3 else None

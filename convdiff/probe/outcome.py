@@ -1,11 +1,11 @@
-"""What a probe came to."""
+"""What a probe found."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from convdiff.probe.comparison import After
-from convdiff.probe.roles import Roles
+from convdiff.probe.axis_roles import AxisRoles
+from convdiff.probe.comparison import Epilogue
 from convdiff.probe.trials import Trial
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.settings import Settings
@@ -15,34 +15,35 @@ from convdiff.spec.settings import Settings
 class Identified:
     """A convolution that reproduces every element of `trials`.
 
-    `spec` is it on the shapes that were asked first.  `sayings` are the settings that say it, equal
-    on all trials, the simplest first.  `modes` are the pad modes that fit, `untold` the properties
-    that these arrays cannot show, each with the reason. `by_shapes` is whether the groups follow
-    the arrays' channels.  `worst` is the largest deviation, 0 where every element is exact;
-    `digits` names the narrower type that values with a fraction come back in, if one was seen.
+    `spec` is the convolution on the shapes that were called with first. `equivalents` are the
+    settings that express it, the simplest first: all give the same on every trial. `pad_modes` are
+    the modes that fit. `undetermined` are the properties that these arrays cannot show, each with
+    the reason. `groups_follow_shapes` is whether the number of groups follows the channels of the
+    arrays. `max_deviation` is the largest deviation of the trials, 0 if all are exact.
+    `narrow_type` names a type narrower than float32 that fractions are rounded to, if there is one.
     """
 
     spec: ConvSpec
-    roles: Roles
-    sayings: tuple[Settings, ...]
+    roles: AxisRoles
+    equivalents: tuple[Settings, ...]
     trials: tuple[Trial, ...]
-    after: After
-    modes: frozenset[str]
-    untold: dict[str, str]
-    by_shapes: bool
-    worst: float
-    digits: str | None
+    epilogue: Epilogue
+    pad_modes: frozenset[str]
+    undetermined: dict[str, str]
+    groups_follow_shapes: bool
+    max_deviation: float
+    narrow_type: str | None
     notes: tuple[str, ...] = ()
 
     @property
     def settings(self) -> Settings:
-        """The simplest way to say it."""
-        return self.sayings[0]
+        """The simplest settings that express the convolution."""
+        return self.equivalents[0]
 
 
 @dataclass(frozen=True)
-class Difference:
-    """An option that was given, and what the function does instead."""
+class OptionMismatch:
+    """An option that was given, its value, and what the function does instead."""
 
     option: str
     given: str
@@ -51,21 +52,27 @@ class Difference:
 
 @dataclass(frozen=True)
 class ProbeOutcome:
-    """Everything one probe found: the convolution, or, where there is none, what is known instead."""
+    """Everything one probe found.
+
+    `calls` is the number of calls that the function answered, `arrays` says which arrays they were
+    made with. `found` is None if no convolution was identified: then `reason` says why, and
+    `properties` what is known of the function. `agreeing` are the given options that agree with
+    what was found, `mismatches` those that do not.
+    """
 
     backend: str
     version: str | None
     code: str
     command: str
-    questions: int
+    calls: int
     arrays: str
     found: Identified | None = None
-    said: tuple[str, ...] = ()
-    differences: tuple[Difference, ...] = ()
-    known: dict[str, str] = field(default_factory=dict)
-    why: str = ""
+    agreeing: tuple[str, ...] = ()
+    mismatches: tuple[OptionMismatch, ...] = ()
+    properties: dict[str, str] = field(default_factory=dict)
+    reason: str = ""
 
     @property
     def exit_code(self) -> int:
-        """0: identified; 1: it is not what was said; 2: not identified."""
-        return 2 if self.found is None else 1 if self.differences else 0
+        """0: identified; 1: identified, but given options do not agree; 2: not identified."""
+        return 2 if self.found is None else 1 if self.mismatches else 0

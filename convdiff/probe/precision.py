@@ -1,5 +1,6 @@
-"""How exactly it computes, from a call with fractions: whole numbers come back whole from every
-type.
+"""The type that the function rounds to, from a trial with fractions.
+
+Integers come back exactly from every type, so the other trials do not show it.
 """
 
 from __future__ import annotations
@@ -7,39 +8,38 @@ from __future__ import annotations
 import numpy as np
 
 from convdiff.numerics.reference import compute_reference
-from convdiff.probe.comparison import After, expected, spec_of
-from convdiff.probe.roles import Settled
+from convdiff.probe.comparison import Epilogue, expected_output, trial_spec
+from convdiff.probe.errors import NotUnderstoodInAnyShape
 from convdiff.probe.trials import Trial
 from convdiff.spec.canonical import user_output
 from convdiff.spec.settings import Settings
 
-# Of the sum of the products' magnitudes: float32 in any order and by FFT; TF32 and float16;
-# bfloat16.
-DIGITS = ((2.0**-17, None), (2.0**-9.5, "TF32 or float16"), (2.0**-6, "bfloat16"))
+# The largest error of each type, relative to the sum of the products' magnitudes: float32 in any
+# order of summation and by FFT; TF32 and float16; bfloat16.
+MAX_ERRORS = ((2.0**-17, None), (2.0**-9.5, "TF32 or float16"), (2.0**-6, "bfloat16"))
 
 
-def digits(settings: Settings, trial: Trial, after: After) -> str | None:
+def narrow_type(settings: Settings, trial: Trial, epilogue: Epilogue) -> str | None:
     """The type whose rounding explains a trial with fractions; None for float32 or better.
 
-    Raises Settled where none does: then values are rounded or cut off on purpose.
+    Raises NotUnderstoodInAnyShape where none does: then the function rounds or truncates on
+    purpose.
     """
-    made, spec = expected(settings, trial, after), spec_of(settings, trial)
-    if made is None or spec is None:
+    expected, spec = expected_output(settings, trial, epilogue), trial_spec(settings, trial)
+    if expected is None or spec is None:
         return None
-    scale = user_output(
-        spec, compute_reference(spec, np.abs(trial.input), np.abs(trial.kernel)).output
-    )
-    room = (
-        np.abs(after.factor) * scale
-        + float(np.abs(after.added).max())
-        + float(0 if trial.bias is None else np.abs(trial.bias).max())
+    magnitudes = compute_reference(spec, np.abs(trial.input), np.abs(trial.kernel)).output
+    bias = 0.0 if trial.bias is None else float(np.abs(trial.bias).max())
+    scale = (
+        np.abs(epilogue.factor) * user_output(spec, magnitudes)
+        + float(np.abs(epilogue.added).max())
+        + bias
     )
     with np.errstate(divide="ignore", invalid="ignore"):
-        worst = float(np.nan_to_num(np.abs(made - trial.output) / room).max())
-    for most, name in DIGITS:
-        if worst <= most:
+        error = float(np.nan_to_num(np.abs(expected - trial.output) / scale).max())
+    for largest, name in MAX_ERRORS:
+        if error <= largest:
             return name
-    raise Settled(
-        "whole numbers come out as from a convolution, fractions do not: it rounds them, or cuts "
-        "them off"
+    raise NotUnderstoodInAnyShape(
+        "integers come out as from a convolution, fractions do not: it rounds or truncates them"
     )

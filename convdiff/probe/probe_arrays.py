@@ -1,35 +1,28 @@
-"""The arrays: place values, single taps, random whole numbers.
+"""The arrays that a probe calls the function with: place values, one-hot kernels, random integers.
 
-Whole numbers throughout, small enough that every sum is exact in the type computed in: where the
-output is off by rounding alone it is off by far less than 1.
+All hold integers small enough that every sum is exact in the type computed in: what rounding there
+is then stays far below 1.
 """
 
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 
 from convdiff.spec.layout import Array, total
 
 
-def places(shape: tuple[int, ...]) -> Array:
-    """1, 2, 3, ...: each element tells where it stood."""
+def place_values(shape: tuple[int, ...]) -> Array:
+    """1, 2, 3, ... in C order: the value of each element encodes its own position."""
     return np.arange(1, total(shape) + 1, dtype=np.float64).reshape(shape)
 
 
-def tap(shape: tuple[int, ...], at: tuple[int, ...]) -> Array:
-    """Zero but for a 1 at `at`."""
+def one_hot(shape: tuple[int, ...], position: tuple[int, ...]) -> Array:
+    """Zeros, with a single 1 at `position`."""
     kernel = np.zeros(shape)
-    kernel[at] = 1
+    kernel[position] = 1
     return kernel
 
 
-def whole(shape: tuple[int, ...], random: np.random.Generator, most: int) -> Array:
-    """Random whole numbers from -most to most."""
-    return random.integers(-most, most + 1, shape).astype(np.float64)
-
-
-def corners(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Every corner's index: for taps whose windows begin and end farthest out."""
-    return list(itertools.product(*((0, n - 1) if n > 1 else (0,) for n in shape)))
+def random_integers(shape: tuple[int, ...], random: np.random.Generator, largest: int) -> Array:
+    """Random integers from -largest to largest, as float64."""
+    return random.integers(-largest, largest + 1, shape).astype(np.float64)

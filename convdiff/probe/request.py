@@ -1,4 +1,4 @@
-"""What a user asked for: whose function, and what of it is known already."""
+"""What a user asks of a probe: which function, and what is known of it already."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from convdiff.spec.settings import Settings
 class ProbeRequest:
     """One probe, in the words of its options.
 
-    `target` is `NAME=CODE`.  What `settings` say is checked.  The shapes are "2,3,8,8" where the
-    function takes no others. `command` is how to ask again.
+    `target` is `NAME=CODE`, `settings` are the options to check the function against. The shapes
+    are texts such as "2,3,8,8", given for a function that takes no others. `timeout` is in seconds,
+    for one call. `command` is the command line that repeats the probe.
     """
 
     target: str

@@ -1,159 +1,169 @@
-"""One probe with its worker running: which forms, with or without a bias, and what is made of the
-answers.
-"""
+"""One probe with its worker running: the options checked, the function called, the outcome made."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import replace
 
 from convdiff.backends.environments import Environment
 from convdiff.backends.fleet import Fleet, call_job
 from convdiff.errors import ConvdiffError, one_of
-from convdiff.probe.caller import FunctionCaller
-from convdiff.probe.claims import check
-from convdiff.probe.identify import Unknown, identify
-from convdiff.probe.nature import nature
+from convdiff.probe.function_caller import FunctionCaller
+from convdiff.probe.function_properties import function_properties
+from convdiff.probe.given_options import check_given_options
+from convdiff.probe.identification import Unidentified, identify
 from convdiff.probe.outcome import Identified, ProbeOutcome
 from convdiff.probe.request import ProbeRequest
-from convdiff.probe.shapes import ShapeForm, forms, only
+from convdiff.probe.shape_guesses import ShapeGuess, guesses_of_shapes, shape_guesses
 from convdiff.records import Call
 from convdiff.spec.conv_spec import PAD_MODES
 from convdiff.spec.layout import AXES_OF_RANK, check_layout
 from convdiff.spec.padding import parse_padding
-from convdiff.spec.settings import Settings, numbers
+from convdiff.spec.settings import Settings, axis_numbers
 
 DTYPES = ("float16", "float32", "float64")
+Shape = tuple[int, ...]
 
 
-def question(
+def run_probe(
     request: ProbeRequest, fleet: Fleet, environment: Environment, code: str
 ) -> ProbeOutcome:
-    """The outcome.  Raises ConvdiffError where the function cannot be asked, or takes nothing that
-    a convolution takes.
+    """The outcome of a probe.
+
+    Raises ConvdiffError where the function cannot be called, or accepts nothing that a convolution
+    accepts.
     """
     settings = request.settings
-    dtype = settings.dtype or "float32"
-    if dtype not in DTYPES:
-        raise one_of("--dtype", dtype, DTYPES)
-    for role in ("input", "kernel", "output"):
-        layout = getattr(settings, f"{role}_layout")
-        if layout:
-            check_layout(layout, role)
-    _check_numbers(settings)
-    shapes = (
-        _shape("--input-shape", request.input_shape),
-        _shape("--kernel-shape", request.kernel_shape),
-    )
-    if (shapes[0] is None) != (shapes[1] is None):
-        raise ConvdiffError(
-            "--input-shape, --kernel-shape: found one of them, expected both or neither"
-        )
+    _check_settings(settings)
+    shapes = _shapes(request)
     call = Call(environment.name, code, f"{environment.name}-call")
-    asker = FunctionCaller(fleet, call, environment.backend, call_job(call).mode, dtype)
-
-    def tries() -> Iterable[ShapeForm]:
-        return (
-            forms(settings)
-            if shapes[0] is None or shapes[1] is None
-            else only(shapes[0], shapes[1], settings)
-        )
-
-    fixed = shapes[0] is not None
-    answer: Identified | Unknown = Unknown("")
-    # A text without the word needs none; a function may ask for one.
-    for biased in _biases(code, call_job(call).mode):
-        answer = identify(asker, tries(), biased=biased, fixed=fixed)
-        if isinstance(answer, Identified) or answer.form is not None:
-            break
-    hello = fleet.hello(environment.name)
-    version = hello.version if hello else None
-    if isinstance(answer, Unknown):
-        if answer.form is None:
+    mode = call_job(call).mode
+    caller = FunctionCaller(fleet, call, environment.backend, mode, settings.dtype or "float32")
+    result = _identify(caller, settings, shapes, code, mode)
+    properties: dict[str, str] = {}
+    if isinstance(result, Unidentified):
+        if result.guess is None:
             raise ConvdiffError(
-                f"{environment.name}={code}: {answer.why}; the first try said: {asker.message}; "
-                "name the layouts (--input-layout, --kernel-layout) or the shapes that it takes "
-                "(--input-shape, --kernel-shape)"
+                f"{environment.name}={code}: {result.reason}; the first call failed with: "
+                f"{caller.first_error}; give the layouts (--input-layout, --kernel-layout) or the "
+                "shapes that it takes (--input-shape, --kernel-shape)"
             )
-        known = nature(asker, answer.form, answer.bias)
-        return ProbeOutcome(
-            environment.name,
-            version,
-            code,
-            request.command,
-            asker.count,
-            _arrays(asker),
-            known=known,
-            why=_why(answer.why, known),
-        )
-    found, said, differences = check(answer, settings)
-    return ProbeOutcome(
-        environment.name,
-        version,
-        code,
-        request.command,
-        asker.count,
-        _arrays(asker),
-        found,
-        said,
-        differences,
+        properties = function_properties(caller, result.guess, result.bias)
+    hello = fleet.hello(environment.name)
+    outcome = ProbeOutcome(
+        backend=environment.name,
+        version=hello.version if hello else None,
+        code=code,
+        command=request.command,
+        calls=caller.count,
+        arrays=_arrays(caller),
     )
+    if isinstance(result, Unidentified):
+        return replace(outcome, properties=properties, reason=_reason(result.reason, properties))
+    found, agreeing, mismatches = check_given_options(result, settings)
+    return replace(outcome, found=found, agreeing=agreeing, mismatches=mismatches)
 
 
-def _biases(code: str, mode: str) -> tuple[bool, ...]:
+def _identify(
+    caller: FunctionCaller,
+    settings: Settings,
+    shapes: tuple[Shape, Shape] | None,
+    code: str,
+    mode: str,
+) -> Identified | Unidentified:
+    """Identifies the function, without and with a bias where its code does not tell."""
+
+    def guesses() -> Iterator[ShapeGuess]:
+        return shape_guesses(settings) if shapes is None else guesses_of_shapes(*shapes, settings)
+
+    result: Identified | Unidentified = Unidentified("")
+    for with_bias in _bias_attempts(code, mode):
+        result = identify(caller, guesses(), with_bias=with_bias, fixed_shapes=shapes is not None)
+        if isinstance(result, Identified) or result.guess is not None:
+            break
+    return result
+
+
+def _bias_attempts(code: str, mode: str) -> tuple[bool, ...]:
+    """Whether to give a bias, in the order to try.
+
+    An expression takes one only if it names it; a function may require one.
+    """
     if mode == "function":
         return False, True
     return (True, False) if re.search(r"\bbias\b(?!\s*=\s*None)", code) else (False,)
 
 
-def _why(why: str, known: dict[str, str]) -> str:
-    if "deterministic" in known:
-        return "asked again it answers differently"
-    if known.get("depends on the kernel") == "no":
-        return "it does not depend on the kernel"
-    if known.get("depends on the input") == "no":
-        return "it does not depend on the input"
-    if known.get("an input of zeros", "").startswith("gives what depends"):
-        return f"an input of zeros {known['an input of zeros']}"
-    for side in ("input", "kernel"):
-        if known.get(f"linear in the {side}", "").startswith("no:"):
-            return f"it is not linear in the {side}{known[f'linear in the {side}'][2:]}"
-    return why
+def _reason(reason: str, properties: dict[str, str]) -> str:
+    """Why the function is no convolution: the most telling property, else the reason given."""
+    if "deterministic" in properties:
+        return "repeated calls differ"
+    for operand in ("kernel", "input"):
+        if properties.get(f"depends on the {operand}") == "no":
+            return f"it does not depend on the {operand}"
+    of_zeros = properties.get("an input of zeros", "")
+    if of_zeros.startswith("gives what depends"):
+        return f"an input of zeros {of_zeros}"
+    for operand in ("input", "kernel"):
+        linear = properties.get(f"linear in the {operand}", "")
+        if linear.startswith("no:"):
+            return f"it is not linear in the {operand}{linear.removeprefix('no')}"
+    return reason
 
 
-def _arrays(asker: FunctionCaller) -> str:
-    made = f", through {asker.wrap}" if asker.wrap else ""
-    return f"asked with {asker.dtype.name} arrays of numpy's{made}"
+def _arrays(caller: FunctionCaller) -> str:
+    through = f", through {caller.array_constructor}" if caller.array_constructor else ""
+    return f"called with {caller.dtype.name} numpy arrays{through}"
 
 
-def _check_numbers(settings: Settings) -> None:
-    """ConvdiffError for numbers and words that say nothing in any rank."""
+def _check_settings(settings: Settings) -> None:
+    """Raises ConvdiffError for options that have no meaning for arrays of any rank."""
+    if settings.dtype is not None and settings.dtype not in DTYPES:
+        raise one_of("--dtype", settings.dtype, DTYPES)
+    for role in ("input", "kernel", "output"):
+        layout = getattr(settings, f"{role}_layout")
+        if layout:
+            check_layout(layout, role)
     if settings.pad_mode is not None and settings.pad_mode not in PAD_MODES:
         raise one_of("--pad-mode", settings.pad_mode, PAD_MODES)
-    wrong = None
+    error = None
     for rank in AXES_OF_RANK:
         try:
             for name in ("stride", "dilation", "input_dilation", "output_padding", "output_size"):
-                numbers(f"--{name.replace('_', '-')}", getattr(settings, name), rank, 1)
+                axis_numbers(f"--{name.replace('_', '-')}", getattr(settings, name), rank, 1)
             if settings.padding is not None:
                 parse_padding(settings.padding, rank)
-        except ConvdiffError as error:
-            wrong = error
+        except ConvdiffError as rank_error:
+            error = rank_error
         else:
             return
-    if wrong is not None:
-        raise wrong
+    assert error is not None
+    raise error
 
 
-def _shape(option: str, text: str | None) -> tuple[int, ...] | None:
+def _shapes(request: ProbeRequest) -> tuple[Shape, Shape] | None:
+    """The shapes that the user gave; None if none are given."""
+    input_shape = _parse_shape("--input-shape", request.input_shape)
+    kernel_shape = _parse_shape("--kernel-shape", request.kernel_shape)
+    if input_shape is None and kernel_shape is None:
+        return None
+    if input_shape is None or kernel_shape is None:
+        raise ConvdiffError(
+            "--input-shape, --kernel-shape: found one of them, expected both or neither"
+        )
+    return input_shape, kernel_shape
+
+
+def _parse_shape(option: str, text: str | None) -> Shape | None:
     if text is None:
         return None
     try:
-        sizes = tuple(int(part) for part in re.split(r"[,x]", text))
+        shape = tuple(int(part) for part in re.split(r"[,x]", text))
     except ValueError:
-        sizes = (0,)
-    if min(sizes) < 1:
+        shape = (0,)
+    if min(shape) < 1:
         raise ConvdiffError(
             f"{option}: found {text!r}, expected whole numbers of at least 1, as in 1,3,8,8"
         )
-    return sizes
+    return shape

@@ -1,6 +1,4 @@
-"""The folder of a capture: arrays written as they come, so that a large model's are never all in
-memory, the manifest at the end.
-"""
+"""The folder of a capture: arrays written as they come, and the manifest at the end."""
 
 from __future__ import annotations
 
@@ -16,25 +14,27 @@ import numpy as np
 from convdiff.errors import ConvdiffError
 from convdiff.manifest import FILE, text
 
-_UNSAFE = re.compile(r"[^\w.+-]+")
-ROLES = {"input": "x", "kernel": "w", "bias": "b", "output": "y"}
-# The file, or the first of them, of what the model itself gave.  No layer's has such a name.
-GAVE = "output"
+_UNSAFE_IN_FILE_NAMES = re.compile(r"[^\w.+-]+")
+# The letter that the file of each array has in its name.
+FILE_LETTERS = {"input": "x", "kernel": "w", "bias": "b", "output": "y"}
+# The name of the file with the model's own output, or the first of several; no layer's is such.
+OUTPUT_STEM = "output"
 
 
-class NoValues(Exception):
-    """Why something that was to be recorded is no array: it stands for values that are not there
-    (yet).
+class ValuesUnavailable(Exception):
+    """A tensor to be recorded has no values, because it is traced, symbolic or on a meta device.
+
+    The message is a clause that says why.
     """
 
 
 @dataclass(frozen=True)
 class RecordedLayer:
-    """One convolution that ran: arrays (anything numpy takes; bfloat16 as float32), and the
-    manifest's keys that say what was asked.
+    """One convolution that ran: its arrays, and its settings as the keys of a manifest.
 
-    `name` is where the layer stands in its model ("encoder.0.conv"), `framework` the name of its
-    saved output.
+    The arrays are anything that numpy accepts; bfloat16 is passed as raw 2-byte items ("V2") or as
+    float32. `name` is the layer's place in its model ("encoder.0.conv"), `framework` the name of
+    its saved output.
     """
 
     name: str
@@ -47,7 +47,11 @@ class RecordedLayer:
 
 
 class CaptureFolder:
-    """See above.  Raises ConvdiffError for a folder that has a manifest already."""
+    """Writes the layers of one capture, the model's outputs, and their manifest.
+
+    `heading` and `notes` become comments at the top of the manifest. The constructor raises
+    ConvdiffError for a folder that already has a manifest.
+    """
 
     def __init__(self, folder: Path) -> None:
         if (folder / FILE).exists():
@@ -55,27 +59,27 @@ class CaptureFolder:
                 f"{folder / FILE}: found a manifest already, expected none to overwrite; give "
                 "another folder"
             )
-        self._made = not folder.exists()
+        self._is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.heading = ""
         self.notes: list[str] = []
         self._cases: list[dict[str, Any]] = []
-        self._gave: list[str] = []
-        self._files: set[str] = set()
+        self._output_files: list[str] = []
+        self._file_stems: set[str] = set()
         self._closed = False
 
     def add(self, layer: RecordedLayer) -> None:
-        """Write the layer's arrays; nothing once it is closed."""
+        """Write the layer's arrays; does nothing once the folder is closed."""
         if self._closed:
             return
-        names = {case["name"] for case in self._cases}
-        name = _unique(layer.name or "conv", names, "#")
-        # File systems may not tell cases apart.
-        stem = _unique(_UNSAFE.sub("_", name)[:120], self._files, "-", key=str.lower)
-        self._files.add(stem.lower())
+        name = _unique(layer.name or "conv", {case["name"] for case in self._cases}, "#")
+        # Compared in lower case, as file systems may not tell upper case from it.
+        stem = _UNSAFE_IN_FILE_NAMES.sub("_", name)[:120]
+        stem = _unique(stem, self._file_stems, "-", key=str.lower)
+        self._file_stems.add(stem.lower())
         files = {}
-        for role, letter in ROLES.items():
+        for role, letter in FILE_LETTERS.items():
             array = getattr(layer, role)
             if array is not None:
                 files[role] = f"{stem}.{letter}.npy"
@@ -85,57 +89,46 @@ class CaptureFolder:
             {"name": name, **files, "saved": {layer.framework: output}, **layer.options}
         )
 
-    def gave(self, value: Any, as_array: Callable[[Any], Any]) -> None:
-        """Write what the model itself gave: an array, or arrays in tuples, lists and mappings; what
-        has no values is left out.
-        """
-        if isinstance(value, Mapping):
-            value = list(value.values())
-        if isinstance(value, list | tuple):
-            for part in value:
-                self.gave(part, as_array)
-        elif hasattr(value, "shape") and not self._closed:
-            with suppress(NoValues):
-                array = np.asarray(as_array(value))
-                file = (
-                    f"{_unique(GAVE, {name.removesuffix('.npy') for name in self._gave}, '-')}.npy"
-                )
-                np.save(self.folder / file, array)
-                self._gave.append(file)
+    def add_outputs(self, outputs: Any, as_array: Callable[[Any], Any]) -> None:
+        """Write the model's own outputs: an array, or arrays in tuples, lists and mappings.
 
-    def skip(self, name: str, why: str) -> None:
-        """Note a convolution that is not recorded, and why; once, however often it runs."""
-        note = f"{name}: not recorded, {why}"
+        Leaves out tensors without values and everything that is no array.
+        """
+        if isinstance(outputs, Mapping):
+            outputs = list(outputs.values())
+        if isinstance(outputs, list | tuple):
+            for output in outputs:
+                self.add_outputs(output, as_array)
+        elif hasattr(outputs, "shape") and not self._closed:
+            with suppress(ValuesUnavailable):
+                array = np.asarray(as_array(outputs))
+                stems = {name.removesuffix(".npy") for name in self._output_files}
+                file = f"{_unique(OUTPUT_STEM, stems, '-')}.npy"
+                np.save(self.folder / file, array)
+                self._output_files.append(file)
+
+    def skip(self, name: str, reason: str) -> None:
+        """Note a convolution that is not recorded; once, however often it runs."""
+        note = f"{name}: not recorded, {reason}"
         if note not in self.notes:
             self.notes.append(note)
 
     @contextmanager
-    def skipping(self, name: str) -> Iterator[None]:
-        """Note a convolution whose arrays have no values: that is no reason to stop what the model
-        does.
-        """
+    def skip_without_values(self, name: str) -> Iterator[None]:
+        """Note a convolution whose tensors have no values, so that the model can go on."""
         try:
             yield
-        except NoValues as error:
+        except ValuesUnavailable as error:
             self.skip(name, str(error))
 
     def close(self) -> None:
-        """Take no more, from what keeps a hold on the recording."""
+        """Ignore what is added from now on, by callbacks that outlive the capture."""
         self._closed = True
 
     def finish(self) -> None:
-        """Write the manifest.  ConvdiffError where nothing was recorded."""
+        """Write the manifest. Raises ConvdiffError where nothing was recorded."""
         if not self._cases:
-            if self.notes:
-                more = f"; and {len(self.notes) - 3} more" if len(self.notes) > 3 else ""
-                raise ConvdiffError(
-                    "capture: no convolution was recorded, expected at least one "
-                    f"({'; '.join(self.notes[:3])}{more})"
-                )
-            raise ConvdiffError(
-                "capture: no convolution ran inside the `with`, expected at least one; call the "
-                "model in it, eagerly"
-            )
+            raise ConvdiffError(self._nothing_recorded())
         heading = "\n".join(
             [
                 self.heading or "Captured by convdiff.",
@@ -143,23 +136,34 @@ class CaptureFolder:
                 f"Check it: convdiff check {FILE}",
             ]
         )
-        (self.folder / FILE).write_text(
-            text(self._cases, defaults={"backends": []}, heading=heading, outputs=self._gave),
-            encoding="utf-8",
+        manifest = text(
+            self._cases, defaults={"backends": []}, heading=heading, outputs=self._output_files
+        )
+        (self.folder / FILE).write_text(manifest, encoding="utf-8")
+
+    def _nothing_recorded(self) -> str:
+        if not self.notes:
+            return (
+                "capture: no convolution ran inside the `with` block, expected at least one; call "
+                "the model in it, eagerly"
+            )
+        more = f"; and {len(self.notes) - 3} more" if len(self.notes) > 3 else ""
+        return (
+            "capture: no convolution was recorded, expected at least one "
+            f"({'; '.join(self.notes[:3])}{more})"
         )
 
     def discard(self) -> None:
-        """Delete what was written: arrays without a manifest are no use."""
+        """Delete what was written: arrays are of no use without a manifest."""
         self.close()
-        written = [
-            file
-            for case in self._cases
-            for file in (*(case[role] for role in ROLES if role in case), *case["saved"].values())
-        ]
-        for file in (*written, *self._gave):
+        files = list(self._output_files)
+        for case in self._cases:
+            files += [case[role] for role in FILE_LETTERS if role in case]
+            files += case["saved"].values()
+        for file in files:
             (self.folder / file).unlink(missing_ok=True)
-        if self._made:
-            with suppress(OSError):  # there is something else in it
+        if self._is_new:
+            with suppress(OSError):  # others have put something into it
                 self.folder.rmdir()
 
     def __len__(self) -> int:
@@ -167,9 +171,9 @@ class CaptureFolder:
 
 
 def _unique(name: str, taken: set[str], sign: str, key: Callable[[str], str] = str) -> str:
-    """The name, or with the first number from 2 on whose key is not taken."""
-    number, made = 1, name
-    while key(made) in taken:
+    """`name`, or if its key is taken, `name` with the first number from 2 on whose key is free."""
+    number, unique = 1, name
+    while key(unique) in taken:
         number += 1
-        made = f"{name}{sign}{number}"
-    return made
+        unique = f"{name}{sign}{number}"
+    return unique

@@ -1,10 +1,9 @@
-"""Keras 3 (on any of its backends) and tf.keras: layers' `call`, with what went into their
-activation as the output.
+"""Keras 3 (on any of its backends) and tf.keras: the `call` of the convolution layers.
 
-SeparableConv is recorded as its two steps, the first of them computed by Keras for the record.
-What a class of the user's own does around the convolution is not the layer's: of one with a `call`
-of its own, as of any other layer, the calls of keras.ops are recorded (`keras_ops`).  Source:
-keras.layers.convolutional.
+The recorded output is what goes into the layer's activation. A SeparableConv is recorded as its two
+steps. What a subclass of the user's does around the convolution is not part of it: in a layer with
+a `call` of its own, as in any other layer, the calls of keras.ops are recorded (`keras_ops`).
+Source: keras.layers.convolutional.
 """
 
 from __future__ import annotations
@@ -16,42 +15,47 @@ from typing import Any
 
 from convdiff.recorder.capture_folder import CaptureFolder
 from convdiff.recorder.keras_ops import (
+    KerasCapture,
+    RunningLayer,
     as_array,
-    framework,
-    only_shapes,
-    options_of,
-    record,
-    replaced,
-    separable,
-    watched,
+    common_options,
+    operations_recorded,
+    replaced_attribute,
 )
 
 
 @contextmanager
-def recorded(model: Any, recording: CaptureFolder) -> Iterator[Any]:
-    """Record what `model` (or a layer) runs; gives the model."""
-    keras = _keras(model)
-    recording.heading = (
-        f"Captured from {type(model).__name__} in keras {keras.__version__} on {framework(keras)}."
+def record_calls(model: Any, capture_folder: CaptureFolder) -> Iterator[Any]:
+    """Record what `model`, or a layer, runs inside the block; yields the model."""
+    keras = _keras_package(model)
+    keras_capture = KerasCapture(keras, capture_folder)
+    capture_folder.heading = (
+        f"Captured from {type(model).__name__} in keras {keras.__version__} on "
+        f"{keras_capture.backend}."
     )
-    # The layers that are being run, the innermost last, and whether each is recorded as a whole.
-    running: list[tuple[str, bool]] = []
+    # The innermost last.
+    running: list[RunningLayer] = []
     with ExitStack() as stack:
         for path, layer in _layers(model):
             kind = _kind(layer)
-            whole = kind is not None and _as_keras_made_it(layer)
-            call = _recording(layer, path, str(kind), recording, keras) if whole else layer.call
-            call = _giving(call, recording, keras) if layer is model else call
-            stack.enter_context(replaced(layer, "call", _noted(call, running, path, whole)))
-        stack.enter_context(watched(keras, running, recording))
+            recorded = kind is not None and _runs_keras_code_only(layer)
+            call = layer.call
+            if kind is not None and recorded:
+                call = _recording_call(layer, path, kind, keras_capture)
+            if layer is model:
+                call = _output_recording_call(call, keras_capture)
+            call = _tracked_call(call, RunningLayer(path, recorded), running)
+            stack.enter_context(replaced_attribute(layer, "call", call))
+        stack.enter_context(operations_recorded(keras_capture, running))
         yield model
 
 
-def _keras(model: Any) -> Any:
+def _keras_package(model: Any) -> Any:
+    """The package that defines the model's class, or one of its base classes: keras or tf_keras."""
     package = next(
-        kind.__module__.partition(".")[0]
-        for kind in type(model).__mro__
-        if "keras" in kind.__module__
+        base.__module__.partition(".")[0]
+        for base in type(model).__mro__
+        if "keras" in base.__module__
     )
     return importlib.import_module(package)
 
@@ -63,9 +67,7 @@ def _layers(model: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _kind(layer: Any) -> str | None:
-    """ "Conv", "DepthwiseConv", "SeparableConv" or "ConvTranspose", by the layer's class or one
-    that it comes from.
-    """
+    """Conv, DepthwiseConv, SeparableConv or ConvTranspose, by a layer's class or a base class."""
     for base in type(layer).__mro__:
         name = base.__name__
         if "keras" in base.__module__ and "Conv" in name and "LSTM" not in name:
@@ -76,80 +78,80 @@ def _kind(layer: Any) -> str | None:
     return None
 
 
-def _as_keras_made_it(layer: Any) -> bool:
-    """Whether what the layer computes is Keras' own doing."""
-    methods = (getattr(type(layer), name, None) for name in ("call", "convolution_op"))
-    own = all(
+def _runs_keras_code_only(layer: Any) -> bool:
+    """Whether neither a subclass nor a patch replaces what the layer computes."""
+    names = ("call", "convolution_op")
+    methods = (getattr(type(layer), name, None) for name in names)
+    in_keras = all(
         method is None or "keras" in method.__module__.partition(".")[0] for method in methods
     )
-    return own and not {"call", "convolution_op"} & set(vars(layer))
+    return in_keras and not set(names) & set(vars(layer))
 
 
-def _noted(
-    call: Callable[..., Any], running: list[tuple[str, bool]], path: str, whole: bool
+def _tracked_call(
+    call: Callable[..., Any], layer: RunningLayer, running: list[RunningLayer]
 ) -> Callable[..., Any]:
-    def noted(*args: Any, **kwargs: Any) -> Any:
-        running.append((path, whole))
+    """`call`, during which the layer is among the running ones."""
+
+    def tracked_call(*args: Any, **kwargs: Any) -> Any:
+        running.append(layer)
         try:
             return call(*args, **kwargs)
         finally:
             running.pop()
 
-    return noted
+    return tracked_call
 
 
-def _giving(call: Callable[..., Any], recording: CaptureFolder, keras: Any) -> Callable[..., Any]:
-    """The model's own `call`, with a record of what it gives."""
+def _output_recording_call(
+    call: Callable[..., Any], keras_capture: KerasCapture
+) -> Callable[..., Any]:
+    """The model's `call`, which then also records the model's outputs."""
 
-    def giving(*args: Any, **kwargs: Any) -> Any:
+    def call_and_record(*args: Any, **kwargs: Any) -> Any:
         outputs = call(*args, **kwargs)
-        if not only_shapes(keras):
-            recording.gave(outputs, as_array)
+        if not keras_capture.infers_shapes():
+            keras_capture.folder.add_outputs(outputs, as_array)
         return outputs
 
-    return giving
+    return call_and_record
 
 
-def _recording(
-    layer: Any, path: str, kind: str, recording: CaptureFolder, keras: Any
+def _recording_call(
+    layer: Any, path: str, kind: str, keras_capture: KerasCapture
 ) -> Callable[..., Any]:
-    """The layer's `call`, with a record of it; its activation is watched for what goes into it."""
+    """The layer's `call`, which then also records the layer."""
     call, activation = layer.call, layer.activation
-    before: list[Any] = []
+    activation_inputs: list[Any] = []
 
-    def watched(outputs: Any, *args: Any, **kwargs: Any) -> Any:
-        before.append(outputs)
+    def watched_activation(outputs: Any, *args: Any, **kwargs: Any) -> Any:
+        activation_inputs.append(outputs)
         return activation(outputs, *args, **kwargs)
 
-    def recording_call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        before.clear()
-        with replaced(layer, "activation", watched) if activation else ExitStack():
+    def call_and_record(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        activation_inputs.clear()
+        with ExitStack() as stack:
+            if activation:
+                stack.enter_context(replaced_attribute(layer, "activation", watched_activation))
             outputs = call(inputs, *args, **kwargs)
-        if not only_shapes(keras):
-            with recording.skipping(path):
-                _record(
-                    layer, path, kind, inputs, before[0] if before else outputs, recording, keras
-                )
+        if not keras_capture.infers_shapes():
+            before_activation = activation_inputs[0] if activation_inputs else outputs
+            with keras_capture.folder.skip_without_values(path):
+                _record(layer, path, kind, inputs, before_activation, keras_capture)
         return outputs
 
-    return recording_call
+    return call_and_record
 
 
 def _record(
-    layer: Any,
-    path: str,
-    kind: str,
-    inputs: Any,
-    outputs: Any,
-    recording: CaptureFolder,
-    keras: Any,
+    layer: Any, path: str, kind: str, inputs: Any, outputs: Any, keras_capture: KerasCapture
 ) -> None:
-    options = options_of(
+    options = common_options(
         len(layer.kernel_size), layer.data_format, layer.padding, layer.strides, layer.dilation_rate
     )
     bias = as_array(layer.bias) if layer.use_bias else None
     if kind == "SeparableConv":
-        separable(
+        keras_capture.add_separable(
             path,
             inputs,
             layer.depthwise_kernel,
@@ -157,28 +159,22 @@ def _record(
             bias,
             outputs,
             options,
-            recording,
-            keras,
         )
         return
-    size = None
+    output_size = None
     if kind == "ConvTranspose" and layer.output_padding is not None:
-        size = outputs.shape[2:] if layer.data_format == "channels_first" else outputs.shape[1:-1]
-    kernel = (
-        layer.depthwise_kernel
-        if kind == "DepthwiseConv" and hasattr(layer, "depthwise_kernel")
-        else layer.kernel
-    )
-    record(
+        channels_first = layer.data_format == "channels_first"
+        output_size = outputs.shape[2:] if channels_first else outputs.shape[1:-1]
+    # Keras 3 calls it `kernel` in every layer; a DepthwiseConv of tf.keras has this name for it.
+    depthwise = kind == "DepthwiseConv" and hasattr(layer, "depthwise_kernel")
+    keras_capture.add(
         path,
         kind,
         inputs,
-        kernel,
+        layer.depthwise_kernel if depthwise else layer.kernel,
         bias,
         outputs,
         options,
-        recording,
-        keras,
         groups=getattr(layer, "groups", 1),
-        output_size=size,
+        output_size=output_size,
     )

@@ -1,8 +1,7 @@
-"""`ConvSpec`: one convolution in numbers, its one-line text form, and its normal form."""
+"""`ConvSpec`: one convolution as numbers, its text form on one line, and its normal form."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import NamedTuple
@@ -16,13 +15,14 @@ DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 
 class Correlation(NamedTuple):
-    """The normal form: every convolution here is one cross-correlation, per spatial axis
+    """The normal form: every convolution here is one cross-correlation. Along each spatial axis
 
-        y[p] = sum over k of  xpad[p stride + k dilation] w[k],   xpad = pad(dilate(x, input_dilation), padding)
+        y[p] = sum over k of xpad[p stride + k dilation] w[k]
+        xpad = pad(dilate(x, input_dilation), padding)
 
-    with padding (lo, hi) that crops where negative.  A transposed convolution is the same with the
-    stride as input dilation, stride 1, padding d(k-1) - p, and its kernel flipped, in and out
-    channels swapped in each group.
+    where a negative (lo, hi) crops. A transposed convolution has the stride as its input dilation,
+    stride 1, padding d(k-1) - p, and a kernel that is flipped, with its input and output channels
+    exchanged within each group.
     """
 
     stride: tuple[int, ...]
@@ -34,19 +34,21 @@ class Correlation(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvSpec:
-    """A convolution in numbers only: no words, nothing left to infer.
+    """A convolution as numbers only: no padding words, nothing left to infer.
 
-    Per-axis tuples follow the spatial axes in the order of `input_layout`.  Channels are totals,
-    not per group. Invariants, each raising `SpecError` with its number:
+    Per-axis tuples follow the spatial axes in the order of `input_layout`. Channel counts are
+    totals, not per group. The constructor holds these invariants and raises `SpecError` with the
+    number of the first that is broken:
 
-    1. Layouts are well formed, of one rank from 1 to 3, with the same spatial axes; every tuple has
-    that length. 2. Batch, channel counts, input and kernel sizes are at least 1. 3. Stride,
-    dilation and input dilation are at least 1. 4. Groups divide the input channels and the output
-    channels. 5. The output's size is what the other numbers make it, and at least 1 along every
-    axis. 6. The pad mode is known and, unless constant, finds something of the input left to
-    repeat; a transposed convolution
-       pads with nothing but zeros and dilates by its stride only.
-    7. Output padding belongs to transposed convolution and is not negative.
+    1. The layouts are well formed and name the same one to three spatial axes; every per-axis
+       tuple has one value per spatial axis.
+    2. The batch, the channel counts and groups, the input size and the kernel size are at least 1.
+    3. Stride, dilation and input dilation are at least 1.
+    4. The number of groups divides the input channels and the output channels.
+    5. The output size, which follows from the other numbers, is at least 1 along every axis.
+    6. The pad mode is known. A mode other than constant has something of the input left to repeat.
+       A transposed convolution pads with zeros only and dilates its input by its stride only.
+    7. Output padding is not negative, and 0 unless the convolution is transposed.
     8. An axis that a layout leaves out has size 1.
     9. A depthwise kernel layout (with M) has one group per input channel.
     10. The compute dtype is known.
@@ -73,11 +75,19 @@ class ConvSpec:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
+        # In this order: a later check may rely on what an earlier one has established.
         self._check_layouts()
-        self._check_numbers()
-        for axis, size in zip(self.axes, self.output_size, strict=True):
-            if size < 1:
-                raise SpecError(5, self._empty(axis))
+        self._check_tuple_lengths()
+        self._check_sizes()
+        self._check_absent_axes()
+        self._check_strides()
+        self._check_groups()
+        self._check_pad_mode()
+        self._check_transposed()
+        self._check_output_padding()
+        self._check_depthwise_layout()
+        self._check_dtype()
+        self._check_output_size()
 
     def _check_layouts(self) -> None:
         for role in ("input", "kernel", "output"):
@@ -86,12 +96,16 @@ class ConvSpec:
             except ConvdiffError as error:
                 raise SpecError(1, str(error)) from None
         for role in ("kernel", "output"):
-            if sorted(spatial_axes(getattr(self, f"{role}_layout"))) != sorted(self.axes):
+            layout = getattr(self, f"{role}_layout")
+            space = spatial_axes(layout)
+            if sorted(space) != sorted(self.axes):
                 raise SpecError(
                     1,
-                    f"--{role}-layout {getattr(self, f'{role}_layout')}: its spatial axes differ "
-                    f"from the input's {self.axes}",
+                    f"--{role}-layout {layout}: found the spatial axes {space}, expected "
+                    f"{self.axes}, those of the input layout {self.input_layout}",
                 )
+
+    def _check_tuple_lengths(self) -> None:
         for name in (
             "input_size",
             "kernel_size",
@@ -101,79 +115,92 @@ class ConvSpec:
             "input_dilation",
             "output_padding",
         ):
-            if len(getattr(self, name)) != self.rank:
+            length = len(getattr(self, name))
+            if length != self.rank:
                 raise SpecError(
                     1,
-                    f"{name}: found {len(getattr(self, name))} values, expected {self.rank}, one "
-                    f"per spatial axis {self.axes}",
-                )
-        absent = [
-            ("N", self.input_layout, self.batch),
-            ("C", self.input_layout, self.in_channels),
-            ("N", self.output_layout, self.batch),
-            ("C", self.output_layout, self.out_channels),
-            ("I", self.kernel_layout, self.kernel_in),
-            ("O", self.kernel_layout.replace("M", "O"), self.kernel_out),
-        ]
-        for letter, layout, size in absent:
-            if letter not in layout and size != 1:
-                raise SpecError(
-                    8,
-                    f"layout {layout}: it has no {letter} axis, but {letter} is {size}; name the "
-                    "axis in the layout",
+                    f"{name}: found {length} values, expected {self.rank}, one per spatial axis "
+                    f"{self.axes}",
                 )
 
-    def _check_numbers(self) -> None:
-        counts = {
-            "batch": self.batch,
-            "in_channels": self.in_channels,
-            "out_channels": self.out_channels,
-            "groups": self.groups,
-        }
-        for name, sizes in [(n, (v,)) for n, v in counts.items()] + [
-            ("input_size", self.input_size),
-            ("kernel_size", self.kernel_size),
-        ]:
-            if min(sizes) < 1:
-                raise SpecError(2, f"{name}: found {min(sizes)}, expected at least 1")
-        for name in ("stride", "dilation", "input_dilation"):
-            if min(getattr(self, name)) < 1:
+    def _check_sizes(self) -> None:
+        for name, size in (
+            ("batch", self.batch),
+            ("in_channels", self.in_channels),
+            ("out_channels", self.out_channels),
+            ("groups", self.groups),
+            ("input_size", min(self.input_size)),
+            ("kernel_size", min(self.kernel_size)),
+        ):
+            if size < 1:
+                raise SpecError(2, f"{name}: found {size}, expected at least 1")
+
+    def _check_absent_axes(self) -> None:
+        for role, letter, size in (
+            ("input", "N", self.batch),
+            ("input", "C", self.in_channels),
+            ("output", "N", self.batch),
+            ("output", "C", self.out_channels),
+            ("kernel", "I", self.kernel_in),
+            ("kernel", "O", self.kernel_out),
+        ):
+            layout = getattr(self, f"{role}_layout")
+            # A depthwise kernel has its output channels along M.
+            if letter not in layout.replace("M", "O") and size != 1:
                 raise SpecError(
-                    3,
-                    f"--{name.replace('_', '-')}: found {min(getattr(self, name))}, expected at "
-                    "least 1 (1 is none)",
+                    8,
+                    f"--{role}-layout {layout}: found no axis {letter}, expected one because "
+                    f"{letter} is {size}",
                 )
+
+    def _check_strides(self) -> None:
+        for name in ("stride", "dilation", "input_dilation"):
+            least = min(getattr(self, name))
+            if least < 1:
+                option = f"--{name.replace('_', '-')}"
+                raise SpecError(3, f"{option}: found {least}, expected at least 1 (1 means none)")
+
+    def _check_groups(self) -> None:
         for name, channels in (("input", self.in_channels), ("output", self.out_channels)):
             if channels % self.groups:
                 raise SpecError(
-                    4, f"--groups {self.groups}: does not divide the {channels} {name} channels"
+                    4,
+                    f"--groups: found {self.groups}, expected a divisor of the {channels} {name} "
+                    "channels",
                 )
+
+    def _check_pad_mode(self) -> None:
         if self.pad_mode not in PAD_MODES:
             raise SpecError(6, str(one_of("--pad-mode", self.pad_mode, PAD_MODES)))
+        if self.pad_mode == "constant":
+            return
         for n, r, (lo, hi) in zip(self.input_size, self.input_dilation, self.padding, strict=True):
-            if self.pad_mode != "constant" and (n - 1) * r + 1 + min(lo, 0) + min(hi, 0) < 1:
+            if (n - 1) * r + 1 + min(lo, 0) + min(hi, 0) < 1:
                 raise SpecError(
                     6,
-                    f"--pad-mode {self.pad_mode}: padding {lo}:{hi} crops all {n} of the input, "
-                    "nothing is left to repeat",
+                    f"--pad-mode {self.pad_mode}: found padding {lo}:{hi}, which crops all {n} of "
+                    "the input, expected some of it left to repeat",
                 )
+
+    def _check_transposed(self) -> None:
         if self.transposed and self.pad_mode != "constant":
             raise SpecError(
                 6,
-                f"--pad-mode {self.pad_mode}: a transposed convolution crops, it has nothing to "
-                "fill; leave it out",
+                f"--pad-mode {self.pad_mode}: found it with --transposed, expected no pad mode: "
+                "the padding of a transposed convolution crops",
             )
         if self.transposed and max(self.input_dilation) > 1:
             raise SpecError(
                 6,
-                "--input-dilation: a transposed convolution dilates its input by its stride; say "
-                "it with --stride",
+                f"--input-dilation: found {max(self.input_dilation)} with --transposed, expected "
+                "--stride, by which a transposed convolution dilates its input",
             )
-        if min(self.output_padding) < 0:
+
+    def _check_output_padding(self) -> None:
+        least = min(self.output_padding)
+        if least < 0:
             raise SpecError(
-                7,
-                f"--output-padding: found {min(self.output_padding)}, expected at least 0; crop "
-                "with --padding",
+                7, f"--output-padding: found {least}, expected at least 0; crop with --padding"
             )
         if not self.transposed and max(self.output_padding) > 0:
             raise SpecError(
@@ -181,31 +208,45 @@ class ConvSpec:
                 f"--output-padding {numbers_text(self.output_padding)}: expected --transposed "
                 "with it",
             )
+
+    def _check_depthwise_layout(self) -> None:
         if "M" in self.kernel_layout and self.groups != self.in_channels:
             raise SpecError(
                 9,
-                f"--kernel-layout {self.kernel_layout}: depthwise, so groups must be the "
-                f"{self.in_channels} input channels, "
-                f"found --groups {self.groups}",
+                f"--kernel-layout {self.kernel_layout}: found {self.groups} groups, expected "
+                f"{self.in_channels}, one per input channel, as the layout is depthwise",
             )
+
+    def _check_dtype(self) -> None:
         if self.dtype not in DTYPES:
             raise SpecError(10, str(one_of("--dtype", self.dtype, DTYPES)))
 
-    def _empty(self, axis: str) -> str:
-        at = self.axes.index(axis)
-        lo, hi = self.padding[at]
-        span = reach(self.kernel_size[at], self.dilation[at])
-        if self.transposed:
-            return (
-                f"the output would be empty along {axis}: padding {lo}:{hi} crops all of it; "
-                "crop less with --padding"
+    def _check_output_size(self) -> None:
+        for axis, size, kernel, dilation, padding, n, r in zip(
+            self.axes,
+            self.output_size,
+            self.kernel_size,
+            self.dilation,
+            self.padding,
+            self.input_size,
+            self.input_dilation,
+            strict=True,
+        ):
+            if size >= 1:
+                continue
+            lo, hi = padding
+            if self.transposed:
+                raise SpecError(
+                    5,
+                    f"the output would be empty along {axis}: padding {lo}:{hi} crops all of it; "
+                    "crop less with --padding",
+                )
+            raise SpecError(
+                5,
+                f"the output would be empty along {axis}: the kernel spans "
+                f"{reach(kernel, dilation)} positions, the input with padding {lo}:{hi} has "
+                f"{(n - 1) * r + 1 + lo + hi}; pad more with --padding",
             )
-        return (
-            f"the output would be empty along {axis}: the kernel spans {span} positions, the "
-            f"input with padding {lo}:{hi} "
-            f"has {(self.input_size[at] - 1) * self.input_dilation[at] + 1 + lo + hi}; pad more "
-            "with --padding"
-        )
 
     @cached_property
     def axes(self) -> str:
@@ -219,31 +260,37 @@ class ConvSpec:
 
     @property
     def depthwise(self) -> bool:
-        """One group per input channel (and more than one of them, or a kernel laid out with a
-        multiplier).
+        """Whether every input channel is a group by itself.
+
+        With a single input channel, only a kernel layout with M makes it depthwise.
         """
         return "M" in self.kernel_layout or self.groups == self.in_channels > 1
 
     @property
     def kernel_in(self) -> int:
-        """The length of the kernel's I axis: input channels per group; all of them where transposed
-        or with M.
+        """The length of the kernel's I axis: the input channels per group.
+
+        A transposed or depthwise (M) kernel has all input channels along I.
         """
         whole = self.transposed or "M" in self.kernel_layout
         return self.in_channels if whole else self.in_channels // self.groups
 
     @property
     def kernel_out(self) -> int:
-        """The length of the kernel's O (or M) axis: all output channels; per group where transposed
-        or with M.
+        """The length of the kernel's O (or M) axis: all output channels.
+
+        A transposed or depthwise (M) kernel has the output channels per group there.
         """
         per_group = self.transposed or "M" in self.kernel_layout
         return self.out_channels // self.groups if per_group else self.out_channels
 
     @property
     def output_size(self) -> tuple[int, ...]:
-        """The output's spatial size; may be below 1 only while the invariants are being checked."""
-        made = []
+        """The spatial size of the output, one length per axis.
+
+        A length below 1 occurs only until the constructor has checked the invariants.
+        """
+        lengths = []
         for n, k, s, (lo, hi), d, r, extra in zip(
             self.input_size,
             self.kernel_size,
@@ -255,14 +302,17 @@ class ConvSpec:
             strict=True,
         ):
             if self.transposed:
-                made.append((n - 1) * s + reach(k, d) - lo - hi + extra)
+                lengths.append((n - 1) * s + reach(k, d) - lo - hi + extra)
             else:
-                made.append(((n - 1) * r + 1 + lo + hi - reach(k, d)) // s + 1)
-        return tuple(made)
+                lengths.append(((n - 1) * r + 1 + lo + hi - reach(k, d)) // s + 1)
+        return tuple(lengths)
 
     @property
     def terms(self) -> int:
-        """The products summed into one output element at most, one more where a bias is added."""
+        """The number of products summed into one output element, plus 1 if a bias is added.
+
+        An upper bound: products with padding are counted.
+        """
         count = self.in_channels // self.groups
         for k in self.kernel_size:
             count *= k
@@ -271,21 +321,19 @@ class ConvSpec:
     def shape(self, role: str) -> tuple[int, ...]:
         """The shape of the "input", "kernel" or "output" array in its own layout."""
         if role == "kernel":
-            known = {"O": self.kernel_out, "M": self.kernel_out, "I": self.kernel_in}
+            lengths = {"O": self.kernel_out, "M": self.kernel_out, "I": self.kernel_in}
             size = self.kernel_size
         else:
-            known = {
+            lengths = {
                 "N": self.batch,
                 "C": self.in_channels if role == "input" else self.out_channels,
             }
             size = self.input_size if role == "input" else self.output_size
-        known.update(zip(self.axes, size, strict=True))
-        return tuple(known[letter] for letter in getattr(self, f"{role}_layout"))
+        lengths.update(zip(self.axes, size, strict=True))
+        return tuple(lengths[letter] for letter in getattr(self, f"{role}_layout"))
 
     def correlation(self) -> Correlation:
-        """The normal form (`Correlation`), for a kernel brought to (O, I per group, *space) as it
-        says there.
-        """
+        """The normal form, which slides the kernel that `canonical.normal_kernel` returns."""
         if not self.transposed:
             return Correlation(
                 self.stride, self.padding, self.dilation, self.input_dilation, self.pad_mode
@@ -324,90 +372,30 @@ class ConvSpec:
         return " ".join(words)
 
     def to_dict(self) -> dict[str, object]:
-        """Every field, and the output's size, as plain numbers, lists and strings."""
-        named: dict[str, object] = {
+        """Every field, and what follows from them, as plain numbers, lists and strings."""
+        entries: dict[str, object] = {
             "line": str(self),
             "rank": self.rank,
             "depthwise": self.depthwise,
         }
         for field in fields(self):
             value = getattr(self, field.name)
-            named[field.name] = (
+            entries[field.name] = (
                 [list(v) if isinstance(v, tuple) else v for v in value]
                 if isinstance(value, tuple)
                 else value
             )
-        named["output_size"] = list(self.output_size)
-        return named
+        entries["output_size"] = list(self.output_size)
+        return entries
 
 
 def pairs_text(pairs: tuple[Pair, ...]) -> str:
-    """`1` where every side of every axis is 1, else `0:1,0:1`: the form that --padding takes."""
+    """Padding as --padding takes it: `1` if every side of every axis is 1, else `0:1,0:1`."""
     if len({side for pair in pairs for side in pair}) == 1:
         return str(pairs[0][0])
     return ",".join(f"{lo}:{hi}" for lo, hi in pairs)
 
 
 def numbers_text(numbers: tuple[int, ...]) -> str:
-    """`2` where all are 2, else `2,1`: the form that --stride takes."""
+    """One number per axis as --stride takes them: `2` if all are 2, else `2,1`."""
     return str(numbers[0]) if len(set(numbers)) == 1 else ",".join(map(str, numbers))
-
-
-def parse(line: str) -> ConvSpec:
-    """The spec whose text form `line` is: parse(str(spec)) == spec.  Raises ConvdiffError for any
-    other text.
-    """
-    words = line.split()
-    head = re.fullmatch(r"conv([123])d(-transposed)?", words[0]) if words else None
-    if head is None or words[-1] not in DTYPES:
-        raise ConvdiffError(
-            f"spec line {line!r}: expected conv1d, conv2d or conv3d (-transposed) first and a "
-            "dtype last"
-        )
-    rank = int(head[1])
-    flags = {word for word in words[1:-1] if "=" not in word}
-    given = dict(word.split("=", 1) for word in words[1:-1] if "=" in word)
-    try:
-        layouts, shapes = {}, {}
-        for role in ("input", "kernel", "output"):
-            layouts[role], dims = given[role].split(":")
-            shapes[role] = dict(zip(layouts[role], map(int, dims.split("x")), strict=True))
-        axes = spatial_axes(layouts["input"])
-        channels = shapes["input"].get("C", 1)
-        spec = ConvSpec(
-            input_layout=layouts["input"],
-            kernel_layout=layouts["kernel"],
-            output_layout=layouts["output"],
-            batch=shapes["input"].get("N", 1),
-            in_channels=channels,
-            out_channels=shapes["output"].get("C", 1),
-            groups=channels if "M" in layouts["kernel"] else int(given.get("groups", 1)),
-            input_size=tuple(shapes["input"][a] for a in axes),
-            kernel_size=tuple(shapes["kernel"][a] for a in axes),
-            padding=_parse_pairs(given["padding"], rank),
-            stride=_parse_numbers(given.get("stride", "1"), rank),
-            dilation=_parse_numbers(given.get("dilation", "1"), rank),
-            input_dilation=_parse_numbers(given.get("input_dilation", "1"), rank),
-            output_padding=_parse_numbers(given.get("output_padding", "0"), rank),
-            pad_mode=given.get("pad_mode", "constant"),
-            transposed=head[2] is not None,
-            flip="flip" in flags,
-            bias="bias" in flags,
-            dtype=words[-1],
-        )
-    except (KeyError, ValueError):
-        raise ConvdiffError(f"spec line {line!r}: a field is missing or not a number") from None
-    if str(spec) != " ".join(words):
-        raise ConvdiffError(f"spec line {line!r}: does not add up; these numbers make {spec}")
-    return spec
-
-
-def _parse_numbers(text: str, rank: int) -> tuple[int, ...]:
-    numbers = tuple(int(part) for part in text.split(","))
-    return numbers * rank if len(numbers) == 1 else numbers
-
-
-def _parse_pairs(text: str, rank: int) -> tuple[Pair, ...]:
-    if ":" not in text:
-        return ((int(text), int(text)),) * rank
-    return tuple((int(lo), int(hi)) for lo, hi in (part.split(":") for part in text.split(",")))

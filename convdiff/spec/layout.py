@@ -1,12 +1,11 @@
 """Axis strings such as NHWC and HWIO, and arrays moved between them.
 
-Letters: N batch, C channels; O output channels, I input channels, M channel multiplier; D H W
-spatial (1-D uses W, 3-D DHW).  N, C, O and I may be left out of a layout: the axis is then absent
-from the array and counts as size 1.
+Letters: N batch, C channels, O output channels, I input channels per group, M channel multiplier,
+D H W spatial (1-D uses W, 3-D DHW). In the layout of a transposed kernel, I counts all input
+channels and O the output channels per group. N, C, O and I may be left out of a layout: the array
+then lacks that axis, which counts as size 1.
 
-The *canonical* order is N C then space for inputs and outputs, and O I then space for kernels (I
-C-total, O per-group, for transposed kernels).  Space is always in the order in which the input's
-layout names it.
+Spatial axes are always in the order in which the input layout names them.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ _OTHER_LETTERS = {"input": "NC", "output": "NC", "kernel": "OIM"}
 
 
 def check_layout(layout: str, role: str) -> str:
-    """`layout` in capitals, if it is one for `role` ("input", "kernel" or "output"); ConvdiffError
-    otherwise.
+    """`layout` in capitals, if it is a layout of `role`: "input", "kernel" or "output".
+
+    Raises ConvdiffError otherwise.
     """
     text = layout.strip().upper()
     allowed = _OTHER_LETTERS[role] + SPATIAL
@@ -36,17 +36,17 @@ def check_layout(layout: str, role: str) -> str:
         if layout.isprintable() and text
         else f"--{role}-layout {layout!r}"
     )
-    strange = sorted(set(text) - set(allowed))
-    if strange:
+    unknown = sorted(set(text) - set(allowed))
+    if unknown:
         raise ConvdiffError(
-            f"{option}: found the letter {strange[0]!r}, expected letters of {' '.join(allowed)} "
+            f"{option}: found the letter {unknown[0]!r}, expected letters of {' '.join(allowed)} "
             f"(as in {_example(role)})"
         )
-    twice = sorted(letter for letter in set(text) if text.count(letter) > 1)
-    if twice:
+    repeated = sorted(letter for letter in set(text) if text.count(letter) > 1)
+    if repeated:
         raise ConvdiffError(
-            f"{option}: the letter {twice[0]} stands twice, expected each axis once (as in "
-            f"{_example(role)})"
+            f"{option}: found the letter {repeated[0]} more than once, expected each axis once (as "
+            f"in {_example(role)})"
         )
     space = spatial_axes(text)
     if not space or sorted(space) != sorted(AXES_OF_RANK.get(len(space), "")):
@@ -56,8 +56,8 @@ def check_layout(layout: str, role: str) -> str:
         )
     if "M" in text and "O" in text:
         raise ConvdiffError(
-            f"{option}: found both O and M; a depthwise kernel has I and M (HWIM), any other O "
-            "and I (HWIO)"
+            f"{option}: found both O and M, expected I and M for a depthwise kernel (HWIM), O and "
+            "I for any other (HWIO)"
         )
     return text
 
@@ -67,19 +67,19 @@ def _example(role: str) -> str:
 
 
 def spatial_axes(layout: str) -> str:
-    """The spatial letters of `layout`, in its order: "HW" for NHWC."""
+    """The spatial letters of `layout`, in its order: HW for NHWC."""
     return "".join(letter for letter in layout if letter in SPATIAL)
 
 
 def sizes(layout: str, shape: tuple[int, ...]) -> dict[str, int]:
-    """Each axis letter with its size; axes that `layout` leaves out are not in it."""
+    """The size along each axis letter of `layout`; axes that it leaves out are missing."""
     return dict(zip(layout, shape, strict=True))
 
 
 def to_order(array: Array, layout: str, order: str) -> Array:
-    """A view of `array`, which lies in `layout`, with its axes in `order`; absent axes get size 1.
+    """A view of `array`, whose axes are in `layout`, with its axes in `order`.
 
-    Raises ConvdiffError if `layout` has an axis that `order` has not.
+    An axis of `order` that `layout` leaves out gets size 1.
     """
     missing = [letter for letter in order if letter not in layout]
     full = array.reshape(array.shape + (1,) * len(missing)) if missing else array
@@ -88,8 +88,9 @@ def to_order(array: Array, layout: str, order: str) -> Array:
 
 
 def from_order(array: Array, order: str, layout: str) -> Array:
-    """The inverse of `to_order`: a view in `layout` of an array in `order`, axes of size 1 dropped
-    where left out.
+    """The inverse of `to_order`: a view in `layout` of an array whose axes are in `order`.
+
+    An axis that `layout` leaves out must have size 1 and is dropped.
     """
     dropped = [letter for letter in order if letter not in layout]
     moved = array.transpose([order.index(letter) for letter in list(layout) + dropped])
@@ -97,10 +98,10 @@ def from_order(array: Array, order: str, layout: str) -> Array:
 
 
 def kernel_to_order(kernel: Array, layout: str, axes: str) -> Array:
-    """`kernel` as (O, I, *space) with space in the order of `axes`.
+    """`kernel`, whose axes are in `layout`, as (O, I, *space) with space in the order of `axes`.
 
-    A depthwise layout (I and M) becomes O = I*M with I = 1 per group: output channel c*M + m,
-    TensorFlow's and Keras' order.  Without M this is a view.
+    A depthwise kernel (I and M) gets O = I*M and one input channel per group; its output channels
+    are in the order of TensorFlow and Keras, c*M + m. Any other kernel is a view.
     """
     if "M" not in layout:
         return to_order(kernel, layout, "OI" + axes)
@@ -110,5 +111,5 @@ def kernel_to_order(kernel: Array, layout: str, axes: str) -> Array:
 
 
 def total(shape: tuple[int, ...]) -> int:
-    """The number of elements of an array of this shape, exactly (no overflow)."""
+    """The number of elements of an array of this shape; a Python int, so it cannot overflow."""
     return math.prod(shape)

@@ -1,4 +1,4 @@
-"""What a user said about a convolution, before it is read against the arrays' shapes."""
+"""`Settings`: the options of a convolution as the user gave them, before the shapes are known."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from convdiff.errors import ConvdiffError, one_of
-from convdiff.spec.padding import whole
+from convdiff.spec.padding import whole_number
 
 FRAMEWORKS = ("cudnn", "jax", "keras", "numpy", "onnx", "scipy", "tensorflow", "theano", "torch")
 
 _WORD, _FLAG = (str, type(None)), (bool, type(None))
-_KINDS: dict[str, tuple[type, ...]] = {
+# The fields that have one type; numbers may be given in many forms and are parsed later.
+_TYPES: dict[str, tuple[type, ...]] = {
     "depthwise": (bool,),
     "transposed": (bool,),
     "flip": _FLAG,
@@ -27,10 +28,11 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The options of a convolution as they were given; None is unsaid.
+    """The options of a convolution as they were given; None means not given.
 
-    The names are those of the command line, with underscores; `as_` is also accepted as "as" by
-    `from_mapping`.
+    The names are those of the command line, with underscores. `as` is a Python keyword, so the
+    field is `as_`; `from_mapping` accepts both. The constructor raises ConvdiffError for a value of
+    the wrong type.
     """
 
     stride: object = None
@@ -51,18 +53,18 @@ class Settings:
     dtype: str | None = None
 
     def __post_init__(self) -> None:
-        for name, kinds in _KINDS.items():
-            if not isinstance(getattr(self, name), kinds):
-                wanted = "True or False" if bool in kinds else "a word"
+        for name, types in _TYPES.items():
+            if not isinstance(getattr(self, name), types):
+                expected = "True or False" if bool in types else "a word"
                 raise ConvdiffError(
                     f"--{name.strip('_').replace('_', '-')}: found {getattr(self, name)!r}, "
-                    f"expected {wanted}"
+                    f"expected {expected}"
                 )
         if self.as_ is not None and self.as_ not in FRAMEWORKS:
             raise one_of("--as", self.as_, FRAMEWORKS)
         if self.groups is not None:
-            # A plain int: numpy's small types would wrap around in what is computed with it.
-            object.__setattr__(self, "groups", _groups(self.groups))
+            # A plain int: products of numpy's small integer types would wrap around.
+            object.__setattr__(self, "groups", _parse_groups(self.groups))
 
     @staticmethod
     def names() -> list[str]:
@@ -71,8 +73,9 @@ class Settings:
 
     @staticmethod
     def from_mapping(options: Mapping[str, Any]) -> Settings:
-        """Settings from keyword arguments or a manifest's keys; ConvdiffError for a name that is
-        none of them.
+        """Settings from keyword arguments or from the keys of a manifest.
+
+        Raises ConvdiffError for a name that is not an option.
         """
         known = {("as_" if name == "as" else name): value for name, value in options.items()}
         for name in known:
@@ -81,10 +84,10 @@ class Settings:
         return Settings(**known)
 
 
-def _groups(value: object) -> int:
+def _parse_groups(value: object) -> int:
     try:
-        if not isinstance(value, str) and (found := whole(value)) > 0:
-            return found
+        if not isinstance(value, str) and (groups := whole_number(value)) > 0:
+            return groups
     except OverflowError as error:
         raise ConvdiffError(f"--groups: {error}") from None
     except (TypeError, ValueError):
@@ -92,8 +95,12 @@ def _groups(value: object) -> int:
     raise ConvdiffError(f"--groups: found {value!r}, expected a whole number of at least 1")
 
 
-def numbers(option: str, value: object, rank: int, default: int) -> tuple[int, ...]:
-    """`rank` whole numbers from None, `2`, `"2,1"` or `[2, 1]`; one value stands for every axis."""
+def axis_numbers(option: str, value: object, rank: int, default: int) -> tuple[int, ...]:
+    """One whole number per spatial axis from None (the default), `2`, `"2,1"` or `[2, 1]`.
+
+    One value stands for every axis. Raises ConvdiffError, with the name of the option, for anything
+    else.
+    """
     if value is None:
         return (default,) * rank
     parts: list[Any]
@@ -106,17 +113,17 @@ def numbers(option: str, value: object, rank: int, default: int) -> tuple[int, .
     else:
         parts = [value]
     try:
-        found = tuple(whole(part) for part in parts)
+        values = tuple(whole_number(part) for part in parts)
     except OverflowError as error:
         raise ConvdiffError(f"{option}: {error}") from None
     except (TypeError, ValueError):
         raise ConvdiffError(
             f"{option}: found {value!r}, expected whole numbers: 2, or one per spatial axis: 2,1"
         ) from None
-    if len(found) == 1:
-        return found * rank
-    if len(found) != rank:
+    if len(values) == 1:
+        return values * rank
+    if len(values) != rank:
         raise ConvdiffError(
-            f"{option}: found {len(found)} values, expected 1 or {rank}, one per spatial axis"
+            f"{option}: found {len(values)} values, expected 1 or {rank}, one per spatial axis"
         )
-    return found
+    return values

@@ -1,32 +1,32 @@
-"""Functions questioned where users run them: in a framework's worker, one process a framework for
-the whole session.
-"""
+"""Functions probed where users run them: in one worker process per framework for the session."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from convdiff.backends.fleet import Fleet
-from convdiff.probe import Request
+from convdiff.probe import ProbeRequest
 from convdiff.probe.outcome import ProbeOutcome
-from convdiff.probe.session import question
+from convdiff.probe.session import run_probe
 from convdiff.spec.settings import Settings
 from tests.dialects.conftest import environment
 
-Ask = Callable[..., ProbeOutcome]
+Probe = Callable[..., ProbeOutcome]
+
+# NumPy code whose functions are probed as `FUNCTIONS:name`.
+FUNCTIONS = Path(__file__).with_name("functions.py")
 
 
 @pytest.fixture(scope="session")
-def ask() -> Iterator[Ask]:
-    """What a probe of some code in some framework finds; options are those of the convolution, and
-    the shapes.
-    """
+def probe() -> Iterator[Probe]:
+    """Probes code in a framework; the keywords are the shapes and the options of a convolution."""
     fleets: dict[str, Fleet] = {}
 
-    def ask(
+    def run(
         name: str,
         code: str,
         *,
@@ -34,19 +34,18 @@ def ask() -> Iterator[Ask]:
         kernel_shape: str | None = None,
         **options: Any,
     ) -> ProbeOutcome:
-        where = environment(name)
+        found = environment(name)
         if name not in fleets:
-            fleets[name] = Fleet([where], timeout=120)
+            fleets[name] = Fleet([found], timeout=120)
             fleets[name].start()
-        settings = Settings.from_mapping(options)
-        request = Request(
+        request = ProbeRequest(
             target=f"{name}={code}",
-            settings=settings,
+            settings=Settings.from_mapping(options),
             input_shape=input_shape,
             kernel_shape=kernel_shape,
         )
-        return question(request, fleets[name], where, code)
+        return run_probe(request, fleets[name], found, code)
 
-    yield ask
+    yield run
     for fleet in fleets.values():
         fleet.close()

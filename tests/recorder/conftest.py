@@ -1,4 +1,4 @@
-"""Running a script with one framework in a process of its own, and checking what it captured."""
+"""Scripts that capture a model, run in their own processes, and what their check says."""
 
 from __future__ import annotations
 
@@ -8,30 +8,46 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.cli.conftest import environment
 
-Captured = Callable[..., dict[str, dict[str, Any]]]
+SCRIPTS = Path(__file__).with_name("scripts")
+
+
+@dataclass(frozen=True)
+class Captured:
+    """The names of the layers that were recorded, in order, and the manifest of "dump"."""
+
+    layers: list[str]
+    manifest: str
+
+    @property
+    def notes(self) -> list[str]:
+        """The manifest's lines on convolutions that were not recorded."""
+        return [line for line in self.manifest.splitlines() if "not recorded" in line]
+
+
+Capture = Callable[..., Captured]
 
 
 def need(module: str, name: str) -> None:
     """Skip where a framework is not installed; fail where CONVDIFF_REQUIRE names it."""
     if importlib.util.find_spec(module) is None:
-        (pytest.fail if name in os.environ.get("CONVDIFF_REQUIRE", "").split(",") else pytest.skip)(
-            f"{module} is not installed"
-        )
+        required = name in os.environ.get("CONVDIFF_REQUIRE", "").split(",")
+        (pytest.fail if required else pytest.skip)(f"{module} is not installed")
 
 
-def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    env = {**environment(), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+def run(arguments: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with these arguments in a folder, on the CPU."""
+    variables = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", **variables}
     return subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, *arguments],
         cwd=folder,
-        env=env,
+        env={**environment(), **variables},
         capture_output=True,
         text=True,
         timeout=300,
@@ -39,32 +55,40 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def run_code(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a text as a script."""
+    return run(["-c", code], folder)
+
+
+def run_script(
+    name: str, folder: Path, *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run one of the scripts; it must succeed."""
+    done = run([str(SCRIPTS / name), *arguments], folder, **variables)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def checked_layers(folder: Path, *captures: str) -> list[str]:
+    """The names of the cases in captured folders, all of which must agree with `convdiff check`."""
+    done = run(["-m", "convdiff", "check", *captures, "--format", "json"], folder)
+    cases = json.loads(done.stdout)["cases"]
+    wrong = {
+        case["name"]: (case["message"], [row["findings"] for row in case["rows"]])
+        for case in cases
+        if case["exit_code"]
+    }
+    assert not wrong
+    return [case["name"] for case in cases]
+
+
 @pytest.fixture
-def captured(tmp_path: Path) -> Captured:
-    """Runs a script that captures into "dump"; the cases that `convdiff check` then reports, by
-    name, all of which must agree.
-    """
+def capture(tmp_path: Path) -> Capture:
+    """Runs a script that captures into "dump", and checks what it captured."""
 
-    def go(script: str, *folders: str) -> dict[str, dict[str, Any]]:
-        done = run(script, tmp_path)
-        assert done.returncode == 0, done.stderr[-3000:]
-        names = folders or ("dump",)
-        checked = subprocess.run(
-            [sys.executable, "-m", "convdiff", "check", *names, "--format", "json"],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        found = {case["name"]: case for case in json.loads(checked.stdout)["cases"]}
-        wrong = {
-            name: (case["message"], [row["findings"] for row in case["rows"]])
-            for name, case in found.items()
-            if case["exit_code"]
-        }
-        assert not wrong
-        return found
+    def run_and_check(name: str, *arguments: str, **variables: str) -> Captured:
+        run_script(name, tmp_path, *arguments, **variables)
+        layers = checked_layers(tmp_path, "dump")
+        return Captured(layers, (tmp_path / "dump" / "manifest.toml").read_text())
 
-    return go
+    return run_and_check

@@ -1,67 +1,76 @@
-"""What a recording writes: each layer under its own name, in files that no file system confuses."""
+"""What a capture folder writes: each layer under its own name, the outputs, and the manifest."""
 
 from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from convdiff.errors import ConvdiffError
-from convdiff.recorder import Layer, Recording
-from convdiff.recorder.capture_folder import NoValues
+from convdiff.manifest import load
+from convdiff.recorder import CaptureFolder, RecordedLayer
+from convdiff.recorder.capture_folder import ValuesUnavailable
 
 
-def test_names_stay_and_files_differ_in_more_than_case(tmp_path: Path) -> None:
-    recording = Recording(tmp_path / "dump")
+def layer(name: str, value: float = 1, **arrays: Any) -> RecordedLayer:
+    array = np.full((1, 1, 1), value, np.float32)
+    return RecordedLayer(name, "jax", array, array, array, **arrays)
+
+
+def test_names_are_kept_and_files_differ_in_more_than_case(tmp_path: Path) -> None:
+    folder = CaptureFolder(tmp_path / "dump")
     for number, name in enumerate(["up", "UP", "up", "a/b", "a:b"]):
-        recording.add(
-            Layer(name, "onnx", *(np.full((1, 1, 1), number, np.float32) for _ in range(3)))
-        )
-    recording.finish()
+        folder.add(layer(name, number))
+    folder.finish()
     cases = tomllib.loads((tmp_path / "dump" / "manifest.toml").read_text())["case"]
     assert [case["name"] for case in cases] == ["up", "UP", "up#2", "a/b", "a:b"]
     assert len({case["input"].lower() for case in cases}) == 5
-    assert [float(np.load(tmp_path / "dump" / case["input"]).item()) for case in cases] == [
-        0,
-        1,
-        2,
-        3,
-        4,
-    ]
+    values = [np.load(tmp_path / "dump" / case["input"]).item() for case in cases]
+    assert values == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("there", [False, True])
-def test_what_is_discarded_leaves_nothing_but_what_was_there(there: bool, tmp_path: Path) -> None:
-    folder = tmp_path / "dump"
-    if there:
-        folder.mkdir()
-        (folder / "output.txt").write_text("mine")
-    recording = Recording(folder)
-    recording.add(Layer("conv", "jax", *(np.ones((1, 1, 1), np.float32) for _ in range(4))))
-    recording.gave([np.ones(3)], np.asarray)
-    recording.discard()
-    assert [path.name for path in tmp_path.rglob("*")] == (["dump", "output.txt"] if there else [])
+@pytest.mark.parametrize("exists", [False, True])
+def test_discard_leaves_only_what_was_there_before(exists: bool, tmp_path: Path) -> None:
+    path = tmp_path / "dump"
+    if exists:
+        path.mkdir()
+        (path / "output.txt").write_text("mine")
+    folder = CaptureFolder(path)
+    folder.add(layer("conv", bias=np.ones(1)))
+    folder.add_outputs([np.ones(3)], np.asarray)
+    folder.discard()
+    files = [file.name for file in tmp_path.rglob("*")]
+    assert files == (["dump", "output.txt"] if exists else [])
 
 
-def test_what_has_no_values_is_noted_once_and_a_closed_recording_takes_no_more(
-    tmp_path: Path,
-) -> None:
-    recording = Recording(tmp_path / "dump")
+def test_a_layer_without_values_is_noted_once(tmp_path: Path) -> None:
+    folder = CaptureFolder(tmp_path / "dump")
     for _ in range(2):
-        with recording.skipping("up"):
-            raise NoValues("it is traced")
+        with folder.skip_without_values("up"):
+            raise ValuesUnavailable("it is traced")
+    message = (
+        r"no convolution was recorded, expected at least one \(up: not recorded, it is traced\)$"
+    )
+    with pytest.raises(ConvdiffError, match=message):
+        folder.finish()
+
+
+def test_a_closed_folder_ignores_further_layers(tmp_path: Path) -> None:
+    folder = CaptureFolder(tmp_path / "dump")
+    folder.add(layer("up"))
+    folder.close()
+    folder.add(layer("up"))
+    assert len(folder) == 1
+
+
+def test_the_outputs_of_a_manifest_are_a_list_of_files(tmp_path: Path) -> None:
+    (tmp_path / "manifest.toml").write_text(
+        'outputs = "y.npy"\n[[case]]\ninput = "x.npy"\nkernel = "w.npy"\n'
+    )
     with pytest.raises(
-        ConvdiffError,
-        match=(
-            r"no convolution was recorded, expected at least one \(up: not recorded, it is "
-            r"traced\)$"
-        ),
+        ConvdiffError, match=r"manifest\.toml:1: outputs: found 'y\.npy', expected a list of files"
     ):
-        recording.finish()
-    layer = Layer("up", "jax", *(np.ones((1, 1, 1), np.float32) for _ in range(3)))
-    recording.add(layer)
-    recording.close()
-    recording.add(layer)
-    assert len(recording) == 1
+        load(tmp_path)

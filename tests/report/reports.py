@@ -19,15 +19,16 @@ from convdiff.records import (
     Stored,
     Verdict,
 )
-from convdiff.spec.conv_spec import parse
+from convdiff.spec.conv_spec import ConvSpec
+from tests.specs import conv
 
 HOSTILE = "[red]evil[/red]\x1b[2J\u202e 名字很长的文件"
 LONG = "/home/somebody/experiments/2026-07-30/encoder/layer_12/very/long/path/to/port_output.npy"
 
 
-def case(line: str, *notes: str, name: str = "run") -> Case:
+def case(spec: ConvSpec, *notes: str, name: str = "run") -> Case:
     array = Stored(np.zeros(1, np.float32), "float32", Path("x.npy"))
-    return Case(spec=parse(line), input=array, kernel=array, notes=notes, name=name)
+    return Case(spec=spec, input=array, kernel=array, notes=notes, name=name)
 
 
 def stats(
@@ -120,9 +121,9 @@ def overlap() -> Report:
             where="positions 1 and 2 along W",
         ),
     )
-    line = "conv1d input=NWC:2x4x2 kernel=WIO:1x2x5 output=NWC:2x4x5 padding=0 float32"
+    spec = conv("NWC WIO", n=4, k=1, c=2, o=5, batch=2)
     return Report(
-        case(line, "kernel layout WIO: the only reading that fits"),
+        case(spec, "kernel layout WIO: the only reading that fits"),
         rows,
         1,
         "convdiff run x.npy y.npy --saved loop.npy",
@@ -151,8 +152,8 @@ def flipped() -> Report:
             where="everywhere but one element",
         ),
     )
-    line = "conv1d input=NWC:1x10x1 kernel=WIO:3x1x1 output=NWC:1x10x1 padding=1 float32"
-    return Report(case(line), rows, 1, "convdiff run x.npy w.npy", 0.0004)
+    spec = conv("NWC WIO", n=10, k=3, padding=1)
+    return Report(case(spec), rows, 1, "convdiff run x.npy w.npy", 0.0004)
 
 
 def groups() -> Report:
@@ -184,9 +185,9 @@ def groups() -> Report:
             where="everywhere",
         ),
     )
-    line = "conv1d input=NCW:6x2x4 kernel=OIW:2x1x3 output=NCW:6x2x4 groups=2 padding=2:0 float32"
+    spec = conv("NCW OIW", n=4, k=3, c=2, o=2, batch=6, groups=2, padding=(2, 0))
     note = "kernel layout OIW: what every framework here means by 2x1x3 with 2 groups"
-    return Report(case(line, note), rows, 1, "convdiff run x.npy w.npy")
+    return Report(case(spec, note), rows, 1, "convdiff run x.npy w.npy")
 
 
 def product() -> Report:
@@ -217,11 +218,9 @@ def product() -> Report:
             findings=(finding,),
         ),
     )
-    line = (
-        "conv2d input=NCHW:1x1x6x6 kernel=OIHW:1x1x6x6 output=NCHW:1x1x1x1 padding=0 flip float32"
-    )
+    spec = conv(n=6, k=6, flip=True)
     return Report(
-        case(line, "read as theano would: the kernel is flipped"),
+        case(spec, "read as theano would: the kernel is flipped"),
         rows,
         1,
         "convdiff run x0.npy w0.npy --as theano",
@@ -261,8 +260,8 @@ def transposed() -> Report:
             where="everywhere",
         ),
     )
-    line = "conv1d-transposed input=NWC:1x5x2 kernel=WOI:3x2x2 output=NWC:1x5x2 padding=1 float32"
-    return Report(case(line), rows, 1, "convdiff run x.npy f.npy --transposed", 0.0002)
+    spec = conv("NWC WOI", n=5, k=3, c=2, o=2, padding=1, transposed=True)
+    return Report(case(spec), rows, 1, "convdiff run x.npy f.npy --transposed", 0.0002)
 
 
 def awkward() -> Report:
@@ -378,15 +377,22 @@ def awkward() -> Report:
             message="its shape is 2x8x55x56x128, expected 2x8x56x56x128",
         ),
     )
-    line = (
-        "conv3d input=NDHWC:2x16x112x112x64 kernel=DHWIO:3x5x7x64x128 output=NDHWC:2x8x56x56x128 "
-        "padding=0:1,1:2,2:3 stride=2 bias float32"
+    spec = conv(
+        "NDHWC DHWIO",
+        n=(16, 112, 112),
+        k=(3, 5, 7),
+        c=64,
+        o=128,
+        batch=2,
+        stride=2,
+        padding=((0, 1), (1, 2), (2, 3)),
+        bias=True,
     )
     notes = (
         "the input has 3 NaN and 1 infinity; they compare by place and kind",
         "input layout NDHWC: only this reading fits the kernel",
     )
-    return Report(case(line, *notes, name="encoder/layer_12/conv"), rows, 2, "convdiff check", 64.2)
+    return Report(case(spec, *notes, name="encoder/layer_12/conv"), rows, 2, "convdiff check", 64.2)
 
 
 def agreeing() -> Report:
@@ -404,16 +410,13 @@ def agreeing() -> Report:
             "tensorflow", "2.21.0", "rounding", stats(2.4e-7, 2.9, 27, 0, 256), path="cpu/eager"
         ),
     )
-    line = (
-        "conv2d input=NHWC:1x8x8x3 kernel=HWIO:3x3x3x16 output=NHWC:1x4x4x16 padding=0:1,0:1 "
-        "stride=2 float32"
-    )
-    return Report(case(line), rows, 0, "convdiff run x.npy w.npy", 0.0002)
+    spec = conv("NHWC HWIO", n=8, k=3, c=3, o=16, stride=2, padding=(0, 1))
+    return Report(case(spec), rows, 0, "convdiff run x.npy w.npy", 0.0002)
 
 
 def empty() -> Report:
     return Report(
-        case("conv2d input=HW:6x6 kernel=HW:3x3 output=HW:4x4 padding=0 float64"),
+        case(conv("HW HW", n=6, k=3, dtype="float64")),
         (),
         2,
         "convdiff run",
