@@ -55,8 +55,8 @@ class GeometryTable:
     """Geometries as rows of numbers.
 
     Geometry g takes choice choices[g, a] of axes[a] along spatial axis a, fills its padding by
-    TRIED_PAD_MODES[pad_modes[g]], and costs costs[g].  `choices` is (geometries, axes), `pad_modes` and
-    `costs` are (geometries,).
+    TRIED_PAD_MODES[pad_modes[g]], and costs costs[g].  `choices` is (geometries, axes), `pad_modes`
+    and `costs` are (geometries,).
     """
 
     asked: AskedGeometry
