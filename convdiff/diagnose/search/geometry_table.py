@@ -29,7 +29,8 @@ from convdiff.records import Edit
 from convdiff.spec.layout import Array
 from convdiff.spec.padding import Pair
 
-PAD_MODES = ("constant", "reflect", "edge", "wrap", "symmetric")
+# The modes in the order in which they are tried; `GeometryTable.pad_modes` are indices of it.
+TRIED_PAD_MODES = ("constant", "reflect", "edge", "wrap", "symmetric")
 # The most that oddness adds to the cost of a geometry: less than one more edit.
 MAX_ODDNESS = 0.9
 
@@ -54,8 +55,8 @@ class GeometryTable:
     """Geometries as rows of numbers.
 
     Geometry g takes choice choices[g, a] of axes[a] along spatial axis a, fills its padding by
-    PAD_MODES[pad_modes[g]], and costs costs[g].  `choices` is (geometries, axes), `pad_modes` and
-    `costs` are (geometries,).
+    TRIED_PAD_MODES[pad_modes[g]], and costs costs[g].  `choices` is (geometries, axes), `pad_modes`
+    and `costs` are (geometries,).
     """
 
     asked: AskedGeometry
@@ -127,7 +128,7 @@ class GeometryTable:
                     positions[rows, axis, None],
                     kernel_size[axis],
                     input_size[axis],
-                    PAD_MODES[mode],
+                    TRIED_PAD_MODES[mode],
                 )
             taps = (kernel_size[axis] if a == axis else 1 for a in range(rank))
             read.append(indices.reshape(len(numbers), *taps))
@@ -139,7 +140,7 @@ class GeometryTable:
             axis.axis_geometry(choice)
             for axis, choice in zip(self.axes, self.choices[number].tolist(), strict=True)
         )
-        return geometry_form(axes, self.asked, PAD_MODES[self.pad_modes[number]])
+        return geometry_form(axes, self.asked, TRIED_PAD_MODES[self.pad_modes[number]])
 
     def _axis_windows(self, axis: int, position: Array, taps: int, input_size: int) -> Array:
         """(positions, geometries, taps): the input indices along one axis, -1 for zeros.
@@ -155,7 +156,7 @@ class GeometryTable:
             column = self.choices[:, axis]
         modes = [*dict.fromkeys(self.pad_modes.tolist())]
         for mode in modes:
-            by_choice = tap_indices(correlation, position, taps, input_size, PAD_MODES[mode])
+            by_choice = tap_indices(correlation, position, taps, input_size, TRIED_PAD_MODES[mode])
             if mode == modes[0]:
                 indices = by_choice[:, column]
             else:
@@ -295,11 +296,11 @@ def _geometries_changing(
         keep &= ~((paddings.amounts < 0).any(axis=(0, 2)) & paddings.differs.any(axis=0))
     if "pad_mode" in changed:
         keep &= (paddings.amounts > 0).any(axis=(0, 2))
-        pad_modes = [mode for mode in PAD_MODES if mode != asked.pad_mode]
+        pad_modes = [mode for mode in TRIED_PAD_MODES if mode != asked.pad_mode]
         oddness = oddness + 0.05
     if keep.any():
         yield from (
-            (choices[keep], np.full(int(keep.sum()), PAD_MODES.index(mode)), oddness[keep])
+            (choices[keep], np.full(int(keep.sum()), TRIED_PAD_MODES.index(mode)), oddness[keep])
             for mode in pad_modes
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from convdiff.diagnose.search.geometry_table import (
-    PAD_MODES,
+    TRIED_PAD_MODES,
     AskedGeometry,
     GeometryTable,
     enumerate_geometries,
@@ -86,5 +86,5 @@ def test_chunks_are_the_table() -> None:
 
 def test_a_changed_pad_mode_fills_some_padding() -> None:
     table = geometries((7, 6), (3, 3), (3, 6), False, 1)
-    changed = table.select(table.pad_modes != PAD_MODES.index("constant"))
-    assert len(changed) == len(PAD_MODES) - 1
+    changed = table.select(table.pad_modes != TRIED_PAD_MODES.index("constant"))
+    assert len(changed) == len(TRIED_PAD_MODES) - 1
