@@ -292,7 +292,7 @@ class Fleet:
 
     def _answer(self, job: Job, outcome: JobOutcome) -> Answer:
         from convdiff.backends.exchange import take_back
-        from convdiff.records import Answer
+        from convdiff.records import Answer, PrecisionSetting
 
         station = self._stations[job.process or job.backend]
         hello, message, said = station.hello, outcome.message, outcome.answer or {}
@@ -320,7 +320,7 @@ class Fleet:
                 with contextlib.suppress(OSError, ValueError):
                     again = take_back(self._open() / f"{outcome.id}.npy.again.npy")
         lowered = said.get("precision", ()) if job.dtype in (None, "float32") else ()
-        precision = tuple((str(to), str(by), str(off)) for to, by, off in lowered)
+        precision = tuple(PrecisionSetting(*map(str, setting)) for setting in lowered)
         return Answer(
             name=job.name,
             kind=job.kind,

@@ -12,7 +12,7 @@ from typing import Any
 
 from convdiff.arrays import read
 from convdiff.errors import ConvdiffError
-from convdiff.manifest import FILE
+from convdiff.manifest import MANIFEST_FILE
 from convdiff.recorder import capture
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -135,7 +135,8 @@ def _function(path: Path, name: str) -> Any:
 def _told(folder: Path) -> str:
     import tomllib
 
-    count = len(tomllib.loads((folder / FILE).read_text(encoding="utf-8"))["case"])
+    count = len(tomllib.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))["case"])
     return (
-        f"{folder / FILE}: {count} convolution{'s' if count > 1 else ''}; convdiff check {folder}"
+        f"{folder / MANIFEST_FILE}: {count} convolution{'s' if count > 1 else ''}; "
+        f"convdiff check {folder}"
     )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from convdiff.errors import ConvdiffError
-from convdiff.manifest import FILE, text
+from convdiff.manifest import MANIFEST_FILE, manifest_text
 
 _UNSAFE = re.compile(r"[^\w.+-]+")
 ROLES = {"input": "x", "kernel": "w", "bias": "b", "output": "y"}
@@ -50,10 +50,10 @@ class CaptureFolder:
     """See above.  Raises ConvdiffError for a folder that has a manifest already."""
 
     def __init__(self, folder: Path) -> None:
-        if (folder / FILE).exists():
+        if (folder / MANIFEST_FILE).exists():
             raise ConvdiffError(
-                f"{folder / FILE}: found a manifest already, expected none to overwrite; give "
-                "another folder"
+                f"{folder / MANIFEST_FILE}: found a manifest already, expected none to overwrite; "
+                "give another folder"
             )
         self._made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
@@ -140,11 +140,13 @@ class CaptureFolder:
             [
                 self.heading or "Captured by convdiff.",
                 *self.notes,
-                f"Check it: convdiff check {FILE}",
+                f"Check it: convdiff check {MANIFEST_FILE}",
             ]
         )
-        (self.folder / FILE).write_text(
-            text(self._cases, defaults={"backends": []}, heading=heading, outputs=self._gave),
+        (self.folder / MANIFEST_FILE).write_text(
+            manifest_text(
+                self._cases, defaults={"backends": []}, heading=heading, outputs=self._gave
+            ),
             encoding="utf-8",
         )
 

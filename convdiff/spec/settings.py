@@ -27,10 +27,10 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The options of a convolution as they were given; None is unsaid.
+    """The options of a convolution as the user gave them; None where an option was not given.
 
-    The names are those of the command line, with underscores; `as_` is also accepted as "as" by
-    `from_mapping`.
+    The names are those of the command line, with underscores.  Only the option "as" has another
+    one, `as_`, since `as` is a keyword; `fields_in` and `option_name` translate.
     """
 
     stride: object = None
@@ -74,11 +74,22 @@ class Settings:
         """Settings from keyword arguments or a manifest's keys; ConvdiffError for a name that is
         none of them.
         """
-        known = {("as_" if name == "as" else name): value for name, value in options.items()}
-        for name in known:
-            if name not in Settings.names():
+        known = Settings.fields_in(options)
+        for name in options:
+            if name not in known and name != "as":
                 raise one_of("option", name, Settings.names())
         return Settings(**known)
+
+    @staticmethod
+    def fields_in(options: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields and values among `options` (a command's options, a manifest's keys)."""
+        named = {("as_" if name == "as" else name): value for name, value in options.items()}
+        return {name: named[name] for name in Settings.names() if name in named}
+
+    @staticmethod
+    def option_name(field: str) -> str:
+        """What a manifest and the command line call this field: "as" for `as_`."""
+        return "as" if field == "as_" else field
 
 
 def _groups(value: object) -> int:

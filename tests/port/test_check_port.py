@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convdiff.manifest import load, text
+from convdiff.manifest import load, manifest_text
 from convdiff.numerics.reference import truth
 from convdiff.port.pairing import CapturedLayer, pair
 from convdiff.spec.canonical import user_output
@@ -78,7 +78,7 @@ def network(
         )
         x = np.maximum((after or {}).get(number, lambda a: a)(y), 0)
     cases = [cases[at] for at in order or range(len(cases))]
-    Path(f"{folder}/manifest.toml").write_text(text(cases, defaults={"backends": []}))
+    Path(f"{folder}/manifest.toml").write_text(manifest_text(cases, defaults={"backends": []}))
 
 
 def flipped(x: Any, w: Any, options: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
@@ -222,7 +222,7 @@ def deep(folder: str, *, exact: bool, fault: int | None = None) -> None:
         )
         x = np.sin(1.2 * y).astype(np.float32)
         x = np.minimum(x, 0.8) if number == fault else x
-    Path(f"{folder}/manifest.toml").write_text(text(cases, defaults={"backends": []}))
+    Path(f"{folder}/manifest.toml").write_text(manifest_text(cases, defaults={"backends": []}))
 
 
 def test_rounding_that_grows_over_layers_is_rounding(invoke: Invoke) -> None:
@@ -395,7 +395,7 @@ def layers(folder: str, kernels: list[tuple[str, Any]]) -> list[CapturedLayer]:
                 "kernel_layout": "OIHW",
             }
         )
-    Path(f"{folder}/manifest.toml").write_text(text(cases, defaults={"backends": []}))
+    Path(f"{folder}/manifest.toml").write_text(manifest_text(cases, defaults={"backends": []}))
     return [CapturedLayer(entry) for entry in load(Path(folder)).entries]
 
 
@@ -457,7 +457,7 @@ def test_weights_exchanged_between_layers_are_told(invoke: Invoke) -> None:
                 }
             )
             x = np.maximum(y, 0)
-        Path(f"{folder}/manifest.toml").write_text(text(cases, defaults={"backends": []}))
+        Path(f"{folder}/manifest.toml").write_text(manifest_text(cases, defaults={"backends": []}))
     found = check(invoke)
     assert (
         found["notes"][0]

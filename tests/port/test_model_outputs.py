@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from convdiff.manifest import text
+from convdiff.manifest import manifest_text
 from tests.cli.conftest import Invoke
 from tests.port.test_check_port import check, codes, convolve, network
 
@@ -60,7 +60,7 @@ def residual(folder: str, folded: dict[str, float], *, output: bool = True) -> N
     x = np.maximum(layer("stem", INPUT), 0)
     x = np.maximum(layer("two", np.maximum(layer("one", x), 0)) + layer("down", x), 0)
     y = layer("last", x)
-    Path(f"{folder}/manifest.toml").write_text(text(cases, defaults={"backends": []}))
+    Path(f"{folder}/manifest.toml").write_text(manifest_text(cases, defaults={"backends": []}))
     if output:
         given(folder, 1 / (1 + np.exp(-y)))
 
@@ -162,7 +162,7 @@ def transposed(
         cases.append({"name": f"up{number}", **files, **options})
         y = y[:, :, lo : y.shape[2] - hi, lo : y.shape[3] - hi] if own else y
         x = np.maximum(late(y) if up else y, 0)
-    Path(f"{folder}/manifest.toml").write_text(text(cases, defaults={"backends": []}))
+    Path(f"{folder}/manifest.toml").write_text(manifest_text(cases, defaults={"backends": []}))
 
 
 def test_a_transposed_convolution_may_be_cropped_in_a_layer_of_its_own(invoke: Invoke) -> None:

@@ -1,4 +1,4 @@
-"""Numbers as a table shows them: short, three significant digits, the same width where it can be."""
+"""Numbers as short text: errors, shares, durations, indices."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 
 def short(value: float) -> str:
-    """`0`, `3.1`, `0.412`, `43,200`, `2.4e-07`, `nan`, `inf`: three significant digits at most."""
+    """At most three significant digits: `0`, `3.1`, `0.412`, `43,200`, `2.4e-07`, `nan`, `inf`."""
     value = float(value)
     if math.isnan(value):
         return "nan"
@@ -16,7 +16,7 @@ def short(value: float) -> str:
         return "0"
     rounded = float(f"{value:.3g}")
     if not 1e-3 <= abs(rounded) < 1e6:
-        # Not of the rounded number, which the largest of all rounds beyond.
+        # From `value`: the largest floats would round to infinity.
         mantissa, exponent = f"{value:.2e}".split("e")
         return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
     if abs(rounded) >= 100:
@@ -24,20 +24,18 @@ def short(value: float) -> str:
     return f"{rounded:.3g}"
 
 
-def value(number: float) -> str:
-    """An array's element, long enough to be looked up in a print of it: seven significant digits."""
+def element(number: float) -> str:
+    """An element of an array with seven significant digits: enough to find it in a printout."""
     return f"{float(number):.7g}"
 
 
 def units(amount: float, terms: int) -> str:
-    """`3.1 of 27`: multiples of the rounding unit, and the bound; `0` where there is no error at
-    all.
-    """
+    """An error in rounding units and the bound on them: `3.1 of 27`; `0` where there is no error."""
     return "0" if amount == 0 else f"{short(amount)} of {terms:,}"
 
 
 def share(part: int, whole: int) -> str:
-    """`0`, `12%`, `all`; never rounded to nothing or to everything: `<1%`, `>99%`."""
+    """A share in percent; `0`, `<1%`, `>99%` and `all` keep none and all apart from nearly so."""
     if part == 0:
         return "0"
     if part >= whole:
@@ -46,16 +44,16 @@ def share(part: int, whole: int) -> str:
     return "<1%" if percent < 1 else ">99%" if percent > 99 else f"{percent:.0f}%"
 
 
-def seconds(spent: float) -> str:
+def duration(seconds: float) -> str:
     """`3 ms`, `1.4 s`, `2 min 5 s`."""
-    if spent < 0.0995:
-        return f"{max(1, round(spent * 1000))} ms"
-    if spent < 60:
-        return f"{spent:.2g} s" if spent < 9.95 else f"{spent:.0f} s"
-    minutes, rest = divmod(round(spent), 60)
+    if seconds < 0.0995:
+        return f"{max(1, round(seconds * 1000))} ms"
+    if seconds < 60:
+        return f"{seconds:.2g} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 def index(position: tuple[int, ...]) -> str:
-    """`[0, 3, 3, 1]`, with plain numbers whatever their type."""
+    """`[0, 3, 3, 1]`, also where the numbers are numpy's."""
     return f"[{', '.join(str(int(at)) for at in position)}]"

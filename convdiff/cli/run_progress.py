@@ -1,5 +1,6 @@
-"""One line on stderr that says what is still being waited for, where the table itself cannot be
-watched.
+"""A line on stderr that names the rows that a run still waits for.
+
+It is for output that nobody can watch filling up: a table into a file or pipe, JSON, GitHub.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ if TYPE_CHECKING:
     from convdiff.pipeline import View
     from convdiff.records import Report, Row
 
-CLEAR = "\r\x1b[K"
+# Moves the cursor to the start of the line and erases the line.
+CLEAR_LINE = "\r\x1b[K"
 
 
-class Progress:
-    """A view around another one.  The line is gone before anything else is written."""
+class RunProgress:
+    """A view around another view, which removes its line before the other one writes."""
 
     def __init__(
         self, inner: AbstractContextManager[View], expected: Sequence[str], stream: TextIO
     ) -> None:
-        self._inner, self._waiting, self._stream = inner, list(expected), stream
+        self._inner, self._awaited, self._stream = inner, list(expected), stream
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> RunProgress:
         self._view = self._inner.__enter__()
         self._show()
         return self
@@ -37,25 +39,25 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._write(CLEAR)
+        self._write(CLEAR_LINE)
         self._inner.__exit__(kind, error, trace)
 
     def add(self, row: Row) -> None:
-        """One less to wait for."""
-        if row.answer.name in self._waiting:
-            self._waiting.remove(row.answer.name)
+        """Take the row's name off the line."""
+        if row.answer.name in self._awaited:
+            self._awaited.remove(row.answer.name)
         self._view.add(row)
         self._show()
 
     def finish(self, report: Report) -> None:
-        """Make room, then let the view finish."""
-        self._write(CLEAR)
+        """Remove the line, then let the other view finish."""
+        self._write(CLEAR_LINE)
         self._view.finish(report)
 
     def _show(self) -> None:
-        line = f"waiting for {', '.join(self._waiting)}" if self._waiting else ""
+        line = f"waiting for {', '.join(self._awaited)}" if self._awaited else ""
         width = shutil.get_terminal_size().columns - 1
-        self._write(CLEAR + (line if len(line) <= width else f"{line[: width - 3]}..."))
+        self._write(CLEAR_LINE + (line if len(line) <= width else f"{line[: width - 3]}..."))
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

@@ -1,4 +1,4 @@
-"""The view while rows come: on a terminal, played back on a small emulator of one, and on a pipe."""
+"""The report of a run while its rows come: on an emulated terminal, and in a pipe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 import pytest
 from rich.console import Console
 
-from convdiff.report import table
+from convdiff.report import run_report
 from tests.report.reports import REPORTS
 
 CONTROL = re.compile(r"\x1b\[(\??[0-9;]*)([A-Za-z])|(\r|\n)|([^\x1b\r\n]+)")
@@ -21,8 +21,9 @@ class Terminal(io.StringIO):
 
 
 def screen(stream: str, height: int) -> list[str]:
-    """What a terminal of that height holds after `stream`, with what it scrolled away; the cursor
-    cannot go back there.
+    """The lines of a terminal after `stream`, with those that have scrolled off the top.
+
+    The cursor cannot move back to lines that have scrolled off.
     """
     lines, row, column = [""], 0, 0
     for code, what, move, text in CONTROL.findall(stream):
@@ -40,7 +41,7 @@ def screen(stream: str, height: int) -> list[str]:
         elif what == "K":
             lines[row] = ""
         else:
-            assert what in "mhl", f"an unexpected control: {code}{what}"
+            assert what in "mhl", f"unexpected control sequence: {code}{what}"
     return lines
 
 
@@ -57,7 +58,7 @@ def play(name: str, expected: list[str], height: int = 30) -> str:
     )
     rows = list(report.rows)
     random.Random(5).shuffle(rows)
-    with table.open_view(report.case, console, expected) as view:
+    with run_report.open_view(report.case, console, expected) as view:
         for row in rows:
             view.add(row)
         view.finish(report)
@@ -66,14 +67,14 @@ def play(name: str, expected: list[str], height: int = 30) -> str:
 
 @pytest.mark.parametrize("name", ["overlap", "flipped", "awkward"])
 @pytest.mark.parametrize("height", [8, 30, 300])
-def test_a_terminal_is_left_with_the_final_table_alone(name: str, height: int) -> None:
+def test_only_the_final_table_stays_on_a_terminal(name: str, height: int) -> None:
     stream = play(name, [row.answer.name for row in REPORTS[name].rows], height)
-    assert stream.endswith(table.render(REPORTS[name], 80, color=True))
-    left = [line.rstrip() for line in screen(stream, height)]
-    assert "\n".join(left).strip("\n") == table.render(REPORTS[name], 80, color=False).strip("\n")
+    assert stream.endswith(run_report.render(REPORTS[name], 80, color=True))
+    lines = [line.rstrip() for line in screen(stream, height)]
+    assert "\n".join(lines).strip("\n") == run_report.render(REPORTS[name], 80, color=False).strip("\n")
 
 
-def test_rows_are_awaited_in_their_places() -> None:
+def test_awaited_rows_are_shown_in_their_final_places() -> None:
     report = REPORTS["awkward"]
     terminal = Terminal()
     console = Console(
@@ -84,31 +85,27 @@ def test_rows_are_awaited_in_their_places() -> None:
         height=100,
         _environ={"TERM": "xterm"},
     )
-    with table.open_view(report.case, console, ["numpy", "torch", "noise", "other"]) as view:
+    expected = ["numpy", "torch:cpu/native", "torch:cpu/onednn", "noise", "other"]
+    with run_report.open_view(report.case, console, expected) as view:
         first = screen(terminal.getvalue(), 100)
         view.add(report.rows[10])
         view.add(report.rows[2])
         view.add(report.rows[1])
         second = screen(terminal.getvalue(), 100)
         view.finish(report)
-    assert [line.split()[0] for line in first if "running" in line] == [
-        "numpy",
-        "torch",
-        "noise",
-        "other",
-    ]
-    named = [
+    assert [line.split()[0] for line in first if "running" in line] == expected
+    names = [
         line.split()[0] for line in second if re.search(r"running|rounding +\d|✗ different", line)
     ]
-    assert named == ["numpy", "torch:cpu/onednn", "torch:cpu/native", "noise", "other"]
+    assert names == expected
     assert any("no known cause" in line for line in second), (
-        "what is known of a row is shown as soon as it has come"
+        "the details of a row are shown as soon as it has come"
     )
 
 
-@pytest.mark.parametrize(("error", "left"), [(ValueError, False), (KeyboardInterrupt, True)])
-def test_the_way_out_leaves_the_terminal_clean_and_an_interrupted_run_its_rows(
-    error: type[BaseException], left: bool
+@pytest.mark.parametrize(("error", "kept"), [(ValueError, False), (KeyboardInterrupt, True)])
+def test_an_error_leaves_the_terminal_clean_and_ctrl_c_leaves_the_rows_that_have_come(
+    error: type[BaseException], kept: bool
 ) -> None:
     report = REPORTS["flipped"]
     terminal = Terminal()
@@ -120,38 +117,38 @@ def test_the_way_out_leaves_the_terminal_clean_and_an_interrupted_run_its_rows(
         height=30,
         _environ={"TERM": "xterm-256color"},
     )
-    with pytest.raises(error), table.open_view(report.case, console, ["numpy"]) as view:
+    with pytest.raises(error), run_report.open_view(report.case, console, ["numpy"]) as view:
         view.add(report.rows[0])
         raise error
     shown = "".join(screen(terminal.getvalue(), 30))
     assert (
         ("interrupted" in shown and report.rows[0].answer.name in shown)
-        if left
+        if kept
         else shown.strip() == ""
     )
     assert terminal.getvalue().rindex("\x1b[?25h") > terminal.getvalue().rindex("\x1b[?25l"), (
-        "the cursor is shown again"
+        "the cursor must be visible again"
     )
 
 
-def test_a_pipe_gets_the_final_table_once_and_no_control_codes() -> None:
+def test_a_pipe_gets_only_the_final_table_without_control_codes() -> None:
     report = REPORTS["overlap"]
     pipe = io.StringIO()
-    with table.open_view(
+    with run_report.open_view(
         report.case, Console(file=pipe, width=80, _environ={}), ["numpy", "torch"]
     ) as view:
         for row in report.rows:
             view.add(row)
         assert pipe.getvalue() == ""
         view.finish(report)
-    assert pipe.getvalue() == table.render(report, 80, color=False)
+    assert pipe.getvalue() == run_report.render(report, 80, color=False)
 
 
-def test_colour_forced_into_a_pipe_is_colour_and_nothing_else() -> None:
+def test_forced_color_in_a_pipe_adds_only_color() -> None:
     report = REPORTS["overlap"]
     pipe = io.StringIO()
     console = Console(file=pipe, width=80, force_terminal=True, color_system="256", _environ={})
-    with table.open_view(report.case, console, ["numpy"]) as view:
+    with run_report.open_view(report.case, console, ["numpy"]) as view:
         view.add(report.rows[0])
         view.finish(report)
-    assert pipe.getvalue() == table.render(report, 80, color=True)
+    assert pipe.getvalue() == run_report.render(report, 80, color=True)
