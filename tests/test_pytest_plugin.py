@@ -1,5 +1,6 @@
-"""The fixture in a pytest of its own: what a failing test leaves, and that the printed command
-reproduces it.
+"""The fixture `convdiff_case` in a pytest of its own: what is saved when a test fails.
+
+The command that the report of the failing test names must reproduce the failure.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from tests.cli.conftest import environment
 HEAD = """
 import numpy as np
 random = np.random.default_rng(0)
-x, w = random.standard_normal((1, 3, 8, 9)).astype("f4"), random.standard_normal((4, 3, 3, 3)).astype("f4")
+x = random.standard_normal((1, 3, 8, 9)).astype("f4")
+w = random.standard_normal((4, 3, 3, 3)).astype("f4")
 def conv(x, w):
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))), (3, 3), (2, 3))
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))
     return np.einsum("nchwij,ocij->nohw", windows, w)
 """
 
@@ -38,7 +41,7 @@ def run(folder: Path, body: str, *options: str) -> str:
     return done.stdout + done.stderr
 
 
-def again(folder: Path, output: str) -> subprocess.CompletedProcess[str]:
+def run_named_command(folder: Path, output: str) -> subprocess.CompletedProcess[str]:
     found = re.search(r"^  (convdiff check .*)$", output, re.MULTILINE)
     assert found, output
     command = [sys.executable, "-m", *shlex.split(found[1])]
@@ -53,7 +56,7 @@ def again(folder: Path, output: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_one_that_agrees_passes_and_leaves_nothing(tmp_path: Path) -> None:
+def test_an_array_that_agrees_passes_and_nothing_is_saved(tmp_path: Path) -> None:
     assert "1 passed" in run(
         tmp_path, "def test_port(convdiff_case):\n    convdiff_case(x, w, conv(x, w), padding=1)\n"
     )
@@ -61,7 +64,7 @@ def test_one_that_agrees_passes_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["alone", "xdist"])
-def test_one_that_differs_leaves_its_arrays_and_the_command(
+def test_an_array_that_differs_is_saved_and_the_command_reproduces_it(
     options: tuple[str, ...], tmp_path: Path
 ) -> None:
     body = (
@@ -73,34 +76,32 @@ def test_one_that_differs_leaves_its_arrays_and_the_command(
     output = run(tmp_path, body, *options)
     assert "1 failed" in output
     assert "the kernel was flipped along H and W" in output
-    done = again(tmp_path, output)
+    done = run_named_command(tmp_path, output)
     assert done.returncode == 1, done.stderr
     assert "1 of 2 cases agrees; 1 differs" in done.stdout
     assert "the kernel was flipped along H and W" in done.stdout
 
 
-def test_a_test_that_fails_for_another_reason_leaves_them_too(tmp_path: Path) -> None:
+def test_arrays_are_saved_when_the_test_fails_for_another_reason(tmp_path: Path) -> None:
     body = (
         "def test_port(convdiff_case):\n    convdiff_case(x, w, conv(x, w), padding=1, "
         'as_="torch")\n    assert x is None\n'
     )
     output = run(tmp_path, body)
-    assert again(tmp_path, output).returncode == 0
+    assert run_named_command(tmp_path, output).returncode == 0
 
 
-def test_reduced_precision_fails_again_as_it_did_and_passes_where_that_was_said(
-    tmp_path: Path,
-) -> None:
+def test_reduced_precision_fails_unless_it_is_allowed(tmp_path: Path) -> None:
     body = "half = conv(x.astype('f2').astype('f4'), w.astype('f2').astype('f4'))\n"
     call = "def test_port(convdiff_case):\n    convdiff_case(x, w, half, padding=1{})\n"
     output = run(tmp_path, body + call.format(""))
     assert "1 failed" in output
-    assert again(tmp_path, output).returncode == 1
+    assert run_named_command(tmp_path, output).returncode == 1
     assert "1 passed" in run(tmp_path, body + call.format(', fail_on="different"'))
     assert "1 passed" in run(tmp_path, body + call.format(', allow="reduced-precision"'))
 
 
-def test_arrays_that_are_none_are_the_tests_own_failure(tmp_path: Path) -> None:
+def test_an_argument_that_is_not_an_array_fails_the_test(tmp_path: Path) -> None:
     output = run(
         tmp_path, "def test_port(convdiff_case):\n    convdiff_case(x, w, 'no array', padding=1)\n"
     )
@@ -108,7 +109,7 @@ def test_arrays_that_are_none_are_the_tests_own_failure(tmp_path: Path) -> None:
     assert "the arrays could not be saved: obtained:" in output
 
 
-def test_the_folder_may_be_set(tmp_path: Path) -> None:
+def test_the_folder_can_be_configured(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\nconvdiff_folder = out/kept\n")
     run(
         tmp_path, "def test_port(convdiff_case):\n    convdiff_case(x, w, conv(x, -w), padding=1)\n"
@@ -116,7 +117,7 @@ def test_the_folder_may_be_set(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out" / "kept").iterdir()] == ["test_it.py_test_port"]
 
 
-def test_a_pytest_that_does_not_use_it_imports_nothing_of_it(tmp_path: Path) -> None:
+def test_convdiff_is_not_imported_where_the_fixture_is_not_used(tmp_path: Path) -> None:
     body = (
         "import sys\ndef test_it():\n    assert 'convdiff.api' not in sys.modules and "
         "'convdiff.diagnose' not in sys.modules\n"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
 
 from convdiff.backends.environments import Environment, all_environments
 from convdiff.backends.fleet import Fleet, Job
@@ -18,9 +20,7 @@ from convdiff.pipeline.select_backends import requested_path
 from convdiff.plugins import paths_of
 from convdiff.records import Answer, Stored
 from convdiff.spec.conv_spec import ConvSpec
-
-if TYPE_CHECKING:
-    from convdiff.spec.layout import Array
+from convdiff.spec.layout import Array
 
 # How often `progress` is called while workers start.
 PROGRESS_SECONDS = 0.2
@@ -145,9 +145,7 @@ def _run_tests(
     fleet: Fleet, tests: list[tuple[Environment, ExecutionPath | None]]
 ) -> Iterator[tuple[str, SelfTestResult]]:
     """The name and the result of each test; a path of None is the default one."""
-    # Not at the top of the module: the workers start while numpy and these are imported.
-    import numpy as np
-
+    # Not at the top of the module: the workers start while these are imported.
     from convdiff.dialects import Unsupported
     from convdiff.numerics.reference import truth
     from convdiff.spec.canonical import user_output
@@ -189,8 +187,6 @@ def _code(backend: str, path: ExecutionPath) -> str:
 
 def _result(answer: Answer, expected: Array, exact: bool) -> SelfTestResult:
     """The result of one test; `exact` is False for a path whose algorithm rounds."""
-    import numpy as np
-
     if answer.status != "ok" or answer.output is None:
         return SelfTestResult(False, f"{answer.status}: {answer.message}")
     if np.array_equal(answer.output, expected):

@@ -22,7 +22,7 @@ TOKEN = re.compile(
 
 
 def python_lines(code: str, page: Page, indent: str = "") -> list[Text]:
-    """The code as lines after `indent`; a line that is too wide is folded and stays valid Python."""
+    """The code as lines after `indent`; a line that is too wide is folded into valid Python."""
     text = page.text(code.strip("\n"), lines=True)
     for match in TOKEN.finditer(text.plain):
         text.stylize(page.styles[str(match.lastgroup)], *match.span())

@@ -30,7 +30,7 @@ def element(number: float) -> str:
 
 
 def units(amount: float, terms: int) -> str:
-    """An error in rounding units and the bound on them: `3.1 of 27`; `0` where there is no error."""
+    """An error in rounding units, and the bound on them: `3.1 of 27`; `0` for no error."""
     return "0" if amount == 0 else f"{short(amount)} of {terms:,}"
 
 

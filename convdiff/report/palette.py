@@ -1,9 +1,9 @@
 """The colors and symbols of the tables.
 
 The colors are from the middle of the 256-color cube: each has a contrast of at least 3.5 against
-white and against black, so that it can be read on both (a test checks it).  Terminals with 16 colors
-get color names, which their theme makes readable.  Each verdict has a symbol and a word besides its
-color, for pipes and for readers who do not see the color.
+white and against black, so that it can be read on both (a test checks it).  Terminals with 16
+colors get color names, which their theme makes readable.  Each verdict has a symbol and a word
+besides its color, for pipes and for readers who do not see the color.
 """
 
 from __future__ import annotations

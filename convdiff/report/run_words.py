@@ -113,7 +113,7 @@ def _verb_and_causes(state: str, rows: list[Row]) -> str:
 
 
 def _causes(rows: list[Row]) -> str:
-    """The first finding of each row, each once: `kernel flipped and bias missing, wrong padding`."""
+    """The first findings of the rows, each once: `kernel flipped and bias missing, scaled`."""
     causes: dict[str, None] = {}
     for row in rows:
         if row.findings:

@@ -194,7 +194,13 @@ def groups() -> Report:
     rows = (
         backend("torch", "2.13.0", "identical", exact, path="cpu/onednn"),
         backend(
-            "tensorflow", "2.21.0", "identical", exact, "NWC/WIO", "padded by hand", path="cpu/eager"
+            "tensorflow",
+            "2.21.0",
+            "identical",
+            exact,
+            "NWC/WIO",
+            "padded by hand",
+            path="cpu/eager",
         ),
         saved(
             "tf.npy",

@@ -15,7 +15,8 @@ EVIL = (
 )
 
 LEVELS = tuple(
-    tuple(6.0 if x < 2 or y == 0 else NO_ERROR if x > 9 else -1.5 for x in range(16)) for y in range(8)
+    tuple(6.0 if x < 2 or y == 0 else NO_ERROR if x > 9 else -1.5 for x in range(16))
+    for y in range(8)
 )
 PICTURE = Picture(
     axes=("H", "W"),

@@ -71,7 +71,9 @@ def test_only_the_final_table_stays_on_a_terminal(name: str, height: int) -> Non
     stream = play(name, [row.answer.name for row in REPORTS[name].rows], height)
     assert stream.endswith(run_report.render(REPORTS[name], 80, color=True))
     lines = [line.rstrip() for line in screen(stream, height)]
-    assert "\n".join(lines).strip("\n") == run_report.render(REPORTS[name], 80, color=False).strip("\n")
+    assert "\n".join(lines).strip("\n") == run_report.render(REPORTS[name], 80, color=False).strip(
+        "\n"
+    )
 
 
 def test_awaited_rows_are_shown_in_their_final_places() -> None:

@@ -1,6 +1,4 @@
-"""`--no-align` as a lesson: each framework's own default call, and the finding for each against
-what was asked.
-"""
+"""`convdiff run --no-align`: each framework's own default call, and how its output departs."""
 
 from __future__ import annotations
 
@@ -16,8 +14,8 @@ from tests.dialects.conftest import environment
 PADDED = {"code": "wrong-padding", "asked": [[1, 2]], "obtained": [[2, 2]]}
 MIRRORED = {"code": "wrong-padding", "asked": [[1, 2]], "obtained": [[2, 1]]}
 
-# A plain signal under a kernel of four, TensorFlow's SAME asked: the call, and what it did.
-LESSON: dict[str, tuple[str, list[Any]]] = {
+# The call for a plain signal and a kernel of four taps with "same" padding, and the finding.
+CALLS: dict[str, tuple[str, list[Any]]] = {
     "numpy": ("np.correlate(", [MIRRORED]),
     "scipy": ("signal.correlate(", [MIRRORED]),
     "torch": ("F.conv1d(x, w, padding=2)", [PADDED]),
@@ -28,39 +26,35 @@ LESSON: dict[str, tuple[str, list[Any]]] = {
 
 
 @pytest.fixture
-def asked(invoke: Invoke) -> dict[str, Any]:
-    """The rows by name, asked of every backend that is here but Theano, which the folder's data
-    path hides.
-    """
-    for name in LESSON:
+def rows(invoke: Invoke) -> dict[str, Any]:
+    """The rows by name, of every backend but Theano: the folder's data path hides it."""
+    for name in CALLS:
         environment(name)
     random = np.random.default_rng(0)
     for name, size in (("s", 9), ("k", 4)):
         np.save(f"{name}.npy", random.standard_normal(size).astype(np.float32))
-    backends = [argument for name in LESSON for argument in ("--backend", name)]
+    backends = [argument for name in CALLS for argument in ("--backend", name)]
     result = invoke(
         "run", "s.npy", "k.npy", "--padding", "same", "--no-align", "--format", "json", *backends
     )
-    told = json.loads(result.stdout)
+    report = json.loads(result.stdout)
     assert result.exit_code == 1 and any(
-        note.startswith("nothing is aligned") for note in told["notes"]
+        note.startswith("nothing is aligned") for note in report["notes"]
     )
-    return {row["name"]: row for row in told["rows"]}
+    return {row["name"]: row for row in report["rows"]}
 
 
-def test_the_call_is_shown_and_its_finding(asked: dict[str, Any]) -> None:
-    for name, (call, edits) in LESSON.items():
-        row = asked[name]
+def test_each_row_has_its_call_and_its_finding(rows: dict[str, Any]) -> None:
+    for name, (call, edits) in CALLS.items():
+        row = rows[name]
         assert row["status"] == "ok" and row["aligned"][0].startswith(call), (name, row)
         assert [finding["edits"] for finding in row["findings"][:1]] == (
             [edits] if edits else []
         ), name
 
 
-def test_an_array_in_another_layout_is_told(invoke: Invoke) -> None:
-    """The commonest slip of all: what the call takes the axes for, whether it fails for that or
-    computes something else.
-    """
+def test_a_layout_that_the_default_call_does_not_take_is_named(invoke: Invoke) -> None:
+    """The most common mistake: the call fails for it, or computes something else."""
     for name in ("torch", "tensorflow"):
         environment(name)
     random = np.random.default_rng(0)
@@ -71,14 +65,14 @@ def test_an_array_in_another_layout_is_told(invoke: Invoke) -> None:
         ("cube", (4, 4, 4, 4)),
     ):
         np.save(f"{name}.npy", random.standard_normal(shape).astype(np.float32))
-    said = "input NCHW read as NHWC, kernel OIHW read as HWIO"
+    misread = "input NCHW read as NHWC, kernel OIHW read as HWIO"
     backends = ("--backend", "torch", "--backend", "tensorflow", "--format", "json", "--no-align")
     rows = {
         row["name"]: row
         for row in json.loads(invoke("run", "x.npy", "w.npy", *backends).stdout)["rows"]
     }
     assert rows["tensorflow"]["status"] == "failed" and rows["tensorflow"]["message"].startswith(
-        f"{said}: "
+        f"{misread}: "
     )
     assert (
         rows["torch"]["verdict"] in ("identical", "rounding") and len(rows["torch"]["aligned"]) == 1
@@ -91,4 +85,4 @@ def test_an_array_in_another_layout_is_told(invoke: Invoke) -> None:
         ]
     }
     assert rows["tensorflow"]["status"] == "ok" and rows["tensorflow"]["verdict"] == "different"
-    assert rows["tensorflow"]["aligned"][1:] == said.split(", ")
+    assert rows["tensorflow"]["aligned"][1:] == misread.split(", ")

@@ -1,4 +1,4 @@
-"""The line that tells what is waited for."""
+"""The progress line of a run on stderr."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from convdiff.cli.progress import CLEAR, Progress
+from convdiff.cli.run_progress import CLEAR_LINE, RunProgress
 from convdiff.records import Answer, Row
 
 
-class Inner:
+class TableStub:
     def __init__(self, stream: io.StringIO) -> None:
         self.rows: list[str] = []
         self.stream = stream
@@ -24,16 +24,18 @@ class Inner:
         self.stream.write("the table")
 
 
-def test_the_line_shrinks_and_goes_before_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_line_gets_shorter_and_is_removed_before_the_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("COLUMNS", "30")
     stream = io.StringIO()
-    inner = Inner(stream)
-    with Progress(cast(Any, nullcontext(inner)), ["torch", "tensorflow", "jax"], stream) as view:
+    inner = TableStub(stream)
+    with RunProgress(cast(Any, nullcontext(inner)), ["torch", "tensorflow", "jax"], stream) as view:
         for name in ("jax", "tensorflow", "torch"):
             view.add(Row(Answer(name, "backend", "ok")))
         view.finish(cast(Any, None))
     assert inner.rows == ["jax", "tensorflow", "torch"]
-    lines = stream.getvalue().split(CLEAR)
+    lines = stream.getvalue().split(CLEAR_LINE)
     assert lines[1:] == [
         "waiting for torch, tensorf...",
         "waiting for torch, tensorflow"[:29],

@@ -1,4 +1,4 @@
-"""The report files of `convdiff run`, and what happens where one cannot be written."""
+"""The report files of a run, and errors where one cannot be written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RUN = (
 )
 
 
-def test_every_file_at_once(invoke: Invoke) -> None:
+def test_all_report_files_are_written_in_one_run(invoke: Invoke) -> None:
     result = invoke(*RUN, "--json", "r.json", "--junit", "r.xml", "--html", "r.html")
     assert result.exit_code == 1
     assert json.loads(Path("r.json").read_text())["rows"][0]["name"] == "port"
@@ -33,11 +33,13 @@ def test_every_file_at_once(invoke: Invoke) -> None:
     assert case.get("type") == "kernel-flipped"
     page = Path("r.html").read_text()
     assert "the kernel was flipped along H and W" in page
-    assert "as obtained" in page, "the kernel is solved for where a page is asked for"
+    assert "as obtained" in page, "the page shows the kernel that made the output"
     assert not list(Path().glob(".*.tmp"))
 
 
-def test_github_annotates_and_summarises(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_github_format_annotates_and_appends_a_summary(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
     Path("summary.md").write_text("before\n")
     result = invoke(*RUN, "--format", "github")
@@ -50,7 +52,7 @@ def test_github_annotates_and_summarises(invoke: Invoke, monkeypatch: pytest.Mon
     assert written.startswith("before\n### ❌ convdiff: 0 of 1 cases agree; 1 differs")
 
 
-def test_the_map_shows_where_it_differs(invoke: Invoke) -> None:
+def test_the_map_shows_where_the_output_differs(invoke: Invoke) -> None:
     y = np.load("y.npy")
     y[:, :, 2:4, 1:3] += 1
     np.save("spot.npy", y)
@@ -69,49 +71,54 @@ def test_the_map_shows_where_it_differs(invoke: Invoke) -> None:
 
 
 @pytest.mark.parametrize("option", ["--json", "--junit", "--html"])
-def test_a_file_that_cannot_be_written_is_told_before_any_work(option: str, invoke: Invoke) -> None:
+def test_a_file_that_cannot_be_written_is_an_error_before_any_work(
+    option: str, invoke: Invoke
+) -> None:
     result = invoke(*RUN, option, "no/where")
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.startswith(f"convdiff: {option} no/where: found no directory")
 
 
-TWICE: dict[str, tuple[tuple[str, ...], str]] = {
-    "one file": (
+REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
+    "the same file": (
         ("--json", "r", "--html", "r"),
-        "--html r: found --json r going there too, expected a file for each",
+        "--html r: found the destination of --json r, expected a file for each report",
     ),
-    "spelled otherwise": (
+    "the same file spelled differently": (
         ("--json", "r", "--junit", "./r"),
-        "--junit ./r: found --json r going there too",
+        "--junit ./r: found the destination of --json r",
     ),
-    "stdout": (("--json", "-", "--junit", "-"), "--junit -: found --json - going there too"),
-    "stdout by format": (
+    "stdout twice": (
+        ("--json", "-", "--junit", "-"),
+        "--junit -: found the destination of --json -",
+    ),
+    "stdout and --format": (
         ("--json", "-", "--format", "json"),
-        "--json -: found --format json going there too",
+        "--json -: found the destination of --format json",
     ),
     "an array": (
         ("--json", "x.npy"),
-        "--json x.npy: found the name of an array, expected that of a report",
+        "--json x.npy: found the name of an array, expected the name of a report file",
     ),
     "an array with a slash": (("--html", "x.npy/"), "--html x.npy/: found the name of an array"),
-    "no name": (("--junit", ""), "--junit '': found no name"),
-    "a loop": (("--json", "loop"), "--json loop: found no place for a file"),
+    "an empty name": (("--junit", ""), "--junit '': found an empty name"),
+    "a loop of links": (("--json", "loop"), "--json loop: found a path that cannot be resolved"),
 }
 
 
-@pytest.mark.parametrize("name", TWICE)
-def test_a_report_overwrites_no_array_and_no_other(name: str, invoke: Invoke) -> None:
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_report_does_not_overwrite_an_array_or_another_report(name: str, invoke: Invoke) -> None:
     Path("loop").symlink_to("loop")
-    args, said = TWICE[name]
+    args, message = REFUSED[name]
     before = Path("x.npy").read_bytes()
     result = invoke(*RUN, *args)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"convdiff: {said}")
+    assert result.stderr.startswith(f"convdiff: {message}")
     assert Path("x.npy").read_bytes() == before
 
 
-def test_a_device_takes_any_number_of_reports(invoke: Invoke) -> None:
+def test_several_reports_may_go_to_one_device(invoke: Invoke) -> None:
     assert invoke(*RUN, "--json", "/dev/null", "--html", "/dev/null").exit_code == 1
 
 

@@ -1,4 +1,4 @@
-"""The progress of a check: redrawn and gone on a terminal, a line now and then in a log."""
+"""The progress of a check: one redrawn line on a terminal, some lines in a log."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ def cases(*codes: int) -> list[CaseResult]:
     return [CaseResult(f"c{n}\x1b[2J", "m.toml:1", code) for n, code in enumerate(codes)]
 
 
-def test_a_terminal_is_left_clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_progress, "FRAME", 0.0)
+def test_the_line_on_a_terminal_is_redrawn_and_finally_removed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(check_progress, "REDRAW_SECONDS", 0.0)
     stream = io.StringIO()
-    watcher = check_progress.Watcher(stream, redraws=True)
-    watcher.begin(3)
+    progress = check_progress.CheckProgress(stream, redraws=True)
+    progress.begin(3)
     for case in cases(0, 1, 2):
-        watcher.add(case)
-    watcher.clear()
-    drawn = stream.getvalue().split(check_progress.CLEAR)
-    assert drawn == [
+        progress.add(case)
+    progress.clear()
+    lines = stream.getvalue().split(check_progress.CLEAR_LINE)
+    assert lines == [
         "",
         "0 of 3 checked  ",
         "1 of 3 checked  c0?[2J",
@@ -33,16 +35,16 @@ def test_a_terminal_is_left_clean(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_a_log_gets_lines_of_a_long_check_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_gets_a_line_only_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(check_progress.time, "monotonic", lambda: now[0])
     stream = io.StringIO()
-    watcher = check_progress.Watcher(stream, redraws=False)
-    watcher.begin(4)
+    progress = check_progress.CheckProgress(stream, redraws=False)
+    progress.begin(4)
     for case in cases(0, 1, 0, 0):
-        now[0] += check_progress.PAUSE / 2 + 1
-        watcher.add(case)
-    watcher.clear()
+        now[0] += check_progress.LOG_SECONDS / 2 + 1
+        progress.add(case)
+    progress.clear()
     assert (
         stream.getvalue()
         == "convdiff: 2 of 4 checked, 1 failed\nconvdiff: 4 of 4 checked, 1 failed\n"

@@ -1,4 +1,4 @@
-"""`--backend NAME:PATH` and `--paths all`: a row for every path that is there."""
+"""`convdiff run --backend NAME:PATH` and `--paths all`: a row for every available path."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def rows(output: str) -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in json.loads(output)["rows"]}
 
 
-def test_a_path_is_a_row_with_its_own_code(invoke: Invoke) -> None:
+def test_a_path_has_a_row_with_code_of_its_own(invoke: Invoke) -> None:
     environment("torch")
     result = invoke(
         "run",
@@ -43,7 +43,7 @@ def test_a_path_is_a_row_with_its_own_code(invoke: Invoke) -> None:
     )
 
 
-def test_all_paths_of_this_machine(invoke: Invoke) -> None:
+def test_paths_all_runs_every_path_of_this_machine(invoke: Invoke) -> None:
     environment("jax")
     result = invoke(
         "run",
@@ -83,7 +83,7 @@ def test_all_paths_of_this_machine(invoke: Invoke) -> None:
     assert {row["status"] for row in found.values()} <= {"ok", "unsupported"}
 
 
-def test_one_that_is_not_there_is_a_row_with_its_reason(invoke: Invoke) -> None:
+def test_an_unavailable_path_is_a_row_with_the_reason(invoke: Invoke) -> None:
     environment("torch")
     arguments = (
         "run",
@@ -104,7 +104,7 @@ def test_one_that_is_not_there_is_a_row_with_its_reason(invoke: Invoke) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "name", "said"),
+    ("option", "name", "message"),
     [
         (
             "--backend",
@@ -112,39 +112,37 @@ def test_one_that_is_not_there_is_a_row_with_its_reason(invoke: Invoke) -> None:
             "path of torch: found 'cpu/natve', expected one of cpu/channels_last, ",
         ),
         ("--backend", "torhc:cpu", "--backend: found 'torhc', expected one of "),
-        ("--backend", "none:cpu", "--backend: found 'none:cpu', expected none alone"),
+        ("--backend", "none:cpu", "--backend: found 'none:cpu', expected none; it has no paths"),
         ("--require", "numpy:cpu/fast", "path of numpy: found 'cpu/fast'"),
     ],
 )
-def test_a_path_that_is_none(option: str, name: str, said: str, invoke: Invoke) -> None:
+def test_an_unknown_path_is_an_error(option: str, name: str, message: str, invoke: Invoke) -> None:
     result = invoke("run", "x.npy", "w.npy", option, name)
-    assert result.exit_code == 2 and said in result.stderr
+    assert result.exit_code == 2 and message in result.stderr
 
 
-def test_code_sets_what_a_path_needs_before_the_import(invoke: Invoke) -> None:
+def test_the_code_of_a_path_sets_environment_variables_before_the_import(invoke: Invoke) -> None:
     text = invoke("code", "x.npy", "w.npy", "--for", "tensorflow:cpu/native").stdout
     assert text.index('os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"') < text.index("import tensorflow")
 
 
-def test_a_processor_s_path_keeps_off_an_accelerator(
-    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a machine that seems to have one, what computes on it by default has a process of its own
-    that sees none.
-    """
+def test_a_cpu_path_hides_an_accelerator(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A framework that would use the accelerator by default gets a process that does not see it."""
     environment("jax")
-    alone = invoke("code", "x.npy", "w.npy", "--for", "jax:cpu/high").stdout
+    without = invoke("code", "x.npy", "w.npy", "--for", "jax:cpu/high").stdout
     monkeypatch.setattr("convdiff.backends.capacity.DEVICES", ("x.npy",))
-    beside = invoke("code", "x.npy", "w.npy", "--for", "jax:cpu/high").stdout
-    assert "JAX_PLATFORMS" not in alone
-    assert beside.index('os.environ["JAX_PLATFORMS"] = "cpu"') < beside.index("import jax")
-    seen = "jax.config.jax_platforms == 'cpu' and np.ones(1)"
+    with_device = invoke("code", "x.npy", "w.npy", "--for", "jax:cpu/high").stdout
+    assert "JAX_PLATFORMS" not in without
+    assert with_device.index('os.environ["JAX_PLATFORMS"] = "cpu"') < with_device.index(
+        "import jax"
+    )
+    sees_cpu_only = "jax.config.jax_platforms == 'cpu' and np.ones(1)"
     monkeypatch.setattr(
         "convdiff.execution_paths.PATHS",
         (
             *PATHS,
             ExecutionPath(
-                "jax", "cpu/seen", "what it sees", setup=(f"assert {seen}",), off=_JAX_OFF
+                "jax", "cpu/seen", "what it sees", setup=(f"assert {sees_cpu_only}",), off=_JAX_OFF
             ),
         ),
     )
