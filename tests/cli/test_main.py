@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from convdiff.cli.main import COMMANDS
 from tests.cli.conftest import Invoke, Spawn, environment
+from tests.cli.processes import child_processes, wait_until
 
 
 def imported(stderr: str) -> set[str]:
@@ -114,26 +113,6 @@ def test_the_version_is_printed(invoke: Invoke) -> None:
     import convdiff
 
     assert invoke("--version").stdout == f"convdiff {convdiff.__version__}\n"
-
-
-def child_processes(pid: int) -> list[int]:
-    """The living children of a process."""
-    children = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
-        except OSError:
-            continue
-        if int(parent) == pid and state != "Z":
-            children.append(int(folder.name))
-    return children
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in a minute"
-        time.sleep(0.02)
 
 
 def test_ctrl_c_exits_with_130_and_leaves_no_process_or_file(folder: Path) -> None:

@@ -163,7 +163,7 @@ def test_a_fault_between_convolutions_is_placed_between_them(invoke: Invoke) -> 
     )
     assert "so look after conv2, which is right, and it is right itself" in found["notes"][0]
     table = invoke("check", "--source", "a", "--port", "b").stdout
-    assert "each agrees by itself, but not what they are fed" in table
+    assert "each convolution agrees on its own, but the inputs differ" in table
 
 
 def smoothed(y: Any) -> Any:
@@ -492,24 +492,27 @@ def test_biases_are_told_by_what_they_are(invoke: Invoke) -> None:
     ("args", "said"),
     [
         (["--source", "a"], "--source: found it alone, expected --source FOLDER and --port FOLDER"),
-        (["--source", "a", "--port", "b", "m.toml"], "--source a: found m.toml beside it"),
+        (
+            ["--source", "a", "--port", "b", "m.toml"],
+            "--source a: found the manifest m.toml as well",
+        ),
         (["--source", "a", "--port", "none"], "none: found no such file"),
         (["--source", "a", "--port", "b", "--case", "cov1"], "did you mean conv1?"),
         (
             ["--source", "a", "--port", "b", "--require", "torch"],
-            "--require: found it beside --source and --port",
+            "--require: found it together with --source and --port",
         ),
         (
             ["--source", "a", "--port", "b", "--backend", "torch"],
-            "--backend: found it beside --source and --port",
+            "--backend: found it together with --source and --port",
         ),
         (
             ["--source", "a", "--port", "b", "--scheduler", "tcp://h:1"],
-            "--scheduler: found it beside --source and --port",
+            "--scheduler: found it together with --source and --port",
         ),
         (
             ["--source", "a", "--port", "b", "--timeout", "5"],
-            "--timeout: found it beside --source and --port",
+            "--timeout: found it together with --source and --port",
         ),
     ],
 )
