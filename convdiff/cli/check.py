@@ -161,7 +161,7 @@ def command(
       convdiff check --write-manifest dump/
       convdiff check --source torch-dump/ --port keras-dump/
     """
-    # A project's defaults are for `run`: here the manifest has a say first.
+    # Values from the project's configuration are for `run`; here they would override the manifest.
     without_config: dict[str, Any] = {"backends": (), "timeout": None, "fail_on": None}
     options |= {
         name: value

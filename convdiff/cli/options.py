@@ -168,8 +168,9 @@ CONVOLUTION = all_of(
             "--padding",
             metavar="PAD",
             help=(
-                "valid, same (an odd one goes to the end), same_lower, half, full or causal; one "
-                "number, or one per axis: 1,2; or lo:hi per axis: 0:1,0:1. Negative numbers crop."
+                "valid, same (the end gets one more if the total is odd), same_lower, half, full "
+                "or causal; one number, or one per axis: 1,2; or lo:hi per axis: 0:1,0:1. Negative "
+                "numbers crop."
             ),
         ),
         option(

@@ -59,8 +59,8 @@ COMPARED = all_of(
             metavar="NAME",
             shell_complete=complete_backend,
             help=(
-                "A backend, or one of its paths: NAME:PATH; none for no backend; repeatable. "
-                "Default: every installed backend."
+                "A backend, or a path of one: NAME:PATH; repeatable; none runs no backend. Default: "
+                "every installed backend."
             ),
         ),
         option(
@@ -141,9 +141,9 @@ OUTPUT = all_of(
 def command(ctx: click.Context, /, no_align: bool, **options: Any) -> None:
     """Run one convolution through every backend, and compare.
 
-    INPUT and KERNEL are file.npy or file.npz:key, like all arrays. Every output (of the backends,
-    of your own code, computed elsewhere) is compared with a float64 reference. Where one differs by
-    more than rounding, convdiff says what was computed instead.
+    INPUT and KERNEL are file.npy or file.npz:key, like all arrays. Every output (from the backends,
+    from your own code, or computed elsewhere) is compared with a float64 reference. Where one
+    differs by more than rounding, convdiff says what was computed instead.
 
     \b
     Example:

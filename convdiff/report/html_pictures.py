@@ -78,7 +78,8 @@ def histogram(picture: Picture) -> str:
             tall = base * (0.08 + 0.92 * _magnitude(count) / max(_magnitude(top), 1e-9))
             x = (edge - left) * scale
             fill = color(step(edge + 0.25 - picture.bound))
-            label = f"{count:,} elements, 10^{edge:g} to 10^{edge + 0.5:g} units"
+            elements = "1 element" if count == 1 else f"{count:,} elements"
+            label = f"{elements}, 10^{edge:g} to 10^{edge + 0.5:g} units"
             parts.append(
                 f'<rect x="{x:.1f}" y="{base - tall:.1f}" width="{scale * 0.5 - 1:.1f}" '
                 f'height="{tall:.1f}" fill="{fill}">'

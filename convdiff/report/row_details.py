@@ -101,7 +101,7 @@ def _fix(finding: Finding, answer: Answer, layout: str, page: Page) -> list[Text
     lines: list[Text] = []
     for framework in shown_fixes(finding.fix, answer, layout):
         has_others = answer.framework != framework and len(finding.fix) > 1
-        others = "; in another: convdiff code --for NAME" if has_others else ""
+        others = "; for another framework: convdiff code --for NAME" if has_others else ""
         lines += _labelled("fix", page.text(f"in {framework}{others}", "dim"), page)
         indent = " " * (LABEL_WIDTH + 2)
         code = python_lines(finding.fix[framework], page, indent)
