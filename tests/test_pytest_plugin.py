@@ -42,9 +42,9 @@ def run(folder: Path, body: str, *options: str) -> str:
 
 
 def run_named_command(folder: Path, output: str) -> subprocess.CompletedProcess[str]:
-    found = re.search(r"^  (convdiff check .*)$", output, re.MULTILINE)
-    assert found, output
-    command = [sys.executable, "-m", *shlex.split(found[1])]
+    match = re.search(r"^  (convdiff check .*)$", output, re.MULTILINE)
+    assert match, output
+    command = [sys.executable, "-m", *shlex.split(match[1])]
     return subprocess.run(
         command,
         cwd=folder,

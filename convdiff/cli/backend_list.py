@@ -12,7 +12,7 @@ from convdiff.pipeline.self_test import BackendDescription, PathDescription, Sel
 
 # Columns that a wrapped line has at least, on however narrow a terminal.
 MIN_COLUMNS = 24
-# How an environment came to be known, by its `origin`; one that simply was there needs no words.
+# What to add to the interpreter of an environment, by its `origin`; nothing for convdiff's own.
 ORIGINS = {
     "configured": ", by the project's configuration",
     "registered": ", registered",

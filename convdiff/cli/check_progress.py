@@ -14,9 +14,9 @@ from convdiff.cli.run_progress import CLEAR_LINE
 if TYPE_CHECKING:
     from convdiff.suite_result import CaseResult
 
-# In a log: a short check writes nothing, a long one shows that it is alive.
+# How often a log gets a line: a short check writes none, a long one shows that it is alive.
 LOG_SECONDS = 15.0
-# On a terminal: more often than this nobody can read.
+# How often the line on a terminal is redrawn; faster than this it cannot be read.
 REDRAW_SECONDS = 0.05
 
 

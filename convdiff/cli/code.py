@@ -49,9 +49,7 @@ def command(
     Example:
       convdiff code x.npy w.npy --padding same --for tensorflow
     """
-    from convdiff.pipeline.export_code import standalone_script
+    from convdiff.pipeline.export_code import export_code
 
-    script = standalone_script(
-        input, kernel, bias, take_settings(options), name, align=not no_align
-    )
+    script = export_code(input, kernel, bias, take_settings(options), name, align=not no_align)
     click.echo(script, nl=False)

@@ -1,6 +1,6 @@
 """A line on stderr that names the rows that a run still waits for.
 
-It is for output that nobody can watch filling up: a table into a file or pipe, JSON, GitHub.
+It is for output that only appears at the end: JSON, GitHub commands, a table in a file or pipe.
 """
 
 from __future__ import annotations

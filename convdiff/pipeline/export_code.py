@@ -12,7 +12,7 @@ from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
 
 
-def standalone_script(
+def export_code(
     input: str, kernel: str, bias: str | None, settings: Settings, name: str, *, align: bool
 ) -> str:
     """A script that loads the arrays and does this convolution in the framework `name`.

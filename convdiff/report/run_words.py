@@ -15,7 +15,7 @@ MAX_RIVALS, MAX_CAUSES = 4, 4
 
 NO_EXPLANATION = "no explanation: none of the known causes reproduces this output"
 
-# Of a verdict or status that does not agree: the verb for one row, and for several.
+# The verb for each verdict and status that does not agree: for one row, and for several.
 VERBS = {
     "different": ("differs", "differ"),
     "incomparable": ("cannot be compared", "cannot be compared"),

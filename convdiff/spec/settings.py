@@ -27,10 +27,10 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The options of a convolution as the user gave them; None where an option was not given.
+    """The options of a convolution as they were given; None is unsaid.
 
-    The names are those of the command line, with underscores.  Only the option "as" has another
-    one, `as_`, since `as` is a keyword; `fields_in` and `option_name` translate.
+    The names are those of the command line, with underscores; `as_` is also accepted as "as" by
+    `from_mapping`.
     """
 
     stride: object = None

@@ -29,13 +29,13 @@ def test_a_path_has_a_row_with_code_of_its_own(invoke: Invoke) -> None:
         "--format",
         "json",
     )
-    found = rows(result.stdout)
-    assert result.exit_code == 0 and list(found) == ["torch", "torch:cpu/native"]
-    native = found["torch:cpu/native"]
+    by_name = rows(result.stdout)
+    assert result.exit_code == 0 and list(by_name) == ["torch", "torch:cpu/native"]
+    native = by_name["torch:cpu/native"]
     assert (native["backend"], native["path"], native["status"]) == ("torch", "cpu/native", "ok")
     assert (
         "torch.backends.mkldnn.enabled = False" in native["code"]
-        and "mkldnn" not in found["torch"]["code"]
+        and "mkldnn" not in by_name["torch"]["code"]
     )
     assert (
         "torch.backends.mkldnn.enabled = False"
@@ -58,14 +58,14 @@ def test_paths_all_runs_every_path_of_this_machine(invoke: Invoke) -> None:
         "--format",
         "json",
     )
-    found = rows(result.stdout)
-    own = found["jax"]["path"]
-    here = [
+    by_name = rows(result.stdout)
+    default = by_name["jax"]["path"]
+    others = [
         path.name
         for path in paths_of("jax")
-        if path.name.startswith(own) and path.name != own and not path.only
+        if path.name.startswith(default) and path.name != default and not path.only
     ]
-    assert list(found) == ["jax", *(f"jax:{name}" for name in here), "numpy"]
+    assert list(by_name) == ["jax", *(f"jax:{name}" for name in others), "numpy"]
     narrow = invoke(
         "run",
         "x.npy",
@@ -79,8 +79,8 @@ def test_paths_all_runs_every_path_of_this_machine(invoke: Invoke) -> None:
         "--format",
         "json",
     )
-    assert f"jax:{own}/float32-sums" in rows(narrow.stdout)
-    assert {row["status"] for row in found.values()} <= {"ok", "unsupported"}
+    assert f"jax:{default}/float32-sums" in rows(narrow.stdout)
+    assert {row["status"] for row in by_name.values()} <= {"ok", "unsupported"}
 
 
 def test_an_unavailable_path_is_a_row_with_the_reason(invoke: Invoke) -> None:

@@ -90,9 +90,9 @@ def measure(tmp_path: Path, page: str, width: int, dark: bool) -> dict[str, Any]
         timeout=120,
         check=False,
     )
-    found = re.search(r'<pre id="measured">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stdout[-500:] + done.stderr[-2000:]
-    return dict(json.loads(html.unescape(found[1])))
+    match = re.search(r'<pre id="measured">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert match, done.stdout[-500:] + done.stderr[-2000:]
+    return dict(json.loads(html.unescape(match[1])))
 
 
 def luminance(color: str) -> float:
