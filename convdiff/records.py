@@ -45,7 +45,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Call:
-    """Code of the user's to run in a backend's environment: an expression or `path.py:function`."""
+    """The user's code, run in a backend's environment: an expression or `path.py:function`."""
 
     backend: str
     code: str
@@ -118,10 +118,11 @@ class Answer:
 class ErrorStats:
     """How far an output is from the reference.
 
-    `max_abs` is the largest absolute error, `units` the largest in units of u S (see
-    `convdiff.numerics.error_bound`), and `terms` the number of terms of a sum, which is also the
-    bound on `units` for plain rounding.  `differing` of the `elements` exceed the bound.  `worst`
-    is the index of the element with the largest error, `obtained` and `reference` its two values.
+    `max_abs` is the largest absolute error, and `units` the largest in rounding units (multiples of
+    u S, see `convdiff.numerics.error_bound`).  `terms` is the number of terms that an element sums;
+    rounding explains about as many units.  Of the `elements`, `differing` exceed the bound.
+    `worst` is the index of the element with the largest error, with the values `obtained` and
+    `reference`.
     """
 
     max_abs: float
