@@ -1,4 +1,4 @@
-"""convdiff tells why two convolutions that should be the same are not.
+"""convdiff finds out why two convolutions that should be the same are not.
 
 >>> import convdiff
 >>> result = convdiff.diff(input, kernel, obtained, stride=2, padding="same")  # doctest: +SKIP
@@ -18,7 +18,7 @@ __all__ = ["Result", "__version__", "assert_agrees", "capture", "diff"]
 
 
 def __getattr__(name: str) -> Any:
-    # Lazily, so that `convdiff --help` imports neither numpy nor the diagnosis.
+    # Imported on first use: `convdiff --help` imports this package but needs no numpy.
     if name in ("Result", "assert_agrees", "diff"):
         from convdiff import api
 

@@ -1,4 +1,4 @@
-"""`python -m convdiff`, and the console script."""
+"""Entry point of `python -m convdiff` and of the console script."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import os
 import sys
 from contextlib import suppress
 
-TROUBLE = 2
-INTERRUPTED = 130
+from convdiff.exit_codes import INTERRUPTED, TROUBLE
+
+ISSUES = "https://github.com/convdiff/convdiff/issues"
 
 
 def main() -> None:
-    """Run the command line; ends the process."""
+    """Run the command line, then end the process with its exit code."""
     try:
         from convdiff.cli.main import main as run
 
@@ -19,27 +20,29 @@ def main() -> None:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception:
-        # Exit code 1 would say that outputs differ.
+        # Python's own exit code for this, 1, means here that outputs differ.
         import traceback
 
         code = TROUBLE
-        with suppress(OSError, ValueError):  # stderr may be what takes no more
+        with suppress(OSError, ValueError):  # stderr may be closed, or its disk full
             traceback.print_exc()
             print(
-                "convdiff: a bug of convdiff's; please report it with what stands above",
+                "convdiff: this is a bug in convdiff; please report it with the traceback above: "
+                f"{ISSUES}",
                 file=sys.stderr,
             )
-    _let_go()
+    _flush_stderr()
     if code == INTERRUPTED:
-        # All is cleaned up, and an interpreter that met Ctrl-C in a C extension would end itself by
-        # signal instead.
+        # Everything is cleaned up by now.  After a Ctrl-C inside a C extension the interpreter may
+        # end itself by the signal instead of with this exit code, so it gets no chance to.
         os._exit(code)
     sys.exit(code)
 
 
-def _let_go() -> None:
-    """Flush stderr where it takes what is left; the interpreter, at its end, would take a failure
-    for its own exit code.
+def _flush_stderr() -> None:
+    """Flush stderr, or redirect it to nowhere where it takes no more.
+
+    Otherwise the interpreter tries again at exit, fails, and replaces the exit code by its own.
     """
     try:
         if sys.stderr is not None:

@@ -50,7 +50,7 @@ class Result:
         return with_fixes(self.row, self.case.spec).to_dict()
 
     def __str__(self) -> str:
-        from convdiff.report.table import render
+        from convdiff.report.run_report import render
 
         row = with_fixes(self.row, self.case.spec)
         return render(

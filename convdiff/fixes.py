@@ -1,4 +1,4 @@
-"""The fix for a finding as code: the asked convolution, written as each framework has it."""
+"""The fix of a finding: code that does the requested convolution, in each framework."""
 
 from __future__ import annotations
 
@@ -8,74 +8,72 @@ from convdiff.dialects import DIALECTS, Unsupported, dialect_names, write
 from convdiff.records import Finding, Row
 from convdiff.spec.conv_spec import ConvSpec
 
-# The call is right: a setting decides.
-NO_FIX = {"reduced-precision", "not-deterministic"}
+# Findings of a right call: a setting or the algorithm is to blame, so other code would not help.
+CODES_WITHOUT_FIX = {"reduced-precision", "not-deterministic"}
+
+# Words in the name of a saved output that tell which framework made it.
+NAME_WORDS = {
+    "tensorflow": ("tensorflow", "tf", "keras"),
+    "torch": ("torch", "pytorch", "pt"),
+    "jax": ("jax", "flax"),
+    "theano": ("theano", "lasagne"),
+    "numpy": ("numpy", "np"),
+    "scipy": ("scipy", "ndimage"),
+    "onnxruntime": ("onnxruntime", "onnx", "ort"),
+}
 
 
 def with_fixes(row: Row, spec: ConvSpec) -> Row:
-    """`row` with code in every finding's `fix`: for its own framework where that is known, else for
-    every one here.
+    """`row` with code in the `fix` of every finding.
 
-    The code is what `convdiff run` executes for that framework, so that it is known to give what
-    was asked.  Where a setting in force explains reduced precision, it is told, and the fix is the
-    line that switches it off.
+    The code is what `convdiff run` executes, so it is known to give the requested output: for the
+    row's own framework where that is known, else for every framework.  Reduced precision is
+    ascribed to the setting in force that causes it, and fixed by the line that switches it off.
     """
-    row = replace(row, findings=tuple(_by_setting(finding, row) for finding in row.findings))
-    if all(NO_FIX.issuperset(finding.codes) for finding in row.findings):
+    row = replace(row, findings=tuple(_with_setting(finding, row) for finding in row.findings))
+    if all(CODES_WITHOUT_FIX.issuperset(finding.codes) for finding in row.findings):
         return row
-    named = _framework(row)
+    own = _framework(row)
     code = {}
-    for name in [named] if named else sorted(set(DIALECTS) - {"cudnn"}):
+    for name in [own] if own else sorted(set(DIALECTS) - {"cudnn"}):
         try:
             code[name] = write(name, spec).body
         except Unsupported:
             continue
     findings = (
-        finding if NO_FIX.issuperset(finding.codes) else replace(finding, fix=code)
+        finding if CODES_WITHOUT_FIX.issuperset(finding.codes) else replace(finding, fix=code)
         for finding in row.findings
     )
     return replace(row, findings=tuple(findings))
 
 
-def _by_setting(finding: Finding, row: Row) -> Finding:
-    """The finding with the setting that decided it, if it is reduced precision and one in force
-    does that.
-    """
-    narrow = {
-        str(edit["obtained"]).split()[0]
+def _with_setting(finding: Finding, row: Row) -> Finding:
+    """`finding` with a note on the setting that causes it, if one in force explains it."""
+    precisions = {
+        edit["obtained"]
         for edits in (finding.edits, *finding.rivals)
         for edit in edits
         if edit["code"] == "reduced-precision"
     }
-    named = _framework(row)
-    for to, setting, off in row.answer.precision if named else ():
-        if to in narrow and named is not None:
-            note = f"decided by a setting: {setting}; to switch it off: {off}"
-            return replace(
-                finding, notes=(*finding.notes, note), fix={**finding.fix, named: off + "\n"}
-            )
+    framework = _framework(row)
+    if framework is None:
+        return finding
+    for lowered in row.answer.precision:
+        if lowered.precision in precisions:
+            note = f"caused by a setting: {lowered.setting}; to switch it off: {lowered.switch_off}"
+            fix = {**finding.fix, framework: lowered.switch_off + "\n"}
+            return replace(finding, notes=(*finding.notes, note), fix=fix)
     return finding
 
 
 def _framework(row: Row) -> str | None:
-    """The framework that made the row, if it says so itself or its name does ("torch", "tf-port",
-    "y_jax").
+    """The framework that made the row's output, by its backend or else by words in its name.
+
+    None where neither tells ("output"), or where there is no dialect for the backend.
     """
-    if row.answer.backend:
-        return (
-            row.answer.backend.split("@")[0]
-            if row.answer.backend.split("@")[0] in dialect_names()
-            else None
-        )
-    name = row.answer.name.lower()
-    words = {
-        "tensorflow": ("tensorflow", "tf", "keras"),
-        "torch": ("torch", "pytorch", "pt"),
-        "jax": ("jax", "flax"),
-        "theano": ("theano", "lasagne"),
-        "numpy": ("numpy", "np"),
-        "scipy": ("scipy", "ndimage"),
-        "onnxruntime": ("onnxruntime", "onnx", "ort"),
-    }
-    parts = set("".join(c if c.isalpha() else " " for c in name).split())
-    return next((framework for framework, known in words.items() if parts & set(known)), None)
+    framework = row.answer.framework
+    if framework is not None:
+        return framework if framework in dialect_names() else None
+    letters = (char if char.isalpha() else " " for char in row.answer.name.lower())
+    words = set("".join(letters).split())
+    return next((name for name, of in NAME_WORDS.items() if words.intersection(of)), None)

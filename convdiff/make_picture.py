@@ -1,12 +1,13 @@
-"""A differing output as a `Picture`: one more pass over it, in pieces, and (where asked) the kernel
-that it was made with.
+"""The `Picture` of an output that differs: maps, shares per channel, a histogram, the kernel.
+
+The output is compared with the reference once more, in pieces of bounded size.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,45 +17,52 @@ from convdiff.diagnose.fit.other_weights import solve_weights
 from convdiff.diagnose.search.engine import Search
 from convdiff.numerics.arithmetic import rounding_as_asked, stored_dtype
 from convdiff.numerics.error_bound import CHUNK_ELEMENTS, Rounding
-from convdiff.picture import NONE, WORST, ChannelMap, Grid, KernelPair, Picture
+from convdiff.picture import HIGHEST, NO_ERROR, ChannelMap, Grid, KernelPair, Picture
 from convdiff.records import Row
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 from convdiff.verdict.judge import Judge, with_unit_axes
 
-SHOWN = ("different", "reduced-precision")
-CELLS, SMALL = (48, 64), (16, 16)
-MAPS, BARS, PLANES = 8, 128, 4
-# Findings after which the kernel may have been another.
-OF_THE_KERNEL = (
-    "kernel",
+PICTURED_VERDICTS = ("different", "reduced-precision")
+
+# The largest number of cells (rows, columns) of the map of all channels, and of a single channel's.
+MAP_CELLS, CHANNEL_MAP_CELLS = (48, 64), (16, 16)
+MAX_CHANNEL_MAPS, MAX_BARS, MAX_KERNEL_PAIRS, MAX_TAPS = 8, 128, 4, 24
+
+# The edges of the histogram, in log10 of rounding units.
+FIRST_EDGE, LAST_EDGE, BIN_WIDTH = -2.0, 12.0, 0.5
+
+# Findings besides the kernel's own ("kernel-...") under which the kernel that made the output may
+# be another than the one asked for.
+CODES_WITH_ANOTHER_KERNEL = {
     "wrong-groups",
-    "groups",
+    "groups-interleaved",
     "wrong-transposed",
-    "input-channels",
+    "input-channels-reversed",
+    "input-channels-permuted",
     "scaled",
-    "channels",
-)
-# Half-decades of units, from a hundredth on.
-FIRST, LAST, STEP = -2.0, 12.0, 0.5
+    "channels-scaled",
+}
 
 
-def pictured(row: Row, judge: Judge, *, kernels: bool = False) -> Row:
-    """`row` with a picture, where it differs and has the asked shape; with `kernels`, the kernel is
-    solved for too.
+def with_picture(row: Row, judge: Judge, *, kernels: bool = False) -> Row:
+    """`row` with a picture, if its output differs in values only; else `row` itself.
+
+    With `kernels` the picture shows the kernel that made the output too, which costs a solution of
+    linear equations.
     """
     output, spec = row.answer.output, judge.case.spec
-    if row.verdict not in SHOWN or output is None or output.dtype.kind not in "fiub":
+    if row.verdict not in PICTURED_VERDICTS or output is None or output.dtype.kind not in "fiub":
         return row
-    output = output if output.shape == spec.shape("output") else with_unit_axes(output, spec)
+    if output.shape != spec.shape("output"):
+        output = with_unit_axes(output, spec)
     if output.shape != spec.shape("output"):
         return row
     operands = judge.operands(spec.dtype)
-    stored = stored_dtype(output, row.answer.stored)
-    rounding = rounding_as_asked(spec, stored, operands)
+    rounding = rounding_as_asked(spec, stored_dtype(output, row.answer.stored), operands)
     with np.errstate(all="ignore"):
-        made = _picture(normal_output(spec, output), judge, rounding)
+        picture = _picture(normal_output(spec, output), judge, rounding)
         if kernels:
             problem = Problem(
                 spec,
@@ -64,84 +72,116 @@ def pictured(row: Row, judge: Judge, *, kernels: bool = False) -> Row:
                 np.asarray(output, np.float64),
                 rounding,
             )
-            made = replace(made, kernels=_kernels(problem, row))
-    return replace(row, picture=made)
+            picture = replace(picture, kernels=_kernel_pairs(problem, row))
+    return replace(row, picture=picture)
 
 
 def _picture(obtained: Array, judge: Judge, rounding: Rounding) -> Picture:
-    reference, spec = judge.reference(), judge.case.spec
-    items, count = obtained.shape[:2]
-    size = _flat(obtained[0, :1]).shape[1:]
-    worst, shares = np.zeros(size), np.zeros(count)
-    grids = np.zeros((count, *_binned(np.zeros((1, *size)), SMALL).shape[1:]))
-    edges = np.arange(FIRST, LAST + STEP, STEP)
-    histogram, exact = np.zeros(len(edges) - 1, np.int64), 0
-    together = max(1, CHUNK_ELEMENTS // math.prod(obtained.shape[2:]))
-    for item, start in itertools.product(range(items), range(0, count, together)):
-        some = slice(start, start + together)
-        place = item, some
-        got = np.asarray(obtained[place], np.float64)
+    """The picture of `obtained`, an output of shape (batch, channels, *space)."""
+    spec = judge.case.spec
+    errors = _measure(obtained, judge, rounding)
+    channel_count, bound = obtained.shape[1], rounding.bound_units
+    maps = tuple(
+        ChannelMap(channel, _levels(errors.channel_maps[channel], bound))
+        for channel in (_pictured_channels(errors.shares) if channel_count > 1 else ())
+    )
+    bars = np.array_split(errors.shares, min(MAX_BARS, channel_count))
+    histogram = zip(_edges()[:-1], errors.histogram, strict=True)
+    return Picture(
+        axes=("", spec.axes[0]) if spec.rank == 1 else (spec.axes[-2], spec.axes[-1]),
+        size=(errors.worst.shape[0], errors.worst.shape[1]),
+        levels=_levels(_coarse(errors.worst[np.newaxis], MAP_CELLS)[0], bound),
+        maps=maps,
+        channels=tuple(float(bar.mean()) for bar in bars),
+        channel_count=channel_count,
+        histogram=tuple((float(edge), int(count)) for edge, count in histogram),
+        bound=math.log10(max(bound, 1e-9)),
+        exact=errors.exact,
+    )
+
+
+@dataclass
+class _Errors:
+    """Errors in rounding units, gathered over the pieces of an output.
+
+    `worst` is the largest at each (row, column) of all channels, `channel_maps` the largest in each
+    cell of each channel; `shares` of the channels' elements differ, and `exact` elements have no
+    error.
+    """
+
+    worst: Array
+    channel_maps: Array
+    shares: Array
+    histogram: Array
+    exact: int = 0
+
+
+def _measure(obtained: Array, judge: Judge, rounding: Rounding) -> _Errors:
+    reference = judge.reference()
+    items, channel_count = obtained.shape[:2]
+    size = _as_images(obtained[0, :1]).shape[1:]
+    cells = _coarse(np.zeros((1, *size)), CHANNEL_MAP_CELLS).shape[1:]
+    errors = _Errors(
+        worst=np.zeros(size),
+        channel_maps=np.zeros((channel_count, *cells)),
+        shares=np.zeros(channel_count),
+        histogram=np.zeros(len(_edges()) - 1, np.int64),
+    )
+    step = max(1, CHUNK_ELEMENTS // math.prod(obtained.shape[2:]))
+    for item, start in itertools.product(range(items), range(0, channel_count, step)):
+        channels = slice(start, start + step)
+        piece = np.asarray(obtained[item, channels], np.float64)
         units = rounding.excess_units(
-            got.reshape(-1), reference.output[place].reshape(-1), reference.scale[place].reshape(-1)
+            piece.reshape(-1),
+            reference.output[item, channels].reshape(-1),
+            reference.scale[item, channels].reshape(-1),
         )
         units = np.nan_to_num(units, nan=np.inf, posinf=np.inf)
-        some_error = units[units > 0]
-        exact += units.size - some_error.size
-        bins = (
-            (np.log10(np.clip(some_error, 10**FIRST, 10 ** (LAST - STEP / 2))) - FIRST) / STEP
-        ).astype(np.intp)
-        histogram += np.bincount(bins, minlength=len(edges) - 1)
-        units = units.reshape(got.shape)
-        shares[some] += (units > rounding.bound_units).mean(
-            axis=tuple(range(1, units.ndim))
-        ) / items
-        flat = _flat(units)
-        worst = np.maximum(worst, flat.max(axis=0))
-        grids[some] = np.maximum(grids[some], _binned(flat, SMALL))
-    chosen = _chosen(shares)
-    maps = (
-        tuple(
-            ChannelMap(channel, _levels(grids[channel], rounding.bound_units)) for channel in chosen
+        inexact = units[units > 0]
+        errors.exact += units.size - inexact.size
+        errors.histogram += _histogram(inexact)
+        units = units.reshape(piece.shape)
+        differing = (units > rounding.bound_units).mean(axis=tuple(range(1, units.ndim)))
+        errors.shares[channels] += differing / items
+        images = _as_images(units)
+        errors.worst = np.maximum(errors.worst, images.max(axis=0))
+        errors.channel_maps[channels] = np.maximum(
+            errors.channel_maps[channels], _coarse(images, CHANNEL_MAP_CELLS)
         )
-        if count > 1
-        else ()
-    )
-    bars = tuple(float(part.mean()) for part in np.array_split(shares, min(BARS, count)))
-    axes = ("", spec.axes[0]) if spec.rank == 1 else (spec.axes[-2], spec.axes[-1])
-    bins = tuple((float(edge), int(n)) for edge, n in zip(edges[:-1], histogram, strict=True))
-    return Picture(
-        axes,
-        (size[0], size[1]),
-        _levels(_binned(worst[np.newaxis], CELLS)[0], rounding.bound_units),
-        maps,
-        bars,
-        count,
-        bins,
-        math.log10(max(rounding.bound_units, 1e-9)),
-        exact,
-    )
+    return errors
 
 
-def _chosen(shares: Array) -> list[int]:
-    """The channels to show: of those that differ and those that do not, the first ones, in their
-    order.
-    """
+def _edges() -> Array:
+    return np.arange(FIRST_EDGE, LAST_EDGE + BIN_WIDTH, BIN_WIDTH)
+
+
+def _histogram(units: Array) -> Array:
+    """The number of positive errors in each bin; the outer bins take what is beyond them."""
+    exponents = np.log10(np.clip(units, 10**FIRST_EDGE, 10 ** (LAST_EDGE - BIN_WIDTH / 2)))
+    bins = ((exponents - FIRST_EDGE) / BIN_WIDTH).astype(np.intp)
+    return np.bincount(bins, minlength=len(_edges()) - 1)
+
+
+def _pictured_channels(shares: Array) -> list[int]:
+    """The channels to map: the first ones that differ, and some of the first that do not."""
     wrong, right = np.flatnonzero(shares > 0), np.flatnonzero(shares == 0)
-    few = min(len(right), MAPS // 4)
-    return sorted([*wrong[: MAPS - few].tolist(), *right[:few].tolist()])
+    right_count = min(len(right), MAX_CHANNEL_MAPS // 4)
+    wrong_count = MAX_CHANNEL_MAPS - right_count
+    return sorted([*wrong[:wrong_count].tolist(), *right[:right_count].tolist()])
 
 
-def _flat(array: Array) -> Array:
-    """(channels, *space) as (channels, rows, columns): a single axis is one row, of three the first
-    is looked through.
+def _as_images(array: Array) -> Array:
+    """(channels, *space) as (channels, rows, columns).
+
+    One spatial axis becomes a single row; of three the first is reduced to its maximum.
     """
-    return (
-        array[:, np.newaxis] if array.ndim == 2 else array.max(axis=1) if array.ndim == 4 else array
-    )
+    if array.ndim == 2:
+        return array[:, np.newaxis]
+    return array.max(axis=1) if array.ndim == 4 else array
 
 
-def _binned(array: Array, most: tuple[int, int]) -> Array:
-    """The largest of each cell of a grid no finer than `most`, of (channels, rows, columns)."""
+def _coarse(array: Array, most: tuple[int, int]) -> Array:
+    """(channels, rows, columns) reduced to at most `most` cells, each the maximum in it."""
     for axis in (1, 2):
         length, cells = array.shape[axis], min(array.shape[axis], most[axis - 1])
         starts = np.arange(cells) * length // cells
@@ -150,41 +190,43 @@ def _binned(array: Array, most: tuple[int, int]) -> Array:
 
 
 def _levels(units: Array, bound: float) -> Grid:
-    levels = np.where(units > 0, np.clip(np.log10(units / bound), NONE, WORST), NONE)
+    levels = np.where(units > 0, np.clip(np.log10(units / bound), NO_ERROR, HIGHEST), NO_ERROR)
     return tuple(map(tuple, np.round(levels, 2).tolist()))
 
 
-def _kernels(problem: Problem, row: Row) -> tuple[KernelPair, ...]:
-    """Some planes of the kernel beside those that the output was made with: solved for, or as asked
-    where the finding says so.
+def _kernel_pairs(problem: Problem, row: Row) -> tuple[KernelPair, ...]:
+    """Some planes of the kernel as asked, beside those that made the output.
+
+    The latter are solved for; where that fails, they are those asked for if the finding leaves the
+    kernel alone, and unknown otherwise.
     """
     spec = problem.spec
-    solved = solve_weights(Search(problem))
-    given = ungrouped_kernel(problem.w.astype(np.float64), spec.groups, spec.in_channels)
-    if (
-        solved is None
-        and row.findings
-        and not any(code.startswith(OF_THE_KERNEL) for code in row.findings[0].codes)
-    ):
-        solved = given
+    obtained = solve_weights(Search(problem))
+    asked = ungrouped_kernel(problem.w.astype(np.float64), spec.groups, spec.in_channels)
+    if obtained is None and row.findings and not any(map(_another_kernel, row.findings[0].codes)):
+        obtained = asked
     pairs = []
-    inner = spec.in_channels // spec.groups
-    for output in range(min(spec.out_channels, PLANES)):
-        input = output * spec.groups // spec.out_channels * inner
-        obtained = None if solved is None else _plane(solved[output, input], spec)
-        pairs.append(KernelPair(output, input, _plane(given[output, input], spec), obtained))
+    in_channels_per_group = spec.in_channels // spec.groups
+    for output in range(min(spec.out_channels, MAX_KERNEL_PAIRS)):
+        input = output * spec.groups // spec.out_channels * in_channels_per_group
+        plane = None if obtained is None else _plane(obtained[output, input], spec)
+        pairs.append(KernelPair(output, input, _plane(asked[output, input], spec), plane))
     return tuple(pairs)
 
 
+def _another_kernel(code: str) -> bool:
+    return code.startswith("kernel-") or code in CODES_WITH_ANOTHER_KERNEL
+
+
 def _plane(taps: Array, spec: ConvSpec) -> Grid:
-    """A tap plane as the user's kernel has it; of three axes the middle of the first."""
+    """The taps of one channel pair in the orientation of the user's kernel array.
+
+    One spatial axis becomes a single row; of three the middle of the first is shown.
+    """
     if spec.flip != spec.transposed:
         taps = taps[(slice(None, None, -1),) * taps.ndim]
-    taps = (
-        taps.reshape(1, -1)
-        if taps.ndim == 1
-        else taps[taps.shape[0] // 2]
-        if taps.ndim == 3
-        else taps
-    )
-    return tuple(tuple(float(f"{tap:.4g}") for tap in line) for line in taps[:24, :24])
+    if taps.ndim == 1:
+        taps = taps.reshape(1, -1)
+    elif taps.ndim == 3:
+        taps = taps[taps.shape[0] // 2]
+    return tuple(tuple(float(f"{tap:.4g}") for tap in line) for line in taps[:MAX_TAPS, :MAX_TAPS])

@@ -1,8 +1,8 @@
-"""What an output's difference looks like, in grids small enough to draw: plain numbers, made by
-`convdiff.make_picture`.
+"""A `Picture`: an output's errors as grids small enough to draw.
 
-A level is log10 of the largest error of a cell's elements over its bound: above 0 differs, below is
-rounding, `NONE` is no error.
+`convdiff.make_picture` makes it, `convdiff.report` draws it.  The level of a cell is the base-10
+logarithm of the largest error in it over the error bound: above 0 the cell differs, up to 0 it is
+rounding, and `NO_ERROR` is no error at all.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 Grid = tuple[tuple[float, ...], ...]
 
-# The level of a cell without any error, and of one with NaN or an infinity that should not be
-# there.
-NONE, WORST = -9.0, 12.0
+NO_ERROR = -9.0
+# The highest level, which NaN or infinity has where the reference has a finite value.
+HIGHEST = 12.0
 
 
 @dataclass(frozen=True)
 class ChannelMap:
-    """One output channel: its number, and its levels over space."""
+    """The levels of one output channel over space."""
 
     channel: int
     levels: Grid
@@ -26,8 +26,9 @@ class ChannelMap:
 
 @dataclass(frozen=True)
 class KernelPair:
-    """One tap plane of the kernel, as asked and as the output has it; `obtained` None where it
-    cannot be told.
+    """The taps of one (output channel, input channel) pair: as asked, and as the output has them.
+
+    `obtained` is None where the output does not determine them.
     """
 
     output: int
@@ -38,13 +39,14 @@ class KernelPair:
 
 @dataclass(frozen=True)
 class Picture:
-    """Levels over space (all channels together, then some channels alone), per channel, the errors'
-    histogram, the kernels.
+    """Where and by how much an output differs.
 
-    `axes` name the grids' rows and columns (H, W), `size` how many elements these are.  `channels`
-    is the share of elements that differ, for up to 128 (groups of) channels of `channel_count`.
-    `histogram` counts elements by units of rounding: (log10 of a bin's lower edge, count); `bound`
-    is log10 of the units allowed, `exact` how many elements have no error at all.
+    `axes` name the rows and columns of the grids ("H", "W"), and `size` counts the elements along
+    them.  `levels` is the map over space with all channels together, `maps` has some channels
+    alone.  `channels` are the shares of elements that differ, for each of the `channel_count`
+    channels or, beyond 128 of them, for runs of channels.  `histogram` has (log10 of a bin's lower
+    edge in rounding units, number of elements); `bound` is log10 of the units that rounding
+    explains, and `exact` counts the elements without any error.
     """
 
     axes: tuple[str, str]

@@ -1,33 +1,33 @@
-"""The frozen records that flow through a run: what to compare, what each side answered, what was
-found.
+"""The records that pass through a run: the case to compare, the answers, their rows, the report.
+
+All are frozen.  Findings are data (codes with fields); `convdiff.report` words them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from convdiff.picture import Picture
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 
-Kind = Literal["backend", "saved", "call"]
+AnswerKind = Literal["backend", "saved", "call"]
 Status = Literal["ok", "unavailable", "unsupported", "failed", "crashed", "timeout"]
 Verdict = Literal["identical", "rounding", "reduced-precision", "different", "incomparable"]
 
-# One edit of a finding, as the contract's table of codes gives it: {"code": ..., and the code's own
-# fields}.
+# One edit of a finding: {"code": ..., and the fields of that code}.
 Edit = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An array and where it lies.
+    """An array with its type on disk and the file it comes from.
 
-    `stored` is the name of its type on disk ("bfloat16" where the bytes are that, else numpy's
-    name); a bfloat16 array is widened to float32 in `array`.  `path` and `key` (of an .npz) are
-    None for an array given in memory.
+    `stored` names the type on disk: "bfloat16", or numpy's name.  numpy has no bfloat16, so `array`
+    then holds the values widened to float32.  `path` is None for an array given in memory, `key`
+    for a file that is not an .npz.
     """
 
     array: Array
@@ -38,20 +38,14 @@ class Stored:
     @property
     def name(self) -> str:
         """file.npy or file.npz:key, as the user wrote it; "array" for one in memory."""
-        return (
-            "array"
-            if self.path is None
-            else f"{self.path}:{self.key}"
-            if self.key
-            else str(self.path)
-        )
+        if self.path is None:
+            return "array"
+        return f"{self.path}:{self.key}" if self.key else str(self.path)
 
 
 @dataclass(frozen=True)
 class Call:
-    """Code of the user's own, to be run in a backend's environment: an expression or
-    `path.py:function`.
-    """
+    """The user's code, run in a backend's environment: an expression or `path.py:function`."""
 
     backend: str
     code: str
@@ -60,8 +54,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison to make.  Saved outputs are in the spec's output layout, named; notes say what
-    was inferred.
+    """One comparison to make: a convolution, its arrays, and what to compare with it.
+
+    `saved` are (name, array) pairs in the spec's output layout.  `notes` are sentences for the
+    reader, such as which layouts were inferred.
     """
 
     spec: ConvSpec
@@ -74,19 +70,31 @@ class Case:
     name: str = "run"
 
 
+class PrecisionSetting(NamedTuple):
+    """A framework's setting that lowers the precision of float32 convolutions.
+
+    `precision` is what it lowers to ("tf32"), `setting` names it with its value, and `switch_off`
+    is the line of code that restores full precision.
+    """
+
+    precision: str
+    setting: str
+    switch_off: str
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What one side gave: a backend through one of its paths, a saved output, or a call.
+    """The output of a backend, of a call or of a saved file, or the reason why there is none.
 
-    `output` is in the spec's output layout where `status` is ok, else None and `message` says why.
-    `aligned` are the words of what was done to the arrays on the way ("NHWC/HWIO", "kernel
-    flipped", "padded by hand").  `again` is the output farthest from it where the same code, asked
-    again, answered differently.  `precision` are the settings in force that lower it: what to
-    ("tf32"), the setting, the line that switches it off.
+    `backend` is the environment's name ("torch", "torch@1.13"), None for a saved output.  `output`
+    is in the spec's output layout where `status` is "ok", else None, and `message` says why.
+    `aligned` lists what was done to the arrays to suit the framework ("NHWC/HWIO", "kernel
+    flipped", "padded by hand").  Where repeated runs gave different outputs, `again` is the one
+    farthest from `output`.  `precision` are the settings in force that lower the precision.
     """
 
     name: str
-    kind: Kind
+    kind: AnswerKind
     status: Status
     backend: str | None = None
     version: str | None = None
@@ -98,13 +106,23 @@ class Answer:
     output: Array | None = None
     stored: str | None = None
     again: Array | None = None
-    precision: tuple[tuple[str, str, str], ...] = ()
+    precision: tuple[PrecisionSetting, ...] = ()
+
+    @property
+    def framework(self) -> str | None:
+        """The backend without the environment's version: "torch" for "torch@1.13"."""
+        return None if self.backend is None else self.backend.partition("@")[0]
 
 
 @dataclass(frozen=True)
 class ErrorStats:
-    """How far an output is from the reference; `units` are multiples of u S (see
-    convdiff.numerics.error_bound).
+    """How far an output is from the reference.
+
+    `max_abs` is the largest absolute error, and `units` the largest in rounding units (multiples of
+    u S, see `convdiff.numerics.error_bound`).  `terms` is the number of terms that an element sums;
+    rounding explains about as many units.  Of the `elements`, `differing` exceed the bound.
+    `worst` is the index of the element with the largest error, with the values `obtained` and
+    `reference`.
     """
 
     max_abs: float
@@ -117,18 +135,17 @@ class ErrorStats:
     reference: float
 
     def to_dict(self) -> dict[str, object]:
-        """The contract's `error` object."""
+        """The JSON object `error` of a row."""
         return {**self.__dict__, "worst": list(self.worst)}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """How an output departs from what was asked: applied to the asked convolution, `edits`
-    reproduce all of it.
+    """An explanation that fits: `edits` to the requested convolution that reproduce every element.
 
-    `rivals` are other edit lists, no simpler, that these arrays cannot tell from it.  `fix` is code
-    by framework. `notes` are further sentences for the reader (what would tell the rivals apart,
-    what else holds).
+    `summary` words the edits.  `rivals` are other lists of edits, no simpler, that reproduce the
+    output as well.  `fix` is code for the requested convolution, by framework.  `notes` are further
+    sentences for the reader, such as which arrays would tell the rivals apart.
     """
 
     edits: tuple[Edit, ...]
@@ -139,11 +156,11 @@ class Finding:
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The codes of the edits, in their order."""
+        """The codes of the edits, in order."""
         return tuple(edit["code"] for edit in self.edits)
 
     def to_dict(self) -> dict[str, object]:
-        """The contract's finding object."""
+        """The JSON object of a finding."""
         return {
             "edits": list(self.edits),
             "summary": self.summary,
@@ -155,10 +172,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Row:
-    """An answer judged: one line of the table.  Verdict and error are None where there was no
-    output to judge.
+    """An answer with its verdict: one line of the table.
 
-    `where` says in one phrase where it differs ("the border only", "channels 2 and 3").
+    `verdict` and `error` are None where there is no output to judge.  `message` is what is known of
+    an output without a finding.  `where` is a phrase that says where it differs ("the border only",
+    "channels 2 and 3").
     """
 
     answer: Answer
@@ -170,7 +188,7 @@ class Row:
     picture: Picture | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """The contract's row object."""
+        """The JSON object of a row."""
         answer = self.answer
         return {
             "name": answer.name,
@@ -192,7 +210,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything one run found."""
+    """The outcome of one run: its case, a row for each answer, and the exit code.
+
+    `command` repeats the run; `reference_seconds` is how long the reference took.
+    """
 
     case: Case
     rows: tuple[Row, ...]
@@ -201,7 +222,7 @@ class Report:
     reference_seconds: float | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """The contract's report object, schema convdiff/1."""
+        """The JSON object of a report, schema convdiff/1."""
         return {
             "schema": "convdiff/1",
             "spec": self.case.spec.to_dict(),

@@ -298,7 +298,7 @@ class Fleet:
     def _answer(self, job: Job, outcome: JobOutcome) -> Answer:
         """The record of a finished job."""
         from convdiff.backends.array_files import load_result  # both import numpy
-        from convdiff.records import Answer
+        from convdiff.records import Answer, PrecisionSetting
 
         hello, answer = self._supervisor(job).hello, outcome.answer or {}
         status, message = _status(job, outcome)
@@ -313,7 +313,7 @@ class Fleet:
                 with contextlib.suppress(OSError, ValueError):
                     again = load_result(self._open() / f"{outcome.id}.npy.again.npy")
         lowered = answer.get("precision", ()) if job.dtype in (None, "float32") else ()
-        precision = tuple((str(to), str(by), str(off)) for to, by, off in lowered)
+        precision = tuple(PrecisionSetting(*map(str, setting)) for setting in lowered)
         return Answer(
             name=job.name,
             kind=job.kind,

@@ -12,9 +12,14 @@ from convdiff.check.request import CheckRequest
 from convdiff.errors import ConvdiffError, one_of
 from convdiff.exit_codes import FAIL_ON
 from convdiff.manifest import Entry, Manifest, load
-from convdiff.manifest.keys import named
+from convdiff.manifest.keys import option_values
 from convdiff.pipeline.request import PATHS, Request
-from convdiff.pipeline.select_backends import NONE, SelectedBackends, choose, known_as
+from convdiff.pipeline.select_backends import (
+    NONE,
+    SelectedBackends,
+    requested_backends,
+    select_backends,
+)
 from convdiff.spec.padding import Pair
 from convdiff.spec.settings import Settings
 
@@ -56,7 +61,7 @@ def entries(manifests: Sequence[Manifest], request: CheckRequest) -> list[CheckC
     that [defaults] cannot allow.
     """
     if not request.scheduler:
-        known_as(request.backends, request.require)
+        requested_backends(request.backends, request.require)
     found = [entry for manifest in manifests for entry in manifest.entries]
     for pattern in request.patterns:
         if not any(picks(entry.name, pattern) for entry in found):
@@ -83,15 +88,14 @@ def _asked(
             return CheckCase(entry, made)
         key = made.backends, made.require, made.calls
         if key not in known:
-            known[key] = choose(made)
+            known[key] = select_backends(made)
         return CheckCase(entry, made, known[key])
     except ConvdiffError as error:
         return CheckCase(entry, trouble=entry.located(str(error)))
 
 
 def _request(keys: Mapping[str, Any], asked: CheckRequest) -> Request:
-    options = {("as_" if key == "as" else key): value for key, value in keys.items()}
-    settings = Settings(**{name: options[name] for name in Settings.names() if name in options})
+    options, settings = keys, Settings(**Settings.fields_in(keys))
     fail_on = asked.fail_on or options.get("fail_on", "different")
     if fail_on not in FAIL_ON:
         raise one_of("--fail-on", fail_on, FAIL_ON)
@@ -106,8 +110,8 @@ def _request(keys: Mapping[str, Any], asked: CheckRequest) -> Request:
         kernel=options["kernel"],
         settings=settings,
         bias=options.get("bias"),
-        saved=tuple(named(options.get("saved", []))),
-        calls=tuple(named(options.get("call", []))),
+        saved=tuple(option_values(options.get("saved", []))),
+        calls=tuple(option_values(options.get("call", []))),
         backends=backends,
         require=tuple(dict.fromkeys([*_names(options.get("require", [])), *asked.require])),
         align=not options.get("no_align", False),

@@ -19,12 +19,12 @@ from convdiff.backends.fleet import Fleet
 from convdiff.check.cluster_imports import together
 from convdiff.check.tasks import SavedCase, judged, light
 from convdiff.errors import ConvdiffError
-from convdiff.pipeline.dispatch import ask
-from convdiff.pipeline.load_case import read_case
+from convdiff.pipeline.dispatch import dispatch
+from convdiff.pipeline.load_case import load_case
 from convdiff.pipeline.request import Request
 from convdiff.pipeline.row_names import parse_saved
-from convdiff.pipeline.select_backends import choose
-from convdiff.pipeline.select_paths import settle
+from convdiff.pipeline.select_backends import select_backends
+from convdiff.pipeline.select_paths import select_paths
 from convdiff.records import Report
 
 _TURN = threading.Lock()
@@ -101,14 +101,16 @@ def run(parcel: Parcel) -> Report | ConvdiffError:
     with tempfile.TemporaryDirectory(prefix="convdiff-case-") as folder:
         try:
             request = parcel.at(Path(folder))
-            chosen = choose(request)
-            if not chosen.needed:
+            chosen = select_backends(request)
+            if not chosen.environments:
                 return light(SavedCase(request, chosen).run())
             with _TURN:
-                case = read_case(request, chosen)
-                fleet = _fleet(tuple(e for e in chosen.needed if e.usable), request.timeout)
-                chosen = settle(chosen, fleet, request.paths, case.spec.dtype)
-                _, answers = ask(case, chosen, fleet, align=request.align, repeat=request.repeat)
+                case = load_case(request, chosen)
+                fleet = _fleet(tuple(e for e in chosen.environments if e.usable), request.timeout)
+                chosen = select_paths(chosen, fleet, request.paths, case.spec.dtype)
+                _, answers = dispatch(
+                    case, chosen, fleet, align=request.align, repeat=request.repeat
+                )
                 return judged(case, list(answers), request)
         except ConvdiffError as error:
             return ConvdiffError(str(error).replace(f"{folder}/", ""))

@@ -19,7 +19,7 @@ import numpy as np
 from convdiff.arrays import read
 from convdiff.check.infer_settings import settled
 from convdiff.errors import ConvdiffError
-from convdiff.manifest import FILE, text
+from convdiff.manifest import MANIFEST_FILE, manifest_text
 
 # Names that a sentence has room for.
 SHOWN = 5
@@ -51,7 +51,7 @@ def draft(folder: str) -> str:
             f"--write-manifest {folder}: found no such folder, expected one with NAME.x.npy, "
             "NAME.w.npy, NAME.y.npy"
         )
-    path = where / FILE
+    path = where / MANIFEST_FILE
     if path.exists():
         raise ConvdiffError(
             f"{path}: found a manifest already, expected none to overwrite; move it away first"
@@ -67,9 +67,12 @@ def draft(folder: str) -> str:
         )
     drafted = [_drafted(name, found, where) for name, found in cases.items()]
     heading = (
-        "Drafted by convdiff check --write-manifest; look through it, then: convdiff check " + FILE
+        "Drafted by convdiff check --write-manifest; look through it, then: convdiff check "
+        + MANIFEST_FILE
     )
-    path.write_text(text(drafted, defaults={"backends": []}, heading=heading), encoding="utf-8")
+    path.write_text(
+        manifest_text(drafted, defaults={"backends": []}, heading=heading), encoding="utf-8"
+    )
     unsure = sum("#" in case for case in drafted)
     doubt = f", {unsure} with a comment to look at" if unsure else ""
     lone = [name for name in named if name not in cases]

@@ -26,7 +26,9 @@ class FrameworkWorkers:
         needed: dict[float, dict[Environment, None]] = {}
         for one in asked:
             if one.request is not None and one.chosen is not None:
-                usable = [environment for environment in one.chosen.needed if environment.usable]
+                usable = [
+                    environment for environment in one.chosen.environments if environment.usable
+                ]
                 if usable:
                     needed.setdefault(one.request.timeout, {}).update(dict.fromkeys(usable))
         if not needed:
@@ -46,12 +48,14 @@ class FrameworkWorkers:
 
     def ask(self, case: Case, one: CheckCase) -> Iterator[Answer]:
         """Hand the case over now; its answers as they come."""
-        from convdiff.pipeline.dispatch import ask
-        from convdiff.pipeline.select_paths import settle
+        from convdiff.pipeline.dispatch import dispatch
+        from convdiff.pipeline.select_paths import select_paths
 
         assert one.request is not None
         assert one.chosen is not None
         fleet = self._fleets.get(one.request.timeout)
-        chosen = settle(one.chosen, fleet, one.request.paths, case.spec.dtype)
-        _, answers = ask(case, chosen, fleet, align=one.request.align, repeat=one.request.repeat)
+        chosen = select_paths(one.chosen, fleet, one.request.paths, case.spec.dtype)
+        _, answers = dispatch(
+            case, chosen, fleet, align=one.request.align, repeat=one.request.repeat
+        )
         return answers

@@ -133,20 +133,20 @@ class _Suite:
     def _begin(self, one: CheckCase) -> None:
         from convdiff.arrays.truncated_files import exit_on_truncation
         from convdiff.check.tasks import SavedCase
-        from convdiff.pipeline.load_case import read_case
+        from convdiff.pipeline.load_case import load_case
 
         slot = _Slot(one, time.monotonic())
         self._slots.append(slot)
         if one.request is None or one.chosen is None:
             slot.outcome = ConvdiffError(one.trouble or "")
-        elif not one.chosen.needed:
+        elif not one.chosen.environments:
             slot.outcome = self._comparers.submit(
                 SavedCase(one.request, one.chosen, one.own, one.crop, one.cut)
             )
         else:
             exit_on_truncation()
             try:
-                slot.case = read_case(one.request, one.chosen)
+                slot.case = load_case(one.request, one.chosen)
                 slot.answers = self._serving.ask(slot.case, one)
                 self._answering.append(slot)
             except ConvdiffError as error:
@@ -211,7 +211,7 @@ def finished(one: CheckCase, report: Report, began: float) -> CaseResult:
     assert one.request is not None
     end = ending(report, one.request, one.entry.allow)
     named = replace(report, case=replace(report.case, name=one.entry.name), command=command(one))
-    stale = end.stale if "allow" in one.entry.own else ()
+    stale = end.stale if "allow" in one.entry.own_keys else ()
     return CaseResult(
         one.entry.name,
         one.entry.place,
@@ -239,9 +239,9 @@ def _stale(
         mine = [
             c
             for one, c in zip(asked, done, strict=False)
-            if one.entry.path == manifest.path and "allow" not in one.entry.own
+            if one.entry.path == manifest.path and "allow" not in one.entry.own_keys
         ]
-        whole = len(mine) == sum("allow" not in entry.own for entry in manifest.entries) > 0
+        whole = len(mine) == sum("allow" not in entry.own_keys for entry in manifest.entries) > 0
         if whole and all(c.rows and all(row.verdict for row in c.rows) for c in mine):
             for code in manifest.allow:
                 if not any(code in c.allowed for c in mine):

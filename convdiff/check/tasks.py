@@ -17,7 +17,7 @@ from convdiff.arrays import read
 from convdiff.errors import ConvdiffError
 from convdiff.exit_codes import exit_code
 from convdiff.pipeline.judge_rows import RowJudge
-from convdiff.pipeline.load_case import read_case
+from convdiff.pipeline.load_case import load_case
 from convdiff.pipeline.request import Request
 from convdiff.pipeline.select_backends import SelectedBackends
 from convdiff.port.judge import OwnJudge
@@ -43,7 +43,7 @@ class SavedCase:
 
     def run(self) -> Report:
         """Read and judge."""
-        case = read_case(self.request, self.chosen, self.crop, self.cut)
+        case = load_case(self.request, self.chosen, self.crop, self.cut)
         answers = [
             Answer(name, "saved", "ok", output=stored.array, stored=stored.stored)
             for name, stored in case.saved

@@ -1,4 +1,4 @@
-"""The list of `convdiff backends` as lines of text."""
+"""The text of `convdiff backends`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from convdiff.pipeline.self_test import BackendDescription
+from convdiff.pipeline.self_test import BackendDescription, PathDescription, SelfTestResult
 
-# Cells that a line has at the least, however narrow the terminal.
-LEAST = 24
+# Columns that a wrapped line has at least, on however narrow a terminal.
+MIN_COLUMNS = 24
+# What to add to the interpreter of an environment, by its `origin`; nothing for convdiff's own.
 ORIGINS = {
     "configured": ", by the project's configuration",
     "registered": ", registered",
@@ -20,72 +21,73 @@ ORIGINS = {
 
 
 def lines(descriptions: Iterable[BackendDescription]) -> list[str]:
-    """For each that runs its version and devices, its interpreter, and its paths; else why it does
-    not.
+    """A block of lines for each backend.
+
+    One that runs has its version, devices and self-test, its interpreter, and its paths; one that
+    does not has the reason.
     """
     descriptions = list(descriptions)
     width = max(len(description.environment.name) for description in descriptions)
-    made = []
+    block: list[str] = []
     for description in descriptions:
-        environment, hello = description.environment, description.hello
-        name = click.style(f"{environment.name:<{width}}", bold=True)
-        if hello is None:
-            first, *rest = _lines(description.reason or "cannot run", width + 2)
-            made.append(f"{name}  {click.style(first, fg='yellow')}")
-            made += [f"{'':<{width}}  {click.style(line, fg='yellow')}" for line in rest]
-            continue
-        made.append(
-            f"{name}  {click.style(hello.version, fg='green')}  {', '.join(hello.devices)}  "
-            f"{_tested(description.tested)}"
-        )
-        about = (
-            f"Python {hello.python}, numpy "
-            f"{hello.numpy}{ORIGINS.get(environment.origin, '')}; starts in "
-            f"{hello.seconds:.1f} s"
-        )
-        made += [
-            f"{'':<{width}}  {line}"
-            for line in _lines(f"{environment.python} ({about})", width + 2)
-        ]
-        made += [f"{'':<{width}}  {line}" for line in _paths(description, hello.path, width + 2)]
-    return made
+        first, *rest = _block(description, width + 2)
+        block.append(f"{_bold(f'{description.environment.name:<{width}}')}  {first}")
+        block += [f"{'':<{width}}  {line}" for line in rest]
+    return block
 
 
-def _paths(description: BackendDescription, own: str, indent: int) -> Iterator[str]:
-    """A line for each path that is there; those that are not together, by what would provide them."""
-    there = [state for state in description.paths if state.reason is None]
-    longest = max((len(state.path.name) for state in there), default=0)
-    for state in there:
-        default = ", the default here" if state.path.name == own else ""
-        first, *rest = _lines(state.path.about + default, indent + longest + 4)
-        tested = f"  {_tested(state.tested)}" if state.tested else ""
-        yield f"  {state.path.name:<{longest}}  {click.style(first, dim=True)}" + (
-            "" if rest else tested
-        )
-        for number, line in enumerate(rest, 1):
-            yield f"  {'':<{longest}}  {click.style(line, dim=True)}" + (
-                tested if number == len(rest) else ""
-            )
-    reasons: dict[str, list[str]] = {}
-    for state in description.paths:
-        if state.reason is not None:
-            reasons.setdefault(state.reason, []).append(state.path.name)
-    for reason, names in reasons.items():
-        for number, line in enumerate(
-            _lines(f"not here: {', '.join(names)}: {reason}", indent + 4)
-        ):
+def _bold(text: str) -> str:
+    return click.style(text, bold=True)
+
+
+def _block(description: BackendDescription, indent: int) -> Iterator[str]:
+    """The lines of one backend, the first of which goes beside its name."""
+    environment, hello = description.environment, description.hello
+    if hello is None:
+        for line in _wrap(description.reason or "cannot run", indent):
+            yield click.style(line, fg="yellow")
+        return
+    version = click.style(hello.version, fg="green")
+    yield f"{version}  {', '.join(hello.devices)}  {_self_test(description.self_test)}"
+    origin = ORIGINS.get(environment.origin, "")
+    yield from _wrap(
+        f"{environment.python} (Python {hello.python}, numpy {hello.numpy}{origin}; starts in "
+        f"{hello.seconds:.1f} s)",
+        indent,
+    )
+    yield from _paths(description.paths, hello.path, indent)
+
+
+def _paths(paths: Iterable[PathDescription], default: str, indent: int) -> Iterator[str]:
+    """A line for each available path, and one for those that are unavailable for one reason."""
+    paths = list(paths)
+    available = [description for description in paths if description.reason is None]
+    width = max((len(description.path.name) for description in available), default=0)
+    for description in available:
+        name, about = description.path.name, description.path.about
+        about += ", the default here" if name == default else ""
+        wrapped = [click.style(line, dim=True) for line in _wrap(about, indent + width + 4)]
+        if description.self_test:
+            wrapped[-1] += f"  {_self_test(description.self_test)}"
+        for number, line in enumerate(wrapped):
+            yield f"  {'' if number else name:<{width}}  {line}"
+    names_by_reason: dict[str, list[str]] = {}
+    for description in paths:
+        if description.reason is not None:
+            names_by_reason.setdefault(description.reason, []).append(description.path.name)
+    for reason, names in names_by_reason.items():
+        text = f"not available: {', '.join(names)}: {reason}"
+        for number, line in enumerate(_wrap(text, indent + 4)):
             yield click.style(f"{'    ' if number else '  '}{line}", fg="yellow")
 
 
-def _tested(said: str | None) -> str:
-    return (
-        click.style(f"self-test {said}", fg="green" if said.startswith("exact") else "red")
-        if said
-        else ""
-    )
+def _self_test(result: SelfTestResult | None) -> str:
+    if result is None:
+        return ""
+    return click.style(f"self-test {result.text}", fg="green" if result.passed else "red")
 
 
-def _lines(text: str, indent: int) -> list[str]:
-    """Lines that fit the terminal behind so many cells."""
-    width = max(LEAST, shutil.get_terminal_size().columns - indent)
+def _wrap(text: str, indent: int) -> list[str]:
+    """`text` as lines that fit the terminal after `indent` columns."""
+    width = max(MIN_COLUMNS, shutil.get_terminal_size().columns - indent)
     return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)

@@ -1,4 +1,4 @@
-"""`convdiff backends`."""
+"""`convdiff backends`, with its subcommands install, add and remove."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from convdiff.pipeline.request import PATHS
     type=Word(PATHS),
     default="default",
     metavar="WHICH",
-    help="all: the self-test goes through every path that is there, not only the backend's own.",
+    help="all: run the self-test through every available path, not only the default one.",
 )
 @click.option(
     "--timeout",
@@ -22,14 +22,14 @@ from convdiff.pipeline.request import PATHS
     default=20.0,
     show_default=True,
     metavar="SECONDS",
-    help="For one self-test; starting may take thrice that, and a minute at least.",
+    help="For one self-test. Starting may take three times as long, and at least a minute.",
 )
 @COLOR
 @click.pass_context
 def command(ctx: click.Context, paths: str, timeout: float) -> None:
-    """List the backends: version, interpreter, devices, paths, a self-test; or why one cannot run.
+    """List the backends: version, interpreter, devices and paths, or why one cannot run.
 
-    The self-test is a convolution of small whole numbers: exact, or broken.
+    Each is tested with a convolution of small whole numbers, which has to be exact.
 
     \b
     Examples:
@@ -40,42 +40,43 @@ def command(ctx: click.Context, paths: str, timeout: float) -> None:
         from rich.console import Console
 
         from convdiff.cli.backend_list import lines
-        from convdiff.pipeline.self_test import examine
+        from convdiff.pipeline.self_test import describe_backends
 
         with Console(stderr=True).status("") as status:
-            found = examine(
+            descriptions = describe_backends(
                 every_path=paths == "all",
                 timeout=timeout,
-                tell=lambda names: status.update(f"asking {', '.join(names)}"),
+                progress=lambda names: status.update(f"waiting for {', '.join(names)}"),
             )
-        click.echo("\n".join(lines(found)))
+        click.echo("\n".join(lines(descriptions)))
 
 
-@command.command()
+@command.command(short_help="Build an isolated environment for a backend.")
 @click.argument("name")
 def install(name: str) -> None:
-    """Build an isolated environment for NAME, with versions known to work together."""
+    """Build an isolated environment for the backend NAME, with versions that work together."""
     from convdiff.backends.install import install
 
     click.echo(f"{name}: {install(name)}")
 
 
-@command.command()
+@command.command(short_help="Register an environment of your own.")
 @click.argument("name")
 @click.argument("python")
 def add(name: str, python: str) -> None:
-    """Register an environment you have: NAME is torch, or torch@1.13 beside it; PYTHON its
-    interpreter or folder.
+    """Register an environment of your own.
+
+    NAME is torch, or torch@1.13 for one more beside it. PYTHON is its interpreter or its folder.
     """
     from convdiff.backends.registry import add
 
     click.echo(add(name, python))
 
 
-@command.command()
+@command.command(short_help="Forget or delete an environment.")
 @click.argument("name")
 def remove(name: str) -> None:
-    """Forget what was registered as NAME, or delete the environment that was built for it."""
+    """Forget the environment registered as NAME, or delete the one that was built for it."""
     from convdiff.backends.registry import remove
 
     click.echo(remove(name))

@@ -7,8 +7,17 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from convdiff.cli.options import COLOR, Command, File, Seconds, Word, all_of, backends, option
-from convdiff.cli.reports import REPORTS
+from convdiff.cli.options import (
+    COLOR,
+    Command,
+    FileArgument,
+    Seconds,
+    Word,
+    all_of,
+    complete_backend,
+    option,
+)
+from convdiff.cli.report_files import REPORTS
 from convdiff.errors import ConvdiffError
 from convdiff.exit_codes import FAIL_ON
 
@@ -22,7 +31,7 @@ CASES = all_of(
             "patterns",
             multiple=True,
             metavar="PATTERN",
-            help="Only cases of such a name (conv*); repeatable.",
+            help="Check only cases with such a name (conv*); repeatable.",
         ),
         option(
             _CASES,
@@ -34,19 +43,19 @@ CASES = all_of(
             _CASES,
             "--source",
             metavar="FOLDER",
-            help="A capture of the model as it should be; with --port.",
+            help="A capture of the original model; with --port.",
         ),
         option(
             _CASES,
             "--port",
             metavar="FOLDER",
-            help="A capture of its port: which layer diverges first, and why.",
+            help="A capture of its port: find the first layer that diverges, and why.",
         ),
         option(
             _CASES,
             "--write-manifest",
             metavar="FOLDER",
-            help="Draft FOLDER/manifest.toml from the arrays there, and stop.",
+            help="Draft FOLDER/manifest.toml from the arrays in FOLDER, and stop.",
         ),
     ]
 )
@@ -58,16 +67,16 @@ COMPARED = all_of(
             "backends",
             multiple=True,
             metavar="NAME",
-            shell_complete=backends,
-            help="Instead of the manifest's; none: saved outputs alone.",
+            shell_complete=complete_backend,
+            help="Use this backend instead of the manifest's; none for saved outputs alone.",
         ),
         option(
             _COMPARED,
             "--require",
             multiple=True,
             metavar="NAME",
-            shell_complete=backends,
-            help="Exit 2 where this backend cannot run; repeatable.",
+            shell_complete=complete_backend,
+            help="Exit with 2 if this backend cannot run; repeatable.",
         ),
         option(
             _COMPARED,
@@ -81,7 +90,7 @@ COMPARED = all_of(
             "--jobs",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Processes that compare. Default: one a core.",
+            help="Number of processes that compare. Default: one per core.",
         ),
         option(
             _COMPARED,
@@ -95,18 +104,18 @@ COMPARED = all_of(
             type=Word(FAIL_ON),
             metavar="VERDICT",
             help=(
-                "The mildest verdict to exit 1 for: different, reduced-precision or rounding. "
+                "The mildest verdict to exit with 1 for: different, reduced-precision or rounding. "
                 "Default: the manifest's, else different."
             ),
         ),
     ]
 )
-# What a comparison of two captures has no use for.
-UNPORTED = ("backends", "require", "timeout", "scheduler")
+# Options that make no sense with --source and --port: two captures are compared without backends.
+OPTIONS_WITHOUT_PORT = ("backends", "require", "timeout", "scheduler")
 
 
 @click.command("check", cls=Command)
-@click.argument("manifests", cls=File, nargs=-1, metavar="[MANIFEST]...")
+@click.argument("manifests", cls=FileArgument, nargs=-1, metavar="[MANIFEST]...")
 @CASES
 @COMPARED
 @REPORTS
@@ -123,15 +132,15 @@ def command(
 ) -> None:
     """Check many cases from TOML manifests.
 
-    MANIFEST is a file, or a folder with a manifest.toml; files in it are relative to it. A case has
-    the options of `convdiff run` as keys, and `allow`, the codes of findings that do not fail it. A
-    case that cannot be checked is a row of trouble, and the others go on. Exit code 0: all agree;
-    1: at least one differs; 2: trouble.
+    MANIFEST is a file, or a folder with a manifest.toml; the files named in it are relative to it.
+    A case takes the options of `convdiff run` as keys, and `allow`: the codes of findings that do
+    not fail it. A case that cannot be checked becomes a row of trouble, and the others are checked
+    all the same. Exit codes: 0 all agree, 1 at least one differs, 2 trouble.
 
     \b
     Manifest:
       [defaults]
-      backends = ["torch", "tensorflow"]     # [] is saved outputs alone; unsaid, all that are installed
+      backends = ["torch", "tensorflow"]     # default: all installed; []: saved outputs alone
     \b
       [[case]]
       name = "conv1"
@@ -139,11 +148,11 @@ def command(
       kernel = "dump/conv1.w.npy"
       saved = { port = "port/conv1.y.npy" }
       padding = [[0, 1], [0, 1]]
-      allow = ["reduced-precision"]          # one that no longer occurs is reported
+      allow = ["reduced-precision"]          # a code that no longer occurs is reported
 
-    With --source and --port, two folders of `convdiff capture`: their layers are paired by name, by
-    kernel or by order, and each layer of the port is held against the source's convolution on the
-    input that it really got.
+    --source and --port take two folders written by `convdiff capture`. Their layers are paired by
+    name, by kernel or by order, and each layer of the port is compared with the source's
+    convolution on the input that the layer actually got.
 
     \b
     Examples:
@@ -152,66 +161,72 @@ def command(
       convdiff check --write-manifest dump/
       convdiff check --source torch-dump/ --port keras-dump/
     """
-    from convdiff.cli import run_view
-
-    # What a project sets for `run` is not said for cases that say it themselves.
-    unsaid: dict[str, Any] = {"backends": (), "timeout": None, "fail_on": None}
+    # Values from the project's configuration are for `run`; here they would override the manifest.
+    without_config: dict[str, Any] = {"backends": (), "timeout": None, "fail_on": None}
     options |= {
-        name: none
-        for name, none in unsaid.items()
+        name: value
+        for name, value in without_config.items()
         if ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
     }
     if write_manifest is not None:
-        if manifests:
-            raise ConvdiffError(
-                f"--write-manifest {write_manifest}: found {manifests[0]} beside it, expected no "
-                "manifest to check"
-            )
+        _check_no_manifest("--write-manifest", write_manifest, manifests)
         from convdiff.check.draft_manifest import draft
 
         click.echo(draft(write_manifest))
         return
-    ported = source is not None and port is not None
-    if (source is None) != (port is None):
+    if source is not None or port is not None:
+        _check_port_options(ctx, manifests, source, port, options)
+    elif not manifests:
+        raise ConvdiffError(
+            "MANIFEST: found none, expected a TOML file or a folder with a manifest.toml; to draft "
+            "one: convdiff check --write-manifest FOLDER"
+        )
+    from convdiff.check import CheckRequest, check
+    from convdiff.cli import run_view
+    from convdiff.cli.check_progress import show_progress
+    from convdiff.cli.report_files import ReportFiles
+
+    files = ReportFiles(options)
+    request = CheckRequest(
+        manifests=manifests, command=run_view.command_line(), pictures=files.pictures, **options
+    )
+    with show_progress() as progress:
+        if source is not None and port is not None:
+            from convdiff.port.check_port import check_port
+
+            suite = check_port(source, port, request, progress)
+        else:
+            suite = check(request, progress)
+    files.show(suite, color=ctx.color)
+    ctx.exit(suite.exit_code)
+
+
+def _check_no_manifest(option: str, value: str, manifests: tuple[str, ...]) -> None:
+    if manifests:
+        raise ConvdiffError(
+            f"{option} {value}: found the manifest {manifests[0]} as well, expected none"
+        )
+
+
+def _check_port_options(
+    ctx: click.Context,
+    manifests: tuple[str, ...],
+    source: str | None,
+    port: str | None,
+    options: dict[str, Any],
+) -> None:
+    """Raises ConvdiffError where --source and --port are given with anything that excludes them."""
+    if source is None or port is None:
         raise ConvdiffError(
             f"{'--source' if port is None else '--port'}: found it alone, expected --source "
             "FOLDER and --port FOLDER"
         )
-    if ported and manifests:
-        raise ConvdiffError(
-            f"--source {source}: found {manifests[0]} beside it, expected no manifest; the "
-            "captures have theirs"
-        )
-    given = [
-        name
-        for name in UNPORTED
-        if options[name] and ctx.get_parameter_source(name) is not ParameterSource.DEFAULT_MAP
-    ]
-    if ported and given:
-        option = f"--{given[0].removesuffix('s')}"
-        raise ConvdiffError(
-            f"{option}: found it beside --source and --port, expected it with manifests alone; "
-            "captures run no backend"
-        )
-    if not manifests and not ported:
-        raise ConvdiffError(
-            "MANIFEST: found none, expected a TOML file or a folder with a manifest.toml; "
-            "--write-manifest drafts one"
-        )
-    from convdiff.check import CheckRequest, check
-    from convdiff.cli.check_progress import watch
-    from convdiff.cli.reports import ReportFiles
-
-    outputs = ReportFiles(options)
-    request = CheckRequest(
-        manifests=manifests, command=run_view.command_line(), pictures=outputs.pictures, **options
-    )
-    with watch() as watcher:
-        if source is not None and port is not None:
-            from convdiff.port.check_port import check_port
-
-            suite = check_port(source, port, request, watcher)
-        else:
-            suite = check(request, watcher)
-    outputs.show(suite, color=ctx.color)
-    ctx.exit(suite.exit_code)
+    _check_no_manifest("--source", source, manifests)
+    for param in ctx.command.params:
+        name = param.name or ""
+        given = ctx.get_parameter_source(name) is not ParameterSource.DEFAULT_MAP
+        if name in OPTIONS_WITHOUT_PORT and options[name] and given:
+            raise ConvdiffError(
+                f"{param.opts[0]}: found it together with --source and --port, expected it with "
+                "manifests only; two captures are compared without running a backend"
+            )

@@ -1,6 +1,4 @@
-"""The progress of a check on stderr: one line that is redrawn on a terminal, a line now and then in
-a log.
-"""
+"""The progress of a check on stderr: a line that is redrawn on a terminal, lines in a log."""
 
 from __future__ import annotations
 
@@ -11,53 +9,54 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from convdiff.cli.run_progress import CLEAR_LINE
+
 if TYPE_CHECKING:
     from convdiff.suite_result import CaseResult
 
-CLEAR = "\r\x1b[K"
-# Seconds between lines where nobody redraws: a short check is silent, a long one is seen to be
-# alive.
-PAUSE = 15.0
-# Seconds between drawings; more often nobody can read.
-FRAME = 0.05
+# How often a log gets a line: a short check writes none, a long one shows that it is alive.
+LOG_SECONDS = 15.0
+# How often the line on a terminal is redrawn; faster than this it cannot be read.
+REDRAW_SECONDS = 0.05
 
 
 class CheckProgress:
-    """See above."""
+    """Counts the cases that are done and have failed, and shows the counts in `stream`."""
 
     def __init__(self, stream: TextIO, redraws: bool) -> None:
         self._stream, self._redraws = stream, redraws
         self._total = self._done = self._failed = 0
-        self._last = time.monotonic()
+        self._last_shown = time.monotonic()
 
     def begin(self, total: int) -> None:
-        """So many cases are to come."""
+        """Announce the number of cases."""
         self._total = total
-        self._draw("")
+        self._show("")
 
     def add(self, checked: CaseResult) -> None:
-        """One is done."""
+        """Count a case that is done."""
         self._done += 1
         self._failed += checked.exit_code != 0
-        self._draw(checked.name)
+        self._show(checked.name)
 
     def clear(self) -> None:
-        """Leave no trace on a terminal."""
+        """Remove the line from a terminal."""
         if self._redraws:
-            self._write(CLEAR)
+            self._write(CLEAR_LINE)
 
-    def _draw(self, name: str) -> None:
+    def _show(self, name: str) -> None:
         now = time.monotonic()
-        if now - self._last < (FRAME if self._redraws else PAUSE) and name:
+        pause = REDRAW_SECONDS if self._redraws else LOG_SECONDS
+        if now - self._last_shown < pause and name:
             return
         failed = f", {self._failed} failed" if self._failed else ""
         line = f"{self._done} of {self._total} checked{failed}"
         if self._redraws:
             shown = f"{line}  {''.join(c if c.isprintable() else '?' for c in name)}"
-            self._write(CLEAR + shown[: shutil.get_terminal_size().columns - 1])
+            self._write(CLEAR_LINE + shown[: shutil.get_terminal_size().columns - 1])
         elif name:
             self._write(f"convdiff: {line}\n")
-        self._last = now
+        self._last_shown = now
 
     def _write(self, text: str) -> None:
         self._stream.write(text)
@@ -65,10 +64,10 @@ class CheckProgress:
 
 
 @contextmanager
-def watch() -> Iterator[CheckProgress]:
-    """A watcher of stderr, whose line is gone at the end."""
-    watcher = CheckProgress(sys.stderr, sys.stderr.isatty())
+def show_progress() -> Iterator[CheckProgress]:
+    """Progress on stderr, removed from a terminal at the end."""
+    progress = CheckProgress(sys.stderr, sys.stderr.isatty())
     try:
-        yield watcher
+        yield progress
     finally:
-        watcher.clear()
+        progress.clear()

@@ -1,4 +1,4 @@
-"""The group of commands, each imported when it is called, and what errors look like."""
+"""The group of commands, and the form that errors have on the command line."""
 
 from __future__ import annotations
 
@@ -15,114 +15,108 @@ import click
 from convdiff import __version__
 from convdiff.config import load
 from convdiff.errors import ConvdiffError
+from convdiff.exit_codes import BROKEN_PIPE, INTERRUPTED, TROUBLE
 
-# In the order of the help, with their line in it.  Each is the variable `command` of the module
-# convdiff.cli.NAME.
+# The commands in the order of the help, each with its line there.  A command is the variable
+# `command` of the module convdiff.cli.NAME.
 COMMANDS = {
-    "run": "One convolution through every backend, compared and explained.",
-    "check": "Many cases from manifests, for CI.",
+    "run": "Run one convolution through every backend; compare and explain.",
+    "check": "Check many cases from manifests, for CI.",
     "capture": "Record a model's convolution layers as a manifest.",
-    "code": "The code that does it in one framework.",
-    "probe": "Question a function with arrays made to reveal.",
-    "backends": "What is installed; install, add, remove.",
-    "explain": "What a finding means and how to fix it.",
+    "code": "Print the code of a convolution in one framework.",
+    "probe": "Find out which convolution a function computes.",
+    "backends": "List the backends; install, add or remove one.",
+    "explain": "Explain a finding and how to fix it.",
 }
-INTERRUPTED = 130
-BROKEN_PIPE = 141
 
 
-class Trouble(click.ClickException):
-    """A `ConvdiffError` as it is shown: one line, in red on a terminal."""
+class OneLineError(click.ClickException):
+    """An error as the command line shows it: on one line of stderr, in red on a terminal."""
 
-    exit_code = 2
+    exit_code = TROUBLE
 
     def __init__(self, message: str, color: bool | None) -> None:
         message = " ".join(message.split("\n"))
         if not message.isprintable():
-            from convdiff.report.words import literal
+            # Not at the top of the module: it is seldom needed.
+            from convdiff.report.escape import printable
 
-            message = literal(message)
+            message = printable(message)
         super().__init__(message)
         self._color = color
 
     def show(self, file: Any = None) -> None:
         """Write it to stderr."""
-        color = (
-            self._color
-            if self._color is not None
-            else False
-            if os.environ.get("NO_COLOR")
-            else None
-        )
-        with suppress(OSError):  # a full disk: the exit code is left to tell
+        color = self._color
+        if color is None and os.environ.get("NO_COLOR"):
+            color = False
+        with suppress(OSError):  # stderr takes no more: only the exit code is left
             click.echo(click.style(f"convdiff: {self.message}", fg="red"), err=True, color=color)
 
 
-class Commands(click.Group):
-    """Knows the commands by name only; turns every ConvdiffError into `Trouble`."""
+class CommandGroup(click.Group):
+    """The group of commands: imports a command when it is called, and puts errors on one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the help's order."""
+        """The names, in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported now."""
+        """The command of this name, imported now."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"convdiff.cli.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of them in the help, without importing one."""
+        """Write the list of commands, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does; an unknown command is told the known ones."""
+        """As click does; the error for an unknown command lists the known ones."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             ctx.fail(f"No such command {args[0]!r}; expected one of {', '.join(sorted(COMMANDS))}.")
         return super().resolve_command(ctx, args)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """As click does; --help writes here."""
+        """As click does; the help of --help is written here."""
         try:
-            with _unwritable():
+            with _stdout_errors():
                 return super().make_context(*args, **kwargs)
         except ConvdiffError as error:
-            raise Trouble(str(error), None) from None
+            raise OneLineError(str(error), None) from None
         except click.UsageError as error:
-            raise Trouble(_one_line(error), None) from None
+            raise OneLineError(_usage_message(error), None) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
-            with _unwritable():
+            with _stdout_errors():
                 return super().invoke(ctx)
         except ConvdiffError as error:
-            raise Trouble(str(error), ctx.find_root().color) from None
+            message = str(error)
         except MemoryError as error:
-            what = (
-                f"{ctx.invoked_subcommand}: found more to compute than this machine's memory "
-                f"holds ({error or 'no room'})"
+            message = (
+                f"{ctx.invoked_subcommand}: this takes more memory than the machine has "
+                f"({error or 'out of memory'}); use smaller arrays or less padding"
             )
-            raise Trouble(
-                f"{what}, expected smaller arrays or less padding", ctx.find_root().color
-            ) from None
         except click.UsageError as error:
-            raise Trouble(_one_line(error), ctx.find_root().color) from None
+            message = _usage_message(error)
+        raise OneLineError(message, ctx.find_root().color) from None
 
 
-def _one_line(error: click.UsageError) -> str:
-    """click's message, and where to read on."""
+def _usage_message(error: click.UsageError) -> str:
+    """click's message, with a pointer to the help."""
     path = error.ctx.command_path if error.ctx else "convdiff"
     return f"{error.format_message().rstrip('.')}; see {path} --help"
 
 
 @contextmanager
-def _unwritable() -> Iterator[None]:
-    """Where stdout takes no more: quiet for a pipe whose reader has gone, a word for a full disk."""
+def _stdout_errors() -> Iterator[None]:
+    """Turns errors of writing to stdout into `ReaderGoneError` (a closed pipe) or ConvdiffError."""
     try:
         yield
         if sys.stdout is not None:
@@ -130,7 +124,7 @@ def _unwritable() -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
-        # The interpreter flushes stdout once more at its end: let that go nowhere.
+        # The interpreter flushes stdout again at exit, which would fail again: redirect it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if error.errno == errno.EPIPE:
             raise ReaderGoneError from None
@@ -140,7 +134,10 @@ def _unwritable() -> Iterator[None]:
 
 
 class ReaderGoneError(Exception):
-    """No OSError, or click would end the process in its own way."""
+    """The reader of stdout has closed the pipe.
+
+    Not an OSError: click would end the process in its own way.
+    """
 
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -150,16 +147,17 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 @click.group(
-    cls=Commands,
+    cls=CommandGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=(
-        "Exit codes: 0 all agree, 1 at least one differs, 2 trouble.\n\nEach command has its own "
-        "--help, with examples.\n\n"
-        "Environment: NO_COLOR turns colours off, GITHUB_STEP_SUMMARY is where --format github "
-        "appends its summary. Shell completion:\n\n"
-        '\b\n  eval "$(_CONVDIFF_COMPLETE=bash_source convdiff)"     in ~/.bashrc; zsh_source, '
-        "fish_source for those"
+        "Each command has its own --help, with examples.\n\n"
+        "Exit codes: 0 all agree, 1 at least one differs, 2 trouble (bad input, or nothing was "
+        "compared).\n\n"
+        "Environment variables: NO_COLOR turns colors off; GITHUB_STEP_SUMMARY is the file that "
+        "--format github appends a summary to.\n\n"
+        "Shell completion, for bash in ~/.bashrc (zsh_source and fish_source for the others):\n\n"
+        '\b\n  eval "$(_CONVDIFF_COMPLETE=bash_source convdiff)"'
     ),
 )
 @click.option(
@@ -172,21 +170,17 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 )
 @click.pass_context
 def group(ctx: click.Context) -> None:
-    """Tells why two convolutions that should be the same are not.
+    """Find out why two convolutions that should be the same are not.
 
     \b
-    Example: what did the port do with the same arrays?
+    Example: what did a port do differently with the same arrays?
       convdiff run input.npy kernel.npy --saved port=output.npy --padding same
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
         return
     config = ctx.obj = load()
-    defaults = {
-        {"as": "as_", "format": "format_"}.get(name, name): value
-        for name, value in config.defaults.items()
-    }
-    ctx.default_map = dict.fromkeys(COMMANDS, defaults)
+    ctx.default_map = dict.fromkeys(COMMANDS, config.defaults)
 
 
 def main() -> int:

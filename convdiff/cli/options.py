@@ -1,9 +1,8 @@
-"""The options that several commands share, in the sections of their help."""
+"""The options that several commands share, and the sections of the help that they stand in."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +18,7 @@ Decorator = Callable[[Any], Any]
 
 
 class Word(click.Choice[str]):
-    """A word among several; an unknown one is an error in convdiff's own form, with the nearest."""
+    """One of several words; the error for another word suggests the closest one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The word itself."""
@@ -33,7 +32,7 @@ class Word(click.Choice[str]):
 
 
 class Seconds(click.FloatRange):
-    """A finite number above 0."""
+    """A finite number of seconds above 0."""
 
     name = "seconds"
 
@@ -50,15 +49,15 @@ class Seconds(click.FloatRange):
         return number
 
 
-class Option(click.Option):
-    """An option that stands under a heading in the help."""
+class SectionOption(click.Option):
+    """An option that stands under a heading of its own in the help."""
 
     def __init__(self, *args: Any, section: str = "Options", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.section = section
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Files and folders where the help says so, else what the option's type knows."""
+        """Files or folders where the help says FILE or FOLDER, else what the type completes to."""
         kind = {"FILE": "file", "FOLDER": "dir"}.get((self.metavar or "").rpartition("]")[2])
         return (
             [CompletionItem(incomplete, type=kind)]
@@ -67,12 +66,22 @@ class Option(click.Option):
         )
 
 
-def backends(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """For a shell: backends, and the paths of one whose name is there."""
+class FileArgument(click.Argument):
+    """An argument that a shell completes to a file."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The files that the shell finds."""
+        return [CompletionItem(incomplete, type="file")]
+
+
+def complete_backend(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Completes to a backend; once its name and a colon are typed, to one of its paths."""
     from convdiff.backends import NAMES
     from convdiff.execution_paths import PATHS
 
-    known = [
+    names = [
         *NAMES,
         *(
             f"{path.backend}:{path.name}"
@@ -80,51 +89,23 @@ def backends(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
             if incomplete.startswith(f"{path.backend}:")
         ),
     ]
-    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
-
-
-class File(click.Argument):
-    """An argument that a shell completes to a file."""
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Whatever the shell knows of files."""
-        return [CompletionItem(incomplete, type="file")]
-
-
-@contextmanager
-def _blamed(ctx: click.Context) -> Iterator[None]:
-    """What is wrong with an option that the project's file sets is told of the file, under the name
-    that it has there.
-    """
-    try:
-        yield
-    except (ConvdiffError, click.BadParameter) as error:
-        for param in ctx.command.params:
-            if ctx.get_parameter_source(param.name or "") is not ParameterSource.DEFAULT_MAP:
-                continue
-            said = re.sub(rf"^({'|'.join(map(re.escape, param.opts))})[: ]+", "", str(error))
-            if said != str(error) or (
-                isinstance(error, click.BadParameter) and error.param is param
-            ):
-                raise ConvdiffError(
-                    f"{ctx.obj.file}: {(param.name or '').rstrip('_')}: {said}"
-                ) from None
-        raise
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 class Command(click.Command):
-    """A command whose help has its options under their headings, and whose errors name the
-    project's file where that is to blame.
+    """A command whose help shows the options in sections.
+
+    The error about a value that comes from the project's configuration file names that file.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does."""
-        with _blamed(ctx):
+        with _blaming_config(ctx):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click does."""
-        with _blamed(ctx):
+        with _blaming_config(ctx):
             return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -139,8 +120,29 @@ class Command(click.Command):
                 formatter.write_dl(records)
 
 
+@contextmanager
+def _blaming_config(ctx: click.Context) -> Iterator[None]:
+    """Rewords an error about a value from the configuration file: file and key, not the option."""
+    try:
+        yield
+    except (ConvdiffError, click.BadParameter) as error:
+        for param in ctx.command.params:
+            from_config = ctx.get_parameter_source(param.name or "") is ParameterSource.DEFAULT_MAP
+            if from_config and _is_about(error, param):
+                raise ConvdiffError(
+                    error.message, subject=f"{ctx.obj.file}: {param.name}"
+                ) from None
+        raise
+
+
+def _is_about(error: ConvdiffError | click.BadParameter, param: click.Parameter) -> bool:
+    if isinstance(error, ConvdiffError):
+        return error.subject in param.opts
+    return error.param is param
+
+
 def all_of(options: Sequence[Decorator]) -> Decorator:
-    """One decorator for several options, which stand in the help in this order."""
+    """One decorator for several options; the help lists them in this order."""
 
     def decorate(function: Any) -> Any:
         for option in reversed(options):
@@ -151,90 +153,100 @@ def all_of(options: Sequence[Decorator]) -> Decorator:
 
 
 def option(section: str, *names: str, **kwargs: Any) -> Decorator:
-    """An option under a heading."""
-    return click.option(*names, cls=Option, section=section, **kwargs)
+    """An option in a section of the help."""
+    return click.option(*names, cls=SectionOption, section=section, **kwargs)
 
 
-_OPERATION, _LAYOUT = "Convolution", "Layouts"
+_CONVOLUTION, _LAYOUTS, _OUTPUT = "Convolution", "Layouts", "Output"
 
 CONVOLUTION = all_of(
     [
-        option(_OPERATION, "--bias", metavar="FILE", help="One value per output channel."),
-        option(_OPERATION, "--stride", metavar="N|N,N", help="2, or one per axis: 2,1."),
+        option(_CONVOLUTION, "--bias", metavar="FILE", help="One value per output channel."),
+        option(_CONVOLUTION, "--stride", metavar="N|N,N", help="One number, or one per axis: 2,1."),
         option(
-            _OPERATION,
+            _CONVOLUTION,
             "--padding",
             metavar="PAD",
             help=(
-                "valid, same (odd one at the end), same_lower, half, full, causal; 1; 1,2; or "
-                "lo:hi per axis: 0:1,0:1. Negative crops."
+                "valid, same (the end gets one more if the total is odd), same_lower, half, full "
+                "or causal; one number, or one per axis: 1,2; or lo:hi per axis: 0:1,0:1. Negative "
+                "numbers crop."
             ),
         ),
         option(
-            _OPERATION,
+            _CONVOLUTION,
             "--pad-mode",
             metavar="MODE",
-            help="constant, reflect, symmetric, edge or wrap (numpy.pad's words).",
+            help="constant, reflect, symmetric, edge or wrap, as in numpy.pad.",
         ),
-        option(_OPERATION, "--dilation", metavar="N|N,N", help="Of the kernel; 1 is dense."),
         option(
-            _OPERATION,
+            _CONVOLUTION,
+            "--dilation",
+            metavar="N|N,N",
+            help="Distance between the kernel's taps; 1 is dense.",
+        ),
+        option(
+            _CONVOLUTION,
             "--input-dilation",
             metavar="N|N,N",
-            help="Of the input (XLA's lhs_dilation); 1 is none.",
+            help="The same for the input (lhs_dilation in XLA); 1 is none.",
         ),
-        option(_OPERATION, "--groups", type=int, metavar="N", help="Groups of channels."),
-        option(_OPERATION, "--depthwise", is_flag=True, help="One group per input channel."),
         option(
-            _OPERATION,
+            _CONVOLUTION, "--groups", type=int, metavar="N", help="Number of groups of channels."
+        ),
+        option(_CONVOLUTION, "--depthwise", is_flag=True, help="One group per input channel."),
+        option(
+            _CONVOLUTION,
             "--transposed",
             is_flag=True,
-            help="Transposed convolution, the adjoint of the direct one.",
+            help="Transposed convolution: the adjoint of the direct one.",
         ),
         option(
-            _OPERATION,
+            _CONVOLUTION,
             "--output-padding",
             metavar="N|N,N",
-            help="Transposed: added at the output's end.",
+            help="Transposed only: positions added at the end of the output.",
         ),
         option(
-            _OPERATION,
+            _CONVOLUTION,
             "--output-size",
             metavar="N|N,N",
-            help="Transposed: the output's size, which settles its padding.",
+            help="Transposed only: the size of the output, which determines the padding.",
         ),
         option(
-            _OPERATION,
+            _CONVOLUTION,
             "--flip/--no-flip",
             default=None,
             help=(
-                "Flip the kernel: convolution in the mathematical sense. Default: no, "
+                "Flip the kernel: a convolution in the mathematical sense. Default: "
                 "cross-correlation."
             ),
         ),
         option(
-            _OPERATION,
+            _CONVOLUTION,
             "--dtype",
             metavar="TYPE",
-            help="Compute in float32, float64, float16 or bfloat16. Default: the arrays'.",
+            help="Compute in float32, float64, float16 or bfloat16. Default: the arrays' type.",
         ),
         option(
-            _LAYOUT,
+            _LAYOUTS,
             "--input-layout",
             metavar="AXES",
             help="NCHW, NHWC, NCW, HW, ... Default: what fits the shapes.",
         ),
         option(
-            _LAYOUT, "--kernel-layout", metavar="AXES", help="OIHW, HWIO, IOHW, HWOI, HWIM, HW, ..."
+            _LAYOUTS,
+            "--kernel-layout",
+            metavar="AXES",
+            help="OIHW, HWIO, IOHW, HWOI, HWIM, HW, ... Default: what fits the shapes.",
         ),
-        option(_LAYOUT, "--output-layout", metavar="AXES", help="Default: the input's."),
+        option(_LAYOUTS, "--output-layout", metavar="AXES", help="Default: the input's."),
         option(
-            _LAYOUT,
+            _LAYOUTS,
             "--as",
-            "as_",
             type=Word(FRAMEWORKS),
             metavar="FRAMEWORK",
-            help=f"Read everything unsaid as it would: {', '.join(FRAMEWORKS)}.",
+            help=f"Read what is left out as this framework does: {', '.join(FRAMEWORKS)}.",
         ),
     ]
 )
@@ -245,7 +257,7 @@ def _set_color(ctx: click.Context, _: click.Parameter, value: str) -> None:
 
 
 COLOR = option(
-    "Output",
+    _OUTPUT,
     "--color",
     type=Word(("auto", "always", "never")),
     default="auto",
@@ -257,6 +269,9 @@ COLOR = option(
 )
 
 
-def settings(options: dict[str, Any]) -> Settings:
-    """Takes what belongs to the convolution out of a command's options."""
-    return Settings(**{name: options.pop(name) for name in Settings.names() if name in options})
+def take_settings(options: dict[str, Any]) -> Settings:
+    """The settings of the convolution, which are removed from a command's `options`."""
+    fields = Settings.fields_in(options)
+    for name in fields:
+        del options[Settings.option_name(name)]
+    return Settings(**fields)

@@ -6,38 +6,46 @@ from typing import Any
 
 import click
 
-from convdiff.cli.options import COLOR, CONVOLUTION, Command, Word, option, settings
+from convdiff.cli.options import (
+    COLOR,
+    CONVOLUTION,
+    Command,
+    Word,
+    option,
+    take_settings,
+)
 from convdiff.errors import ConvdiffError
+
+_PROBING = "Probing"
 
 
 @click.command("probe", cls=Command)
 @click.argument("target", metavar="NAME=CODE")
 @CONVOLUTION
 @option(
-    "Questions",
+    _PROBING,
     "--input-shape",
     metavar="N,N,...",
-    help="Where the function takes no other; with --kernel-shape.",
+    help="For a function that takes no other shape; with --kernel-shape.",
 )
 @option(
-    "Questions",
+    _PROBING,
     "--kernel-shape",
     metavar="N,N,...",
-    help="Where the function takes no other; with --input-shape.",
+    help="For a function that takes no other shape; with --input-shape.",
 )
 @option(
-    "Questions",
+    _PROBING,
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="For one answer.",
+    help="For one call of the function.",
 )
 @option(
     "Output",
     "--format",
-    "format_",
     type=Word(("table", "json")),
     default="table",
     show_default=True,
@@ -46,14 +54,13 @@ from convdiff.errors import ConvdiffError
 )
 @COLOR
 @click.pass_context
-def command(
-    ctx: click.Context, /, target: str, format_: str, bias: str | None, **options: Any
-) -> None:
-    """Question a function with arrays made to reveal, and tell what convolution it is.
+def command(ctx: click.Context, /, target: str, bias: str | None, **options: Any) -> None:
+    """Find out which convolution a function computes.
 
-    CODE is an expression of input, kernel and bias, or path.py:function called with (input,
-    kernel[, bias]); it runs where NAME runs. Nothing need be said of it; what is said is checked.
-    Exit code 0: identified; 1: it is not what was said; 2: not identified.
+    The function is called with arrays made for the purpose. CODE is an expression of input, kernel
+    and bias, or path.py:function, which is called with (input, kernel[, bias]); it runs in the
+    environment of the backend NAME. The options of the convolution can be left out; those that are
+    given are checked. Exit codes: 0 identified, 1 it is not what the options say, 2 not identified.
 
     \b
     Example:
@@ -64,13 +71,14 @@ def command(
 
     if bias is not None:
         raise ConvdiffError(
-            f"--bias: found {bias}, expected none; a bias is made for functions that take one"
+            f"--bias: found {bias}, expected no bias; one is made for functions that take it"
         )
-    said = settings(options)
+    format = options.pop("format")
+    settings = take_settings(options)
     outcome = probe(
-        ProbeRequest(target=target, settings=said, command=run_view.command_line(), **options)
+        ProbeRequest(target=target, settings=settings, command=run_view.command_line(), **options)
     )
-    if format_ == "json":
+    if format == "json":
         from convdiff.probe.outcome_json import render
 
         click.echo(render(outcome), nl=False)

@@ -11,24 +11,24 @@ from convdiff.cli.options import (
     COLOR,
     CONVOLUTION,
     Command,
-    File,
+    FileArgument,
     Seconds,
     Word,
     all_of,
-    backends,
+    complete_backend,
     option,
-    settings,
+    take_settings,
 )
-from convdiff.cli.reports import REPORTS
+from convdiff.cli.report_files import REPORTS
 from convdiff.exit_codes import FAIL_ON
 from convdiff.pipeline.request import PATHS, Request
 
 _COMPARED, _OUTPUT = "What is compared", "Output"
 
-UNALIGNED = (
-    "nothing is aligned: each framework's own default call on the same arrays, and what that does "
-    "in place of what was asked; "
-    "convdiff code --for NAME writes it as it should be"
+UNALIGNED_NOTE = (
+    "nothing is aligned: each framework runs its own default call on the same arrays, and the "
+    "findings say how its output departs from what was asked; convdiff code --for NAME writes the "
+    "call that does what was asked"
 )
 
 COMPARED = all_of(
@@ -38,7 +38,7 @@ COMPARED = all_of(
             "--saved",
             multiple=True,
             metavar="[NAME=]FILE",
-            help="An output saved elsewhere; repeatable.",
+            help="An output that was computed elsewhere; repeatable.",
         ),
         option(
             _COMPARED,
@@ -47,8 +47,8 @@ COMPARED = all_of(
             multiple=True,
             metavar="NAME=CODE",
             help=(
-                "Code of yours, run where NAME runs, on input, kernel, bias: an expression or "
-                "path.py:function; repeatable."
+                "Your own code, run in the environment of the backend NAME on the arrays input, "
+                "kernel and bias: an expression, or path.py:function; repeatable."
             ),
         ),
         option(
@@ -57,10 +57,10 @@ COMPARED = all_of(
             "backends",
             multiple=True,
             metavar="NAME",
-            shell_complete=backends,
+            shell_complete=complete_backend,
             help=(
-                "NAME or NAME:PATH; repeatable. Default: all that are installed; none: the "
-                "reference alone."
+                "A backend, or a path of one: NAME:PATH; repeatable; none runs no backend. Default: "
+                "every installed backend."
             ),
         ),
         option(
@@ -71,8 +71,8 @@ COMPARED = all_of(
             show_default=True,
             metavar="WHICH",
             help=(
-                "default: what a user would hit without asking; all: every path that this "
-                "machine has."
+                "default: what a user of this machine gets without asking; all: every path that "
+                "this machine has."
             ),
         ),
         option(
@@ -82,21 +82,21 @@ COMPARED = all_of(
             default=1,
             show_default=True,
             metavar="N",
-            help="Ask each N times; an answer that changes is not-deterministic.",
+            help="Run each backend N times; an output that changes is not-deterministic.",
         ),
         option(
             _COMPARED,
             "--require",
             multiple=True,
             metavar="NAME",
-            shell_complete=backends,
-            help="Exit 2 where this backend cannot run; repeatable.",
+            shell_complete=complete_backend,
+            help="Exit with 2 if this backend cannot run; repeatable.",
         ),
         option(
             _COMPARED,
             "--no-align",
             is_flag=True,
-            help="Each framework's own default call, nothing aligned, and what it then did.",
+            help="Run each framework's own default call, with nothing aligned.",
         ),
         option(
             _COMPARED,
@@ -106,8 +106,8 @@ COMPARED = all_of(
             show_default=True,
             metavar="SECONDS",
             help=(
-                "For one backend's answer; importing it may take three times that, and a minute "
-                "at least."
+                "For one backend's output. Importing a framework may take three times as long, and "
+                "at least a minute."
             ),
         ),
     ]
@@ -121,7 +121,9 @@ OUTPUT = all_of(
             default="different",
             show_default=True,
             metavar="VERDICT",
-            help="The mildest verdict to exit 1 for: different, reduced-precision or rounding.",
+            help=(
+                "The mildest verdict to exit with 1 for: different, reduced-precision or rounding."
+            ),
         ),
         REPORTS,
         COLOR,
@@ -130,8 +132,8 @@ OUTPUT = all_of(
 
 
 @click.command("run", cls=Command)
-@click.argument("input", cls=File)
-@click.argument("kernel", cls=File)
+@click.argument("input", cls=FileArgument)
+@click.argument("kernel", cls=FileArgument)
 @CONVOLUTION
 @COMPARED
 @OUTPUT
@@ -139,39 +141,39 @@ OUTPUT = all_of(
 def command(ctx: click.Context, /, no_align: bool, **options: Any) -> None:
     """Run one convolution through every backend, and compare.
 
-    INPUT and KERNEL are file.npy or file.npz:key, as are all arrays. Every output (the backends',
-    those saved elsewhere, those of your own code) is held against a float64 reference; where one
-    differs, convdiff says what it did instead.
+    INPUT and KERNEL are file.npy or file.npz:key, like all arrays. Every output (from the backends,
+    from your own code, or computed elsewhere) is compared with a float64 reference. Where one
+    differs by more than rounding, convdiff says what was computed instead.
 
     \b
     Example:
       convdiff run x.npy w.npy --padding same --saved port=y.npy
     """
     from convdiff.cli import run_view
-    from convdiff.cli.reports import ReportFiles
+    from convdiff.cli.report_files import ReportFiles
 
-    outputs = ReportFiles(options)
-    said = settings(options)
-    left = [
-        name.rstrip("_")
-        for name in ctx.params
-        if ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
+    files = ReportFiles(options)
+    settings = take_settings(options)
+    from_config = [
+        name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
     ]
-    notes = (*ctx.obj.notes(left), *((UNALIGNED,) if no_align else ()))
+    notes = (*ctx.obj.notes(from_config), *((UNALIGNED_NOTE,) if no_align else ()))
     request = Request(
-        settings=said,
+        settings=settings,
         align=not no_align,
         command=run_view.command_line(),
         notes=notes,
-        pictures=outputs.pictures,
+        pictures=files.pictures,
         **options,
     )
     from convdiff.pipeline import run
 
-    asking = request.paths == "all"
-    report = run(
-        request,
-        run_view.view(outputs.format, to_stderr=outputs.to_stderr, color=ctx.color, asking=asking),
+    view = run_view.view(
+        files.format,
+        to_stderr=files.to_stderr,
+        color=ctx.color,
+        awaits_paths=request.paths == "all",
     )
-    outputs.write_report(report)
+    report = run(request, view)
+    files.write_report(report)
     ctx.exit(report.exit_code)

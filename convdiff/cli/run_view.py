@@ -1,6 +1,4 @@
-"""What shows a run on stdout: the table, row by row as they come, or a report for machines at the
-end.
-"""
+"""Shows a run on stdout: as a table that fills up, or at its end as JSON or for GitHub."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from convdiff.cli.progress import CLEAR
+from convdiff.cli.run_progress import CLEAR_LINE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,47 +21,51 @@ if TYPE_CHECKING:
 
 
 def command_line() -> str:
-    """This very command, as a shell takes it."""
+    """The command that is running, quoted for a shell."""
     return shlex.join(["convdiff", *sys.argv[1:]])
 
 
-def view(format: str, *, to_stderr: bool, color: bool | None, asking: bool = False) -> OpenView:
-    """What shows a run: "table" (on stderr where stdout is wanted for a file), "json" or "github".
+def view(
+    format: str, *, to_stderr: bool, color: bool | None, awaits_paths: bool = False
+) -> OpenView:
+    """The view of a run in `format`: "table", "json" or "github".
 
-    `color` True or False decides; None is for the terminal and NO_COLOR to say.  With `asking` a
-    terminal is told, until the view is opened, that the backends are asked which paths they have.
+    With `to_stderr` the table goes there; `color` is None where the terminal and NO_COLOR decide.
+    With `awaits_paths` a line on the terminal says, until the view is opened, that the backends are
+    asked which paths they have.
     """
     wiping = ExitStack()
-    if asking and sys.stderr is not None and sys.stderr.isatty():
-        click.echo("asking the backends which paths they have", err=True, nl=False)
-        wiping.callback(click.echo, CLEAR, err=True, nl=False)
-        click.get_current_context().call_on_close(wiping.close)  # where it comes to no view
+    if awaits_paths and sys.stderr is not None and sys.stderr.isatty():
+        click.echo("waiting for the backends to report their paths", err=True, nl=False)
+        wiping.callback(click.echo, CLEAR_LINE, err=True, nl=False)
+        # An error may end the run before the view is opened.
+        click.get_current_context().call_on_close(wiping.close)
 
     def open_view(case: Case, expected: Sequence[str]) -> AbstractContextManager[View]:
         wiping.close()
         if format != "table":
-            return _watched(nullcontext(_Machine(format)), expected)
-        from convdiff.report.table import open_view as open_table
+            return _with_progress(nullcontext(_FinalView(format)), expected)
+        from convdiff.report.run_report import open_view as open_table
 
         screen = console(to_stderr=to_stderr, color=color)
         table = open_table(case, screen, expected)
-        return table if screen.file.isatty() else _watched(table, expected)
+        return table if screen.file.isatty() else _with_progress(table, expected)
 
     return open_view
 
 
 def console(*, to_stderr: bool = False, color: bool | None) -> Console:
-    """Where tables are printed."""
+    """The console that tables are printed on."""
     from rich.console import Console
 
-    class Pipe(Console):
-        """A console that leaves a broken pipe to `main`."""
+    class PipeConsole(Console):
+        """A console that leaves a closed pipe to `convdiff.cli.main`."""
 
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError(errno.EPIPE, "stdout is closed")
 
     no_color = None if color is None else not color
-    return Pipe(
+    return PipeConsole(
         stderr=to_stderr,
         highlight=False,
         legacy_windows=False,
@@ -72,34 +74,34 @@ def console(*, to_stderr: bool = False, color: bool | None) -> Console:
     )
 
 
-def _watched(
+def _with_progress(
     inner: AbstractContextManager[View], expected: Sequence[str]
 ) -> AbstractContextManager[View]:
-    """The view, with its progress on stderr where that is a terminal."""
+    """The view with a progress line on stderr, where that is a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         return inner
-    from convdiff.cli.progress import Progress
+    from convdiff.cli.run_progress import RunProgress
 
-    return Progress(inner, expected, sys.stderr)
+    return RunProgress(inner, expected, sys.stderr)
 
 
-class _Machine:
-    """Nothing until the end, then the report for machines."""
+class _FinalView:
+    """Prints the whole report at the end of the run."""
 
     def __init__(self, format: str) -> None:
         self._format = format
 
     def add(self, row: Row) -> None:
-        """Wait for the others."""
+        """Nothing yet."""
 
     def finish(self, report: Report) -> None:
-        """Write it all."""
+        """Print the report."""
         if self._format == "json":
             from convdiff.report.json_report import render
 
             click.echo(render(report), nl=False)
         else:
-            from convdiff.report.github import commands
+            from convdiff.report.github_report import commands
             from convdiff.suite_result import alone
 
             click.echo(commands(alone(report)), nl=False)

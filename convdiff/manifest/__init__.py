@@ -1,11 +1,17 @@
-"""Manifests: many cases in a TOML file, checked key by key before anything runs, and written by
-whoever has the arrays.
+"""Manifests: TOML files that list many cases for `convdiff check`.
 
-`loading` reads one into entries, `keys` is the table of what may stand in it, `lines` finds a key's
-line for an error, `writing` makes the text of one.
+    reader         a file to a `Manifest` of `Entry` records, every key checked
+    keys           the keys that a case may have, and what each takes
+    line_numbers   the line of a key in the file, for error messages
+    writer         the text of a manifest, for capture, --write-manifest and the pytest plugin
+
+A key has the name and the meaning of the option of `convdiff run`, with underscores for hyphens.
+Files in a manifest are relative to it; in an `Entry` they are relative to the current folder.
+Whatever is wrong with one case is kept in its `Entry` and becomes a row of trouble, so that the
+other cases are checked all the same.
 """
 
-from convdiff.manifest.reader import FILE, Entry, Manifest, load
-from convdiff.manifest.writer import text
+from convdiff.manifest.reader import MANIFEST_FILE, Entry, Manifest, load
+from convdiff.manifest.writer import manifest_text
 
-__all__ = ["FILE", "Entry", "Manifest", "load", "text"]
+__all__ = ["MANIFEST_FILE", "Entry", "Manifest", "load", "manifest_text"]

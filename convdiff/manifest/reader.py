@@ -1,4 +1,4 @@
-"""A manifest's file to entries, each with all its keys, or with what is wrong with it."""
+"""Reads a manifest into entries: one per case, with the defaults filled in, or with its problem."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from convdiff.errors import ConvdiffError, one_of
 from convdiff.manifest import keys
-from convdiff.manifest.lines import case_line, key_line
+from convdiff.manifest.line_numbers import case_line, key_line
 
-# The file that a folder's name stands for.
-FILE = "manifest.toml"
+# The manifest in a folder, where a folder is given.
+MANIFEST_FILE = "manifest.toml"
 _FUNCTION = re.compile(r"(?P<file>.+\.py):(?P<function>\w+)", re.DOTALL)
-_OPTION = re.compile(r"(?:--)?(?P<key>[a-z][a-z-]*)")
+# The option or key at the beginning of an error message.
+_SUBJECT = re.compile(r"(?:--)?(?P<key>[a-z][a-z-]*)")
+_OPTION = re.compile(r"--(?P<key>[a-z][a-z-]*)")
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """One file: its cases, and the codes that [defaults] allows in all of them.
+    """One manifest file.
 
-    `outputs` are the files of what a captured model itself gave, as seen from here; none where they
-    were not recorded.
+    `allow` are the codes that [defaults] allows in every case.  `outputs` are the files with the
+    outputs of a captured model as a whole, relative to the current folder; empty where they were
+    not recorded.
     """
 
     path: Path
@@ -36,66 +39,70 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Entry:
-    """One case as it is written, defaults filled in; files as seen from here.  `problem` says what
-    is wrong with its keys.
+    """One case of a manifest.
+
+    `keys` include the defaults, with files relative to the current folder; `own_keys` are those
+    that the case itself has.  `number` counts the cases of the file from 0.  `problem` is the error
+    message of a case with invalid keys.
     """
 
     name: str
     path: Path
     number: int
     keys: Mapping[str, Any] = field(repr=False)
-    own: frozenset[str] = frozenset()
+    own_keys: frozenset[str] = frozenset()
     problem: str | None = None
     _text: str = field(default="", repr=False)
 
     @property
     def place(self) -> str:
-        """manifest.toml:12, the line of its header."""
+        """The file and line of the case's header: manifest.toml:12."""
         return f"{self.path}:{case_line(self._text, self.number)}"
 
     @property
     def allow(self) -> tuple[str, ...]:
-        """The codes that do not fail it."""
-        value = self.keys.get("allow", ())
-        return (value,) if isinstance(value, str) else tuple(value)
+        """The codes that do not fail the case."""
+        return _strings(self.keys.get("allow", ()))
 
     def located(self, message: str) -> str:
-        """The message behind file, line and case; the line is that of the key or option with which
-        it begins, else that it names.
+        """An error message about this case, with file, line and case in front.
 
-        An option at its beginning is called as its key is here.
+        The line is that of the key or option that the message begins with, or else names, and the
+        case's own otherwise.  An option at the beginning is replaced by its key.
         """
-        match = _OPTION.match(message) or re.search(r"--(?P<key>[a-z][a-z-]*)", message)
-        key = match["key"].replace("-", "_") if match else ""
-        key = next(
-            (known for known in (key, f"{key}s", f"{key.rstrip('_')}") if known in self.keys), ""
-        )
-        if match and key and not match.start():
+        match = _SUBJECT.match(message) or _OPTION.search(message)
+        key = self._key_of_option(match["key"]) if match else None
+        if key is None:
+            line = case_line(self._text, self.number)
+        else:
+            table = "case" if key in self.own_keys else "defaults"
+            line = key_line(self._text, table, self.number, key)
+        if match and key and match.start() == 0:
             message = key + message[match.end() :]
-        table = "case" if key in self.own else "defaults"
-        line = (
-            key_line(self._text, table, self.number, key)
-            if key
-            else case_line(self._text, self.number)
-        )
         return f"{self.path}:{line}: case {self.name}: {message}"
+
+    def _key_of_option(self, option: str) -> str | None:
+        """The key for this option, if the case has it; --backend is the key `backends`."""
+        key = option.replace("-", "_")
+        return next((known for known in (key, f"{key}s") if known in self.keys), None)
 
 
 def load(path: Path) -> Manifest:
-    """The manifest in the file, or in the folder's manifest.toml.
+    """The manifest in a file, or in a folder's manifest.toml.
 
-    Raises ConvdiffError where there is none, it is no TOML, or what is outside the cases is wrong;
-    a case with a wrong key is an entry with a `problem`.
+    Raises ConvdiffError where there is no such file, it is not TOML, or something outside the cases
+    is wrong.  A case with an invalid key is an entry with a `problem`.
     """
-    path = path / FILE if path.is_dir() else path
+    path = path / MANIFEST_FILE if path.is_dir() else path
     text = _read(path)
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConvdiffError(f"{_of_syntax(path, str(error))}, expected TOML") from None
+        raise ConvdiffError(f"{_syntax_error(path, str(error))}, expected TOML") from None
     for key in data:
-        if key not in keys.TOP:
-            raise ConvdiffError(f"{path}:{_top_line(text, key)}: {one_of('key', key, keys.TOP)}")
+        if key not in keys.TOP_LEVEL_KEYS:
+            unknown = one_of("key", key, keys.TOP_LEVEL_KEYS)
+            raise ConvdiffError(f"{path}:{_top_level_line(text, key)}: {unknown}")
     defaults = _defaults(path, text, data.get("defaults", {}))
     cases = data.get("case", [])
     if (
@@ -104,17 +111,19 @@ def load(path: Path) -> Manifest:
         or not all(isinstance(case, dict) for case in cases)
     ):
         raise ConvdiffError(
-            f"{path}: found no case, expected [[case]] with input and kernel; convdiff check "
-            "--write-manifest drafts them"
+            f"{path}: found no case, expected [[case]] with input and kernel; to draft them: "
+            "convdiff check --write-manifest FOLDER"
         )
     entries: list[Entry] = []
     for number, case in enumerate(cases):
-        entries.append(
-            _entry(path, text, number, defaults, case, {entry.name for entry in entries})
-        )
-    value = defaults.get("allow", ())
-    allow = (value,) if isinstance(value, str) else tuple(value)
+        names = {entry.name for entry in entries}
+        entries.append(_entry(path, text, number, defaults, case, names))
+    allow = _strings(defaults.get("allow", ()))
     return Manifest(path, tuple(entries), allow, _outputs(path, text, data.get("outputs", [])))
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _read(path: Path) -> str:
@@ -122,32 +131,35 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConvdiffError(
-            f"{path}: found no such file, expected a manifest (TOML); convdiff check "
-            "--write-manifest FOLDER drafts one"
+            f"{path}: found no such file, expected a manifest (TOML); to draft one: convdiff check "
+            "--write-manifest FOLDER"
         ) from None
     except UnicodeDecodeError as error:
         raise ConvdiffError(
-            f"{path}: found bytes that are no UTF-8 (at {error.start}), expected a manifest in TOML"
+            f"{path}: found bytes that are not UTF-8 (at byte {error.start}), expected a manifest "
+            "(TOML)"
         ) from None
     except OSError as error:
         raise ConvdiffError(
-            f"{path}: cannot be read ({error.strerror or error}), expected a manifest in TOML"
+            f"{path}: cannot be read ({error.strerror or error}), expected a manifest (TOML)"
         ) from None
 
 
-def _of_syntax(path: Path, message: str) -> str:
-    """tomllib's message with its line in front: manifest.toml:3:5: invalid value."""
+def _syntax_error(path: Path, message: str) -> str:
+    """tomllib's message with its place in front: manifest.toml:3:5: invalid value."""
     match = re.fullmatch(
         r"(?P<what>.*) \(at line (?P<line>\d+), column (?P<column>\d+)\)", message, re.DOTALL
     )
     if match is None:
-        return f"{path}: {message[:1].lower()}{message[1:]}"
-    return (
-        f"{path}:{match['line']}:{match['column']}: {match['what'][:1].lower()}{match['what'][1:]}"
-    )
+        return f"{path}: {_without_capital(message)}"
+    return f"{path}:{match['line']}:{match['column']}: {_without_capital(match['what'])}"
 
 
-def _top_line(text: str, key: str) -> int:
+def _without_capital(message: str) -> str:
+    return f"{message[:1].lower()}{message[1:]}"
+
+
+def _top_level_line(text: str, key: str) -> int:
     pattern = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[\].=]""")
     return next((at for at, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
 
@@ -155,28 +167,26 @@ def _top_line(text: str, key: str) -> int:
 def _defaults(path: Path, text: str, given: Any) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise ConvdiffError(
-            f"{path}:{_top_line(text, 'defaults')}: defaults: found {given!r}, expected a table: "
-            "[defaults]"
+            f"{path}:{_top_level_line(text, 'defaults')}: defaults: found {given!r}, expected a "
+            "table: [defaults]"
         )
+    known = {name: kind for name, kind in keys.KEYS.items() if name not in keys.CASE_ONLY_KEYS}
     for key, value in given.items():
         try:
-            keys.check(
-                key, value, {name: kind for name, kind in keys.KEYS.items() if name not in keys.OWN}
-            )
+            keys.check_key(key, value, known)
         except ConvdiffError as error:
-            raise ConvdiffError(
-                f"{path}:{key_line(text, 'defaults', 0, key)}: [defaults] {error}"
-            ) from None
+            line = key_line(text, "defaults", 0, key)
+            raise ConvdiffError(f"{path}:{line}: [defaults] {error}") from None
     return given
 
 
 def _outputs(path: Path, text: str, given: Any) -> tuple[str, ...]:
     if not isinstance(given, list) or not all(isinstance(file, str) for file in given):
         raise ConvdiffError(
-            f"{path}:{_top_line(text, 'outputs')}: outputs: found {given!r}, expected a list of "
-            "files"
+            f"{path}:{_top_level_line(text, 'outputs')}: outputs: found {given!r}, expected a list "
+            "of files"
         )
-    return tuple(_beside(file, path.parent) for file in given)
+    return tuple(_relative(file, path.parent) for file in given)
 
 
 def _entry(
@@ -187,64 +197,50 @@ def _entry(
     case: Mapping[str, Any],
     taken: set[str],
 ) -> Entry:
+    """The entry of one case; its name must not be among those `taken` by earlier cases."""
     name = case.get("name", f"case-{number + 1}")
-    together = {**defaults, **case}
-    entry = Entry(str(name), path, number, together, frozenset(case), None, text)
+    merged = {**defaults, **case}
+    entry = Entry(str(name), path, number, merged, frozenset(case), None, text)
     for key, value in case.items():
         try:
-            keys.check(key, value)
+            keys.check_key(key, value)
         except ConvdiffError as error:
+            # Not `located`: what the message begins with need not be a known key.
             line = key_line(text, "case", number, key)
-            return Entry(
-                entry.name,
-                path,
-                number,
-                together,
-                entry.own,
-                f"{path}:{line}: case {name}: {error}",
-                text,
-            )
+            return replace(entry, problem=f"{path}:{line}: case {name}: {error}")
     missing = [key for key in ("input", "kernel") if key not in case]
-    problem = (
-        f'{" and ".join(missing)}: found none, expected a file: {missing[0]} = "{missing[0]}.npy"'
-        if missing
-        else None
-    )
+    problem = None
     if name in taken:
-        problem = f"name: found {name!r} a second time, expected a name of its own"
-    resolved = {key: _resolved(key, value, path.parent) for key, value in together.items()}
-    return Entry(
-        entry.name,
-        path,
-        number,
-        resolved,
-        entry.own,
-        entry.located(problem) if problem else None,
-        text,
-    )
+        problem = entry.located(f"name: found {name!r} twice, expected a unique name")
+    elif missing:
+        problem = entry.located(
+            f"{' and '.join(missing)}: found none, expected a file: "
+            f'{missing[0]} = "{missing[0]}.npy"'
+        )
+    files_resolved = {key: _resolved(key, value, path.parent) for key, value in merged.items()}
+    return replace(entry, keys=files_resolved, problem=problem)
 
 
 def _resolved(key: str, value: Any, folder: Path) -> Any:
-    """Files as seen from the current folder, not from the manifest's."""
+    """The value of a key of the manifest in `folder`, with files relative to the current folder."""
     if key in ("input", "kernel", "bias"):
-        return _beside(value, folder)
+        return _relative(value, folder)
     if key == "saved":
         if isinstance(value, dict):
-            return {name: _beside(file, folder) for name, file in value.items()}
-        return [_beside(file, folder) for file in keys.named(value)]
+            return {name: _relative(file, folder) for name, file in value.items()}
+        return [_relative(file, folder) for file in keys.option_values(value)]
     if key == "call":
-        made = []
-        for text in keys.named(value):
-            name, equals, code = text.partition("=")
-            match = _FUNCTION.fullmatch(code.strip())
-            made.append(
-                f"{name}={_beside(match['file'], folder)}:{match['function']}"
-                if equals and match
-                else text
-            )
-        return made
+        return [_resolved_call(text, folder) for text in keys.option_values(value)]
     return value
 
 
-def _beside(file: str, folder: Path) -> str:
+def _resolved_call(text: str, folder: Path) -> str:
+    name, equals, code = text.partition("=")
+    match = _FUNCTION.fullmatch(code.strip())
+    if not equals or not match:
+        return text
+    return f"{name}={_relative(match['file'], folder)}:{match['function']}"
+
+
+def _relative(file: str, folder: Path) -> str:
     return os.path.normpath(folder / file)

@@ -1,4 +1,4 @@
-"""The text of a manifest: TOML that a person would have written, from cases as plain mappings."""
+"""Writes manifests as readable TOML, from cases given as mappings."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def text(
+def manifest_text(
     cases: Iterable[Mapping[str, Any]],
     *,
     defaults: Mapping[str, Any] | None = None,
     heading: str = "",
     outputs: Sequence[str] = (),
 ) -> str:
-    """TOML for these cases.  A key whose value is None is left out; the key "#" is a comment above
-    the case.
+    """The TOML text of a manifest with these cases.
 
-    `outputs` are the files of what a captured model itself gave.
+    Keys with the value None are left out; the value of the key "#" becomes a comment above the
+    case, and `heading` one at the top.  `outputs` are the files with the outputs of a captured
+    model as a whole.
     """
-    parts = [f"# {line}".rstrip() for line in heading.splitlines()]
+    lines = [f"# {line}".rstrip() for line in heading.splitlines()]
     if outputs:
-        parts += ["", *_lines({"outputs": outputs})]
+        lines += ["", *_assignments({"outputs": outputs})]
     if defaults:
-        parts += ["", "[defaults]", *_lines(defaults)]
+        lines += ["", "[defaults]", *_assignments(defaults)]
     for case in cases:
         comments = [f"# {line}" for line in str(case["#"]).splitlines()] if case.get("#") else []
-        parts += ["", *comments, "[[case]]", *_lines(case)]
-    return "\n".join(parts).lstrip("\n") + "\n"
+        lines += ["", *comments, "[[case]]", *_assignments(case)]
+    return "\n".join(lines).lstrip("\n") + "\n"
 
 
-def _lines(table: Mapping[str, Any]) -> list[str]:
+def _assignments(table: Mapping[str, Any]) -> list[str]:
     return [
         f"{_key(key)} = {_value(value)}"
         for key, value in table.items()
@@ -42,7 +43,7 @@ def _lines(table: Mapping[str, Any]) -> list[str]:
 
 
 def _key(key: str) -> str:
-    return key if _BARE.fullmatch(key) else _quoted(key)
+    return key if _BARE_KEY.fullmatch(key) else _string(key)
 
 
 def _value(value: Any) -> str:
@@ -54,11 +55,13 @@ def _value(value: Any) -> str:
         return f"{{ {', '.join(f'{_key(key)} = {_value(item)}' for key, item in value.items())} }}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(_value(item) for item in value)}]"
-    return _quoted(str(value))
+    return _string(str(value))
 
 
-def _quoted(text: str) -> str:
-    """A basic string: JSON's escapes are TOML's, but for DEL, and TOML has no lone surrogates."""
-    return json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False).replace(
-        "\x7f", "\\u007f"
-    )
+def _string(text: str) -> str:
+    """`text` as a basic string of TOML.
+
+    JSON's escapes are TOML's, except that TOML wants DEL escaped and has no lone surrogates.
+    """
+    quoted = json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False)
+    return quoted.replace("\x7f", "\\u007f")

@@ -1,9 +1,27 @@
-"""The program: from a `Request` to a `Report`, one step after another (`run` reads as the list of
-them).
+"""The program behind `convdiff run`: from a `Request` to a `Report`.
 
-Speed decides the order.  Workers are started before this process has even imported numpy; while
-they import their frameworks the arrays are read, the code is written, the reference computed and
-the saved outputs diagnosed; each row is shown as it comes.
+`run` is the list of steps, one module each:
+
+    request           what the user asked for: names of files and options, nothing opened yet
+    select_backends   which environments the request needs, and which code runs in them
+    (backends.fleet)  their worker processes are started
+    load_case         the arrays are read and checked against the convolution: a `Case`
+    select_paths      which execution paths the workers have: a row for each that was asked for
+    dispatch          the code for each row is written and sent to its worker; answers come back
+    judge_rows        each answer becomes a `Row`: verdict, findings, fix, picture
+
+Beside these stand `row_names` (a unique name for every row), `export_code` (the script that
+`convdiff code` prints) and `self_test` (what `convdiff backends` lists).  `convdiff check` runs the
+same steps for many cases at once (`convdiff.check`).
+
+Invariants, all for speed:
+
+- numpy is not imported before the workers have started: they import their frameworks while this
+  process imports numpy and reads the arrays.  `request`, `select_backends` and `select_paths`
+  therefore import no numpy, and the other steps are imported inside `run`.
+- The workers have all their jobs before the first answer is awaited; the reference is computed and
+  the saved outputs are diagnosed meanwhile.
+- Each row is shown as soon as it is judged.
 """
 
 from __future__ import annotations
@@ -12,8 +30,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from convdiff.pipeline.request import Request
-from convdiff.pipeline.select_backends import SelectedBackends, choose
-from convdiff.pipeline.select_paths import settle
+from convdiff.pipeline.select_backends import SelectedBackends, select_backends
+from convdiff.pipeline.select_paths import select_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["OpenView", "Request", "View", "run"]
 
 
-_KINDS = ("saved", "call", "backend")
-
-
 class View(Protocol):
-    """Who watches a run: is given each row as it comes, then the whole report."""
+    """Shows a run to the user: gets each row as it comes, then the report."""
 
     def add(self, row: Row) -> None: ...
 
@@ -36,53 +51,60 @@ class View(Protocol):
 
 
 class OpenView(Protocol):
-    """Opens a view once the case is known; `expected` are the names of the rows in their final
-    order.
-    """
+    """Opens a view of `case`; `expected` are the names of the rows in their final order."""
 
     def __call__(self, case: Case, expected: Sequence[str]) -> AbstractContextManager[View]: ...
 
 
 def run(request: Request, open_view: OpenView) -> Report:
-    """Do what was asked and show it to the view.
+    """Make the comparison that `request` describes, and show it in the view.
 
-    Raises ConvdiffError for bad input; a backend that fails is a row.  No process is left, whatever
-    happens.
+    Raises ConvdiffError for bad input.  A backend that fails is a row, not an error.  No worker
+    process is left behind, whatever happens.
     """
-    chosen = choose(request)
-    with _started(chosen, request) as fleet:
-        # From here on numpy is imported, so nothing of this stands at the top of the module.
+    selected = select_backends(request)
+    with _start_workers(selected, request) as fleet:
+        # These import numpy, which must wait until the workers have started.
         from convdiff.arrays.truncated_files import exit_on_truncation
         from convdiff.exit_codes import exit_code
-        from convdiff.pipeline.dispatch import ask
+        from convdiff.pipeline.dispatch import dispatch
         from convdiff.pipeline.judge_rows import RowJudge
-        from convdiff.pipeline.load_case import read_case
+        from convdiff.pipeline.load_case import load_case
         from convdiff.records import Report
 
         exit_on_truncation()
-        case = read_case(request, chosen)
-        chosen = settle(chosen, fleet, request.paths, case.spec.dtype)
-        expected, answers = ask(case, chosen, fleet, align=request.align, repeat=request.repeat)
+        case = load_case(request, selected)
+        selected = select_paths(selected, fleet, request.paths, case.spec.dtype)
+        expected, answers = dispatch(
+            case, selected, fleet, align=request.align, repeat=request.repeat
+        )
         with open_view(case, expected) as view:
-            judging = RowJudge(case, pictures=request.pictures)
+            judge = RowJudge(case, pictures=request.pictures)
             rows = []
-            for row in judging.rows(answers):
+            for row in judge.rows(answers):
                 rows.append(row)
                 view.add(row)
-            # A saved output may bear a backend's name, so the kind comes first; `expected` is in
-            # this order.
-            rows.sort(
-                key=lambda row: (_KINDS.index(row.answer.kind), expected.index(row.answer.name))
-            )
+            rows = _in_final_order(rows, expected)
             code = exit_code(rows, require=request.require, fail_on=request.fail_on)
-            report = Report(case, tuple(rows), code, request.command, judging.reference_seconds)
+            report = Report(case, tuple(rows), code, request.command, judge.reference_seconds)
             view.finish(report)
     return report
 
 
-def _started(chosen: SelectedBackends, request: Request) -> AbstractContextManager[Fleet | None]:
-    """The workers, on their way; None where nothing needs one."""
-    environments = [environment for environment in chosen.needed if environment.usable]
+def _in_final_order(rows: Sequence[Row], expected: Sequence[str]) -> list[Row]:
+    """Saved outputs, then calls, then backends, each in the order of `expected`."""
+    # By kind first: a saved output may have the name of a backend.
+    kinds = ("saved", "call", "backend")
+    return sorted(
+        rows, key=lambda row: (kinds.index(row.answer.kind), expected.index(row.answer.name))
+    )
+
+
+def _start_workers(
+    selected: SelectedBackends, request: Request
+) -> AbstractContextManager[Fleet | None]:
+    """The worker processes, starting up; None where no environment is needed."""
+    environments = [environment for environment in selected.environments if environment.usable]
     if not environments:
         return nullcontext()
     from convdiff.backends.fleet import Fleet

@@ -1,4 +1,4 @@
-"""From a case to answers: the saved outputs at once, then those of the workers as they come."""
+"""Sends a case to the workers: code written for each row, jobs, and the answers as they arrive."""
 
 from __future__ import annotations
 
@@ -14,47 +14,48 @@ if TYPE_CHECKING:
     from convdiff.backends.fleet import Fleet, Job
 
 
-def ask(
-    case: Case, chosen: SelectedBackends, fleet: Fleet | None, *, align: bool, repeat: int = 1
+def dispatch(
+    case: Case, selected: SelectedBackends, fleet: Fleet | None, *, align: bool, repeat: int = 1
 ) -> tuple[list[str], Iterator[Answer]]:
-    """The rows' names in their final order, and the answers in the order in which they come.
+    """The names of the rows in their final order, and their answers in the order of arrival.
 
-    The workers have their jobs when this returns, before the first answer is asked for.
+    Saved outputs come first, since they need no worker.  The workers have all their jobs when this
+    returns, before the first answer is taken.
     """
-    known = [
+    saved = [
         Answer(name, "saved", "ok", output=stored.array, stored=stored.stored)
         for name, stored in case.saved
     ]
     expected = (
-        [answer.name for answer in known]
+        [answer.name for answer in saved]
         + [call.name for call in case.calls]
-        + [asked.name for asked in chosen.asked]
+        + [backend.name for backend in selected.backends]
     )
-    if not chosen.needed:
-        return expected, iter(known)
-    jobs, failed = _jobs(case, chosen, align, repeat)
-    arrays = {"input": case.input, "kernel": case.kernel} | (
-        {"bias": case.bias} if case.bias else {}
-    )
-    coming = fleet.run(jobs, arrays) if fleet is not None and jobs else iter(())
-    return expected, chain(known, failed, coming)
+    if not selected.environments:
+        return expected, iter(saved)
+    jobs, failed = _jobs(case, selected, align, repeat)
+    arrays = {"input": case.input, "kernel": case.kernel}
+    if case.bias:
+        arrays["bias"] = case.bias
+    answers = fleet.run(jobs, arrays) if fleet is not None and jobs else iter(())
+    return expected, chain(saved, failed, answers)
 
 
 def _jobs(
-    case: Case, chosen: SelectedBackends, align: bool, repeat: int
+    case: Case, selected: SelectedBackends, align: bool, repeat: int
 ) -> tuple[list[Job], list[Answer]]:
-    """What the workers are to run, and the answers of those that cannot."""
+    """The jobs for the workers, and the answers of the rows that cannot run."""
     from convdiff.backends.fleet import Job, call_job
 
     jobs: list[Job] = []
     failed: list[Answer] = []
-    for asked in chosen.asked:
-        made = _job(case, asked, align, repeat)
-        if isinstance(made, Job):
-            jobs.append(made)
+    for backend in selected.backends:
+        job = _backend_job(case, backend, align, repeat)
+        if isinstance(job, Job):
+            jobs.append(job)
         else:
-            failed.append(made)
-    for call, (environment, _) in zip(case.calls, chosen.calls, strict=True):
+            failed.append(job)
+    for call, (environment, _) in zip(case.calls, selected.calls, strict=True):
         if environment.usable:
             jobs.append(call_job(call, repeat))
         else:
@@ -71,26 +72,30 @@ def _jobs(
     return jobs, failed
 
 
-def _job(case: Case, asked: RequestedBackend, align: bool, repeat: int) -> Job | Answer:
-    """The code for one row, or why there is none."""
-    # Not at the top of the module: saved outputs alone need neither.
+def _backend_job(case: Case, backend: RequestedBackend, align: bool, repeat: int) -> Job | Answer:
+    """The job of one row, or its answer where it cannot run."""
+    # Not at the top of the module: a run with saved outputs alone needs neither.
     from convdiff.backends.fleet import Job
     from convdiff.dialects import Unsupported, framework_call, write, write_default
 
-    name, environment, path = asked.name, asked.environment, asked.path
-    reason, way = environment.reason or asked.reason, path.name if path else None
+    name, environment, path = backend.name, backend.environment, backend.path
+    reason, path_name = environment.reason or backend.reason, path.name if path else None
     if reason is not None:
-        return Answer(name, "backend", "unavailable", environment.name, path=way, message=reason)
-    try:
-        base = environment.backend
-        script = (
-            write(base, case.spec, path or DEFAULT_PATH)
-            if align
-            else write_default(base, case.spec, path or DEFAULT_PATH)
+        return Answer(
+            name, "backend", "unavailable", environment.name, path=path_name, message=reason
         )
-        aligned = script.aligned if align else (framework_call(script), *script.aligned)
-    except Unsupported as why:
-        return Answer(name, "backend", "unsupported", environment.name, path=way, message=str(why))
+    framework = environment.backend
+    try:
+        if align:
+            script = write(framework, case.spec, path or DEFAULT_PATH)
+            aligned, hint = script.aligned, ""
+        else:
+            script = write_default(framework, case.spec, path or DEFAULT_PATH)
+            aligned, hint = (framework_call(script), *script.aligned), ", ".join(script.aligned)
+    except Unsupported as error:
+        return Answer(
+            name, "backend", "unsupported", environment.name, path=path_name, message=str(error)
+        )
     return Job(
         name,
         "backend",
@@ -99,8 +104,8 @@ def _job(case: Case, asked: RequestedBackend, align: bool, repeat: int) -> Job |
         "body",
         aligned,
         repeat=repeat,
-        path=way or script.path,
+        path=path_name or script.path,
         process=environment.process,
         dtype=case.spec.dtype,
-        hint="" if align else ", ".join(script.aligned),
+        hint=hint,
     )

@@ -1,4 +1,4 @@
-"""The code of `convdiff code`: arrays and options to a script."""
+"""The script that `convdiff code` prints: one convolution in one framework."""
 
 from __future__ import annotations
 
@@ -12,51 +12,49 @@ from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
 
 
-def script(
+def export_code(
     input: str, kernel: str, bias: str | None, settings: Settings, name: str, *, align: bool
 ) -> str:
-    """A script of its own that does this convolution in framework `name`, or through a path of it
-    (`torch:cpu/native`).
+    """A script that loads the arrays and does this convolution in the framework `name`.
 
-    Raises ConvdiffError for files and options that make no convolution, and where the framework
-    cannot do it.
+    `name` may include a path ("torch:cpu/native").  Raises ConvdiffError where the files and
+    options do not make a convolution, or the framework cannot do it.
     """
-    framework, colon, way = name.partition(":")
-    # The code is the same in whichever environment: torch@1.13's is torch's.
-    framework = framework.partition("@")[0]
+    environment, colon, path_name = name.partition(":")
+    # The code is the same in every environment of a framework: that of torch@1.13 is torch's.
+    framework = environment.partition("@")[0]
     if framework not in dialect_names():
         raise one_of("--for", framework, dialect_names())
-    path = find_path(framework, way) if colon else DEFAULT_PATH
-    roles = {"input": read(input, "input"), "kernel": read(kernel, "kernel")} | (
-        {"bias": read(bias, "--bias")} if bias else {}
-    )
-    dtype = compute_dtype(roles["input"], roles["kernel"], settings.dtype)
+    path = find_path(framework, path_name) if colon else DEFAULT_PATH
+    arrays = {"input": read(input, "input"), "kernel": read(kernel, "kernel")}
+    if bias:
+        arrays["bias"] = read(bias, "--bias")
+    dtype = compute_dtype(arrays["input"], arrays["kernel"], settings.dtype)
     spec, _ = read_spec(
-        roles["input"].array.shape,
-        roles["kernel"].array.shape,
+        arrays["input"].array.shape,
+        arrays["kernel"].array.shape,
         settings,
         bias=bias is not None,
         dtype=dtype,
     )
-    if bias and roles["bias"].array.shape != (spec.out_channels,):
+    if bias and arrays["bias"].array.shape != (spec.out_channels,):
         raise ConvdiffError(
-            f"--bias {bias}: found shape {roles['bias'].array.shape}, expected "
-            f"({spec.out_channels},), one value per output channel; "
-            "reshape it"
+            f"--bias {bias}: found shape {arrays['bias'].array.shape}, expected "
+            f"({spec.out_channels},), one value per output channel; reshape it"
         )
     try:
-        written = write(framework, spec, path) if align else write_default(framework, spec, path)
-    except Unsupported as why:
+        script = write(framework, spec, path) if align else write_default(framework, spec, path)
+    except Unsupported as error:
         raise ConvdiffError(
-            f"--for {name}: found a convolution that it cannot do, {why}; try another framework"
+            f"--for {name}: it cannot do this convolution: {error}; try another framework"
         ) from None
     return standalone_script(
-        written,
+        script,
         spec,
-        input=roles["input"].name,
-        kernel=roles["kernel"].name,
-        bias=roles["bias"].name if bias else None,
+        input=arrays["input"].name,
+        kernel=arrays["kernel"].name,
+        bias=arrays["bias"].name if bias else None,
         output=None,
-        stored={role: stored.stored for role, stored in roles.items()},
+        stored={role: array.stored for role, array in arrays.items()},
         variables=dict(path_variables(path)),
     )

@@ -1,4 +1,4 @@
-"""Answers to rows: the reference first, timed, then each answer's verdict, diagnosis and fix."""
+"""Turns answers into rows: verdict, findings, fix and picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from convdiff.records import Answer, Case, Finding, Row, Verdict
 from convdiff.spec.layout import Array
 from convdiff.verdict.judge import Judge
 
-WORSE: tuple[Verdict | None, ...] = (
+# From best to worst; None is an answer without an output.
+VERDICTS: tuple[Verdict | None, ...] = (
     None,
     "identical",
     "rounding",
@@ -23,19 +24,12 @@ WORSE: tuple[Verdict | None, ...] = (
 )
 
 
-def _apart(one: Array | None, other: Array) -> float:
-    """The largest finite distance of two answers; 0 where their shapes differ."""
-    if one is None or one.shape != other.shape or not one.size:
-        return 0.0
-    distance = np.abs(one.astype(np.float64) - other)
-    return float(distance[np.isfinite(distance)].max(initial=0.0))
-
-
 class RowJudge:
-    """Judges a case's answers.  `reference_seconds` is what the reference took; `pictures` are for
-    pages, and cost more.
+    """Makes a row of each answer to one case.
 
-    `judge` is who does, where a caller has one that knows more.
+    `reference_seconds` is how long the reference took; it is computed here, before the first answer
+    is needed.  `pictures` asks for all that the HTML page shows.  `judge` may be a `Judge` of the
+    caller's, with knowledge beyond the case.
     """
 
     def __init__(self, case: Case, *, pictures: bool = False, judge: Judge | None = None) -> None:
@@ -45,40 +39,48 @@ class RowJudge:
         self._judge.reference()
         self.reference_seconds = time.perf_counter() - began
 
-    def _unsteady(self, row: Row, again: Array) -> Row:
-        """The worse of two answers of one backend, and that they are two."""
-        other = replace(self._judge.row(replace(row.answer, output=again)), answer=row.answer)
-        worse = max(row, other, key=lambda row: WORSE.index(row.verdict))
-        edit = {"code": "not-deterministic"}
-        finding = Finding(
-            (edit,), sentence(edit), notes=(row.answer.message,) if row.answer.message else ()
-        )
-        message = worse.message or (row.answer.message if worse.verdict in WORSE[:3] else None)
-        # Where the answers are about as far from each other as from the truth, that is what is
-        # wrong, whatever else fits the worse.
-        first = (
-            worse.error is not None
-            and 2 * _apart(row.answer.output, again) >= worse.error.max_abs > 0
-        )
-        return replace(
-            worse,
-            findings=(finding, *worse.findings) if first else (*worse.findings, finding),
-            message=message,
-        )
-
     def rows(self, answers: Iterable[Answer]) -> Iterator[Row]:
-        """A row for each answer, in their order."""
+        """A row for each answer, in the order of the answers."""
         for answer in answers:
             row = self._judge.row(answer)
             if answer.again is not None:
-                row = self._unsteady(row, answer.again)
+                row = self._not_deterministic(row, answer.again)
             if row.findings:
-                # Not at the top of the module: outputs that agree need no dialect.
+                # Not at the top of the module: outputs that agree need no dialects.
                 from convdiff.fixes import with_fixes
 
                 row = with_fixes(row, self._case.spec)
             if row.verdict in ("different", "reduced-precision"):
-                from convdiff.make_picture import pictured
+                # Not at the top of the module: it loads more of the diagnosis.
+                from convdiff.make_picture import with_picture
 
-                row = pictured(row, self._judge, kernels=self._pictures)
+                row = with_picture(row, self._judge, kernels=self._pictures)
             yield row
+
+    def _not_deterministic(self, row: Row, again: Array) -> Row:
+        """The worse row of two different answers of one backend, with the finding that they differ.
+
+        That finding comes first where the answers are about as far from each other as the worse one
+        is from the reference: then the difference is what is wrong, whatever else would explain it.
+        """
+        other = replace(self._judge.row(replace(row.answer, output=again)), answer=row.answer)
+        worse = max(row, other, key=lambda row: VERDICTS.index(row.verdict))
+        edit = {"code": "not-deterministic"}
+        notes = (row.answer.message,) if row.answer.message else ()
+        finding = Finding((edit,), sentence(edit), notes=notes)
+        agrees = worse.verdict in (None, "identical", "rounding")
+        message = worse.message or (row.answer.message if agrees else None)
+        first = (
+            worse.error is not None
+            and 2 * _largest_difference(row.answer.output, again) >= worse.error.max_abs > 0
+        )
+        findings = (finding, *worse.findings) if first else (*worse.findings, finding)
+        return replace(worse, findings=findings, message=message)
+
+
+def _largest_difference(output: Array | None, again: Array) -> float:
+    """The largest finite difference of two outputs; 0 where their shapes differ."""
+    if output is None or output.shape != again.shape or not output.size:
+        return 0.0
+    difference = np.abs(output.astype(np.float64) - again)
+    return float(difference[np.isfinite(difference)].max(initial=0.0))

@@ -1,4 +1,4 @@
-"""From a request to the case: every array read and checked against the convolution."""
+"""Reads the arrays of a request and checks them against the convolution: a `Case`."""
 
 from __future__ import annotations
 
@@ -15,60 +15,63 @@ from convdiff.spec.layout import Array, spatial_axes
 from convdiff.spec.padding import Pair
 from convdiff.verdict.degenerate_arrays import blind_spots
 
+NOTHING_TO_COMPARE = (
+    "nothing to compare with: give --saved FILE, --call NAME=CODE or --backend NAME"
+)
 
-def read_case(
-    request: Request, chosen: SelectedBackends, crop: Sequence[Pair] = (), cut: Sequence[Pair] = ()
+
+def load_case(
+    request: Request,
+    selected: SelectedBackends,
+    crop: Sequence[Pair] = (),
+    cut: Sequence[Pair] = (),
 ) -> Case:
-    """The case that `request` describes, its input without `crop` and its saved outputs without
-    `cut` at the ends of each axis of space.
+    """The case that `request` describes.
 
-    ConvdiffError for files and options that make none.
+    `crop` and `cut` are (lo, hi) per spatial axis: how much to take off the ends of the input, and
+    off the ends of the saved outputs.  Raises ConvdiffError where the files and options do not make
+    a convolution.
     """
     input, kernel = read(request.input, "input"), read(request.kernel, "kernel")
-    if crop and request.settings.input_layout:
-        input = replace(input, array=_cropped(input.array, request.settings.input_layout, crop))
-    bias = read(request.bias, "--bias") if request.bias is not None else None
     settings = request.settings
+    if crop and settings.input_layout:
+        input = replace(input, array=_cropped(input.array, settings.input_layout, crop))
+    bias = read(request.bias, "--bias") if request.bias is not None else None
     dtype = compute_dtype(input, kernel, settings.dtype)
-    spec, said = read_spec(
+    spec, spec_notes = read_spec(
         input.array.shape, kernel.array.shape, settings, bias=bias is not None, dtype=dtype
     )
     if bias is not None:
         bias = replace(bias, array=bias_vector(bias.array, spec, f"--bias {bias.name}"))
-    if settings.dtype is None and {input.stored, kernel.stored} != {dtype}:
-        said = [
-            *said,
-            f"{input.stored} input, {kernel.stored} kernel: computed in {dtype} (--dtype picks "
-            "another)",
-        ]
-    backends = [asked.name for asked in chosen.asked]
+    backends = [backend.name for backend in selected.backends]
     saved = _saved(request, backends)
     if cut:
         saved = tuple(
             (name, replace(stored, array=_cropped(stored.array, spec.output_layout, cut)))
             for name, stored in saved
         )
+    calls = _calls(selected, [*backends, *(name for name, _ in saved)])
+    case_notes = [*request.notes, *spec_notes]
+    if settings.dtype is None and {input.stored, kernel.stored} != {dtype}:
+        case_notes.append(
+            f"{input.stored} input, {kernel.stored} kernel: computed in {dtype} (--dtype picks "
+            "another)"
+        )
     arrays = [("input", input), ("kernel", kernel), *([("bias", bias)] if bias else []), *saved]
-    odd = [note for name, stored in arrays for note in nonfinite_notes(stored, name)]
-    calls = _calls(chosen, [*backends, *(name for name, _ in saved)])
-    alone = (
-        []
-        if saved or calls or backends
-        else ["nothing to compare with: give --saved FILE, --call NAME=CODE or --backend NAME"]
-    )
-    unseen = blind_spots(spec, input.array, kernel.array)
-    return Case(
-        spec,
-        input,
-        kernel,
-        bias,
-        saved,
-        calls,
-        (*request.notes, *said, *odd, *unseen, *chosen.notes, *alone),
-    )
+    case_notes += [note for name, stored in arrays for note in nonfinite_notes(stored, name)]
+    case_notes += blind_spots(spec, input.array, kernel.array)
+    case_notes += selected.notes
+    if not (saved or calls or backends):
+        case_notes.append(NOTHING_TO_COMPARE)
+    return Case(spec, input, kernel, bias, saved, calls, tuple(case_notes))
 
 
 def _cropped(array: Array, layout: str, crop: Sequence[Pair]) -> Array:
+    """`array` without the first lo and last hi positions of each spatial axis.
+
+    An array with another number of axes than `layout` is left alone: the diagnosis says what is
+    wrong with it.
+    """
     if array.ndim != len(layout):
         return array
     pairs = dict(zip(spatial_axes(layout), crop, strict=True))
@@ -79,18 +82,22 @@ def _cropped(array: Array, layout: str, crop: Sequence[Pair]) -> Array:
 
 
 def _saved(request: Request, backends: list[str]) -> tuple[tuple[str, Stored], ...]:
-    """Saved outputs may have any shape, none and empty ones too: that is for the diagnosis to tell."""
-    parsed = [parse_saved(text) for text in request.saved]
-    names = saved_names(parsed, backends)
+    """The saved outputs with their rows' names.
+
+    They may have any shape, even none: what is wrong with it is for the diagnosis to say.
+    """
+    options = [parse_saved(text) for text in request.saved]
+    names = saved_names(options, backends)
     return tuple(
-        (name, read(file, "--saved", any_shape=True))
-        for name, (_, file) in zip(names, parsed, strict=True)
+        (name, read(option.file, "--saved", any_shape=True))
+        for name, option in zip(names, options, strict=True)
     )
 
 
-def _calls(chosen: SelectedBackends, taken: list[str]) -> tuple[Call, ...]:
+def _calls(selected: SelectedBackends, taken: list[str]) -> tuple[Call, ...]:
+    """The user's calls, with names for their rows that are not `taken`."""
     calls: list[Call] = []
-    for environment, code in chosen.calls:
+    for environment, code in selected.calls:
         name = unique(call_name(environment.name, code), [*taken, *(call.name for call in calls)])
         calls.append(Call(environment.name, code, name))
     return tuple(calls)

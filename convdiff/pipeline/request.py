@@ -1,4 +1,4 @@
-"""What a user asked for, before any file has been opened."""
+"""A `Request`: what the user asked for, before any file has been opened."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ PATHS = ("default", "all")
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One run, in the words of its options.
+    """The options of one run; the names are those of the command line.
 
-    `backends` may name a path of one, `torch:cpu/native`; empty means all that are usable,
-    ("none",) none; those of `require` run in any case.  `paths` is "default" or "all", for those
-    named without one.  `repeat` is how often each is asked.  `saved` are `[NAME=]FILE`, `calls`
-    `NAME=CODE`.  Without `align` each framework's own default call is run.  `command` is how to ask
-    again, `notes` are for the reader. `pictures` asks for all that a page shows of a row that
-    differs.
+    `backends` and `require` are names of backends, each with or without a path ("torch",
+    "torch:cpu/native").  Without `backends` every usable backend runs, with ("none",) none does;
+    those in `require` run in either case.  `paths` ("default" or "all") selects the paths of
+    backends that were named without one.  `saved` are `[NAME=]FILE`, `calls` are `NAME=CODE`.
+    Without `align` each framework's own default call is run.  `pictures` asks for all that the HTML
+    page shows, including kernels.  `command` is the command that repeats the run, and `notes` are
+    sentences for the reader.
     """
 
     input: str

@@ -1,4 +1,4 @@
-"""The rows' names: those the user gave, else the file's, each one of its own."""
+"""Names for the rows of saved outputs and calls: as given, or made from the file, and unique."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from typing import NamedTuple
 
 
 class SavedOption(NamedTuple):
-    """`[NAME=]FILE` taken apart; `name` is None where none was given."""
+    """The two parts of `[NAME=]FILE`; `name` is None where none was given."""
 
     name: str | None
     file: str
 
 
 def parse_saved(text: str) -> SavedOption:
-    """A name is a word of letters, digits and `_ . @ + -`; a file that exists under the whole text
-    wins.
+    """The parts of `[NAME=]FILE`.
+
+    A name consists of letters, digits and `_ . @ + -`.  Where a file is called like the whole text,
+    equals sign included, that file is meant.
     """
     match = re.fullmatch(r"([^\W\d][\w.@+-]*)=(.+)", text, re.DOTALL)
-    if match is None or _exists(text):
+    if match is None or _is_file(text):
         return SavedOption(None, text)
     return SavedOption(match[1], match[2])
 
 
-def _exists(text: str) -> bool:
+def _is_file(text: str) -> bool:
+    """Whether `text` is an existing file, or an existing file with a key behind it."""
     try:
         return Path(text).exists() or (":" in text and Path(text.rpartition(":")[0]).is_file())
     except (OSError, ValueError):
@@ -33,25 +36,22 @@ def _exists(text: str) -> bool:
 
 
 def saved_names(saved: Sequence[SavedOption], taken: Collection[str]) -> list[str]:
-    """A name for each: as given; else the key or the file's stem, with the folder's name where
-    several share it.
+    """A name for each saved output: the given one, else the .npz key or the stem of the file name.
 
-    A file's stem that is `taken` (a backend's name) gets "-saved" behind it, a name that comes
-    again a number.
+    Where several files share a stem, the folder's name comes before it.  A stem that is `taken` by
+    a backend gets "-saved" appended; a name that occurs again gets a number.
     """
-    stems = [_stem(file) for _, file in saved]
+    stems = [_stem(option.file) for option in saved]
     names: list[str] = []
     for (given, file), stem in zip(saved, stems, strict=True):
+        if given:
+            # A given name is kept: a row "torch" of a saved output and one of the backend are told
+            # apart by their kind.
+            names.append(unique(given, names))
+            continue
         folder = _folder(file)
-        name = given or (f"{folder}/{stem}" if stems.count(stem) > 1 and folder else stem)
-        # A name that was given stays: a saved "torch" beside the backend is told from it by its
-        # kind.
-        names.append(
-            unique(
-                name if given or name not in taken else f"{name}-saved",
-                names if given else [*taken, *names],
-            )
-        )
+        name = f"{folder}/{stem}" if stems.count(stem) > 1 and folder else stem
+        names.append(unique(f"{name}-saved" if name in taken else name, [*taken, *names]))
     return names
 
 
@@ -68,15 +68,15 @@ def _stem(file: str) -> str:
 
 
 def call_name(backend: str, code: str) -> str:
-    """The function's name for path.py:function, else torch-call."""
+    """The function's name for path.py:function; torch-call for an expression run in torch."""
     match = re.fullmatch(r".*\.py:([^\W\d]\w*)", code, re.DOTALL)
     return match[1] if match else f"{backend}-call"
 
 
 def unique(name: str, taken: Collection[str]) -> str:
-    """The name, or with the first number from 2 on that makes it a new one: `y-2`."""
-    number, made = 1, name
-    while made in taken:
+    """`name`, or if it is taken `name-2`, `name-3`, ...: the first that is not."""
+    number, candidate = 1, name
+    while candidate in taken:
         number += 1
-        made = f"{name}-{number}"
-    return made
+        candidate = f"{name}-{number}"
+    return candidate

@@ -1,7 +1,7 @@
-"""Which environments a request needs.
+"""Selects the environments that a request needs, and what to run in each.
 
-Imports no numpy, for the workers are started from what is found here; and nothing of the backends
-where none is wanted.
+Workers are started from this selection, so it imports no numpy; and it imports nothing of
+`convdiff.backends` where no backend is wanted.
 """
 
 from __future__ import annotations
@@ -21,11 +21,21 @@ if TYPE_CHECKING:
 
 NONE = "none"
 
+# Names that people use for a backend, or for one of its paths.
+ALIASES = {
+    "keras": "tensorflow:cpu/keras",
+    "tf": "tensorflow",
+    "xla": "tensorflow:cpu/xla",
+    "pytorch": "torch",
+    "ort": "onnxruntime",
+}
+
 
 @dataclass(frozen=True)
 class RequestedBackend:
-    """A row to be: a backend through one of its paths, or through the one that it takes itself.
-    `reason`: why that cannot be.
+    """A row to come: a backend through one of its paths, or through its default path if None.
+
+    `reason` says why the path is not available; None where it is.
     """
 
     name: str
@@ -36,86 +46,72 @@ class RequestedBackend:
 
 @dataclass(frozen=True)
 class SelectedBackends:
-    """`asked` run the convolution, `calls` run a user's code (environment, code); notes tell what
-    is not installed.
+    """What a request runs, and where.
+
+    `backends` do the convolution; `calls` are pairs of an environment and the user's code to run in
+    it.  `notes` name the backends that are not installed.
     """
 
-    asked: tuple[RequestedBackend, ...]
+    backends: tuple[RequestedBackend, ...]
     calls: tuple[tuple[Environment, str], ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
-    def needed(self) -> list[Environment]:
-        """Every environment, once."""
-        return list(
-            dict.fromkeys(
-                [
-                    *(asked.environment for asked in self.asked),
-                    *(environment for environment, _ in self.calls),
-                ]
-            )
-        )
+    def environments(self) -> list[Environment]:
+        """Every environment that is needed, once."""
+        of_backends = (backend.environment for backend in self.backends)
+        of_calls = (environment for environment, _ in self.calls)
+        return list(dict.fromkeys([*of_backends, *of_calls]))
 
 
-def choose(request: Request) -> SelectedBackends:
-    """What `request` names, or all that are usable.  ConvdiffError for a name that is none."""
-    calls = tuple(_call(text) for text in request.calls)
-    named, required = known_as(request.backends, request.require)
+def select_backends(request: Request) -> SelectedBackends:
+    """The backends that `request` names, or else all that are set up.
+
+    Raises ConvdiffError for a name that is unknown.
+    """
+    calls = tuple(_parse_call(text) for text in request.calls)
+    named, required = requested_backends(request.backends, request.require)
     if request.backends:
-        return SelectedBackends(_once(named + required), calls)
+        return SelectedBackends(_without_duplicates(named + required), calls)
     from convdiff.backends.environments import all_environments
 
     known = all_environments()
-    # One that the user has set up and that is broken is a row with its reason.
-    usable = [
+    # An environment that the user has set up and that is broken becomes a row with the reason.
+    set_up = [
         RequestedBackend(environment.name, environment)
         for environment in known
         if environment.origin != "none"
     ]
-    wanted = {asked.environment for asked in required}
+    wanted = {backend.environment for backend in required}
+    absent = [
+        environment
+        for environment in known
+        if environment.origin == "none" and environment not in wanted
+    ]
     return SelectedBackends(
-        _once(usable + required),
-        calls,
-        tuple(_notes([e for e in known if e.origin == "none" and e not in wanted])),
+        _without_duplicates(set_up + required), calls, tuple(_not_installed(absent))
     )
 
 
-def known_as(
+def requested_backends(
     backends: Sequence[str], require: Sequence[str]
 ) -> tuple[list[RequestedBackend], list[RequestedBackend]]:
-    """What those names of --backend and --require stand for; none is nothing.  ConvdiffError for a
-    name that is none.
+    """The backends that the names given with --backend and with --require stand for.
+
+    The name "none" stands for no backend.  Raises ConvdiffError for a name that is unknown.
     """
-    required = [_asked("--require", name) for name in require]
-    named = [_asked("--backend", name) for name in backends if name != NONE]
+    required = [_parse_backend("--require", name) for name in require]
+    named = [_parse_backend("--backend", name) for name in backends if name != NONE]
     if NONE in backends and named:
         raise ConvdiffError(
-            f"--backend none: found --backend {named[0].name} beside it, expected none alone or "
-            "names alone"
+            f"found none together with {named[0].name}, expected either none or names",
+            subject="--backend",
         )
     return named, required
 
 
-def _once(asked: list[RequestedBackend]) -> tuple[RequestedBackend, ...]:
-    return tuple(dict.fromkeys(asked))
-
-
-def _asked(option: str, text: str) -> RequestedBackend:
-    """`torch`, `torch@1.13`, `torch:cpu/native`."""
-    name, colon, path = text.partition(":")
-    if name == NONE and colon:
-        raise ConvdiffError(f"{option}: found {text!r}, expected none alone: it has no paths")
-    environment = _find(option, name)
-    if not colon:
-        return RequestedBackend(text, environment)
-    try:
-        return through(environment, find_path(environment.backend, path))
-    except ConvdiffError as error:
-        raise ConvdiffError(f"{option}: {error}") from None
-
-
-def through(environment: Environment, path: ExecutionPath) -> RequestedBackend:
-    """The row of a path: in a process of its own where the path needs variables set."""
+def requested_path(environment: Environment, path: ExecutionPath) -> RequestedBackend:
+    """The row of a path; it has a process of its own where it needs environment variables."""
     from convdiff.backends.environment_variables import path_variables
 
     return RequestedBackend(
@@ -125,54 +121,65 @@ def through(environment: Environment, path: ExecutionPath) -> RequestedBackend:
     )
 
 
-# What people call a backend, or a path of one.
-ALSO_CALLED = {
-    "keras": "tensorflow:cpu/keras",
-    "tf": "tensorflow",
-    "xla": "tensorflow:cpu/xla",
-    "pytorch": "torch",
-    "ort": "onnxruntime",
-}
+def _without_duplicates(backends: list[RequestedBackend]) -> tuple[RequestedBackend, ...]:
+    return tuple(dict.fromkeys(backends))
 
 
-def _find(option: str, name: str) -> Environment:
+def _parse_backend(option: str, text: str) -> RequestedBackend:
+    """The backend that `text` names: `torch`, `torch@1.13` or `torch:cpu/native`."""
+    name, colon, path = text.partition(":")
+    if name == NONE and colon:
+        raise ConvdiffError(f"found {text!r}, expected none; it has no paths", subject=option)
+    environment = _find_environment(option, name)
+    if not colon:
+        return RequestedBackend(text, environment)
+    try:
+        return requested_path(environment, find_path(environment.backend, path))
+    except ConvdiffError as error:
+        raise ConvdiffError(str(error), subject=option) from None
+
+
+def _find_environment(option: str, name: str) -> Environment:
     from convdiff.backends.environments import all_environments, find_environment
 
     try:
         return find_environment(name)
     except ConvdiffError:
         names = [environment.name for environment in all_environments()]
-        base = name.split("@")[0]
-        meant = f"did you mean {ALSO_CALLED[name]}?" if name in ALSO_CALLED else ""
-        if base != name and base in names:
-            meant = f"`convdiff backends add {name} PYTHON` registers one that you have"
-        if meant:
-            raise ConvdiffError(
-                f"{option}: found {name!r}, expected one of {', '.join(sorted(names))}; {meant}"
-            ) from None
-        raise one_of(option, name, [*names, NONE] if option == "--backend" else names) from None
+        framework = name.split("@")[0]
+        hint = None
+        if name in ALIASES:
+            hint = f"did you mean {ALIASES[name]}?"
+        elif framework != name and framework in names:
+            hint = f"to register an environment of yours: convdiff backends add {name} PYTHON"
+        if hint is None:
+            choices = [*names, NONE] if option == "--backend" else names
+            raise one_of(option, name, choices) from None
+        raise ConvdiffError(
+            f"found {name!r}, expected one of {', '.join(sorted(names))}; {hint}", subject=option
+        ) from None
 
 
-def _call(text: str) -> tuple[Environment, str]:
+def _parse_call(text: str) -> tuple[Environment, str]:
     match = re.fullmatch(r"([\w@.+-]+)=\s*(.*\S)\s*", text, re.DOTALL)
     if match is None:
         raise ConvdiffError(
-            f"--call: found {text!r}, expected NAME=CODE: a backend's name, then an expression or "
-            "path.py:function"
+            f"found {text!r}, expected NAME=CODE: the name of a backend, then an expression or "
+            "path.py:function",
+            subject="--call",
         )
-    return _find("--call", match[1]), match[2]
+    return _find_environment("--call", match[1]), match[2]
 
 
-def _notes(missing: list[Environment]) -> list[str]:
-    """One line for all that could be installed."""
+def _not_installed(absent: list[Environment]) -> list[str]:
+    """A note on the backends that could be installed on this machine."""
     from convdiff.backends import capacity, find_backend
 
-    here = [
-        environment
-        for environment in missing
+    names = [
+        environment.name
+        for environment in absent
         if capacity.has_accelerator() or not find_backend(environment.backend).gpu
     ]
-    absent = [environment.name for environment in here]
-    if len(absent) > 1:
-        return [f"not installed: {', '.join(absent)} (convdiff backends install NAME)"]
-    return [f"{name} is not installed: convdiff backends install {name}" for name in absent]
+    if len(names) > 1:
+        return [f"not installed: {', '.join(names)} (convdiff backends install NAME)"]
+    return [f"{name} is not installed: convdiff backends install {name}" for name in names]

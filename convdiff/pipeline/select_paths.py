@@ -1,7 +1,7 @@
-"""Which paths there are, once the workers have said what they found.
+"""Selects the execution paths to run, once the workers have reported which ones they have.
 
-Imports no numpy.  Nothing is waited for where only the backends' own paths are wanted and no
-accelerator is in sight.
+Imports no numpy.  Where only the backends' default paths are wanted and the machine has no
+accelerator, the workers' reports are not awaited.
 """
 
 from __future__ import annotations
@@ -12,52 +12,56 @@ from typing import TYPE_CHECKING
 
 from convdiff.backends import capacity
 from convdiff.execution_paths import unmet_need
-from convdiff.pipeline.select_backends import RequestedBackend, SelectedBackends, through
+from convdiff.pipeline.select_backends import RequestedBackend, SelectedBackends, requested_path
 from convdiff.plugins import paths_of
 
 if TYPE_CHECKING:
     from convdiff.backends.fleet import Fleet
     from convdiff.backends.supervisor import Hello
 
-# Seconds for a worker to say what it has; a slower one's own path is a row all the same.
-PATIENCE = 45.0
+# How long to wait for a worker's report.  Without it the default path is still run.
+REPORT_SECONDS = 45.0
 
 
-def settle(
-    chosen: SelectedBackends, fleet: Fleet | None, paths: str, dtype: str
+def select_paths(
+    selected: SelectedBackends, fleet: Fleet | None, paths: str, dtype: str
 ) -> SelectedBackends:
-    """The rows: for each backend that was asked for without a path those of `paths` ("default",
-    "all") that are there, for `dtype`.
+    """`selected` with a row for each path to run in `dtype`.
 
-    A path that was named stays, with the reason where it is not there.
+    A backend that was named without a path gets those that `paths` ("default", "all") stands for
+    and its worker has.  A path that was named stays, with the reason where it is not available.
     """
-    open_ended = paths == "all" or capacity.has_accelerator()
+    several = paths == "all" or capacity.has_accelerator()
     if fleet is None or not any(
-        asked.path.needs if asked.path else open_ended for asked in chosen.asked
+        backend.path.needs if backend.path else several for backend in selected.backends
     ):
-        return chosen
-    said = fleet.wait(PATIENCE)
-    asked = [
+        return selected
+    reports = fleet.wait(REPORT_SECONDS)
+    rows = [
         row
-        for one in chosen.asked
-        for row in _rows(one, said.get(one.environment.process), paths, open_ended, dtype)
+        for backend in selected.backends
+        for row in _rows(backend, reports.get(backend.environment.process), paths, several, dtype)
     ]
-    for row in asked:
+    for row in rows:
         fleet.add(row.environment)
-    return replace(chosen, asked=tuple(dict.fromkeys(asked)))
+    return replace(selected, backends=tuple(dict.fromkeys(rows)))
 
 
 def _rows(
-    asked: RequestedBackend, hello: Hello | str | None, paths: str, open_ended: bool, dtype: str
+    backend: RequestedBackend, hello: Hello | str | None, paths: str, several: bool, dtype: str
 ) -> Iterator[RequestedBackend]:
-    known = {} if hello is None or isinstance(hello, str) else hello.missing
-    if asked.path is not None:
-        yield replace(asked, reason=unmet_need(asked.path, known))
+    """The rows of one requested backend, given the report of its worker.
+
+    `hello` is None where no report came in time, a string where the worker cannot run.
+    """
+    lacking = {} if hello is None or isinstance(hello, str) else hello.missing
+    if backend.path is not None:
+        yield replace(backend, reason=unmet_need(backend.path, lacking))
         return
-    yield asked
-    if hello is None or isinstance(hello, str) or not open_ended:
+    yield backend
+    if hello is None or isinstance(hello, str) or not several:
         return
-    for path in paths_of(asked.environment.backend):
+    for path in paths_of(backend.environment.backend):
         wanted = (paths == "all" or path.usual) and (not path.dtypes or dtype in path.dtypes)
-        if wanted and path.name != hello.path and unmet_need(path, known) is None:
-            yield through(asked.environment, path)
+        if wanted and path.name != hello.path and unmet_need(path, lacking) is None:
+            yield requested_path(backend.environment, path)

@@ -19,7 +19,7 @@ from convdiff.check.suite import Watch, here
 from convdiff.errors import ConvdiffError, one_of
 from convdiff.manifest import load
 from convdiff.pipeline.request import Request
-from convdiff.pipeline.select_backends import NONE, choose
+from convdiff.pipeline.select_backends import NONE, select_backends
 from convdiff.port.external_cropping import cropping
 from convdiff.port.external_padding import whole
 from convdiff.port.folded_norm import suspects, unseen
@@ -165,8 +165,7 @@ def _asked(
             raise ConvdiffError(
                 "saved: found none in the port, expected a folder that convdiff capture wrote"
             )
-        options = {("as_" if key == "as" else key): value for key, value in theirs.items()}
-        said = {key: value for key, value in options.items() if key in Settings.names()}
+        said = Settings.fields_in(theirs)
         said |= {"input_layout": ours["input_layout"], "output_layout": ours.get("output_layout")}
         # Said in a word, it is so said of the port's sizes too.
         if (
@@ -198,7 +197,7 @@ def _asked(
         )
         crop = frames.port.pairs if frames is not None and frames.port else ()
         return CheckCase(
-            entry, made, choose(made), own=own, crop=crop, cut=cut.output if cut else ()
+            entry, made, select_backends(made), own=own, crop=crop, cut=cut.output if cut else ()
         )
     except ConvdiffError as error:
         return CheckCase(source.entry, trouble=source.entry.located(str(error)))

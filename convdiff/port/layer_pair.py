@@ -272,8 +272,8 @@ def _reached(looks: Sequence[LayerPair]) -> float:
 
 def _spec(layer: CapturedLayer, input: Stored) -> ConvSpec:
     """The layer's own convolution, in numbers."""
-    keys = {("as_" if key == "as" else key): value for key, value in layer.entry.keys.items()}
-    settings = Settings(**{name: keys[name] for name in Settings.names() if name in keys})
+    keys = layer.entry.keys
+    settings = Settings(**Settings.fields_in(keys))
     dtype = compute_dtype(input, layer.kernel, settings.dtype)
     return read_spec(
         input.array.shape, layer.kernel.array.shape, settings, bias="bias" in keys, dtype=dtype

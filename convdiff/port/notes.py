@@ -12,7 +12,7 @@ from convdiff.port.layer_pair import InputDistance, LayerPair
 from convdiff.port.model_outputs import ModelOutputs
 from convdiff.port.pairing import CapturedLayer
 from convdiff.records import Edit, Finding, Report, Row
-from convdiff.report.suite_table import cause
+from convdiff.report.suite_words import cause
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.suite_result import CaseResult, InputAgreement
 

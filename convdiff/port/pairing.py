@@ -14,7 +14,7 @@ import numpy as np
 
 from convdiff.arrays import read
 from convdiff.manifest import Entry
-from convdiff.manifest.keys import named
+from convdiff.manifest.keys import option_values
 from convdiff.records import Stored
 from convdiff.spec.layout import Array, kernel_to_order, spatial_axes
 
@@ -47,7 +47,7 @@ class CapturedLayer:
         value = self.entry.keys.get("saved", {})
         if isinstance(value, dict):
             return next(iter(value.items()), ("", ""))
-        return "saved", next(iter(named(value)), "")
+        return "saved", next(iter(option_values(value)), "")
 
     @cached_property
     def kernel(self) -> Stored:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from convdiff.errors import ConvdiffError
-from convdiff.manifest import FILE, text
+from convdiff.manifest import MANIFEST_FILE, manifest_text
 
 _UNSAFE_IN_FILE_NAMES = re.compile(r"[^\w.+-]+")
 # The letter that the file of each array has in its name.
@@ -54,9 +54,9 @@ class CaptureFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        if (folder / FILE).exists():
+        if (folder / MANIFEST_FILE).exists():
             raise ConvdiffError(
-                f"{folder / FILE}: found a manifest already, expected none to overwrite; give "
+                f"{folder / MANIFEST_FILE}: found a manifest already, expected none to overwrite; give "
                 "another folder"
             )
         self._is_new = not folder.exists()
@@ -133,13 +133,13 @@ class CaptureFolder:
             [
                 self.heading or "Captured by convdiff.",
                 *self.notes,
-                f"Check it: convdiff check {FILE}",
+                f"Check it: convdiff check {MANIFEST_FILE}",
             ]
         )
-        manifest = text(
+        manifest = manifest_text(
             self._cases, defaults={"backends": []}, heading=heading, outputs=self._output_files
         )
-        (self.folder / FILE).write_text(manifest, encoding="utf-8")
+        (self.folder / MANIFEST_FILE).write_text(manifest, encoding="utf-8")
 
     def _nothing_recorded(self) -> str:
         if not self.notes:

@@ -1,5 +1,6 @@
-"""Python code in a few colours, by one regular expression: pygments takes longer to import than a
-whole report takes.
+"""Python code in a few colors, with a regular expression.
+
+Importing pygments would take longer than making the whole report.
 """
 
 from __future__ import annotations
@@ -20,10 +21,8 @@ TOKEN = re.compile(
 )
 
 
-def python(code: str, page: Page, indent: str = "") -> list[Text]:
-    """The code as lines, each after `indent`; one too wide is folded at a space, its rest set in
-    further.
-    """
+def python_lines(code: str, page: Page, indent: str = "") -> list[Text]:
+    """The code as lines after `indent`; a line that is too wide is folded into valid Python."""
     text = page.text(code.strip("\n"), lines=True)
     for match in TOKEN.finditer(text.plain):
         text.stylize(page.styles[str(match.lastgroup)], *match.span())
@@ -35,15 +34,16 @@ def python(code: str, page: Page, indent: str = "") -> list[Text]:
 
 
 def _fold(line: Text, width: int, indent: str) -> list[Text]:
+    """The line in pieces of at most `width` cells, folded at spaces and indented further."""
     line.rstrip()
-    made = []
-    lead = _lead(line)
+    folded = []
+    lead = _leading_spaces(line)
     comment = next(
         (match.start() for match in TOKEN.finditer(line.plain) if match.lastgroup == "comment"),
         None,
     )
     if comment is not None and comment > lead and line.cell_len > width:
-        # A comment behind code gets a line of its own before anything is folded.
+        # A comment after code gets a line of its own before the code is folded.
         return [
             *_fold(line[:comment], width, indent),
             *_fold(line[:lead] + line[comment:], width, indent),
@@ -61,12 +61,12 @@ def _fold(line: Text, width: int, indent: str) -> list[Text]:
         depth += sum(head.plain.count(sign) for sign in "([{") - sum(
             head.plain.count(sign) for sign in ")]}"
         )
-        # Outside brackets Python needs to be told that the line goes on.
-        made.append(Text(indent) + head + Text(" \\" if depth <= 0 and comment is None else ""))
-        line = further + rest[_lead(rest) :]
+        # Outside brackets Python needs a backslash where a statement continues.
+        folded.append(Text(indent) + head + Text(" \\" if depth <= 0 and comment is None else ""))
+        line = further + rest[_leading_spaces(rest) :]
         lead = len(further)
-    return [*made, Text(indent) + line if line.plain else line]
+    return [*folded, Text(indent) + line if line.plain else line]
 
 
-def _lead(line: Text) -> int:
+def _leading_spaces(line: Text) -> int:
     return len(line.plain) - len(line.plain.lstrip())

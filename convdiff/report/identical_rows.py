@@ -1,6 +1,4 @@
-"""Which rows gave the very same bits: two frameworks that call one library, a port that is faithful
-to the last digit.
-"""
+"""Rows whose outputs are identical bit for bit, such as those of two frameworks on one library."""
 
 from __future__ import annotations
 
@@ -12,24 +10,21 @@ from convdiff.records import Row
 from convdiff.spec.layout import Array
 
 
-def same_bits(rows: Iterable[Row]) -> list[list[str]]:
-    """The names of rows that are bit for bit alike, two or more together; rows identical to the
-    reference go without saying.
+def identical_rows(rows: Iterable[Row]) -> list[list[str]]:
+    """The names of rows with identical outputs, two or more in each list.
+
+    Rows that are identical to the reference are left out: their verdict says so.
     """
     groups: list[tuple[Array, list[str]]] = []
     for row in rows:
         output = row.answer.output
-        # Of a backend that answers differently each time the figures are of the worse answer, and
-        # this is the first.
-        if (
-            output is None
-            or row.error is None
-            or row.verdict == "identical"
-            or row.answer.again is not None
-        ):
+        if output is None or row.error is None or row.verdict == "identical":
+            continue
+        if row.answer.again is not None:
+            # Repeated runs differed: the row shows the worse output, and this is the first.
             continue
         for first, names in groups:
-            if _same(first, output):
+            if _identical(first, output):
                 names.append(row.answer.name)
                 break
         else:
@@ -37,16 +32,15 @@ def same_bits(rows: Iterable[Row]) -> list[list[str]]:
     return [names for _, names in groups if len(names) > 1]
 
 
-def _same(one: Array, other: Array) -> bool:
-    """Compared as bytes, so that NaN equals itself and -0 is not 0; a first look at the start
-    spares most of the work.
-    """
-    if one.dtype != other.dtype or one.shape != other.shape:
+def _identical(output: Array, other: Array) -> bool:
+    """Compares bytes: NaN equals NaN, and -0 does not equal 0."""
+    if output.dtype != other.dtype or output.shape != other.shape:
         return False
-    if one.ndim and len(one) and not np.array_equal(_bits(one[:1]), _bits(other[:1])):
+    # The first item usually tells outputs apart, at little cost.
+    if output.ndim and len(output) and not np.array_equal(_bytes(output[:1]), _bytes(other[:1])):
         return False
-    return np.array_equal(_bits(one), _bits(other))
+    return np.array_equal(_bytes(output), _bytes(other))
 
 
-def _bits(array: Array) -> Array:
+def _bytes(array: Array) -> Array:
     return np.ascontiguousarray(array).view(np.uint8)

@@ -1,9 +1,8 @@
-"""The report as JSON, schema convdiff/1: strict, so that every parser reads it.
+"""The report as JSON, schema convdiff/1 (schema.json): strict JSON, which every parser reads.
 
-NaN and the infinities, which JSON has no numbers for, are the strings "NaN", "Infinity" and
-"-Infinity" (as in protobuf's JSON): JavaScript's Number() and Python's float() read them back, and
-jq orders them above every number. Text is ASCII with escapes, so that no terminal's encoding can
-spoil it.
+JSON has no NaN and no infinities; they are the strings "NaN", "Infinity" and "-Infinity", as in
+protobuf's JSON.  JavaScript's Number() and Python's float() read them back, and jq sorts them above
+every number.  The text is ASCII with escapes, so that no terminal's encoding can damage it.
 """
 
 from __future__ import annotations
@@ -16,28 +15,27 @@ from pathlib import PurePath
 from convdiff.records import Report
 from convdiff.suite_result import Suite
 
-WIDTH = 120
+# A value that fits on a line of this width is not spread over several.
+MAX_LINE = 120
 
 
 def render(report: Report) -> str:
-    """One report, as `run` writes it."""
+    """The JSON that `run` writes: one report."""
     return dumps(report.to_dict())
 
 
 def render_suite(suite: Suite) -> str:
-    """Several reports with their cases' names, as `check` writes them."""
+    """The JSON that `check` writes: reports with the names of their cases."""
     return dumps(suite.to_dict())
 
 
 def dumps(value: object) -> str:
-    """Strict JSON, indented; what fits on a line stays on one.  Takes numpy's scalars and arrays,
-    tuples and paths.
-    """
-    return _written(plain(value), "") + "\n"
+    """Strict JSON, indented.  Takes numpy's scalars and arrays, tuples and paths too."""
+    return _indented(plain(value), "") + "\n"
 
 
 def plain(value: object) -> object:
-    """The value in JSON's own types: dict, list, str, int, finite float, bool, None."""
+    """`value` in JSON's types: dict, list, str, int, finite float, bool, None."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):
@@ -49,21 +47,20 @@ def plain(value: object) -> object:
     if isinstance(value, PurePath):
         value = str(value)
     if isinstance(value, str):
-        # A file name that is no UTF-8 has unpaired surrogates, which some parsers refuse.
+        # A file name that is not UTF-8 contains lone surrogates, which some parsers refuse.
         return value.encode("utf-8", "replace").decode()
     return value
 
 
-def _written(value: object, indent: str) -> str:
+def _indented(value: object, indent: str) -> str:
     line = json.dumps(value, allow_nan=False)
-    if len(line) + len(indent) <= WIDTH or not isinstance(value, (dict, list)) or not value:
+    if len(line) + len(indent) <= MAX_LINE or not isinstance(value, (dict, list)) or not value:
         return line
     deeper = f"{indent}  "
     if isinstance(value, dict):
-        body = [
-            f"{deeper}{json.dumps(key)}: {_written(item, deeper)}" for key, item in value.items()
-        ]
-        return "{\n" + ",\n".join(body) + f"\n{indent}}}"
-    return (
-        "[\n" + ",\n".join(f"{deeper}{_written(item, deeper)}" for item in value) + f"\n{indent}]"
-    )
+        items = [f"{json.dumps(key)}: {_indented(item, deeper)}" for key, item in value.items()]
+    else:
+        items = [_indented(item, deeper) for item in value]
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    body = ",\n".join(f"{deeper}{item}" for item in items)
+    return f"{first}\n{body}\n{indent}{last}"

@@ -1,9 +1,9 @@
-"""The colours and signs of the table.
+"""The colors and symbols of the tables.
 
-The colours are of the 256-colour cube's middle: each has a contrast of at least 3.5 on white and on
-black, so that none vanishes on either (a test holds it).  Terminals with 16 colours get the names
-that their own theme makes readable. Each verdict has a sign and a word beside its colour, for
-readers who do not see the colour and for pipes.
+The colors are from the middle of the 256-color cube: each has a contrast of at least 3.5 against
+white and against black, so that it can be read on both (a test checks it).  Terminals with 16
+colors get color names, which their theme makes readable.  Each verdict has a symbol and a word
+besides its color, for pipes and for readers who do not see the color.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import NamedTuple
 
-CUBE = MappingProxyType(
+CUBE_STYLES = MappingProxyType(
     {
         "good": "color(28)",
         "warn": "color(130)",
@@ -26,7 +26,7 @@ CUBE = MappingProxyType(
         "plain": "",
     }
 )
-NAMED = MappingProxyType(
+ANSI_STYLES = MappingProxyType(
     {
         "good": "green",
         "warn": "magenta",
@@ -42,7 +42,7 @@ NAMED = MappingProxyType(
     }
 )
 
-# What a row came to: the style of its sign and word.
+# The style of each verdict and status: of its symbol and its word.
 STATES = MappingProxyType(
     {
         "identical": "good",
@@ -61,9 +61,7 @@ STATES = MappingProxyType(
 
 
 class Glyphs(NamedTuple):
-    """The few characters outside ASCII, and what stands for them where the output cannot carry
-    them.
-    """
+    """The symbols of the tables, in one alphabet; `states` are by verdict and status."""
 
     states: MappingProxyType[str, str]
     rule: str

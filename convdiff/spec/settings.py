@@ -77,11 +77,22 @@ class Settings:
 
         Raises ConvdiffError for a name that is not an option.
         """
-        known = {("as_" if name == "as" else name): value for name, value in options.items()}
-        for name in known:
-            if name not in Settings.names():
+        known = Settings.fields_in(options)
+        for name in options:
+            if name not in known and name != "as":
                 raise one_of("option", name, Settings.names())
         return Settings(**known)
+
+    @staticmethod
+    def fields_in(options: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields and values among `options` (a command's options, a manifest's keys)."""
+        named = {("as_" if name == "as" else name): value for name, value in options.items()}
+        return {name: named[name] for name in Settings.names() if name in named}
+
+    @staticmethod
+    def option_name(field: str) -> str:
+        """What a manifest and the command line call this field: "as" for `as_`."""
+        return "as" if field == "as_" else field
 
 
 def _parse_groups(value: object) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from convdiff.manifest import text
+from convdiff.manifest import manifest_text
 from tests.cli.conftest import folder, invoke, spawn
 
 __all__ = ["folder", "invoke", "spawn"]
@@ -27,7 +27,7 @@ def manifest(folder: Path) -> Manifest:
     def write(*cases: dict[str, Any], file: str = "manifest.toml", **defaults: Any) -> Path:
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text(cases, defaults={"backends": [], "padding": 1, **defaults}))
+        path.write_text(manifest_text(cases, defaults={"backends": [], "padding": 1, **defaults}))
         return path
 
     return write

@@ -276,15 +276,15 @@ def test_ctrl_c_leaves_no_process(manifest: Manifest, folder: Path) -> None:
     while not Path("begun").exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    from tests.cli.test_commands import children, until
+    from tests.cli.processes import child_processes, wait_until
 
-    theirs = children(host.pid)
+    theirs = child_processes(host.pid)
     assert len(theirs) >= 2, "a worker and a comparing process"
     host.send_signal(signal.SIGINT)
     _, err = host.communicate(timeout=60)
     assert host.returncode == 130
     assert "Traceback" not in err
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in theirs))
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in theirs))
 
 
 def test_a_host_that_is_killed_outright_leaves_no_process(manifest: Manifest, folder: Path) -> None:
@@ -294,10 +294,10 @@ def test_a_host_that_is_killed_outright_leaves_no_process(manifest: Manifest, fo
     host = subprocess.Popen(
         [sys.executable, "-m", "convdiff", "check", str(path)], env=environment()
     )
-    from tests.cli.test_commands import children, until
+    from tests.cli.processes import child_processes, wait_until
 
-    until(Path("begun").exists)
-    theirs = children(host.pid)
+    wait_until(Path("begun").exists)
+    theirs = child_processes(host.pid)
     host.kill()
     host.wait()
 
@@ -307,7 +307,7 @@ def test_a_host_that_is_killed_outright_leaves_no_process(manifest: Manifest, fo
         except OSError:
             return True
 
-    until(lambda: all(gone(pid) for pid in theirs))
+    wait_until(lambda: all(gone(pid) for pid in theirs))
 
 
 def test_memory_does_not_grow_with_the_cases(manifest: Manifest, folder: Path) -> None:
@@ -397,9 +397,9 @@ def test_an_interrupted_check_leaves_its_line_and_no_process(manifest: Manifest)
         def add(self, checked: CaseResult) -> None:
             raise KeyboardInterrupt
 
-    from tests.cli.test_commands import children, until
+    from tests.cli.processes import child_processes, wait_until
 
-    before = set(children(os.getpid()))
+    before = set(child_processes(os.getpid()))
     with pytest.raises(KeyboardInterrupt):
         check(
             CheckRequest(
@@ -407,4 +407,4 @@ def test_an_interrupted_check_leaves_its_line_and_no_process(manifest: Manifest)
             ),
             Interrupting(),
         )
-    until(lambda: set(children(os.getpid())) <= before)
+    wait_until(lambda: set(child_processes(os.getpid())) <= before)

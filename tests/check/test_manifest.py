@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convdiff.errors import ConvdiffError
-from convdiff.manifest import keys, load, text
-from convdiff.manifest.lines import case_line, key_line
+from convdiff.manifest import keys, load, manifest_text
+from convdiff.manifest.line_numbers import case_line, key_line
 from convdiff.pipeline.request import Request
 from convdiff.spec.settings import Settings
 from tests.cli.conftest import Invoke
@@ -106,7 +106,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "a missing file": ('bias = "c.npy"', "m.toml:8: case bad: bias c.npy: found no such file"),
     "a name twice": (
         '[[case]]\nname = "bad"\ninput = "x.npy"\nkernel = "w.npy"',
-        "m.toml:9: case bad: name: found 'bad' a second time",
+        "m.toml:9: case bad: name: found 'bad' twice",
     ),
     "no input": (
         '[[case]]\nname = "none"',
@@ -155,7 +155,7 @@ def test_a_file_that_is_none_is_told(invoke: Invoke) -> None:
     )
     assert "MANIFEST: found none" in invoke("check").stderr
     Path("raw.toml").write_bytes(b"\xff\xfe")
-    assert "raw.toml: found bytes that are no UTF-8" in invoke("check", "raw.toml").stderr
+    assert "raw.toml: found bytes that are not UTF-8" in invoke("check", "raw.toml").stderr
 
 
 def test_every_option_of_run_is_a_key() -> None:
@@ -192,7 +192,7 @@ VALUES = st.one_of(
     )
 )
 def test_what_is_written_is_read_back(cases: list[dict[str, object]]) -> None:
-    assert tomllib.loads(text(cases))["case"] == cases
+    assert tomllib.loads(manifest_text(cases))["case"] == cases
 
 
 def test_files_are_relative_to_the_manifest(tmp_path: Path) -> None:

@@ -19,11 +19,12 @@ from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
 
 Invoke = Callable[..., Result]
+Spawn = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """x, w and b; y is their convolution with padding 1, flipped that with the kernel flipped."""
+    """x, w and b; y is their convolution with padding 1, flipped the same with a flipped kernel."""
     random = np.random.default_rng(7)
     x = random.standard_normal((2, 3, 6, 7)).astype(np.float32)
     w = random.standard_normal((4, 3, 3, 3)).astype(np.float32)
@@ -47,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def invoke(folder: Path) -> Invoke:
-    """convdiff with these arguments, in this process."""
+    """Runs convdiff with these arguments, in this process."""
 
     def run(*args: str) -> Result:
         result = CliRunner().invoke(group, args)
@@ -59,8 +60,8 @@ def invoke(folder: Path) -> Invoke:
 
 
 @pytest.fixture
-def spawn(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Python with these arguments, in a process of its own; stdout may go elsewhere."""
+def spawn(folder: Path) -> Spawn:
+    """Runs Python with these arguments, in a process of its own."""
 
     def run(*args: str, stdout: Any = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *args]
@@ -77,14 +78,12 @@ def spawn(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 def environment() -> dict[str, str]:
-    """This one, with convdiff on the path however it is installed; with what is written buffered,
-    as users have it.
-    """
+    """The environment of a process that imports convdiff from here, with buffered output."""
     import convdiff
 
     root = str(Path(convdiff.__file__).parent.parent)
-    own = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return {
-        **own,
+        **variables,
         "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
     }

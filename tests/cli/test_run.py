@@ -1,4 +1,4 @@
-"""`convdiff run`: verdicts to exit codes, names, notes, and what bad options are told."""
+"""`convdiff run`: exit codes, names of rows, notes, and the errors for bad input."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from convdiff.backends import environments
 from tests.cli.conftest import Invoke, environment
 
-ALONE = ("--padding", "1", "--backend", "none")
+NO_BACKEND = ("--padding", "1", "--backend", "none")
 
 
 def rows(output: str) -> dict[str, dict[str, Any]]:
@@ -22,27 +22,27 @@ def rows(output: str) -> dict[str, dict[str, Any]]:
 
 
 def strict(text: str) -> Any:
-    """JSON as every parser takes it: no NaN, no Infinity."""
+    """Parses `text`; fails on NaN and Infinity, which JSON does not have."""
 
     def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is no JSON")
+        raise AssertionError(f"{word} is not JSON")
 
     return json.loads(text, parse_constant=refuse)
 
 
-def test_what_agrees_exits_0(invoke: Invoke) -> None:
-    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "y.npy")
+def test_an_output_that_agrees_exits_with_0(invoke: Invoke) -> None:
+    result = invoke("run", "x.npy", "w.npy", *NO_BACKEND, "--saved", "y.npy")
     assert result.exit_code == 0
     assert "conv2d" in result.stdout
     assert result.stderr == ""
 
 
-def test_what_differs_exits_1_and_is_explained(invoke: Invoke) -> None:
+def test_an_output_that_differs_exits_with_1_and_is_explained(invoke: Invoke) -> None:
     result = invoke(
         "run",
         "x.npy",
         "w.npy",
-        *ALONE,
+        *NO_BACKEND,
         "--saved",
         "y.npy",
         "--saved",
@@ -51,22 +51,22 @@ def test_what_differs_exits_1_and_is_explained(invoke: Invoke) -> None:
         "json",
     )
     assert result.exit_code == 1
-    found = rows(result.stdout)
-    assert list(found) == ["y", "port"]
-    assert found["port"]["findings"][0]["edits"][0]["code"] == "kernel-flipped"
-    assert found["port"]["findings"][0]["fix"]
-    assert found["y"]["verdict"] in ("identical", "rounding")
+    by_name = rows(result.stdout)
+    assert list(by_name) == ["y", "port"]
+    assert by_name["port"]["findings"][0]["edits"][0]["code"] == "kernel-flipped"
+    assert by_name["port"]["findings"][0]["fix"]
+    assert by_name["y"]["verdict"] in ("identical", "rounding")
 
 
-def test_the_table_names_the_fault(invoke: Invoke) -> None:
-    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "port=flipped.npy")
+def test_the_table_shows_the_code_of_the_finding(invoke: Invoke) -> None:
+    result = invoke("run", "x.npy", "w.npy", *NO_BACKEND, "--saved", "port=flipped.npy")
     assert result.exit_code == 1
     assert "kernel-flipped" in result.stdout
     assert "\x1b" not in result.stdout
 
 
-def test_nothing_compared_exits_2_and_says_what_to_give(invoke: Invoke) -> None:
-    result = invoke("run", "x.npy", "w.npy", *ALONE)
+def test_nothing_to_compare_exits_with_2_and_says_what_to_give(invoke: Invoke) -> None:
+    result = invoke("run", "x.npy", "w.npy", *NO_BACKEND)
     assert result.exit_code == 2
     assert "nothing was compared" in result.stdout
     assert "--saved FILE" in result.stdout
@@ -92,7 +92,7 @@ def test_a_backend_runs_and_agrees(invoke: Invoke) -> None:
     assert json.loads(result.stdout)["spec"]["padding"] == [[-1, 0], [-1, 0]]
 
 
-def test_the_rows_keep_their_order(invoke: Invoke) -> None:
+def test_rows_are_ordered_by_kind_and_then_as_given(invoke: Invoke) -> None:
     result = invoke(
         "run",
         "x.npy",
@@ -112,9 +112,9 @@ def test_the_rows_keep_their_order(invoke: Invoke) -> None:
         "--format",
         "json",
     )
-    named = [(row["name"], row["kind"]) for row in json.loads(result.stdout)["rows"]]
+    names = [(row["name"], row["kind"]) for row in json.loads(result.stdout)["rows"]]
     here = Path.cwd().name
-    assert named == [
+    assert names == [
         ("numpy", "saved"),
         (f"{here}/y", "saved"),
         (f"{here}/y-2", "saved"),
@@ -123,7 +123,7 @@ def test_the_rows_keep_their_order(invoke: Invoke) -> None:
     ]
 
 
-def test_a_call_that_agrees(invoke: Invoke) -> None:
+def test_a_call_that_agrees_exits_with_0(invoke: Invoke) -> None:
     Path("port.py").write_text(
         "import numpy as np\n"
         "def conv(input, kernel):\n"
@@ -132,19 +132,19 @@ def test_a_call_that_agrees(invoke: Invoke) -> None:
         "    return np.einsum('nchwij,ocij->nohw', windows, kernel)\n"
     )
     result = invoke(
-        "run", "x.npy", "w.npy", *ALONE, "--call", "numpy=port.py:conv", "--format", "json"
+        "run", "x.npy", "w.npy", *NO_BACKEND, "--call", "numpy=port.py:conv", "--format", "json"
     )
     assert result.exit_code == 0
     assert rows(result.stdout)["conv"]["kind"] == "call"
 
 
-def test_a_call_that_fails_is_trouble(invoke: Invoke) -> None:
-    """Else a port that no longer runs would pass."""
+def test_a_call_that_fails_exits_with_2(invoke: Invoke) -> None:
+    """Otherwise a port that no longer runs would pass."""
     result = invoke(
         "run",
         "x.npy",
         "w.npy",
-        *ALONE,
+        *NO_BACKEND,
         "--saved",
         "y.npy",
         "--call",
@@ -158,7 +158,7 @@ def test_a_call_that_fails_is_trouble(invoke: Invoke) -> None:
     assert "ZeroDivisionError" in row["message"]
 
 
-def test_saved_outputs_of_any_shape_are_rows(invoke: Invoke) -> None:
+def test_a_saved_output_may_have_any_shape(invoke: Invoke) -> None:
     np.save("small.npy", np.load("y.npy")[:, :, 1:-1, 1:-1])
     np.save("scalar.npy", np.float32(3))
     np.save("empty.npy", np.zeros((2, 0, 6, 7)))
@@ -166,7 +166,7 @@ def test_saved_outputs_of_any_shape_are_rows(invoke: Invoke) -> None:
         "run",
         "x.npy",
         "w.npy",
-        *ALONE,
+        *NO_BACKEND,
         *(f"--saved={name}.npy" for name in ("small", "scalar", "empty")),
         "--format",
         "json",
@@ -176,25 +176,23 @@ def test_saved_outputs_of_any_shape_are_rows(invoke: Invoke) -> None:
     assert rows(result.stdout)["small"]["findings"][0]["edits"][0]["code"] == "wrong-padding"
 
 
-def test_no_align_shows_each_frameworks_own_call(invoke: Invoke) -> None:
+def test_no_align_runs_other_code(invoke: Invoke) -> None:
     arguments = ("run", "x.npy", "w.npy", "--backend", "numpy", "--format", "json")
-    aligned, own = invoke(*arguments), invoke(*arguments, "--no-align")
-    assert rows(aligned.stdout)["numpy"]["code"] != rows(own.stdout)["numpy"]["code"]
+    aligned, default = invoke(*arguments), invoke(*arguments, "--no-align")
+    assert rows(aligned.stdout)["numpy"]["code"] != rows(default.stdout)["numpy"]["code"]
 
 
 @pytest.mark.parametrize(
     ("fail_on", "code"), [("different", 0), ("reduced-precision", 0), ("rounding", 1)]
 )
-def test_fail_on_sets_the_mildest_verdict_that_fails(
-    fail_on: str, code: int, invoke: Invoke
-) -> None:
+def test_fail_on_is_the_mildest_verdict_that_fails(fail_on: str, code: int, invoke: Invoke) -> None:
     y = np.load("y.npy")
     np.save("near.npy", np.nextafter(y, np.inf, dtype=np.float32))
     result = invoke(
         "run",
         "x.npy",
         "w.npy",
-        *ALONE,
+        *NO_BACKEND,
         "--saved",
         "near.npy",
         "--fail-on",
@@ -206,20 +204,20 @@ def test_fail_on_sets_the_mildest_verdict_that_fails(
     assert result.exit_code == code
 
 
-def test_nan_is_allowed_and_said(invoke: Invoke) -> None:
+def test_nan_is_accepted_and_noted(invoke: Invoke) -> None:
     x, y = np.load("x.npy"), np.load("y.npy")
     x[0, 0, 0, 0] = np.nan
     y[0, :, :2, :2] = np.nan
     np.save("xn.npy", x)
     np.save("yn.npy", y)
-    result = invoke("run", "xn.npy", "w.npy", *ALONE, "--saved", "yn.npy", "--format", "json")
+    result = invoke("run", "xn.npy", "w.npy", *NO_BACKEND, "--saved", "yn.npy", "--format", "json")
     assert result.exit_code == 0
     notes = strict(result.stdout)["notes"]
     assert any(note.startswith("input: 1 NaN of 252 values") for note in notes)
     assert any(note.startswith("yn: 16 NaN of 336 values") for note in notes)
 
 
-def test_integer_images_are_computed_in_float32_and_it_is_said(invoke: Invoke) -> None:
+def test_integer_images_are_computed_in_float32_with_a_note(invoke: Invoke) -> None:
     np.save("image.npy", np.arange(60, dtype=np.uint8).reshape(6, 10))
     np.save("filter.npy", np.ones((3, 3), bool))
     result = invoke("run", "image.npy", "filter.npy", "--backend", "numpy", "--format", "json")
@@ -230,7 +228,9 @@ def test_integer_images_are_computed_in_float32_and_it_is_said(invoke: Invoke) -
     )
 
 
-def test_what_is_not_installed_is_one_note(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backends_that_are_not_installed_are_one_note(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(environments, "has_module", lambda module: False)
     result = invoke("run", "x.npy", "w.npy", "--format", "json")
     assert result.exit_code == 0
@@ -241,7 +241,7 @@ def test_what_is_not_installed_is_one_note(invoke: Invoke, monkeypatch: pytest.M
     ]
 
 
-def test_what_is_not_installed_but_named_is_a_row(
+def test_a_backend_that_is_named_but_not_installed_is_a_row(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environments, "has_module", lambda module: False)
@@ -258,58 +258,58 @@ def test_what_is_not_installed_but_named_is_a_row(
     assert sorted(rows(required.stdout)) == ["numpy", "torch"]
 
 
-# options, what the one line must say
+# The arguments, and what the error message must contain.
 BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "missing input": (
-        ("run", "none.npy", "w.npy", *ALONE),
+        ("run", "none.npy", "w.npy", *NO_BACKEND),
         "input none.npy: found no such file, expected file.npy or file.npz:key",
     ),
-    "missing kernel": (("run", "x.npy", "v.npy", *ALONE), "kernel v.npy: found no such file"),
+    "missing kernel": (("run", "x.npy", "v.npy", *NO_BACKEND), "kernel v.npy: found no such file"),
     "missing saved": (
-        ("run", "x.npy", "w.npy", *ALONE, "--saved", "z=v.npy"),
+        ("run", "x.npy", "w.npy", *NO_BACKEND, "--saved", "z=v.npy"),
         "--saved v.npy: found no such file",
     ),
     "missing bias": (
-        ("run", "x.npy", "w.npy", *ALONE, "--bias", "v.npy"),
+        ("run", "x.npy", "w.npy", *NO_BACKEND, "--bias", "v.npy"),
         "--bias v.npy: found no such file",
     ),
-    "a key that is none": (
-        ("run", "all.npz:v", "w.npy", *ALONE),
+    "unknown key of an npz file": (
+        ("run", "all.npz:v", "w.npy", *NO_BACKEND),
         "input all.npz:v: found 'v', expected one of b, flipped, w, x, y",
     ),
-    "bias of another layer": (
-        ("run", "x.npy", "w.npy", *ALONE, "--bias", "x.npy"),
+    "bias of another shape": (
+        ("run", "x.npy", "w.npy", *NO_BACKEND, "--bias", "x.npy"),
         "found shape (2, 3, 6, 7), expected (4,)",
     ),
     "unknown backend": (
         ("run", "x.npy", "w.npy", "--backend", "torhc"),
         "found 'torhc', expected one of cudnn, jax, none, numpy,",
     ),
-    "a path's name": (
+    "alias of a path": (
         ("run", "x.npy", "w.npy", "--backend", "keras"),
         "torch; did you mean tensorflow:cpu/keras?",
     ),
     "unknown version": (
         ("run", "x.npy", "w.npy", "--backend", "torch@0"),
-        "`convdiff backends add torch@0 PYTHON` registers one",
+        "to register an environment of yours: convdiff backends add torch@0 PYTHON",
     ),
-    "unknown requirement": (
+    "unknown required backend": (
         ("run", "x.npy", "w.npy", "--require", "spam"),
         "--require: found 'spam', expected one of cudnn, jax, numpy,",
     ),
-    "none and a name": (
-        ("run", "x.npy", "w.npy", *ALONE, "--backend", "numpy"),
-        "expected none alone or names alone",
+    "none and a backend": (
+        ("run", "x.npy", "w.npy", *NO_BACKEND, "--backend", "numpy"),
+        "--backend: found none together with numpy, expected either none or names",
     ),
-    "call without a name": (
-        ("run", "x.npy", "w.npy", *ALONE, "--call", "conv(input)"),
+    "call without a backend": (
+        ("run", "x.npy", "w.npy", *NO_BACKEND, "--call", "conv(input)"),
         "--call: found 'conv(input)', expected NAME=CODE",
     ),
-    "call of nobody": (
-        ("run", "x.npy", "w.npy", *ALONE, "--call", "spam=1"),
+    "call in an unknown backend": (
+        ("run", "x.npy", "w.npy", *NO_BACKEND, "--call", "spam=1"),
         "--call: found 'spam', expected one of cudnn, jax, numpy,",
     ),
-    "unknown word": (("run", "x.npy", "w.npy", "--padding", "smae"), "did you mean same?"),
+    "unknown padding": (("run", "x.npy", "w.npy", "--padding", "smae"), "did you mean same?"),
     "unknown framework": (
         ("run", "x.npy", "w.npy", "--as", "troch"),
         "--as: found 'troch', expected one of cudnn,",
@@ -334,7 +334,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
         ("run", "x.npy", "w.npy", "--groups", "2"),
         "--groups 2 does not divide",
     ),
-    "no groups": (
+    "zero groups": (
         ("run", "x.npy", "w.npy", "--groups", "0"),
         "--groups: found 0, expected a whole number of at least 1",
     ),
@@ -342,29 +342,29 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
         ("run", "x.npy", "w.npy", "--dilation", "9"),
         "the output would be empty along H",
     ),
-    "wrong rank": (("run", "b.npy", "w.npy", *ALONE), "make no convolution"),
-    "json into nothing": (
-        ("run", "x.npy", "w.npy", *ALONE, "--json", "no/where.json"),
+    "wrong rank": (("run", "b.npy", "w.npy", *NO_BACKEND), "make no convolution"),
+    "json into a missing directory": (
+        ("run", "x.npy", "w.npy", *NO_BACKEND, "--json", "no/where.json"),
         "--json no/where.json: found no directory",
     ),
     "json onto a directory": (
-        ("run", "x.npy", "w.npy", *ALONE, "--json", "."),
+        ("run", "x.npy", "w.npy", *NO_BACKEND, "--json", "."),
         "--json .: found a directory",
     ),
-    "unknown target": (
+    "code for an unknown framework": (
         ("code", "x.npy", "w.npy", "--for", "caffe"),
         "--for: found 'caffe', expected one of cudnn, jax, numpy,",
     ),
     "unknown code": (("explain", "kernel-fliped"), "did you mean kernel-flipped?"),
-    "unknown installation": (
+    "installing an unknown backend": (
         ("backends", "install", "caffe"),
         "backend to install: found 'caffe', expected one of cudnn, jax,",
     ),
-    "no interpreter": (
+    "adding a missing interpreter": (
         ("backends", "add", "torch@1", "/no/python"),
         "/no/python: expected an interpreter",
     ),
-    "nothing to remove": (
+    "removing an unknown environment": (
         ("backends", "remove", "torch"),
         "nothing is registered or installed under that name",
     ),
@@ -372,38 +372,38 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_one_line_and_exits_2(name: str, invoke: Invoke) -> None:
-    args, said = BAD[name]
+def test_bad_input_is_a_one_line_error_and_exits_with_2(name: str, invoke: Invoke) -> None:
+    args, message = BAD[name]
     result = invoke(*args)
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.startswith("convdiff: ")
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.stderr.count("\n") == 1
 
 
-def test_a_name_cannot_write_to_the_terminal(invoke: Invoke) -> None:
-    result = invoke("run", "q\x1b[31m\r\x07\u202e.npy", "w.npy", *ALONE)
+def test_control_characters_in_a_name_are_escaped(invoke: Invoke) -> None:
+    result = invoke("run", "q\x1b[31m\r\x07\u202e.npy", "w.npy", *NO_BACKEND)
     assert result.stderr.startswith(
         r"convdiff: input q\x1b[31m\r\x07\u202e.npy: found no such file"
     )
 
 
-def test_a_padded_input_that_fits_no_memory_is_one_line(invoke: Invoke) -> None:
+def test_padding_beyond_the_memory_is_a_one_line_error(invoke: Invoke) -> None:
     options = ("--padding", "2000000000", "--stride", "1000000000", "--pad-mode", "edge")
-    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "y.npy", *options)
+    result = invoke("run", "x.npy", "w.npy", *NO_BACKEND, "--saved", "y.npy", *options)
     assert result.exit_code == 2
     assert result.stderr.startswith(
         "convdiff: the padded input of 2x3x4000000006x4000000007 needs "
     )
 
 
-def test_a_file_written_again_while_it_is_compared_is_one_line(folder: Path) -> None:
+def test_a_file_that_is_truncated_meanwhile_is_a_one_line_error(folder: Path) -> None:
     script = (
-        "import os, sys, convdiff.pipeline.load_case as reading\nfrom convdiff.__main__ import "
-        "main\nreal = reading.compute_dtype\n"
-        "def shrunk(*each):\n    os.truncate('big.npy', 4096)\n    return real(*each)\n"
-        "reading.compute_dtype = shrunk\n"
+        "import os, sys, convdiff.pipeline.load_case as module\nfrom convdiff.__main__ import "
+        "main\nreal = module.compute_dtype\n"
+        "def shrunk(*args):\n    os.truncate('big.npy', 4096)\n    return real(*args)\n"
+        "module.compute_dtype = shrunk\n"
         "sys.argv = ['convdiff', 'run', 'big.npy', 'w.npy', '--backend', 'none', '--saved', "
         "'y.npy']\nmain()\n"
     )
@@ -419,16 +419,17 @@ def test_a_file_written_again_while_it_is_compared_is_one_line(folder: Path) -> 
     assert done.stderr.startswith("convdiff: an array's file was cut short")
 
 
-def test_memory_that_runs_out_is_one_line(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_is_a_one_line_error(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise MemoryError("Unable to allocate 7 EiB")
 
     monkeypatch.setattr("convdiff.pipeline.load_case.compute_dtype", full)
-    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "y.npy")
+    result = invoke("run", "x.npy", "w.npy", *NO_BACKEND, "--saved", "y.npy")
     assert result.exit_code == 2
     assert result.stderr.startswith(
-        "convdiff: run: found more to compute than this machine's memory holds (Unable to "
-        "allocate 7 EiB)"
+        "convdiff: run: this takes more memory than the machine has (Unable to allocate 7 EiB); "
     )
 
 
@@ -442,7 +443,9 @@ def test_memory_that_runs_out_is_one_line(invoke: Invoke, monkeypatch: pytest.Mo
         ("run", "--timeout=0"),
     ],
 )
-def test_wrong_usage_exits_2(args: tuple[str, ...], invoke: Invoke) -> None:
+def test_wrong_usage_exits_with_2_and_points_to_the_help(
+    args: tuple[str, ...], invoke: Invoke
+) -> None:
     result = invoke(*args)
     assert result.exit_code == 2
     assert result.stderr.startswith("convdiff: ")
@@ -450,17 +453,17 @@ def test_wrong_usage_exits_2(args: tuple[str, ...], invoke: Invoke) -> None:
     assert result.stderr.endswith("--help\n")
 
 
-def test_an_unknown_command_is_told_the_known_ones(invoke: Invoke) -> None:
+def test_the_error_for_an_unknown_command_lists_the_known_ones(invoke: Invoke) -> None:
     assert (
         "expected one of backends, capture, check, code, explain, probe, run"
         in invoke("rnu").stderr
     )
 
 
-def test_json_beside_the_table(invoke: Invoke) -> None:
+def test_json_is_written_besides_the_table_through_a_link(invoke: Invoke) -> None:
     Path("link.json").symlink_to("real.json")
     result = invoke(
-        "run", "x.npy", "w.npy", *ALONE, "--saved", "flipped.npy", "--json", "link.json"
+        "run", "x.npy", "w.npy", *NO_BACKEND, "--saved", "flipped.npy", "--json", "link.json"
     )
     assert result.exit_code == 1
     assert "kernel-flipped" in result.stdout
@@ -470,33 +473,33 @@ def test_json_beside_the_table(invoke: Invoke) -> None:
     assert not list(Path().glob("*.tmp")) + list(Path().glob(".*.tmp"))
 
 
-def test_json_on_stdout_leaves_it_to_the_json(invoke: Invoke) -> None:
-    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "flipped.npy", "--json", "-")
+def test_json_on_stdout_moves_the_table_to_stderr(invoke: Invoke) -> None:
+    result = invoke("run", "x.npy", "w.npy", *NO_BACKEND, "--saved", "flipped.npy", "--json", "-")
     assert strict(result.stdout)["exit_code"] == 1
     assert "kernel-flipped" in result.stderr
 
 
-def test_json_is_not_written_where_the_input_is_bad(invoke: Invoke) -> None:
+def test_an_old_json_file_stays_where_the_input_is_bad(invoke: Invoke) -> None:
     Path("old.json").write_text("old")
-    assert invoke("run", "none.npy", "w.npy", *ALONE, "--json", "old.json").exit_code == 2
+    assert invoke("run", "none.npy", "w.npy", *NO_BACKEND, "--json", "old.json").exit_code == 2
     assert Path("old.json").read_text() == "old"
 
 
 @pytest.mark.parametrize(("when", "colored"), [("always", True), ("never", False), ("auto", False)])
-def test_color_is_asked_for(when: str, colored: bool, invoke: Invoke) -> None:
-    result = invoke("run", "x.npy", "w.npy", *ALONE, "--saved", "flipped.npy", "--color", when)
+def test_color_is_decided_by_the_option(when: str, colored: bool, invoke: Invoke) -> None:
+    result = invoke("run", "x.npy", "w.npy", *NO_BACKEND, "--saved", "flipped.npy", "--color", when)
     assert ("\x1b[" in result.stdout) == colored
     wrong = invoke("run", "none.npy", "w.npy", "--color", when)
     assert ("\x1b[31m" in wrong.stderr) == colored
 
 
-def test_a_file_with_an_equals_sign_wins(invoke: Invoke) -> None:
+def test_an_existing_file_with_an_equals_sign_is_not_split(invoke: Invoke) -> None:
     np.save("run=1.npy", np.load("y.npy"))
     result = invoke(
         "run",
         "x.npy",
         "w.npy",
-        *ALONE,
+        *NO_BACKEND,
         "--saved",
         "run=1.npy",
         "--saved",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convdiff.manifest import load, text
+from convdiff.manifest import load, manifest_text
 from convdiff.port.external_padding import ExternalPadding, ExternalPaddings
 from convdiff.port.layer_pair import LayerPair
 from convdiff.port.pairing import CapturedLayer, Pairing
@@ -121,7 +121,7 @@ def padded(
         }
         cases.append({"name": f"conv{number}", **files, **options})
         x = np.maximum(y, 0)
-    Path(f"{folder}/manifest.toml").write_text(text(cases, defaults={"backends": []}))
+    Path(f"{folder}/manifest.toml").write_text(manifest_text(cases, defaults={"backends": []}))
 
 
 ONE = [(1, 1)] * 3
@@ -239,7 +239,7 @@ def test_a_frame_is_where_the_core_ends(name: str, mode: str, folder: Path) -> N
             "input_layout": "NCW",
         }
         Path(f"{side}/manifest.toml").write_text(
-            text([{**case, "kernel_layout": "OIW"}], defaults={"backends": []})
+            manifest_text([{**case, "kernel_layout": "OIW"}], defaults={"backends": []})
         )
         sides.append(CapturedLayer(load(Path(side)).entries[0]))
     none = ExternalPadding(((0, 0),))

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from convdiff.manifest import text
+from convdiff.manifest import manifest_text
 from tests.cli.conftest import Invoke
 from tests.port.test_check_port import check, codes, convolve, network
 
@@ -60,7 +60,7 @@ def residual(folder: str, folded: dict[str, float], *, output: bool = True) -> N
     x = np.maximum(layer("stem", INPUT), 0)
     x = np.maximum(layer("two", np.maximum(layer("one", x), 0)) + layer("down", x), 0)
     y = layer("last", x)
-    Path(f"{folder}/manifest.toml").write_text(text(cases, defaults={"backends": []}))
+    Path(f"{folder}/manifest.toml").write_text(manifest_text(cases, defaults={"backends": []}))
     if output:
         given(folder, 1 / (1 + np.exp(-y)))
 
@@ -162,7 +162,7 @@ def transposed(
         cases.append({"name": f"up{number}", **files, **options})
         y = y[:, :, lo : y.shape[2] - hi, lo : y.shape[3] - hi] if own else y
         x = np.maximum(late(y) if up else y, 0)
-    Path(f"{folder}/manifest.toml").write_text(text(cases, defaults={"backends": []}))
+    Path(f"{folder}/manifest.toml").write_text(manifest_text(cases, defaults={"backends": []}))
 
 
 def test_a_transposed_convolution_may_be_cropped_in_a_layer_of_its_own(invoke: Invoke) -> None:
@@ -199,7 +199,7 @@ def test_inputs_that_are_off_fail_in_every_report(invoke: Invoke) -> None:
     assert len(errors) == 1
     assert "file=a/manifest.toml,line=" in errors[0]
     assert "fed other inputs" in errors[0]
-    assert "fed wrong" in invoke("check", "--source", "a", "--port", "b").stdout
+    assert "input differs" in invoke("check", "--source", "a", "--port", "b").stdout
 
 
 def test_a_layer_that_is_lost_fails_in_every_report(invoke: Invoke) -> None:
@@ -215,7 +215,7 @@ def test_a_layer_that_is_lost_fails_in_every_report(invoke: Invoke) -> None:
     assert failing == ["conv2"]
     told = invoke("check", "--source", "a", "--port", "b").stdout
     assert "4 of 5 cases agree; 1 without a counterpart" in told
-    assert "not what they are fed" not in told
+    assert "the inputs differ" not in told
 
 
 CAUSES: dict[str, tuple[Callable[[Any], Any], str]] = {

@@ -1,5 +1,6 @@
-"""Golden files: `CONVDIFF_REFRESH=1 pytest tests/report` writes them anew; otherwise one that is
-stale or missing is red.
+"""Golden files: the expected text of every format.
+
+`CONVDIFF_REFRESH=1 pytest tests/report` rewrites them; otherwise a missing or outdated one fails.
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ GOLDEN = Path(__file__).parent / "golden"
 
 @pytest.fixture
 def golden() -> Callable[[str, str], None]:
-    """Holds a text against the golden file of that name."""
+    """Compares a text with the golden file of this name."""
 
     def check(name: str, text: str) -> None:
         path = GOLDEN / name
         if os.environ.get("CONVDIFF_REFRESH") == "1":
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        assert path.exists(), f"{path}: missing; write it with CONVDIFF_REFRESH=1"
+        assert path.exists(), f"{path} is missing; write it with CONVDIFF_REFRESH=1"
         assert text == path.read_text(encoding="utf-8"), (
-            f"{path.name} is stale; look at the difference, then CONVDIFF_REFRESH=1"
+            f"{path.name} is outdated; check the difference, then rewrite it with "
+            "CONVDIFF_REFRESH=1"
         )
 
     return check
@@ -34,7 +36,7 @@ def golden() -> Callable[[str, str], None]:
 
 @pytest.fixture
 def run_python() -> Callable[[str], str]:
-    """Runs code in a fresh interpreter and gives what it printed."""
+    """Runs code in a new interpreter and returns what it prints."""
 
     def run(code: str) -> str:
         return subprocess.run(

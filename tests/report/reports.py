@@ -1,4 +1,4 @@
-"""Made-up reports: what the five puzzles give, and one with everything that is awkward to show."""
+"""Made-up reports: those of the five examples, and one with all that is awkward to show."""
 
 from __future__ import annotations
 
@@ -19,15 +19,33 @@ from convdiff.records import (
     Stored,
     Verdict,
 )
-from convdiff.spec.conv_spec import ConvSpec
-from tests.specs import conv
+from convdiff.spec.infer_spec import read_spec
+from convdiff.spec.settings import Settings
 
 HOSTILE = "[red]evil[/red]\x1b[2J\u202e 名字很长的文件"
 LONG = "/home/somebody/experiments/2026-07-30/encoder/layer_12/very/long/path/to/port_output.npy"
 
 
-def case(spec: ConvSpec, *notes: str, name: str = "run") -> Case:
+def case(
+    input: str,
+    kernel: str,
+    *notes: str,
+    name: str = "run",
+    bias: bool = False,
+    dtype: str = "float32",
+    **options: Any,
+) -> Case:
+    """A case whose arrays are described like "NWC 2x4x2"; the arrays themselves are left out."""
     array = Stored(np.zeros(1, np.float32), "float32", Path("x.npy"))
+    (input_layout, input_shape), (kernel_layout, kernel_shape) = input.split(), kernel.split()
+    settings = Settings(input_layout=input_layout, kernel_layout=kernel_layout, **options)
+    spec, _ = read_spec(
+        tuple(map(int, input_shape.split("x"))),
+        tuple(map(int, kernel_shape.split("x"))),
+        settings,
+        bias=bias,
+        dtype=dtype,
+    )
     return Case(spec=spec, input=array, kernel=array, notes=notes, name=name)
 
 
@@ -58,7 +76,7 @@ def backend(
         name,
         "backend",
         "ok",
-        name.split(":")[0],
+        name.split(":")[0],  # "torch:cpu/native" is a path of torch
         version,
         path,
         seconds=0.01,
@@ -87,7 +105,7 @@ def edit(code: str, **fields: Any) -> Edit:
 
 
 def overlap() -> Report:
-    none = stats(0.0, 0.0, 2, 0, 40)
+    exact = stats(0.0, 0.0, 2, 0, 40)
     error = stats(27.0, 2.7e7, 2, 20, 40, (0, 2, 0), 54.0, 27.0)
     finding = Finding(
         (edit("overlap-accumulated", counts=[[1, 2, 2, 1]]),),
@@ -99,10 +117,10 @@ def overlap() -> Report:
         },
     )
     rows = (
-        backend("numpy", "2.4.0", "identical", none),
-        backend("torch", "2.13.0", "identical", none, "NCW/OIW", path="cpu/onednn"),
-        backend("tensorflow", "2.21.0", "identical", none, path="cpu/eager"),
-        backend("jax", "0.10.2", "identical", none, path="cpu/xla"),
+        backend("numpy", "2.4.0", "identical", exact),
+        backend("torch", "2.13.0", "identical", exact, "NCW/OIW", path="cpu/onednn"),
+        backend("tensorflow", "2.21.0", "identical", exact, path="cpu/eager"),
+        backend("jax", "0.10.2", "identical", exact, path="cpu/xla"),
         absent(
             "theano",
             "unavailable",
@@ -121,9 +139,9 @@ def overlap() -> Report:
             where="positions 1 and 2 along W",
         ),
     )
-    spec = conv("NWC WIO", n=4, k=1, c=2, o=5, batch=2)
+    note = "kernel layout WIO: the only reading that fits"
     return Report(
-        case(spec, "kernel layout WIO: the only reading that fits"),
+        case("NWC 2x4x2", "WIO 1x2x5", note, padding=0),
         rows,
         1,
         "convdiff run x.npy y.npy --saved loop.npy",
@@ -152,12 +170,13 @@ def flipped() -> Report:
             where="everywhere but one element",
         ),
     )
-    spec = conv("NWC WIO", n=10, k=3, padding=1)
-    return Report(case(spec), rows, 1, "convdiff run x.npy w.npy", 0.0004)
+    return Report(
+        case("NWC 1x10x1", "WIO 3x1x1", padding=1), rows, 1, "convdiff run x.npy w.npy", 0.0004
+    )
 
 
 def groups() -> Report:
-    none = stats(0.0, 0.0, 3, 0, 48)
+    exact = stats(0.0, 0.0, 3, 0, 48)
     finding = Finding(
         (edit("wrong-groups", asked=2, obtained=1),),
         "every output channel was computed from all input channels; 2 groups were asked",
@@ -173,9 +192,15 @@ def groups() -> Report:
         ("the kernel is constant: its order cannot show",),
     )
     rows = (
-        backend("torch", "2.13.0", "identical", none, path="cpu/onednn"),
+        backend("torch", "2.13.0", "identical", exact, path="cpu/onednn"),
         backend(
-            "tensorflow", "2.21.0", "identical", none, "NWC/WIO", "padded by hand", path="cpu/eager"
+            "tensorflow",
+            "2.21.0",
+            "identical",
+            exact,
+            "NWC/WIO",
+            "padded by hand",
+            path="cpu/eager",
         ),
         saved(
             "tf.npy",
@@ -185,9 +210,13 @@ def groups() -> Report:
             where="everywhere",
         ),
     )
-    spec = conv("NCW OIW", n=4, k=3, c=2, o=2, batch=6, groups=2, padding=(2, 0))
     note = "kernel layout OIW: what every framework here means by 2x1x3 with 2 groups"
-    return Report(case(spec, note), rows, 1, "convdiff run x.npy w.npy")
+    return Report(
+        case("NCW 6x2x4", "OIW 2x1x3", note, groups=2, padding="2:0"),
+        rows,
+        1,
+        "convdiff run x.npy w.npy",
+    )
 
 
 def product() -> Report:
@@ -218,9 +247,9 @@ def product() -> Report:
             findings=(finding,),
         ),
     )
-    spec = conv(n=6, k=6, flip=True)
+    note = "read as theano would: the kernel is flipped"
     return Report(
-        case(spec, "read as theano would: the kernel is flipped"),
+        case("NCHW 1x1x6x6", "OIHW 1x1x6x6", note, padding=0, flip=True),
         rows,
         1,
         "convdiff run x0.npy w0.npy --as theano",
@@ -229,7 +258,7 @@ def product() -> Report:
 
 
 def transposed() -> Report:
-    none = stats(0.0, 0.0, 6, 0, 10)
+    exact = stats(0.0, 0.0, 6, 0, 10)
     finding = Finding(
         (edit("kernel-flipped", axes=["W"]), edit("kernel-channels-reversed", axis="O")),
         "the kernel was flipped along W and its output channels were reversed",
@@ -240,12 +269,12 @@ def transposed() -> Report:
         },
     )
     rows = (
-        backend("tensorflow", "2.21.0", "identical", none, path="cpu/eager"),
+        backend("tensorflow", "2.21.0", "identical", exact, path="cpu/eager"),
         backend(
             "jax",
             "0.10.2",
             "identical",
-            none,
+            exact,
             "stride as input dilation",
             "kernel flipped",
             path="cpu/xla",
@@ -260,12 +289,17 @@ def transposed() -> Report:
             where="everywhere",
         ),
     )
-    spec = conv("NWC WOI", n=5, k=3, c=2, o=2, padding=1, transposed=True)
-    return Report(case(spec), rows, 1, "convdiff run x.npy f.npy --transposed", 0.0002)
+    return Report(
+        case("NWC 1x5x2", "WOI 3x2x2", padding=1, transposed=True),
+        rows,
+        1,
+        "convdiff run x.npy f.npy --transposed",
+        0.0002,
+    )
 
 
 def awkward() -> Report:
-    """Three axes, many rows, every status, long and hostile names, NaN, rivals, noise, a long fix."""
+    """Three axes, many rows, every status, hostile names, NaN, rivals, noise, and a long fix."""
     n, elements = 6721, 6422528
     output = np.arange(4, dtype=np.float32)
     reduced = Finding(
@@ -377,22 +411,20 @@ def awkward() -> Report:
             message="its shape is 2x8x55x56x128, expected 2x8x56x56x128",
         ),
     )
-    spec = conv(
-        "NDHWC DHWIO",
-        n=(16, 112, 112),
-        k=(3, 5, 7),
-        c=64,
-        o=128,
-        batch=2,
-        stride=2,
-        padding=((0, 1), (1, 2), (2, 3)),
-        bias=True,
-    )
     notes = (
         "the input has 3 NaN and 1 infinity; they compare by place and kind",
         "input layout NDHWC: only this reading fits the kernel",
     )
-    return Report(case(spec, *notes, name="encoder/layer_12/conv"), rows, 2, "convdiff check", 64.2)
+    convolution = case(
+        "NDHWC 2x16x112x112x64",
+        "DHWIO 3x5x7x64x128",
+        *notes,
+        name="encoder/layer_12/conv",
+        padding="0:1,1:2,2:3",
+        stride=2,
+        bias=True,
+    )
+    return Report(convolution, rows, 2, "convdiff check", 64.2)
 
 
 def agreeing() -> Report:
@@ -410,13 +442,18 @@ def agreeing() -> Report:
             "tensorflow", "2.21.0", "rounding", stats(2.4e-7, 2.9, 27, 0, 256), path="cpu/eager"
         ),
     )
-    spec = conv("NHWC HWIO", n=8, k=3, c=3, o=16, stride=2, padding=(0, 1))
-    return Report(case(spec), rows, 0, "convdiff run x.npy w.npy", 0.0002)
+    return Report(
+        case("NHWC 1x8x8x3", "HWIO 3x3x3x16", padding="0:1,0:1", stride=2),
+        rows,
+        0,
+        "convdiff run x.npy w.npy",
+        0.0002,
+    )
 
 
 def empty() -> Report:
     return Report(
-        case(conv("HW HW", n=6, k=3, dtype="float64")),
+        case("HW 6x6", "HW 3x3", padding=0, dtype="float64"),
         (),
         2,
         "convdiff run",
@@ -424,6 +461,6 @@ def empty() -> Report:
 
 
 REPORTS = {
-    made.__name__: made()
-    for made in (overlap, flipped, groups, product, transposed, awkward, agreeing, empty)
+    make.__name__: make()
+    for make in (overlap, flipped, groups, product, transposed, awkward, agreeing, empty)
 }

@@ -1,12 +1,10 @@
-"""A made-up suite with everything that is awkward to show: hostile names, trouble, allowed
-findings, pictures.
-"""
+"""Made-up suites, one with all that is awkward: hostile names, trouble, allowed codes, pictures."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from convdiff.picture import NONE, WORST, ChannelMap, KernelPair, Picture
+from convdiff.picture import HIGHEST, NO_ERROR, ChannelMap, KernelPair, Picture
 from convdiff.records import Report
 from convdiff.suite_result import CaseResult, Suite
 from tests.report.reports import HOSTILE, REPORTS
@@ -17,13 +15,14 @@ EVIL = (
 )
 
 LEVELS = tuple(
-    tuple(6.0 if x < 2 or y == 0 else NONE if x > 9 else -1.5 for x in range(16)) for y in range(8)
+    tuple(6.0 if x < 2 or y == 0 else NO_ERROR if x > 9 else -1.5 for x in range(16))
+    for y in range(8)
 )
 PICTURE = Picture(
     axes=("H", "W"),
     size=(80, 160),
     levels=LEVELS,
-    maps=(ChannelMap(0, LEVELS), ChannelMap(3, ((WORST, NONE), (0.5, -0.5)))),
+    maps=(ChannelMap(0, LEVELS), ChannelMap(3, ((HIGHEST, NO_ERROR), (0.5, -0.5)))),
     channels=(0.0, 0.25, 1.0, 0.0),
     channel_count=4,
     histogram=tuple((-2 + n / 2, n * n) for n in range(28)),
@@ -36,7 +35,7 @@ PICTURE = Picture(
 )
 
 
-def _pictured(report: Report) -> Report:
+def _with_pictures(report: Report) -> Report:
     rows = tuple(
         replace(row, picture=PICTURE) if row.verdict == "different" and row.error else row
         for row in report.rows
@@ -45,7 +44,7 @@ def _pictured(report: Report) -> Report:
 
 
 def suite() -> Suite:
-    reports = {name: _pictured(report) for name, report in REPORTS.items()}
+    reports = {name: _with_pictures(report) for name, report in REPORTS.items()}
     evil = replace(
         reports["flipped"],
         case=replace(reports["flipped"].case, name=EVIL, notes=(EVIL,)),

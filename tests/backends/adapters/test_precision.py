@@ -76,7 +76,7 @@ def test_the_report_names_the_setting_and_how_to_switch_it_off(tmp_path: Path) -
     assert finding["edits"][0]["obtained"] == "bf16"
     assert finding["fix"] == {"torch": BF16.replace("bf16", "ieee") + "\n"}
     assert finding["notes"] == [
-        f"decided by a setting: {BF16}; to switch it off: {BF16.replace('bf16', 'ieee')}"
+        f"caused by a setting: {BF16}; to switch it off: {BF16.replace('bf16', 'ieee')}"
     ]
     assert "to switch it off" in " ".join(CliRunner().invoke(group, arguments).stdout.split())
 
