@@ -46,9 +46,9 @@ unit: setup
 lowest: $(LOWEST)/.ready
 	CONVDIFF_REQUIRE= $(LOWEST)/bin/python -m pytest -n 2 --dist loadgroup $(CORE_TESTS)
 
-$(LOWEST)/.ready: pyproject.toml .ci/constraints.txt tests/tools/lowest_versions.py
+$(LOWEST)/.ready: pyproject.toml .ci/constraints.txt tests/packaging/lowest_versions.py
 	$(PYTHON) -m venv $(LOWEST)
-	$(LOWEST)/bin/python tests/tools/lowest_versions.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python tests/packaging/lowest_versions.py > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt \
 		--editable . pytest pytest-xdist hypothesis jsonschema xmlschema pyyaml
 	@touch $@

@@ -30,7 +30,7 @@ from convdiff.cli.main import group
 from convdiff.execution_paths import PATHS
 from tests.recorder.conftest import need
 from tests.test_layering import ROWS
-from tests.tools.lowest_versions import ROOT
+from tests.packaging.lowest_versions import ROOT
 
 PAGES = ("CONTRIBUTING.md", "README.md", "CHANGELOG.md")
 FOLDERS = ("convdiff", "tests", "examples", "benchmarks", ".ci", ".github")
@@ -460,7 +460,7 @@ def test_the_recipe_for_an_execution_path(copy: Copy) -> None:
     need("torch", "torch")
     row = copy.python(*RUN, "--backend", "torch:cpu/one-thread", "--format", "json")
     assert '"verdict": "identical"' in row
-    assert copy.pytest("tests/dialects/test_paths.py", "-k", "one-thread").startswith(".")
+    assert copy.pytest("tests/dialects/test_execution_paths.py", "-k", "one-thread").startswith(".")
 
 
 def test_the_recipe_for_a_backend_in_the_tree(copy: Copy) -> None:

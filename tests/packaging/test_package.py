@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 
 import convdiff
 from convdiff.backends import BACKENDS
-from tests.tools.lowest_versions import lowest, normalized, pinned
+from tests.packaging.lowest_versions import lowest, normalized, pinned
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -48,7 +48,7 @@ def metadata(wheel: zipfile.ZipFile) -> Message:
     [
         "py.typed",
         "report/schema.json",
-        "report/page.css",
+        "report/html_report.css",
         "backends/worker.py",
         "backends/adapters/torch_adapter.py",
     ],

@@ -1,6 +1,6 @@
 """Prints pip constraints with the lowest version that pyproject.toml declares of each dependency.
 
-python tests/tools/lowest_versions.py
+python tests/packaging/lowest_versions.py
 
 The tools that the tests need keep the versions of .ci/constraints.txt.
 """
