@@ -28,9 +28,9 @@ import yaml
 from benchmarks.run import BENCHMARKS
 from convdiff.cli.main import group
 from convdiff.execution_paths import PATHS
+from tests.packaging.lowest_versions import ROOT
 from tests.recorder.conftest import need
 from tests.test_layering import ROWS
-from tests.packaging.lowest_versions import ROOT
 
 PAGES = ("CONTRIBUTING.md", "README.md", "CHANGELOG.md")
 FOLDERS = ("convdiff", "tests", "examples", "benchmarks", ".ci", ".github")

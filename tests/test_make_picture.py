@@ -9,7 +9,7 @@ import pytest
 
 from convdiff import api
 from convdiff.make_picture import MAP_CELLS, with_picture
-from convdiff.numerics.reference import truth
+from convdiff.numerics.reference import compute_reference
 from convdiff.picture import NO_ERROR, Picture
 from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
@@ -23,7 +23,7 @@ def picture(x: Any, w: Any, y: Any, **options: Any) -> Picture | None:
 
 def convolve(x: Any, w: Any, **options: Any) -> Any:
     spec, _ = read_spec(x.shape, w.shape, Settings(**options), bias=False, dtype="float32")
-    return truth(spec, x, w).output.astype(np.float32)
+    return compute_reference(spec, x, w).output.astype(np.float32)
 
 
 @pytest.fixture

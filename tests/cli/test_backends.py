@@ -9,7 +9,7 @@ import pytest
 
 from convdiff.backends.environments import Environment
 from convdiff.backends.supervisor import Hello
-from convdiff.execution_paths import missing, paths_of
+from convdiff.execution_paths import built_in_paths, unmet_need
 from convdiff.pipeline import self_test
 from convdiff.pipeline.self_test import BackendDescription, PathDescription, SelfTestResult
 from tests.cli.conftest import Invoke
@@ -23,8 +23,8 @@ def test_backends_are_listed_with_the_reason_where_one_cannot_run(
         "2.0", "3.9.1", "1.26.0", 1.25, ("cpu", "cuda:0"), "cpu/onednn", {"mps": "no Mac"}
     )
     paths = [
-        PathDescription(path, missing(path, hello.missing))
-        for path in paths_of("torch")
+        PathDescription(path, unmet_need(path, hello.missing))
+        for path in built_in_paths("torch")
         if path.name in ("cpu/onednn", "cuda/cudnn", "mps")
     ]
     descriptions = [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from convdiff.execution_paths import _JAX_OFF, PATHS, ExecutionPath, paths_of
+from convdiff.execution_paths import _JAX_NO_GPU, PATHS, ExecutionPath, built_in_paths
 from tests.cli.conftest import Invoke
 from tests.dialects.conftest import environment
 
@@ -62,7 +62,7 @@ def test_paths_all_runs_every_path_of_this_machine(invoke: Invoke) -> None:
     default = by_name["jax"]["path"]
     others = [
         path.name
-        for path in paths_of("jax")
+        for path in built_in_paths("jax")
         if path.name.startswith(default) and path.name != default and not path.dtypes
     ]
     assert list(by_name) == ["jax", *(f"jax:{name}" for name in others), "numpy"]
@@ -142,7 +142,11 @@ def test_a_cpu_path_hides_an_accelerator(invoke: Invoke, monkeypatch: pytest.Mon
         (
             *PATHS,
             ExecutionPath(
-                "jax", "cpu/seen", "what it sees", setup=(f"assert {sees_cpu_only}",), off=_JAX_OFF
+                "jax",
+                "cpu/seen",
+                "what it sees",
+                setup=(f"assert {sees_cpu_only}",),
+                hide_accelerator=_JAX_NO_GPU,
             ),
         ),
     )
