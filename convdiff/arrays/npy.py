@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 
 from convdiff.arrays.elements import DType, from_descr, short
 from convdiff.errors import ConvdiffError
-from convdiff.spec.layout import total
+from convdiff.spec.layout import element_count
 
 MAGIC = b"\x93NUMPY"
 KEYS = {"descr", "fortran_order", "shape"}
@@ -38,7 +38,7 @@ class Header(NamedTuple):
     @property
     def size(self) -> int:
         """The bytes of its elements, exactly."""
-        return total(self.shape) * self.dtype.itemsize
+        return element_count(self.shape) * self.dtype.itemsize
 
 
 def read_header(stream: IO[bytes], where: str, any_shape: bool = False) -> Header:
@@ -153,7 +153,7 @@ def check_size(where: str, header: Header, held: int) -> None:
     """
     if header.size > held:
         raise ConvdiffError(short_of(where, header, held))
-    if total(tuple(size or 1 for size in header.shape)) * header.dtype.itemsize >= 2**63:
+    if element_count(tuple(size or 1 for size in header.shape)) * header.dtype.itemsize >= 2**63:
         # No elements, for an axis has size 0, but more along the others than numpy counts.
         raise ConvdiffError(
             f"{where}: found the shape {shape_text(header.shape)} in the .npy header, expected "

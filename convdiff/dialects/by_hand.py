@@ -14,7 +14,7 @@ from convdiff.dialects.script import Body
 from convdiff.dialects.text import index, numbers
 from convdiff.execution_paths import ExecutionPath
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.padding import Pair, reach
+from convdiff.spec.padding import Pair, kernel_span
 
 NO_PADDING = (0, 0)
 
@@ -75,7 +75,8 @@ def dilated_kernel(spec: ConvSpec, body: Body) -> str:
     if max(spec.dilation) == 1:
         return "kernel"
     size = {
-        a: reach(k, d) for a, k, d in zip(spec.axes, spec.kernel_size, spec.dilation, strict=True)
+        a: kernel_span(k, d)
+        for a, k, d in zip(spec.axes, spec.kernel_size, spec.dilation, strict=True)
     }
     shape = tuple(
         size.get(letter, n)

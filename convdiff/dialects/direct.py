@@ -10,7 +10,7 @@ from convdiff.dialects.by_hand import dilated_kernel
 from convdiff.dialects.script import Body
 from convdiff.dialects.text import arranged, axes_to_flip, numbers, reversed_axes
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.padding import reach
+from convdiff.spec.padding import kernel_span
 
 
 def as_direct(spec: ConvSpec) -> ConvSpec:
@@ -33,7 +33,7 @@ def as_direct(spec: ConvSpec) -> ConvSpec:
 
 def spans(spec: ConvSpec) -> tuple[int, ...]:
     """The kernel's spatial size once it is dense."""
-    return tuple(reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True))
+    return tuple(kernel_span(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True))
 
 
 def dense_kernel(spec: ConvSpec, body: Body, order: str, *, flipped: bool) -> str:

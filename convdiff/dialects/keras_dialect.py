@@ -10,7 +10,7 @@ from __future__ import annotations
 from convdiff.dialects.script import Body
 from convdiff.dialects.text import numbers, option
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.padding import reach
+from convdiff.spec.padding import kernel_span
 
 
 def dilated_by_hand(spec: ConvSpec) -> bool:
@@ -30,7 +30,7 @@ def layer(spec: ConvSpec, body: Body, kind: str, padding: str, *, depthwise: boo
     sizes, dilation = spec.kernel_size, option("dilation_rate", spec.dilation, 1)
     if dilated_by_hand(spec):
         sizes, dilation = (
-            tuple(reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)),
+            tuple(kernel_span(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)),
             None,
         )
     if each:

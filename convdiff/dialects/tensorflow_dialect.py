@@ -35,7 +35,7 @@ from convdiff.dialects.text import (
 from convdiff.dialects.transposed import Full, full_output, same_like
 from convdiff.execution_paths import PLAIN, ExecutionPath
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.padding import Pair, reach, same_total, split
+from convdiff.spec.padding import Pair, kernel_span, same_total, split_padding
 
 _IMPORTS = {"np": "import numpy as np", "tf": "import tensorflow as tf"}
 _PAD_MODES = {"constant": "CONSTANT", "reflect": "REFLECT", "symmetric": "SYMMETRIC"}
@@ -186,7 +186,7 @@ def _padding(spec: ConvSpec, body: Body, name: str, listed: bool) -> tuple[str, 
     if spec.pad_mode == "constant":
         stride = (1,) * spec.rank if _at_stride_one(spec) else spec.stride
         same = tuple(
-            split(same_total(n, reach(k, d), s), odd_at_end=True)
+            split_padding(same_total(n, kernel_span(k, d), s), odd_at_end=True)
             for n, k, d, s in zip(sizes, spec.kernel_size, spec.dilation, stride, strict=True)
         )
         if spec.padding == same:
@@ -221,7 +221,9 @@ def _kernel(spec: ConvSpec, body: Body, order: str, depthwise: bool) -> None:
     keras = body.path.style == "keras" and keras_dialect.dilated_by_hand(spec)
     name = dilated_kernel(spec, body) if spec.transposed or keras else "kernel"
     sizes = (
-        spec.kernel_size if name == "kernel" else tuple(map(reach, spec.kernel_size, spec.dilation))
+        spec.kernel_size
+        if name == "kernel"
+        else tuple(map(kernel_span, spec.kernel_size, spec.dilation))
     )
     text = ""
     if depthwise or ("M" in spec.kernel_layout and not spec.transposed):
@@ -304,7 +306,7 @@ def _transposed(spec: ConvSpec, body: Body) -> None:
     """SAME, VALID or (in 2-D) numbers where they fit the output's size, else the full output,
     filled and cut.
     """
-    spans = [reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
+    spans = [kernel_span(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     full = full_output(spec)
     # What the forward convolution needs at the end for the output's size to give the input's.
     ends = [

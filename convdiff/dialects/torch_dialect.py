@@ -21,7 +21,7 @@ from convdiff.dialects.text import (
 from convdiff.dialects.transposed import Full, full_output, same_like
 from convdiff.execution_paths import PLAIN, ExecutionPath
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.padding import reach
+from convdiff.spec.padding import kernel_span
 
 _IMPORTS = {
     "np": "import numpy as np",
@@ -69,7 +69,7 @@ def default(spec: ConvSpec, path: ExecutionPath = PLAIN) -> Script:
         "kernel",
         arranged("", as_is(spec.kernel_layout, kernel_order), kernel_order),
     )
-    spans = [reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
+    spans = [kernel_span(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     padding = tuple(lo for lo, _ in spec.padding)
     extra = None
     if spec.transposed:

@@ -20,7 +20,7 @@ import numpy as np
 from convdiff.errors import ConvdiffError
 from convdiff.spec.canonical import normal_input, normal_kernel
 from convdiff.spec.conv_spec import ConvSpec, Correlation
-from convdiff.spec.layout import Array, total
+from convdiff.spec.layout import Array, element_count
 
 # Bytes of the gathered buffer: what the caches hold while the matrix product reads it
 # (benchmarks/reference.py).
@@ -88,7 +88,7 @@ def _check_memory(spec: ConvSpec) -> None:
         ]
         wanted.append(("padded input", 4, (spec.batch, spec.in_channels, *padded)))
     for what, bytes_each, shape in wanted:
-        needed = bytes_each * total(shape)
+        needed = bytes_each * element_count(shape)
         if needed > here:
             raise ConvdiffError(
                 f"the {what} of {'x'.join(map(str, shape))} needs {needed / 2**30:.0f} GiB, "

@@ -20,7 +20,7 @@ import numpy as np
 
 from convdiff.probe.errors import NotUnderstood
 from convdiff.spec.conv_spec import PAD_MODES
-from convdiff.spec.padding import reach
+from convdiff.spec.padding import kernel_span
 
 # Input position by output position, along one axis and through one kernel element.
 PositionMap = dict[int, int]
@@ -52,7 +52,7 @@ class AxisGeometry:
         """
         return (
             (self.m - 1) * self.stride
-            + reach(self.k, self.dilation)
+            + kernel_span(self.k, self.dilation)
             - self.lo
             - (self.n - 1) * self.input_dilation
             - 1

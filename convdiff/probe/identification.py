@@ -29,7 +29,7 @@ from convdiff.probe.precision import narrow_type
 from convdiff.probe.shape_guesses import ShapeGuess
 from convdiff.probe.trials import Trial, TrialRunner, TrialShapes
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.layout import Array, sizes, total
+from convdiff.spec.layout import Array, axis_sizes, element_count
 from convdiff.spec.settings import Settings
 
 # After so many guesses that the function accepted and that were not understood, the search stops.
@@ -67,7 +67,7 @@ def identify(
     misunderstood: list[tuple[str, Trial]] = []
     refusals = Counter[str]()
     for guess in guesses:
-        if unidentified is not None and total(guess.input_shape) > MAX_INPUT_ELEMENTS:
+        if unidentified is not None and element_count(guess.input_shape) > MAX_INPUT_ELEMENTS:
             continue
         bias = np.arange(1, guess.bias_size + 1, dtype=np.float64) if with_bias else None
         reply = caller.call(np.zeros(guess.input_shape), np.zeros(guess.kernel_shape), bias)
@@ -117,7 +117,7 @@ def _identified(
         roles.input_layout, roles.kernel_layout, guess.input_shape, guess.kernel_shape, bias
     )
     in_channels = shapes.input_sizes.get("C", 1)
-    out_channels = sizes(roles.output_layout, zero_output.shape).get("C", 1)
+    out_channels = axis_sizes(roles.output_layout, zero_output.shape).get("C", 1)
     candidates = list(partial_settings(roles, axes, in_channels, out_channels, shapes.kernel_sizes))
     runner = TrialRunner(caller)
     if fixed_shapes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from convdiff.probe.axis_geometry import AxisGeometry
 from convdiff.probe.axis_roles import AxisRoles
 from convdiff.probe.errors import NotUnderstood
-from convdiff.spec.padding import reach
+from convdiff.spec.padding import kernel_span
 from convdiff.spec.settings import Settings
 
 # (lo, hi, output padding) along one axis.
@@ -100,7 +100,7 @@ def is_usual(partial: PartialSettings) -> bool:
 
 
 def _transposed_choices(axis: AxisGeometry) -> Iterator[PaddingChoice]:
-    span = reach(axis.k, axis.dilation)
+    span = kernel_span(axis.k, axis.dilation)
     lo = span - 1 - axis.lo
     hi = (axis.n - 1) * axis.input_dilation + span - lo - axis.m
     # torch's way first: equal padding on both sides, the rest added at the end.

@@ -7,7 +7,7 @@ import pytest
 
 from convdiff.probe.axis_geometry import PositionMap, axis_geometry
 from convdiff.probe.errors import NotUnderstood
-from convdiff.spec.padding import reach
+from convdiff.spec.padding import kernel_span
 
 N = 31
 
@@ -20,7 +20,7 @@ def positions_read(
     inputs[::input_dilation] = np.arange(N)
     options = {"constant_values": -1} if mode == "constant" else {}
     padded = np.pad(inputs, (lo, 2), mode, **options)
-    m = (len(padded) - reach(k, dilation)) // stride + 1
+    m = (len(padded) - kernel_span(k, dilation)) // stride + 1
     maps = []
     for element in range(k):
         at = dilation * (k - 1 - element if flip else element)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.padding import Pair, reach, same_total, split
+from convdiff.spec.padding import Pair, kernel_span, same_total, split_padding
 
 Edits = tuple[Edit, ...]
 # A fitted factor is known this well.
@@ -132,7 +132,7 @@ def _slip(spec: ConvSpec, asked: Sequence[Pair], obtained: Sequence[Pair]) -> st
     if max(spec.dilation) > 1:
         undilated = (
             [(k // 2,) * 2 for _, k, _, _ in axes],
-            [split(same_total(n, k, s), odd_at_end=True) for n, k, _, s in axes],
+            [split_padding(same_total(n, k, s), odd_at_end=True) for n, k, _, s in axes],
         )
         if list(obtained) in undilated and padding_name(spec, obtained) in (
             None,
@@ -156,9 +156,9 @@ def _slip(spec: ConvSpec, asked: Sequence[Pair], obtained: Sequence[Pair]) -> st
 
 def _crop(spec: ConvSpec, asked: Sequence[Pair], obtained: Sequence[Pair]) -> str | None:
     """Of a transposed convolution, whose padding crops the full output."""
-    spans = [reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
+    spans = [kernel_span(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     same = tuple(
-        split(same_total(size, span, stride), odd_at_end=True)
+        split_padding(same_total(size, span, stride), odd_at_end=True)
         for size, span, stride in zip(spec.output_size, spans, spec.stride, strict=True)
     )
     if obtained == tuple(
@@ -207,7 +207,7 @@ def _product_of_ffts(edits: Edits, spec: ConvSpec) -> bool:
     if mode is None or mode["obtained"] != "wrap" or padding is None:
         return False
     flipped = _slid_flipped(edits, spec)
-    shift = [reach(k, d) - 1 for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
+    shift = [kernel_span(k, d) - 1 for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     return [list(pair) for pair in padding["obtained"]] == [
         [s, 0] if flipped else [0, s] for s in shift
     ]
@@ -273,11 +273,11 @@ def padding_name(spec: ConvSpec, pairs: Sequence[Pair]) -> str | None:
     causal, ...; None for nobody's.
     """
     axes = list(zip(spec.input_size, spec.kernel_size, spec.dilation, spec.stride, strict=True))
-    spans = [reach(k, d) for _, k, d, _ in axes]
+    spans = [kernel_span(k, d) for _, k, d, _ in axes]
     totals = [same_total(n, span, s) for (n, _, _, s), span in zip(axes, spans, strict=True)]
     customs: list[tuple[str, list[Pair]]] = [
-        ("TensorFlow's SAME", [split(total, odd_at_end=True) for total in totals]),
-        ("ONNX's SAME_LOWER", [split(total, odd_at_end=False) for total in totals]),
+        ("TensorFlow's SAME", [split_padding(total, odd_at_end=True) for total in totals]),
+        ("ONNX's SAME_LOWER", [split_padding(total, odd_at_end=False) for total in totals]),
         ("causal padding", [(span - 1, 0) for span in spans]),
         ("np.convolve's full", [(span - 1, span - 1) for span in spans]),
     ]

@@ -15,7 +15,7 @@ import numpy as np
 
 from convdiff.diagnose.core.problem import Problem
 from convdiff.records import Edit
-from convdiff.spec.padding import reach
+from convdiff.spec.padding import kernel_span
 
 Edits = tuple[Edit, ...]
 # A fitted constant is known this well.
@@ -170,7 +170,7 @@ def _other_ends(edit: Edit, beside: Edits, problem: Problem) -> Iterator[Edit]:
     choices = []
     for i, (lo, hi) in enumerate(edit["obtained"]):
         dilated = (spec.input_size[i] - 1) * spec.input_dilation[i] + 1
-        spare = (dilated + lo + hi - reach(spec.kernel_size[i], dilations[i])) % strides[i]
+        spare = (dilated + lo + hi - kernel_span(spec.kernel_size[i], dilations[i])) % strides[i]
         ends = range(max(hi - spare, 0), hi - spare + strides[i])
         choices.append(
             sorted(([lo, end] for end in ends), key=lambda pair: abs(pair[1] - hi)) or [[lo, hi]]

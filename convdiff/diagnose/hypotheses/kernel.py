@@ -16,7 +16,7 @@ from convdiff.diagnose.hypotheses.base import KernelHypothesis, listed
 from convdiff.diagnose.hypotheses.input import GroupsInterleaved, dealings
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.layout import sizes
+from convdiff.spec.layout import axis_sizes
 
 
 class KernelFlipped:
@@ -183,7 +183,7 @@ class KernelReshaped:
             return
         layout = spec.kernel_layout
         orders = [layout, *(order for order in common_kernel_orders(layout) if order != layout)]
-        known = sizes(layout, operation.raw_kernel.shape)
+        known = axis_sizes(layout, operation.raw_kernel.shape)
         flat = {
             source: operation.raw_kernel.transposed([layout.index(a) for a in source]).flat()
             for source in orders
