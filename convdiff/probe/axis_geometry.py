@@ -27,7 +27,7 @@ PositionMap = dict[int, int]
 
 
 @dataclass(frozen=True)
-class AxisGeometry:
+class MeasuredAxis:
     """The numbers of one axis in the normal form (`convdiff.spec.conv_spec.Correlation`).
 
     `n`, `k` and `m` are the lengths of input, kernel and output. `flip` is None if the kernel has
@@ -59,9 +59,9 @@ class AxisGeometry:
         )
 
 
-def axis_geometry(
+def measured_axis(
     n: int, k: int, m: int, first: PositionMap, second: PositionMap | None, last: PositionMap
-) -> AxisGeometry:
+) -> MeasuredAxis:
     """The geometry, from the maps of the first, second and last kernel elements along the axis.
 
     `second` is None if there is only one. Raises NotUnderstood where no geometry fits.
@@ -85,7 +85,7 @@ def axis_geometry(
     )
     if not pad_modes:
         raise NotUnderstood("what it reads beyond the border is that of no known pad mode")
-    return AxisGeometry(
+    return MeasuredAxis(
         n=n,
         k=k,
         m=m,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from convdiff.probe.axis_geometry import AxisGeometry
+from convdiff.probe.axis_geometry import MeasuredAxis
 from convdiff.probe.axis_roles import AxisRoles
 from convdiff.probe.comparison import (
     Epilogue,
@@ -237,7 +237,7 @@ def _groups_follow_shapes(
     return bool(np.abs(expected - trial.output).max() < 0.25 + 1e-2 * np.abs(expected).max())
 
 
-def _undetermined(axes: tuple[AxisGeometry, ...]) -> dict[str, str]:
+def _undetermined(axes: tuple[MeasuredAxis, ...]) -> dict[str, str]:
     if any(axis.flip is not None for axis in axes):
         return {}
     return dict.fromkeys(("flip", "dilation"), "a kernel of one element does not show it")
