@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 
 from convdiff.arrays.element_types import DType, abbreviate, from_descr
 from convdiff.errors import ConvdiffError
-from convdiff.spec.layout import total
+from convdiff.spec.layout import element_count
 
 MAGIC = b"\x93NUMPY"
 KEYS = {"descr", "fortran_order", "shape"}
@@ -38,7 +38,7 @@ class Header(NamedTuple):
     @property
     def size(self) -> int:
         """The size of the elements in bytes, as a Python integer, which cannot overflow."""
-        return total(self.shape) * self.dtype.itemsize
+        return element_count(self.shape) * self.dtype.itemsize
 
 
 def read_header(stream: IO[bytes], where: str, any_shape: bool = False) -> Header:
@@ -157,7 +157,7 @@ def check_size(where: str, header: Header, held: int) -> None:
     """
     if header.size > held:
         raise ConvdiffError(too_short_message(where, header, held))
-    if total(tuple(size or 1 for size in header.shape)) * header.dtype.itemsize >= 2**63:
+    if element_count(tuple(size or 1 for size in header.shape)) * header.dtype.itemsize >= 2**63:
         # No elements, since an axis has size 0, but more along the others than numpy can count.
         raise ConvdiffError(
             f"{where}: found the shape {shape_text(header.shape)} in the .npy header, expected "

@@ -21,7 +21,7 @@ from convdiff.records import Edit, Stored
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.infer_spec import bias_vector, read_spec
-from convdiff.spec.layout import Array, total
+from convdiff.spec.layout import Array, element_count
 from convdiff.spec.settings import Settings
 
 PADDINGS: tuple[Any, ...] = (
@@ -199,7 +199,10 @@ def _layouts(spec: ConvSpec) -> dict[str, str]:
 def _gives(spec: ConvSpec, arrays: Mapping[str, Stored], output: Array) -> bool:
     """Whether rounding explains the output under these settings, by one batch item."""
     if (
-        total(spec.shape("output")) * math.prod(spec.kernel_size) * spec.in_channels // spec.groups
+        element_count(spec.shape("output"))
+        * math.prod(spec.kernel_size)
+        * spec.in_channels
+        // spec.groups
         > MOST_PRODUCTS
     ):
         return False

@@ -12,7 +12,7 @@ from convdiff.dialects.expressions import axes_to_flip, reversal_index, to_order
 from convdiff.dialects.numpy_steps import dilate_kernel
 from convdiff.dialects.script import ScriptBuilder
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.padding import reach
+from convdiff.spec.padding import kernel_span
 
 
 def direct_equivalent(spec: ConvSpec) -> ConvSpec:
@@ -36,7 +36,7 @@ def direct_equivalent(spec: ConvSpec) -> ConvSpec:
 
 def dense_kernel_size(spec: ConvSpec) -> tuple[int, ...]:
     """The kernel's spatial size, dilation included."""
-    return tuple(reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True))
+    return tuple(kernel_span(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True))
 
 
 def write_dense_kernel(spec: ConvSpec, builder: ScriptBuilder, order: str, *, flipped: bool) -> str:

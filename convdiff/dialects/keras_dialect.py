@@ -10,7 +10,7 @@ from __future__ import annotations
 from convdiff.dialects.expressions import keyword, tuple_text
 from convdiff.dialects.script import ScriptBuilder
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.padding import reach
+from convdiff.spec.padding import kernel_span
 
 
 def needs_dense_kernel(spec: ConvSpec) -> bool:
@@ -33,7 +33,7 @@ def add_layer(
     sizes, dilation = spec.kernel_size, keyword("dilation_rate", spec.dilation, 1)
     if needs_dense_kernel(spec):
         sizes, dilation = (
-            tuple(reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)),
+            tuple(kernel_span(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)),
             None,
         )
     if per_group:

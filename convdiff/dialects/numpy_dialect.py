@@ -22,7 +22,7 @@ from convdiff.dialects.numpy_steps import dilate_input, dilated_input_size, pad_
 from convdiff.dialects.script import LINE_WIDTH, Dialect, Script, ScriptBuilder, Unsupported
 from convdiff.execution_paths import DEFAULT_PATH, ExecutionPath
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.padding import reach
+from convdiff.spec.padding import kernel_span
 
 _IMPORTS = {
     "np": "import numpy as np",
@@ -212,7 +212,7 @@ def _windows(spec: ConvSpec, builder: ScriptBuilder) -> None:
         builder.add(f"x = {name}{split}")
     kernel = _kernel(spec, builder, channels)
     taps = "".join(_TAPS[axis] for axis in spec.axes)
-    spans = [reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
+    spans = [kernel_span(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     steps = {a.lower(): f"::{s}" for a, s in zip(spec.axes, spec.stride, strict=True) if s > 1}
     steps |= {t: f"::{d}" for t, d in zip(taps, spec.dilation, strict=True) if d > 1}
     axes = [source.index(axis.lower()) for axis in spec.axes]
@@ -256,7 +256,7 @@ def _add_taps(spec: ConvSpec, builder: ScriptBuilder) -> None:
         strict=True,
     ):
         before, first = max(-lo, 0), max(lo, 0)
-        size[axis] = max(before + (n - 1) * s + reach(k, d), first + out)
+        size[axis] = max(before + (n - 1) * s + kernel_span(k, d), first + out)
         start = (f"{d} * {tap}" if d > 1 else tap) + (f" + {before}" if before else "")
         targets[axis] = f"{start} : {start} + {(n - 1) * s + 1}" + (f" : {s}" if s > 1 else "")
         if out < size[axis]:

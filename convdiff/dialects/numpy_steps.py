@@ -13,7 +13,7 @@ from convdiff.dialects.expressions import index_text, tuple_text
 from convdiff.dialects.script import ScriptBuilder
 from convdiff.execution_paths import ExecutionPath
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.padding import Pair, reach
+from convdiff.spec.padding import Pair, kernel_span
 
 NO_PADDING = (0, 0)
 
@@ -76,7 +76,8 @@ def dilate_kernel(spec: ConvSpec, builder: ScriptBuilder) -> str:
     if max(spec.dilation) == 1:
         return "kernel"
     size = {
-        a: reach(k, d) for a, k, d in zip(spec.axes, spec.kernel_size, spec.dilation, strict=True)
+        a: kernel_span(k, d)
+        for a, k, d in zip(spec.axes, spec.kernel_size, spec.dilation, strict=True)
     }
     shape = tuple(
         size.get(letter, n)

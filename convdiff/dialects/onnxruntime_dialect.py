@@ -31,7 +31,7 @@ from convdiff.dialects.script import (
 from convdiff.dialects.transposed import full_output, has_same_size
 from convdiff.execution_paths import DEFAULT_PATH, ExecutionPath
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.padding import same_total, split
+from convdiff.spec.padding import same_total, split_padding
 
 _IMPORTS = {
     "np": "import numpy as np",
@@ -157,8 +157,8 @@ def _auto_pad(spec: ConvSpec) -> str:
             has_same_size(spec)
             and all(k >= s for k, s in zip(spec.kernel_size, spec.stride, strict=True))
         ):
-            words["SAME_LOWER"] = tuple(split(total, odd_at_end=False) for total in totals)
-            words["SAME_UPPER"] = tuple(split(total, odd_at_end=True) for total in totals)
+            words["SAME_LOWER"] = tuple(split_padding(total, odd_at_end=False) for total in totals)
+            words["SAME_UPPER"] = tuple(split_padding(total, odd_at_end=True) for total in totals)
     if spec.pad_mode == "constant":
         for word, pairs in reversed(words.items()):
             if pairs == spec.padding:

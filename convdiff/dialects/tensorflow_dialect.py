@@ -46,7 +46,7 @@ from convdiff.dialects.script import (
 from convdiff.dialects.transposed import FullOutput, full_output, has_same_size
 from convdiff.execution_paths import DEFAULT_PATH, ExecutionPath
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.padding import Pair, reach, same_total, split
+from convdiff.spec.padding import Pair, kernel_span, same_total, split_padding
 
 _IMPORTS = {"np": "import numpy as np", "tf": "import tensorflow as tf"}
 _PAD_MODES = {"constant": "CONSTANT", "reflect": "REFLECT", "symmetric": "SYMMETRIC"}
@@ -195,7 +195,7 @@ def _padding(spec: ConvSpec, builder: ScriptBuilder, name: str, listed: bool) ->
     if spec.pad_mode == "constant":
         stride = (1,) * spec.rank if _at_stride_one(spec) else spec.stride
         same = tuple(
-            split(same_total(n, reach(k, d), s), odd_at_end=True)
+            split_padding(same_total(n, kernel_span(k, d), s), odd_at_end=True)
             for n, k, d, s in zip(sizes, spec.kernel_size, spec.dilation, stride, strict=True)
         )
         if spec.padding == same:
@@ -230,7 +230,9 @@ def _kernel(spec: ConvSpec, builder: ScriptBuilder, order: str, depthwise: bool)
     keras = builder.path.style == "keras" and keras_dialect.needs_dense_kernel(spec)
     name = dilate_kernel(spec, builder) if spec.transposed or keras else "kernel"
     sizes = (
-        spec.kernel_size if name == "kernel" else tuple(map(reach, spec.kernel_size, spec.dilation))
+        spec.kernel_size
+        if name == "kernel"
+        else tuple(map(kernel_span, spec.kernel_size, spec.dilation))
     )
     text = ""
     if depthwise or ("M" in spec.kernel_layout and not spec.transposed):
@@ -319,7 +321,7 @@ def _transposed(spec: ConvSpec, builder: ScriptBuilder) -> None:
 
     Otherwise the full output is padded and cropped.
     """
-    spans = [reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
+    spans = [kernel_span(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     full = full_output(spec)
     # Padding at the end with which the forward convolution of the output has the input's size.
     ends = [

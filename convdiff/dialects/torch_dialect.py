@@ -35,7 +35,7 @@ from convdiff.dialects.script import (
 from convdiff.dialects.transposed import FullOutput, full_output, has_same_size
 from convdiff.execution_paths import DEFAULT_PATH, ExecutionPath
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.padding import reach
+from convdiff.spec.padding import kernel_span
 
 _IMPORTS = {
     "np": "import numpy as np",
@@ -83,7 +83,7 @@ def default(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
         "kernel",
         to_order_unpermuted("", spec.kernel_layout, kernel_order),
     )
-    spans = [reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
+    spans = [kernel_span(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     padding = tuple(lo for lo, _ in spec.padding)
     extra = None
     if spec.transposed:

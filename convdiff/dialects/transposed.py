@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.padding import Pair, reach
+from convdiff.spec.padding import Pair, kernel_span
 
 
 class FullOutput(NamedTuple):
@@ -34,7 +34,7 @@ def full_output(spec: ConvSpec, size: tuple[int, ...] | None = None) -> FullOutp
     """
     sizes, extension, crops = [], [], {}
     size = size or tuple(
-        (n - 1) * s + reach(k, d)
+        (n - 1) * s + kernel_span(k, d)
         for n, k, s, d in zip(
             spec.input_size, spec.kernel_size, spec.stride, spec.dilation, strict=True
         )

@@ -20,7 +20,7 @@ import numpy as np
 from convdiff.errors import ConvdiffError
 from convdiff.spec.canonical import normal_input, normal_kernel
 from convdiff.spec.conv_spec import ConvSpec, Correlation
-from convdiff.spec.layout import Array, total
+from convdiff.spec.layout import Array, element_count
 from convdiff.spec.padding import Pair
 
 # Bytes of the gathered buffer, so that it stays in the caches while the matrix product reads it
@@ -89,7 +89,7 @@ def _check_memory(spec: ConvSpec) -> None:
         ]
         arrays.append(("padded input", 4, (spec.batch, spec.in_channels, *padded)))
     for name, element_bytes, shape in arrays:
-        needed = element_bytes * total(shape)
+        needed = element_bytes * element_count(shape)
         if needed > available:
             raise ConvdiffError(
                 f"the {name} of {'x'.join(map(str, shape))} needs {needed / 2**30:.0f} GiB, "

@@ -17,7 +17,7 @@ import numpy as np
 
 from convdiff.spec.conv_spec import PAD_MODES, ConvSpec, pairs_text
 from convdiff.spec.layout import Array
-from convdiff.spec.padding import Pair, reach
+from convdiff.spec.padding import Pair, kernel_span
 
 Pairs = tuple[Pair, ...]
 Distance = Callable[[Array, Array], float | None]
@@ -73,7 +73,7 @@ def frames(
     wanted = [(a - b, c - d) for (a, c), (b, d) in zip(source.padding, port.padding, strict=True)]
     most = (
         max(
-            reach(k, d)
+            kernel_span(k, d)
             for spec in specs
             for k, d in zip(spec.kernel_size, spec.dilation, strict=True)
         )
@@ -227,7 +227,7 @@ def _peeled(
     a, b = cropped(x, found.source.pairs), cropped(y, found.port.pairs)
     more = []
     for axis, (k, d) in enumerate(zip(specs[0].kernel_size, specs[0].dilation, strict=True)):
-        most = [reach(k, d) - 1 - max(side[axis][end] for side in both) for end in (0, 1)]
+        most = [kernel_span(k, d) - 1 - max(side[axis][end] for side in both) for end in (0, 1)]
         more.append(
             (
                 min(_zeros(a, axis + 2, most[0], 0), _zeros(b, axis + 2, most[0], 0)),

@@ -20,14 +20,14 @@ import numpy as np
 
 from convdiff.probe.errors import NotUnderstood
 from convdiff.spec.conv_spec import PAD_MODES
-from convdiff.spec.padding import reach
+from convdiff.spec.padding import kernel_span
 
 # Input position by output position, along one axis and through one kernel element.
 PositionMap = dict[int, int]
 
 
 @dataclass(frozen=True)
-class AxisGeometry:
+class MeasuredAxis:
     """The numbers of one axis in the normal form (`convdiff.spec.conv_spec.Correlation`).
 
     `n`, `k` and `m` are the lengths of input, kernel and output. `flip` is None if the kernel has
@@ -52,16 +52,16 @@ class AxisGeometry:
         """
         return (
             (self.m - 1) * self.stride
-            + reach(self.k, self.dilation)
+            + kernel_span(self.k, self.dilation)
             - self.lo
             - (self.n - 1) * self.input_dilation
             - 1
         )
 
 
-def axis_geometry(
+def measured_axis(
     n: int, k: int, m: int, first: PositionMap, second: PositionMap | None, last: PositionMap
-) -> AxisGeometry:
+) -> MeasuredAxis:
     """The geometry, from the maps of the first, second and last kernel elements along the axis.
 
     `second` is None if there is only one. Raises NotUnderstood where no geometry fits.
@@ -85,7 +85,7 @@ def axis_geometry(
     )
     if not pad_modes:
         raise NotUnderstood("what it reads beyond the border is that of no known pad mode")
-    return AxisGeometry(
+    return MeasuredAxis(
         n=n,
         k=k,
         m=m,

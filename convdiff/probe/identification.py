@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from convdiff.probe.axis_geometry import AxisGeometry
+from convdiff.probe.axis_geometry import MeasuredAxis
 from convdiff.probe.axis_roles import AxisRoles
 from convdiff.probe.comparison import (
     Epilogue,
@@ -29,7 +29,7 @@ from convdiff.probe.precision import narrow_type
 from convdiff.probe.shape_guesses import ShapeGuess
 from convdiff.probe.trials import Trial, TrialRunner, TrialShapes
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.layout import Array, sizes, total
+from convdiff.spec.layout import Array, axis_sizes, element_count
 from convdiff.spec.settings import Settings
 
 # After so many guesses that the function accepted and that were not understood, the search stops.
@@ -67,7 +67,7 @@ def identify(
     misunderstood: list[tuple[str, Trial]] = []
     refusals = Counter[str]()
     for guess in guesses:
-        if unidentified is not None and total(guess.input_shape) > MAX_INPUT_ELEMENTS:
+        if unidentified is not None and element_count(guess.input_shape) > MAX_INPUT_ELEMENTS:
             continue
         bias = np.arange(1, guess.bias_size + 1, dtype=np.float64) if with_bias else None
         reply = caller.call(np.zeros(guess.input_shape), np.zeros(guess.kernel_shape), bias)
@@ -117,7 +117,7 @@ def _identified(
         roles.input_layout, roles.kernel_layout, guess.input_shape, guess.kernel_shape, bias
     )
     in_channels = shapes.input_sizes.get("C", 1)
-    out_channels = sizes(roles.output_layout, zero_output.shape).get("C", 1)
+    out_channels = axis_sizes(roles.output_layout, zero_output.shape).get("C", 1)
     candidates = list(partial_settings(roles, axes, in_channels, out_channels, shapes.kernel_sizes))
     runner = TrialRunner(caller)
     if fixed_shapes:
@@ -237,7 +237,7 @@ def _groups_follow_shapes(
     return bool(np.abs(expected - trial.output).max() < 0.25 + 1e-2 * np.abs(expected).max())
 
 
-def _undetermined(axes: tuple[AxisGeometry, ...]) -> dict[str, str]:
+def _undetermined(axes: tuple[MeasuredAxis, ...]) -> dict[str, str]:
     if any(axis.flip is not None for axis in axes):
         return {}
     return dict.fromkeys(("flip", "dilation"), "a kernel of one element does not show it")

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from convdiff.probe.axis_geometry import AxisGeometry, axis_geometry
+from convdiff.probe.axis_geometry import MeasuredAxis, measured_axis
 from convdiff.probe.axis_roles import AxisRoles, axis_roles
 from convdiff.probe.errors import NotUnderstood
 from convdiff.probe.function_caller import FunctionCaller
@@ -36,7 +36,7 @@ class OneHotCalls:
         self.factor = self._measured_factor()
         self._exact = self._keeps_place_values()
 
-    def read(self) -> tuple[AxisRoles, tuple[AxisGeometry, ...]]:
+    def read(self) -> tuple[AxisRoles, tuple[MeasuredAxis, ...]]:
         """The roles of all axes, and the geometry of the spatial ones.
 
         Raises NotUnderstood where the outputs are not those of a convolution.
@@ -62,7 +62,7 @@ class OneHotCalls:
                 raise NotUnderstood("elements of the kernel do not move along one axis each")
             first_map, second_map, last_map = (positions or {} for positions in maps)
             geometries.append(
-                axis_geometry(
+                measured_axis(
                     self._guess.input_shape[axis.input],
                     shape[axis.kernel],
                     self._zero_output.shape[axis.output],

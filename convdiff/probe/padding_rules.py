@@ -12,7 +12,8 @@ from convdiff.probe.trials import Trial, TrialKind
 from convdiff.spec.conv_spec import PAD_MODES
 from convdiff.spec.settings import Settings
 
-WORDS = ("same", "same_lower", "half", "full", "causal", "valid")
+# The padding words to try, the most likely first.
+PADDING_WORDS = ("same", "same_lower", "half", "full", "causal", "valid")
 # The kinds of trials that a rule may have to reproduce, from the most to the fewest.
 SCOPES: tuple[tuple[TrialKind, ...], ...] = (
     ("data", "sizes", "kernel"),
@@ -62,7 +63,7 @@ def _with_each_rule(
         settings = with_padding(unpadded, choice)
         if _gives_output_shapes(settings, trials):
             yield settings
-    words = ("same", "valid") if unpadded.transposed else WORDS
+    words = ("same", "valid") if unpadded.transposed else PADDING_WORDS
     for word in words:
         settings = replace(unpadded, padding=word)
         if _gives_output_shapes(settings, trials):
@@ -90,6 +91,6 @@ def _gives_output_shapes(settings: Settings, trials: list[Trial]) -> bool:
 def _complexity(settings: Settings) -> tuple[bool, int]:
     """A sort key: numbers before words, and of numbers the most symmetric first."""
     if isinstance(settings.padding, str):
-        return True, WORDS.index(settings.padding)
+        return True, PADDING_WORDS.index(settings.padding)
     assert isinstance(settings.padding, tuple)
     return False, sum(abs(hi - lo) for lo, hi in settings.padding)

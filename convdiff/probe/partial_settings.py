@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from convdiff.probe.axis_geometry import AxisGeometry
+from convdiff.probe.axis_geometry import MeasuredAxis
 from convdiff.probe.axis_roles import AxisRoles
 from convdiff.probe.errors import NotUnderstood
-from convdiff.spec.padding import reach
+from convdiff.spec.padding import kernel_span
 from convdiff.spec.settings import Settings
 
 # (lo, hi, output padding) along one axis.
@@ -34,7 +34,7 @@ class PartialSettings:
 
 def partial_settings(
     roles: AxisRoles,
-    axes: tuple[AxisGeometry, ...],
+    axes: tuple[MeasuredAxis, ...],
     in_channels: int,
     out_channels: int,
     kernel_sizes: dict[str, int],
@@ -99,8 +99,8 @@ def is_usual(partial: PartialSettings) -> bool:
     return settings.transposed == (layout.startswith("I") or layout.endswith("OI"))
 
 
-def _transposed_choices(axis: AxisGeometry) -> Iterator[PaddingChoice]:
-    span = reach(axis.k, axis.dilation)
+def _transposed_choices(axis: MeasuredAxis) -> Iterator[PaddingChoice]:
+    span = kernel_span(axis.k, axis.dilation)
     lo = span - 1 - axis.lo
     hi = (axis.n - 1) * axis.input_dilation + span - lo - axis.m
     # torch's way first: equal padding on both sides, the rest added at the end.

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from convdiff.spec.layout import Array, total
+from convdiff.spec.layout import Array, element_count
 
 
 def place_values(shape: tuple[int, ...]) -> Array:
     """1, 2, 3, ... in C order: the value of each element encodes its own position."""
-    return np.arange(1, total(shape) + 1, dtype=np.float64).reshape(shape)
+    return np.arange(1, element_count(shape) + 1, dtype=np.float64).reshape(shape)
 
 
 def one_hot(shape: tuple[int, ...], position: tuple[int, ...]) -> Array:

@@ -147,8 +147,9 @@ def _full_layouts(rank: int) -> list[LayoutPair]:
 
 
 def _sparse_layouts(rank: int) -> list[LayoutPair]:
-    """Layouts with fewer axes: plain signals, one item without a batch axis, several kernels over a
-    single channel.
+    """Layouts with fewer axes.
+
+    Plain signals, one item without a batch axis, and several kernels over a single channel.
     """
     s = AXES_OF_RANK[rank]
     return [
@@ -213,8 +214,8 @@ def _special_sizes(
 ) -> Iterator[ShapeGuess]:
     """Guesses for functions that take special sizes only.
 
-    Odd kernels, square kernels, one item, three channels, square or large inputs; and a single
-    channel if `one_channel`, which hides what happens with several.
+    These are odd kernels, square kernels, one item, three channels, and square or large inputs. If
+    `one_channel`, a single channel too: it comes late, since it hides what happens with several.
     """
     space = INPUT_SIZE[rank]
     wide = {axis: 2 * n + 3 for axis, n in space.items()}

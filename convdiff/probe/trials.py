@@ -9,7 +9,7 @@ import numpy as np
 
 from convdiff.probe.function_caller import FunctionCaller
 from convdiff.probe.probe_arrays import random_integers
-from convdiff.spec.layout import SPATIAL, Array, sizes
+from convdiff.spec.layout import SPATIAL, Array, axis_sizes
 
 # What a trial has that the calls before it had not: other data only, another input size, or another
 # kernel size.
@@ -55,8 +55,8 @@ class TrialShapes:
         return TrialShapes(
             input_layout,
             kernel_layout,
-            sizes(input_layout, input_shape),
-            sizes(kernel_layout, kernel_shape),
+            axis_sizes(input_layout, input_shape),
+            axis_sizes(kernel_layout, kernel_shape),
             None if bias is None else len(bias),
         )
 

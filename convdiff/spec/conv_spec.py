@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from convdiff.errors import ConvdiffError, SpecError, one_of
 from convdiff.spec.layout import check_layout, spatial_axes
-from convdiff.spec.padding import Pair, reach
+from convdiff.spec.padding import Pair, kernel_span
 
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -244,7 +244,7 @@ class ConvSpec:
             raise SpecError(
                 5,
                 f"the output would be empty along {axis}: the kernel spans "
-                f"{reach(kernel, dilation)} positions, the input with padding {lo}:{hi} has "
+                f"{kernel_span(kernel, dilation)} positions, the input with padding {lo}:{hi} has "
                 f"{(n - 1) * r + 1 + lo + hi}; pad more with --padding",
             )
 
@@ -302,9 +302,9 @@ class ConvSpec:
             strict=True,
         ):
             if self.transposed:
-                lengths.append((n - 1) * s + reach(k, d) - lo - hi + extra)
+                lengths.append((n - 1) * s + kernel_span(k, d) - lo - hi + extra)
             else:
-                lengths.append(((n - 1) * r + 1 + lo + hi - reach(k, d)) // s + 1)
+                lengths.append(((n - 1) * r + 1 + lo + hi - kernel_span(k, d)) // s + 1)
         return tuple(lengths)
 
     @property
@@ -339,7 +339,7 @@ class ConvSpec:
                 self.stride, self.padding, self.dilation, self.input_dilation, self.pad_mode
             )
         pairs = tuple(
-            (reach(k, d) - 1 - lo, reach(k, d) - 1 - hi + extra)
+            (kernel_span(k, d) - 1 - lo, kernel_span(k, d) - 1 - hi + extra)
             for k, d, (lo, hi), extra in zip(
                 self.kernel_size, self.dilation, self.padding, self.output_padding, strict=True
             )

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from convdiff.errors import ConvdiffError
-from convdiff.spec.layout import AXES_OF_RANK, SPATIAL, check_layout, sizes, spatial_axes
+from convdiff.spec.layout import AXES_OF_RANK, SPATIAL, axis_sizes, check_layout, spatial_axes
 from convdiff.spec.settings import Settings
 
 Shape = tuple[int, ...]
@@ -90,7 +90,7 @@ def _channel_counts(
     reading: Reading, input_shape: Shape, kernel_shape: Shape
 ) -> tuple[int, int, int]:
     """The sizes of C of the input and of I and O (or M) of the kernel; 1 for an absent axis."""
-    x, w = sizes(reading.input, input_shape), sizes(reading.kernel, kernel_shape)
+    x, w = axis_sizes(reading.input, input_shape), axis_sizes(reading.kernel, kernel_shape)
     return x.get("C", 1), w.get("I", 1), w.get("M", w.get("O", 1))
 
 

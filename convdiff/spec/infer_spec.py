@@ -21,8 +21,8 @@ from convdiff.spec.infer_layouts import (
     infer_layouts,
     number_of_groups,
 )
-from convdiff.spec.layout import Array, check_layout, sizes, spatial_axes
-from convdiff.spec.padding import Pair, parse_padding, reach, word_pair
+from convdiff.spec.layout import Array, axis_sizes, check_layout, spatial_axes
+from convdiff.spec.padding import Pair, kernel_span, parse_padding, word_pair
 from convdiff.spec.settings import Settings, axis_numbers
 
 # These frameworks flip the kernel unless told otherwise.
@@ -39,7 +39,7 @@ def read_spec(
     """
     _check_settings(settings)
     reading, notes = infer_layouts(input_shape, kernel_shape, settings)
-    x, w = sizes(reading.input, input_shape), sizes(reading.kernel, kernel_shape)
+    x, w = axis_sizes(reading.input, input_shape), axis_sizes(reading.kernel, kernel_shape)
     axes = spatial_axes(reading.input)
     input_size, kernel_size = tuple(x[axis] for axis in axes), tuple(w[axis] for axis in axes)
     groups = number_of_groups(reading, input_shape, kernel_shape, settings)
@@ -49,7 +49,7 @@ def read_spec(
     stride = _positive_numbers("--stride", settings.stride, len(axes))
     dilation = _positive_numbers("--dilation", settings.dilation, len(axes))
     input_dilation = _positive_numbers("--input-dilation", settings.input_dilation, len(axes))
-    spans = tuple(reach(k, d) for k, d in zip(kernel_size, dilation, strict=True))
+    spans = tuple(kernel_span(k, d) for k, d in zip(kernel_size, dilation, strict=True))
     if settings.transposed:
         padding, output_padding = _transposed_padding(settings, input_size, spans, stride)
     else:

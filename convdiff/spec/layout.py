@@ -71,7 +71,7 @@ def spatial_axes(layout: str) -> str:
     return "".join(letter for letter in layout if letter in SPATIAL)
 
 
-def sizes(layout: str, shape: tuple[int, ...]) -> dict[str, int]:
+def axis_sizes(layout: str, shape: tuple[int, ...]) -> dict[str, int]:
     """The size along each axis letter of `layout`; axes that it leaves out are missing."""
     return dict(zip(layout, shape, strict=True))
 
@@ -110,6 +110,6 @@ def kernel_to_order(kernel: Array, layout: str, axes: str) -> Array:
     return by_channel.reshape(channels * multiplier, 1, *by_channel.shape[2:])
 
 
-def total(shape: tuple[int, ...]) -> int:
+def element_count(shape: tuple[int, ...]) -> int:
     """The number of elements of an array of this shape; a Python int, so it cannot overflow."""
     return math.prod(shape)

@@ -20,7 +20,7 @@ _DIGITS = re.compile(r"\s*[+-]?0*(\d+)\s*")
 WORDS = ("valid", "same", "same_lower", "half", "full", "causal")
 
 
-def reach(kernel: int, dilation: int) -> int:
+def kernel_span(kernel: int, dilation: int) -> int:
     """The effective size of a dilated kernel, in input positions: d(k - 1) + 1."""
     return dilation * (kernel - 1) + 1
 
@@ -107,7 +107,7 @@ def same_total(size: int, span: int, stride: int) -> int:
     return max((-(-size // stride) - 1) * stride + span - size, 0)
 
 
-def split(amount: int, odd_at_end: bool) -> Pair:
+def split_padding(amount: int, odd_at_end: bool) -> Pair:
     """`amount` halved into (lo, hi); if it is odd, the larger half is at the end or the start."""
     small = amount // 2
     return (small, amount - small) if odd_at_end else (amount - small, small)
@@ -123,7 +123,7 @@ def word_pair(word: str, size: int, span: int, stride: int) -> Pair:
     if word == "valid":
         return 0, 0
     if word in ("same", "same_lower"):
-        return split(same_total(size, span, stride), odd_at_end=word == "same")
+        return split_padding(same_total(size, span, stride), odd_at_end=word == "same")
     if word == "half":
         return span // 2, span // 2
     if word == "full":

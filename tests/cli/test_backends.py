@@ -49,7 +49,7 @@ def test_backends_are_listed_with_the_reason_where_one_cannot_run(
         "torch   2.0  cpu, cuda:0  self-test exact",
         "        /env/bin/python (Python 3.9.1, numpy 1.26.0, registered; starts in 1.2 s)",
         "          cpu/onednn  oneDNN's kernels, the default here",
-        "          cuda/cudnn  cuDNN, as torch has it: TF32 on, no benchmark",
+        "          cuda/cudnn  cuDNN with torch's defaults: TF32 on, no benchmark",
         "          not available: mps: no Mac; it takes a Mac with Apple silicon",
         "theano  it is not installed",
     ]
@@ -75,5 +75,5 @@ def test_an_environment_is_added_and_removed(invoke: Invoke) -> None:
         "json",
     )
     assert '"name": "numpy@own"' in ran.stdout
-    assert "forgot" in invoke("backends", "remove", "numpy@own").stdout
+    assert "no longer registered" in invoke("backends", "remove", "numpy@own").stdout
     assert invoke("run", "x.npy", "w.npy", "--backend", "numpy@own").exit_code == 2

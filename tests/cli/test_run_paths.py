@@ -98,7 +98,7 @@ def test_an_unavailable_path_is_a_row_with_the_reason(invoke: Invoke) -> None:
     )
     row = rows(invoke(*arguments).stdout)["torch:mps"]
     assert row["status"] == "unavailable" and row["message"].endswith(
-        "it takes a Mac with Apple silicon"
+        "it needs a Mac with Apple silicon"
     )
     assert invoke(*arguments, "--require", "torch:mps").exit_code == 2
 

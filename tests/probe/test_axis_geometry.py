@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convdiff.probe.axis_geometry import PositionMap, axis_geometry
+from convdiff.probe.axis_geometry import PositionMap, measured_axis
 from convdiff.probe.errors import NotUnderstood
-from convdiff.spec.padding import reach
+from convdiff.spec.padding import kernel_span
 
 N = 31
 
@@ -20,7 +20,7 @@ def positions_read(
     inputs[::input_dilation] = np.arange(N)
     options = {"constant_values": -1} if mode == "constant" else {}
     padded = np.pad(inputs, (lo, 2), mode, **options)
-    m = (len(padded) - reach(k, dilation)) // stride + 1
+    m = (len(padded) - kernel_span(k, dilation)) // stride + 1
     maps = []
     for element in range(k):
         at = dilation * (k - 1 - element if flip else element)
@@ -47,7 +47,7 @@ def test_the_geometry_is_recovered(
         lo=lo,
         mode=mode,
     )
-    axis = axis_geometry(N, k, m, maps[0], maps[1], maps[-1])
+    axis = measured_axis(N, k, m, maps[0], maps[1], maps[-1])
     assert (axis.stride, axis.input_dilation, axis.dilation) == (stride, input_dilation, dilation)
     assert (axis.flip, axis.lo) == (flip, lo)
     assert mode in axis.pad_modes
@@ -56,7 +56,7 @@ def test_the_geometry_is_recovered(
 
 def test_a_kernel_of_one_element_shows_no_flip() -> None:
     identity = {q: q for q in range(N)}
-    axis = axis_geometry(N, 1, N, identity, None, identity)
+    axis = measured_axis(N, 1, N, identity, None, identity)
     assert axis.flip is None
     assert (axis.lo, axis.hi) == (0, 0)
 
@@ -74,4 +74,4 @@ def test_other_readings_are_not_understood(
     first: PositionMap, second: PositionMap, last: PositionMap, reason: str
 ) -> None:
     with pytest.raises(NotUnderstood, match=reason):
-        axis_geometry(8, 3, 2, first, second, last)
+        measured_axis(8, 3, 2, first, second, last)

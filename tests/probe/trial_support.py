@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from convdiff.numerics.reference import truth
+from convdiff.numerics.reference import compute_reference
 from convdiff.probe.trials import Trial, TrialKind
 from convdiff.spec.canonical import user_output
 from convdiff.spec.infer_spec import read_spec
@@ -26,5 +26,5 @@ def reference_trial(
     random = np.random.default_rng(0)
     x, w = (random.integers(-4, 5, shape).astype(float) for shape in (input_shape, kernel_shape))
     spec, _ = read_spec(input_shape, kernel_shape, Settings(**options), bias=False, dtype="float32")
-    output = user_output(spec, truth(spec, x, w).output)
+    output = user_output(spec, compute_reference(spec, x, w).output)
     return Trial(kind, x, w, bias, output, stored="float32", deterministic=True)

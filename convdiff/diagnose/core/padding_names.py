@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.padding import Pair, reach, same_total, split
+from convdiff.spec.padding import Pair, kernel_span, same_total, split_padding
 
 
 def padding_name(spec: ConvSpec, pads: Sequence[Pair]) -> str | None:
     """The name under which frameworks pad so on every axis of `spec`; None if none does."""
     axes = list(zip(spec.input_size, spec.kernel_size, spec.dilation, spec.stride, strict=True))
-    spans = [reach(k, d) for _, k, d, _ in axes]
+    spans = [kernel_span(k, d) for _, k, d, _ in axes]
     totals = [same_total(n, span, s) for (n, _, _, s), span in zip(axes, spans, strict=True)]
     named: dict[str, list[Pair]] = {
-        "TensorFlow's SAME": [split(total, odd_at_end=True) for total in totals],
-        "ONNX's SAME_LOWER": [split(total, odd_at_end=False) for total in totals],
+        "TensorFlow's SAME": [split_padding(total, odd_at_end=True) for total in totals],
+        "ONNX's SAME_LOWER": [split_padding(total, odd_at_end=False) for total in totals],
         "causal padding": [(span - 1, 0) for span in spans],
         "np.convolve's full": [(span - 1, span - 1) for span in spans],
     }
@@ -97,7 +97,7 @@ def _dilation_left_out(spec: ConvSpec, obtained: Sequence[Pair]) -> str | None:
     axes = list(zip(spec.input_size, spec.kernel_size, spec.stride, strict=True))
     undilated = (
         [(k // 2,) * 2 for _, k, _ in axes],
-        [split(same_total(n, k, s), odd_at_end=True) for n, k, s in axes],
+        [split_padding(same_total(n, k, s), odd_at_end=True) for n, k, s in axes],
     )
     nameless = padding_name(spec, obtained) in (None, _torch_name(obtained))
     if list(obtained) not in undilated or not nameless:
@@ -121,7 +121,7 @@ def _longer_kernel(spec: ConvSpec, obtained: Sequence[Pair]) -> str | None:
 
 def crop_difference(spec: ConvSpec, asked: Sequence[Pair], obtained: Sequence[Pair]) -> str | None:
     """How a transposed convolution came to be cropped otherwise, where it is a known way."""
-    spans = [reach(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
+    spans = [kernel_span(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     padded = [(span - 1 - lo, span - 1 - hi) for span, (lo, hi) in zip(spans, asked, strict=True)]
     if list(obtained) == padded:
         return (
@@ -129,7 +129,7 @@ def crop_difference(spec: ConvSpec, asked: Sequence[Pair], obtained: Sequence[Pa
             "less the pad"
         )
     same = tuple(
-        split(same_total(size, span, stride), odd_at_end=True)
+        split_padding(same_total(size, span, stride), odd_at_end=True)
         for size, span, stride in zip(spec.output_size, spans, spec.stride, strict=True)
     )
     if same not in (asked, obtained):

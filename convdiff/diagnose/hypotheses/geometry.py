@@ -20,7 +20,7 @@ from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import Edits, GeometryHypothesis
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec, pairs_text
-from convdiff.spec.padding import Pair, reach
+from convdiff.spec.padding import Pair, kernel_span
 
 # End paddings listed as equivalents of one edit, at most.
 MAX_EQUIVALENT_ENDS = 6
@@ -81,7 +81,9 @@ class WrongPadding(GeometryHypothesis):
         choices = []
         for i, (lo, hi) in enumerate(edit["obtained"]):
             dilated = (spec.input_size[i] - 1) * spec.input_dilation[i] + 1
-            spare = (dilated + lo + hi - reach(spec.kernel_size[i], dilations[i])) % strides[i]
+            spare = (dilated + lo + hi - kernel_span(spec.kernel_size[i], dilations[i])) % strides[
+                i
+            ]
             ends = ([lo, end] for end in range(max(hi - spare, 0), hi - spare + strides[i]))
             nearest = sorted(ends, key=lambda pair: abs(pair[1] - hi))
             choices.append(nearest or [[lo, hi]])
@@ -171,7 +173,7 @@ def _is_product_of_ffts(edits: Edits, spec: ConvSpec) -> bool:
     if mode is None or mode["obtained"] != "wrap" or padding is None:
         return False
     flipped = _came_out_flipped(edits, spec)
-    shifts = [reach(k, d) - 1 for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
+    shifts = [kernel_span(k, d) - 1 for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     expected = [[shift, 0] if flipped else [0, shift] for shift in shifts]
     return [list(pair) for pair in padding["obtained"]] == expected
 

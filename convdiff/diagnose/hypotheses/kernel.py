@@ -26,7 +26,7 @@ from convdiff.diagnose.hypotheses.input import (
 from convdiff.diagnose.hypotheses.output_order import OutputChannelsReversed, channels_are_alike
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.layout import sizes
+from convdiff.spec.layout import axis_sizes
 
 
 class KernelFlipped(KernelHypothesis):
@@ -215,7 +215,7 @@ class KernelReshaped(KernelHypothesis):
             return
         layout = spec.kernel_layout
         orders = [layout, *(order for order in common_kernel_orders(layout) if order != layout)]
-        known = sizes(layout, operation.raw_kernel.shape)
+        known = axis_sizes(layout, operation.raw_kernel.shape)
         flat = {
             source: operation.raw_kernel.transposed([layout.index(a) for a in source]).flattened()
             for source in orders

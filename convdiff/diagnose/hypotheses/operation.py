@@ -17,7 +17,7 @@ from convdiff.errors import SpecError
 from convdiff.records import Edit
 from convdiff.spec.canonical import normal_kernel
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.layout import Array, sizes
+from convdiff.spec.layout import Array, axis_sizes
 
 
 class WrongTransposed(OperationHypothesis):
@@ -73,7 +73,7 @@ class WrongTransposed(OperationHypothesis):
 
 
 def _other_operation(spec: ConvSpec, layout: str, kernel: ArrayView) -> ConvSpec | None:
-    known = sizes(layout, kernel.shape)
+    known = axis_sizes(layout, kernel.shape)
     inner, outer = known.get("I", 1), known.get("O", 1)
     transposed = not spec.transposed
     channels = inner if transposed else inner * spec.groups
