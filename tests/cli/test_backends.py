@@ -50,7 +50,7 @@ def test_backends_are_listed_with_the_reason_where_one_cannot_run(
         "        /env/bin/python (Python 3.9.1, numpy 1.26.0, registered; starts in 1.2 s)",
         "          cpu/onednn  oneDNN's kernels, the default here",
         "          cuda/cudnn  cuDNN with torch's defaults: TF32 on, no benchmark",
-        "          not available: mps: no Mac; it takes a Mac with Apple silicon",
+        "          not available: mps: no Mac; it needs a Mac with Apple silicon",
         "theano  it is not installed",
     ]
     monkeypatch.setenv("COLUMNS", "50")
