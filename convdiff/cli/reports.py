@@ -116,9 +116,9 @@ class ReportFiles:
 
     def write_report(self, report: Report) -> None:
         """The same for one run: its JSON is that of a report, all else that of a suite of one case."""
-        from convdiff.suite_result import alone
+        from convdiff.suite_result import single_case_suite
 
-        suite = alone(report)
+        suite = single_case_suite(report)
         for kind, file in self._files.items():
             if kind == "json":
                 from convdiff.report.json_report import render

@@ -108,7 +108,7 @@ def _rows(cases: list[CaseResult], linked: bool) -> list[str]:
         errors = [row.error for row in (case.failing or case.rows) if row.error]
         worst = max(errors, key=lambda error: error.units, default=None)
         units = figures.units(worst.units, worst.terms) if worst else ""
-        style = "differs" if case.kind else case.state
+        style = "differs" if case.failure_kind else case.state
         made.append(
             f'<tr><th scope=row>{name}<td class="{style}">{SIGNS[case.state]} {case.state}<td '
             f"class=number>{units}"

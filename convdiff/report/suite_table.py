@@ -58,7 +58,7 @@ def render(suite: Suite, width: int, color: bool = False) -> str:
 
 def render_case(case: CaseResult, width: int = 100) -> str:
     """A failing case in full, as plain text; its trouble where there is no report."""
-    if case.report is None or case.kind:
+    if case.report is None or case.failure_kind:
         return f"{summary(case)}\n"
     console = Console(
         file=io.StringIO(),
@@ -89,7 +89,7 @@ def lines(suite: Suite, page: Page) -> list[Text]:
         )
     alike: dict[str, list[CaseResult]] = {}
     for case in suite.cases:
-        if case.exit_code and case.report is not None and not case.kind:
+        if case.exit_code and case.report is not None and not case.failure_kind:
             alike.setdefault(summary(case), []).append(case)
     for first, *others in list(alike.values())[:TOLD]:
         made += _told(first, page)
@@ -116,7 +116,7 @@ def _table(cases: list[CaseResult], page: Page) -> list[Text]:
     )
     wide = (
         max(len(case.state) for case in cases if case.state != "allowed") + 2
-        if any(case.kind for case in cases)
+        if any(case.failure_kind for case in cases)
         else 9
     )
     made = [

@@ -243,11 +243,12 @@ def test_a_comparing_process_that_dies_costs_one_case(
     def deadly(self: ComparePool, task: Any) -> Any:
         taken.append(1)
         if len(taken) == 2:
-            for pid in self.pids:
+            pids = [process.pid for process in self._processes.values()]
+            for pid in pids:
                 os.kill(pid, signal.SIGSTOP)
             future = submit(self, task)
             time.sleep(0.2)
-            for pid in self.pids:
+            for pid in pids:
                 os.kill(pid, signal.SIGKILL)
             return future
         return submit(self, task)

@@ -96,7 +96,7 @@ def test_a_cluster_without_machines_is_not_waited_for(
 ) -> None:
     from convdiff.check import cluster_client as module
 
-    monkeypatch.setattr(module, "PATIENCE", 2)
+    monkeypatch.setattr(module, "MACHINE_TIMEOUT", 2)
     path = manifest(*({**GOOD, "name": f"c{n}"} for n in range(60)))
     suite = check(
         CheckRequest(manifests=(str(path),), scheduler=cluster_client.scheduler_address),
@@ -153,7 +153,7 @@ def test_a_scheduler_that_is_none_is_one_line(
 ) -> None:
     from convdiff.check import cluster_client
 
-    monkeypatch.setattr(cluster_client, "PATIENCE", 1)
+    monkeypatch.setattr(cluster_client, "MACHINE_TIMEOUT", 1)
     result = invoke("check", str(manifest(GOOD)), "--scheduler", "tcp://127.0.0.1:9")
     assert result.exit_code == 2
     assert result.stderr.startswith("convdiff: --scheduler tcp://127.0.0.1:9: cannot be reached")

@@ -12,7 +12,8 @@ import pytest
 
 from convdiff.manifest import load, text
 from convdiff.numerics.reference import truth
-from convdiff.port.pairing import CapturedLayer, pair
+from convdiff.port.captured_layer import CapturedLayer
+from convdiff.port.pairing import pair_layers
 from convdiff.spec.canonical import user_output
 from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
@@ -358,12 +359,12 @@ def test_rounded_kernels_are_paired(folder: Path) -> None:
         kernel = np.load(f"b/{number}.w.npy")
         np.save(f"b/{number}.w.npy", kernel.astype(np.float16).astype(np.float32))
     sides = [[CapturedLayer(entry) for entry in load(Path(side)).entries] for side in "ab"]
-    pairs, lost, extra = pair(*sides)
-    assert [(one.source.name, one.port.name, one.by) for one in pairs] == [
-        (f"conv{n}", f"x{n}", "kernel, rounded") for n in range(5)
+    pairing = pair_layers(*sides)
+    assert [(pair.source.name, pair.port.name, pair.paired_by) for pair in pairing.pairs] == [
+        (f"conv{n}", f"x{n}", "rounded kernel") for n in range(5)
     ]
-    assert not lost
-    assert not extra
+    assert not pairing.missing
+    assert not pairing.extra
 
 
 def test_other_weights_are_paired_by_order(folder: Path) -> None:
@@ -376,7 +377,8 @@ def test_other_weights_are_paired_by_order(folder: Path) -> None:
             np.random.default_rng(number).standard_normal(kernel.shape).astype(np.float32) * 3,
         )
     sides = [[CapturedLayer(entry) for entry in load(Path(side)).entries] for side in "ab"]
-    assert [(one.source.name, one.port.name, one.by) for one in pair(*sides)[0]] == [
+    pairs = pair_layers(*sides).pairs
+    assert [(pair.source.name, pair.port.name, pair.paired_by) for pair in pairs] == [
         (f"conv{n}", f"x{n}", "order") for n in range(5)
     ]
 
@@ -429,9 +431,8 @@ PAIRED: dict[str, tuple[list[tuple[str, Any]], list[tuple[str, Any]], list[str]]
 @pytest.mark.parametrize("name", PAIRED)
 def test_which_layer_is_which(name: str, folder: Path) -> None:
     source, port, expected = PAIRED[name]
-    found = {
-        one.source.name: one.port.name for one in pair(layers("a", source), layers("b", port))[0]
-    }
+    pairs = pair_layers(layers("a", source), layers("b", port)).pairs
+    found = {pair.source.name: pair.port.name for pair in pairs}
     assert [found.get(layer, "-") for layer, _ in source] == expected
 
 

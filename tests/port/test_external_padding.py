@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from convdiff.manifest import load, text
+from convdiff.port.captured_layer import CapturedLayer
 from convdiff.port.external_padding import ExternalPadding, ExternalPaddings
+from convdiff.port.input_distance import LayerInputs
 from convdiff.port.layer_pair import LayerPair
-from convdiff.port.pairing import CapturedLayer, Pairing
 from tests.cli.conftest import Invoke
 from tests.port.test_check_port import Change, check, codes, convolve, flipped, network
 
@@ -243,11 +244,11 @@ def test_a_frame_is_where_the_core_ends(name: str, mode: str, folder: Path) -> N
         )
         sides.append(CapturedLayer(load(Path(side)).entries[0]))
     none = ExternalPadding(((0, 0),))
-    found = LayerPair(Pairing(*sides, "name")).frames
+    found = LayerInputs(LayerPair(*sides, "name")).paddings
     assert found == (
         ExternalPaddings(none, ExternalPadding((expected,), mode)) if any(pads) else None
     )
-    found = LayerPair(Pairing(*sides[::-1], "name")).frames
+    found = LayerInputs(LayerPair(*sides[::-1], "name")).paddings
     # What its convolution pads with zeros beside is no padding of one mode.
     assert found == (
         ExternalPaddings(ExternalPadding((expected,), mode), none) if any(pads) else None

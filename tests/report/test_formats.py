@@ -17,7 +17,7 @@ import pytest
 import xmlschema
 
 from convdiff.report import github, json_report, junit, page_html, pixels, suite_table
-from convdiff.suite_result import alone
+from convdiff.suite_result import single_case_suite
 from tests.report.reports import REPORTS
 from tests.report.suites import EVIL, PICTURE, SUITE, SUITES
 
@@ -215,7 +215,7 @@ def test_the_page_tells_all_of_a_case() -> None:
 
 
 def test_one_run_is_a_suite_of_one() -> None:
-    made = alone(REPORTS["flipped"])
+    made = single_case_suite(REPORTS["flipped"])
     assert (made.exit_code, made.cases[0].state) == (1, "differs")
     assert "np.convolve" in page_html.render(made)
     assert 'tests="1" failures="1"' in junit.render(made)
