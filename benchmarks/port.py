@@ -72,7 +72,7 @@ with convdiff.capture(port, "port"):
 """
 LOAD = "import torch, keras"
 SAID = (
-    "the first that diverges is blocks.2.conv2, convolution 7 of 20: the kernel was flipped "
+    "the first layer that diverges is blocks.2.conv2, convolution 7 of 20: the kernel was flipped "
     "along H and W"
 )
 

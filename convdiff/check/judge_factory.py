@@ -13,8 +13,8 @@ class JudgeFactory(Protocol):
     """Makes the judge of one case.
 
     An implementation is a frozen record that can be pickled, since it travels with its case to a
-    comparing process, and one that imports its judge only in `judge`, since the host that builds
-    the cases does not load the diagnosis.
+    comparing process.  It imports the judge's module only in `judge`: the host builds the cases and
+    judges none.
     """
 
     def judge(self, case: Case) -> Judge:

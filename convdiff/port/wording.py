@@ -23,30 +23,28 @@ PAIRED_BY: Mapping[PairedBy, str] = {
     "order": "order",
 }
 INPUT_FAULTS: Mapping[FaultKind, str] = {
-    "relu missing": "a ReLU is missing, or another activation in its place",
-    "relu6 missing": "a ReLU6 is missing, or another activation in its place",
-    "relu added": "they went through a ReLU, which the source's did not",
-    "clip at 6 added": "they are clipped at 6, which the source's are not",
+    "relu missing": "a ReLU is missing, or another activation stands in its place",
+    "relu6 missing": "a ReLU6 is missing, or another activation stands in its place",
+    "relu added": "it went through a ReLU, and the source's did not",
+    "clip at 6 added": "it is clipped at 6, and the source's is not",
     "clip at 6 missing": "the clip at 6 is missing",
-    "channels reversed": "they are the source's with channels reversed",
-    "axis reversed": "they are the source's reversed along {axis}",
-    "last axes exchanged": "they are the source's with the last two axes exchanged",
+    "channels reversed": "it is the source's with channels reversed",
+    "axis reversed": "it is the source's, reversed along {axis}",
+    "last axes exchanged": "it is the source's with the last two axes exchanged",
     "reshaped to channels last": (
-        "they are the source's reshaped, not transposed, from channels first to last"
+        "it is the source's, reshaped instead of transposed from channels first to last"
     ),
     "reshaped to channels first": (
-        "they are the source's reshaped, not transposed, from channels last to first"
+        "it is the source's, reshaped instead of transposed from channels last to first"
     ),
-    "scaled": "they are the source's × {factor:.6g}",
-    "channels scaled": (
-        "each channel was scaled and shifted by itself, as by another normalization"
-    ),
+    "scaled": "it is the source's × {factor:.6g}",
+    "channels scaled": "each channel is scaled and shifted, as by a different normalization",
 }
 # Factors that have a name, and how far (as a share) one may be from it.
 NAMED_FACTORS = {1 / 255: "1/255", 255.0: "255", 1 / 127.5: "1/127.5", 127.5: "127.5"}
 FACTOR_TOLERANCE = 1e-4
 
-WRONG_ITSELF = "wrong itself: it was fed the same inputs"
+WRONG_ITSELF = "the layer itself is wrong: its input agrees with the source's"
 
 
 def paired(port_name: str, paired_by: PairedBy) -> str:
@@ -60,28 +58,28 @@ def external_paddings(paddings: ExternalPaddings | None) -> list[str]:
         return []
     sides = {"source": paddings.source, "port": paddings.port}
     return [
-        f"the {side} pads in a layer of its own ({_padding(padding)})"
+        f"the {side} pads in a separate layer ({_padding(padding)})"
         for side, padding in sides.items()
         if padding.exists
     ]
 
 
 def distance(agreement: InputAgreement) -> str:
-    """How far two arrays are apart, as what follows "they are"."""
+    """How two arrays differ, as it stands in parentheses after "differs"."""
     share = agreement.distance
     if share is None:
-        return "of another shape"
+        return "another shape"
     if not math.isfinite(share):
         return "NaN or infinite"
     if share < 0.01:
-        return f"{share * 100:.2g}% off, where rounding explains {agreement.limit * 100:.1g}%"
-    return f"{share:.1%} off" if share < 0.1 else f"{share:.0%} off"
+        return f"by {share * 100:.2g}%, where rounding explains {agreement.limit * 100:.1g}%"
+    return f"by {share:.1%}" if share < 0.1 else f"by {share:.0%}"
 
 
 def differing_input(agreement: InputAgreement, correct: bool) -> str:
     """That a layer's input differs, and whether the layer itself is correct."""
-    itself = "right itself, but" if correct else "wrong itself, and"
-    return f"{itself} fed other inputs ({distance(agreement)})"
+    itself = "correct, but" if correct else "wrong, and"
+    return f"{itself} its input already differs ({distance(agreement)})"
 
 
 def doubt(doubt: Doubt) -> str:
@@ -89,9 +87,9 @@ def doubt(doubt: Doubt) -> str:
     if not isinstance(doubt, FoldDoubt):
         return f"look for a normalization that is folded wrongly into {' or '.join(doubt.layers)}"
     shown = (
-        "the models' outputs are others"
+        "the models' outputs differ"
         if doubt.shown_by is None
-        else f"{doubt.shown_by} after it is fed other inputs"
+        else f"the input of {doubt.shown_by} after it differs"
     )
     return (
         f"a normalization may be folded into its kernel, but {shown} ({distance(doubt.agreement)})"
@@ -126,24 +124,25 @@ def divergence(found: Divergence) -> str:
     """The first layer that diverges, and why."""
     outcome = found.outcome
     where = (
-        f"the first that diverges is {outcome.result.name}, convolution {found.number} of "
+        f"the first layer that diverges is {outcome.result.name}, convolution {found.number} of "
         f"{found.total}"
     )
     if outcome.agreement.same:
         return f"{where}: {_causes(outcome.result)}"
-    fault = f" ({_input_fault(found.fault)})" if found.fault else ""
+    fault = f": {_input_fault(found.fault)}" if found.fault else ""
     if outcome.plan.doubt is not None:
         advice = doubt(outcome.plan.doubt)
     elif found.after is not None:
-        advice = f"look after {found.after}, which is right"
+        advice = f"look after {found.after}, which is correct"
     else:
         advice = "look before the first convolution"
     itself = (
-        ", and it is right itself"
+        "the layer itself is correct"
         if outcome.correct
-        else f"; and it is wrong itself: {_causes(outcome.result)}"
+        else f"the layer itself is wrong too: {_causes(outcome.result)}"
     )
-    return f"{where}: its inputs are {distance(outcome.agreement)}{fault}, so {advice}{itself}"
+    difference = f"its input already differs ({distance(outcome.agreement)}{fault})"
+    return f"{where}: {difference}, so {advice}; {itself}"
 
 
 def missing_layer(name: str) -> str:
@@ -158,14 +157,17 @@ def extra_layer(name: str) -> str:
 
 def unconfirmed_fold(name: str) -> str:
     """That nothing shows whether the last layer's fold is right."""
-    return f"{name}: nothing recorded after it shows whether the normalization is folded rightly"
+    return (
+        f"{name}: nothing recorded after it shows whether the normalization is folded in correctly"
+    )
 
 
 def differing_outputs(agreement: InputAgreement, outputs_doubt: Doubt | None, last: str) -> str:
     """That the models' outputs differ though every layer passes; `last` is the last layer."""
     advice = doubt(outputs_doubt) if outputs_doubt else f"look after {last}"
     return (
-        f"every convolution is right, but the models' outputs are {distance(agreement)}: {advice}"
+        f"every convolution is correct, but the models' outputs differ ({distance(agreement)}): "
+        f"{advice}"
     )
 
 
@@ -205,7 +207,7 @@ def _kernel(kernel: KernelRelation) -> str:
         case "another layer's":
             return f"the port's kernel is that of {kernel.layer}"
     assert kernel.difference is not None
-    return f"the port's kernel has other weights ({_difference(kernel.difference)})"
+    return f"the port's kernel has different weights ({_difference(kernel.difference)})"
 
 
 def _bias(bias: BiasRelation) -> str:
@@ -214,7 +216,7 @@ def _bias(bias: BiasRelation) -> str:
         case "missing":
             return "bias is missing"
         case "added":
-            return "bias was not asked for"
+            return "bias was added, the source has none"
         case "rounded":
             return f"bias is the source's, rounded to {_precision(bias.rounded_to)}"
         case "zeros":
@@ -222,7 +224,7 @@ def _bias(bias: BiasRelation) -> str:
         case "another layer's":
             return f"bias is that of {bias.layer}"
     assert bias.difference is not None
-    return f"bias is another ({_difference(bias.difference)})"
+    return f"bias is different ({_difference(bias.difference)})"
 
 
 def _precision(rounded_to: str | int) -> str:
