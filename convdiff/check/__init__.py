@@ -20,7 +20,7 @@ With `--scheduler`, `cluster_client` takes the place of 4 and 5: it sends each c
 to a Dask cluster, where `cluster_worker` runs it (`cluster_imports` finds the user's modules that
 have to go along).
 
-`--write-manifest` is apart from these: `draft_manifest` drafts a manifest from a folder of arrays,
+`--write-manifest` is separate: `draft_manifest` drafts a manifest from a folder of arrays,
 and `infer_settings` finds the settings that give the saved outputs.
 
 Invariants: a case that cannot be checked is one result among the others, and no case can end the

@@ -58,11 +58,19 @@ def check_port(source: str, port: str, request: CheckRequest, watcher: ProgressW
     ConvdiffError where a capture cannot be read, no layers pair, or a pattern selects no layer.
     """
     began = time.monotonic()
-    check = _plan(read_capture(source), read_capture(port), request.patterns)
-    cases = [layer_case(check.plan, at, request) for at in check.selected]
+    captures = read_capture(source), read_capture(port)
+    pairing = _pair(*captures)
+    names = [pair.source.name for pair in pairing.pairs]
+    selected = tuple(matching_positions(names, request.patterns))
+    plan = plan_port(pairing.pairs, captures[0].layers, captures[0].outputs, captures[1].outputs)
+    check = PortCheck(*captures, pairing, plan, selected)
+    cases = [layer_case(plan, at, request) for at in selected]
     watcher.begin(len(cases))
     outcomes = _judge_layers(check, cases, request, watcher)
-    results, notes = _conclude(check, outcomes, whole=not request.patterns)
+    if request.patterns:
+        results, notes = _conclude_selection(check, outcomes)
+    else:
+        results, notes = _conclude_model(check, outcomes)
     code = max((result.exit_code for result in results), default=2)
     return Suite(tuple(results), code, request.command, tuple(notes), time.monotonic() - began)
 
@@ -77,16 +85,14 @@ def read_capture(folder: str) -> Capture:
     return Capture(folder, manifest.path, layers, tuple(manifest.outputs))
 
 
-def _plan(source: Capture, port: Capture, patterns: Sequence[str]) -> PortCheck:
+def _pair(source: Capture, port: Capture) -> Pairing:
     pairing = pair_layers(source.layers, port.layers)
     if not pairing.pairs:
         raise ConvdiffError(
             f"--source {source.folder} --port {port.folder}: found no two kernels of one size, "
             "expected captures of one model"
         )
-    selected = matching_positions([pair.source.name for pair in pairing.pairs], patterns)
-    plan = plan_port(pairing.pairs, source.layers, (source.outputs, port.outputs))
-    return PortCheck(source, port, pairing, plan, tuple(selected))
+    return pairing
 
 
 def _judge_layers(
@@ -119,28 +125,43 @@ def _rerun_command(check: PortCheck, name: str) -> str:
     return shlex.join(["convdiff", "check", *folders, "--case", name])
 
 
-def _conclude(
-    check: PortCheck, outcomes: Sequence[LayerOutcome], whole: bool
+def _conclude_selection(
+    check: PortCheck, outcomes: Sequence[LayerOutcome]
 ) -> tuple[list[CaseResult], list[str]]:
-    """The suite's results and notes; what concerns the whole model only where all of it was asked
-    for.
-    """
-    results = [outcome.result for outcome in outcomes]
-    not_run = len(check.selected) - len(outcomes)
-    notes = not_run_notes(not_run)
-    if whole:
-        divergence = first_divergence(outcomes, len(check.plan.layers))
-        if divergence is not None:
-            notes.insert(0, wording.divergence(divergence))
-        missing = check.pairing.missing
-        # A layer that the port does not have was not compared, and does not agree.
-        results += [missing_layer_result(layer) for layer in missing]
-        notes += [wording.missing_layer(layer.name) for layer in missing]
-    if whole and not not_run:
+    """The suite's results and notes where only some layers were asked for."""
+    notes = [*_not_run_notes(check, outcomes), *_extra_layer_notes(check)]
+    return [outcome.result for outcome in outcomes], notes
+
+
+def _conclude_model(
+    check: PortCheck, outcomes: Sequence[LayerOutcome]
+) -> tuple[list[CaseResult], list[str]]:
+    """The suite's results and notes where the whole model was asked for."""
+    divergence = first_divergence(outcomes, len(check.plan.layers))
+    not_run = _not_run_notes(check, outcomes)
+    missing = check.pairing.missing
+    # A layer that the port does not have was not compared, and so does not agree.
+    results = [
+        *(outcome.result for outcome in outcomes),
+        *(missing_layer_result(layer) for layer in missing),
+    ]
+    notes = [
+        *([wording.divergence(divergence)] if divergence else []),
+        *not_run,
+        *(wording.missing_layer(layer.name) for layer in missing),
+    ]
+    if not not_run:
         if not any(result.exit_code for result in results):
             differing = outputs_result(check.plan, outcomes, check.port.manifest)
             results += [differing] if differing else []
         unconfirmed = unconfirmed_fold(check.plan)
         notes += [wording.unconfirmed_fold(unconfirmed)] if unconfirmed else []
-    notes += [wording.extra_layer(layer.name) for layer in check.pairing.extra]
-    return results, notes
+    return results, [*notes, *_extra_layer_notes(check)]
+
+
+def _not_run_notes(check: PortCheck, outcomes: Sequence[LayerOutcome]) -> list[str]:
+    return not_run_notes(len(check.selected) - len(outcomes))
+
+
+def _extra_layer_notes(check: PortCheck) -> list[str]:
+    return [wording.extra_layer(layer.name) for layer in check.pairing.extra]

@@ -35,10 +35,11 @@ def external_cropping(
     states: Sequence[OutputState],
     outputs: ModelOutputs,
 ) -> ExternalCropping | None:
-    """How layer `at` is made comparable; None where both sides crop alike, or may not.
+    """How layer `at` is made comparable; None where both sides crop alike, or where the difference
+    is a fault.
 
-    A difference is taken for a crop in another layer only where what follows agrees: the next
-    layer's input, or the models' outputs after the last.
+    A difference counts as cropping in a separate layer only where what follows agrees: the next
+    layer's input, or the models' outputs after the last layer.
     """
     source, port = layers[at].pair.specs
     if not _differ_in_cropping_alone(source, port):

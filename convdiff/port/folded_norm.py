@@ -1,8 +1,8 @@
 """Whether the normalizations that a port folded into its kernels are the source's.
 
-The output of a folded layer is not the source's, so only what it feeds can show whether the fold is
-right.  Any later input that differs may therefore be its doing, unless an input in between is made
-from its output and agrees.
+The output of a layer with a fold is not the source's, so only later inputs can show whether the
+fold is right.  A fold may explain any later input that differs, unless an input in between is made
+from the layer's output and agrees.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from convdiff.suite_result import InputAgreement
 
 # The most numbers of an array that are sampled along each axis.
 MAX_SAMPLES_PER_AXIS = 12
-# The fewest sampled numbers above an array's smallest from which its making can be told.
+# The fewest samples above the array's minimum (where a ReLU puts many) that show what an array is
+# made from.
 MIN_INFORMATIVE_SAMPLES = 24
-# The total variation, in multiples of its range, of an activation over sorted arguments: the usual
-# activations have one or two bends.
+# How far an activation may rise and fall in all over sorted arguments, in multiples of its range:
+# the usual activations have one or two bends.
 MAX_ACTIVATION_VARIATION = 4.0
 
 
@@ -96,7 +97,7 @@ def _is_wrong(layer: LayerInputs) -> bool:
     """Whether a layer without a fold, given the source's input, gives another output."""
     try:
         distance = layer.distance or 0.0
-        return layer.pair.output_distance is not None and not layer.outputs_explained(distance)
+        return layer.pair.output_distance is not None and not layer.output_is_rounding(distance)
     except ConvdiffError:
         return True
 

@@ -55,9 +55,9 @@ def rounding_floor(arrays: Sequence[Stored]) -> float:
 class LayerInputs:
     """The two inputs of a layer pair, measured against each other.
 
-    `before` are those of the layers before it, and `states_before` what is known of these layers'
-    outputs before any layer is judged.  Properties raise ConvdiffError where the arrays cannot be
-    read.
+    `before` are the inputs of the earlier layers, and `states_before` what is known of those
+    layers' outputs before any layer is judged.  Properties raise ConvdiffError where the arrays
+    cannot be read.
     """
 
     pair: LayerPair
@@ -66,10 +66,10 @@ class LayerInputs:
 
     @cached_property
     def paddings(self) -> ExternalPaddings | None:
-        """The padding that either side does in a layer of its own; None where neither does.
+        """The padding that either side does in a separate layer; None where neither does.
 
-        None too where it and the source's own padding are not one padding together, so that no
-        convolution could be asked that has both.
+        Also None where the source's external padding and its convolution's own do not add up to one
+        padding, since no single convolution could then be compared with the port.
         """
         x, y = self.pair.inputs
         if self._is_rounding(relative_distance(x, y), 0.0):
@@ -90,8 +90,9 @@ class LayerInputs:
 
     @property
     def port_padding(self) -> Pairs | None:
-        """The port's whole padding: its convolution's and the external one; None where it has none
-        or the two do not add up.
+        """The port's whole padding, its convolution's and the external one together.
+
+        None where it has none, or where the two do not add up to one padding.
         """
         spec = self.pair.specs[1]
         if self.paddings is not None:
@@ -110,9 +111,9 @@ class LayerInputs:
         return rounding_floor(self.pair.stored_inputs)
 
     def agreement(self, states: Sequence[OutputState]) -> InputAgreement:
-        """The distance and its limit, by what is known of the outputs of the layers before.
+        """The distance and its limit, given what is known of the earlier layers' outputs.
 
-        `states` may go on beyond those layers.
+        `states` begin with the first layer; those from this layer on are not used.
         """
         try:
             limit = distance_limit(self.distance, self.floor, self.before, states)
@@ -120,12 +121,12 @@ class LayerInputs:
         except ConvdiffError:
             return InputAgreement(None, 0.0)
 
-    def outputs_explained(self, reached: float) -> bool:
-        """Whether rounding explains the outputs' distance, where the inputs have `reached` one."""
+    def output_is_rounding(self, reached: float) -> bool:
+        """Whether rounding explains the outputs' distance, with `reached` the largest before."""
         return self._is_rounding(self.pair.output_distance, reached)
 
-    def explained(self, reached: float) -> bool:
-        """Whether rounding explains the inputs' distance, where earlier layers `reached` one."""
+    def input_is_rounding(self, reached: float) -> bool:
+        """Whether rounding explains the inputs' distance, with `reached` the largest before."""
         return self._is_rounding(self.distance, reached)
 
     def _is_rounding(self, distance: float | None, reached: float) -> bool:
@@ -155,9 +156,9 @@ def distance_limit(
     before: Sequence[LayerInputs],
     states: Sequence[OutputState],
 ) -> float:
-    """How far apart rounding may bring what follows these layers.
+    """How far apart rounding may bring two arrays that follow these layers.
 
-    Within `floor` the limit is `floor`, and the layers' arrays are not read.
+    For a distance within `floor` the limit is `floor`, and the layers' arrays are not read.
     """
     if distance is None or distance <= floor:
         return floor
@@ -171,16 +172,16 @@ def reached_distance(layers: Sequence[LayerInputs], states: Sequence[OutputState
     reached = 0.0
     for layer, state in zip(layers, states, strict=False):
         try:
-            if state == "wrong" or not layer.explained(reached):
+            if state == "wrong" or not layer.input_is_rounding(reached):
                 break
             reached = max(reached, layer.distance or 0.0)
             if state == "folded":
                 continue
-            if state == "unknown" and not layer.outputs_explained(reached):
+            if state == "unknown" and not layer.output_is_rounding(reached):
                 break
             after = layer.pair.output_distance or 0.0
-            # A correct layer may amplify rounding.  One that does so beyond all measure passed for
-            # correct wrongly, and must not excuse what follows it.
+            # A correct layer may amplify rounding, but not without limit: one that seems to was
+            # judged correct by mistake, and must not excuse what follows it.
             if after > MAX_LAYER_GROWTH * max(layer.floor, reached):
                 break
             reached = max(reached, after)

@@ -1,6 +1,7 @@
 """What turned the source's input of a layer into the port's: one operation done to it, or left out.
 
-An operation fits within the same limit as the inputs themselves, since rounding lies between them.
+An operation is the fault if, with it, the inputs agree within the limit for any two inputs:
+rounding lies between these too.
 """
 
 from __future__ import annotations

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PortLayerJudgeFactory:
-    """Makes the judge of a layer whose port has weights of its own (a check.JudgeFactory)."""
+    """Makes the judge of a layer whose port has weights of its own; a JudgeFactory of the check."""
 
     weights: OwnWeights
 
     def judge(self, case: Case) -> Judge:
-        """The judge of `case`."""
+        """A PortLayerJudge of `case`."""
         # Imported here for start-up time: the host builds the factory and does not judge.
         from convdiff.port.judge import PortLayerJudge
 
@@ -60,7 +60,7 @@ def layer_case(plan: PortPlan, at: int, request: CheckRequest) -> CheckCase:
             pictures=request.pictures,
         )
         return CheckCase(
-            # What the source's manifest allows of the source says nothing of the port.
+            # `allow` in the source's manifest concerns the source, not the port.
             replace(entry, keys={key: value for key, value in keys.items() if key != "allow"}),
             layer_request,
             choose(layer_request),
@@ -73,8 +73,8 @@ def layer_case(plan: PortPlan, at: int, request: CheckRequest) -> CheckCase:
 
 
 def _changed_settings(layer: LayerPlan, cropping: ExternalCropping | None) -> dict[str, Any]:
-    """The settings that replace the source's own: the port's layouts, and padding in numbers where
-    it is partly in a layer of its own.
+    """The settings that replace the source's own: the port's layouts, and the padding in numbers
+    where part of it is done in a separate layer.
     """
     port_keys = layer.pair.port.entry.keys
     changes: dict[str, Any] = {

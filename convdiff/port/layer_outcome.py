@@ -1,4 +1,4 @@
-"""What came of the layers: the outcome of each, and the first that diverges."""
+"""The outcome of each judged layer, and the first layer that diverges."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class LayerOutcome:
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first layer that fails, number `number` of `total`.
+    """The first layer that fails, the `number`th of `total` (from 1).
 
-    `fault` is what was done to its input, where that differs and it is known; `after` the name of
-    the layer before it, None for the first.
+    `fault` is what explains its input, if that differs and a known fault does.  `after` is the name
+    of the layer before it, None for the first layer.
     """
 
     outcome: LayerOutcome

@@ -23,8 +23,8 @@ from convdiff.port.own_weights import OwnWeights, own_weights
 class LayerPlan:
     """How one layer of the port is judged.
 
-    `own_weights` is None where it is judged by the source's weights alone.  `doubt` says which
-    folded normalization may explain what differs here.
+    `own_weights` is None where the layer is judged by the source's weights alone.  `doubt` says
+    which folded normalization may explain a difference here.
     """
 
     inputs: LayerInputs
@@ -38,7 +38,7 @@ class LayerPlan:
 
     @property
     def folded(self) -> bool:
-        """Whether a normalization is taken to be folded in rightly."""
+        """Whether the layer is judged as one with a normalization folded in correctly."""
         return self.own_weights is not None and self.own_weights.relation.folded
 
 
@@ -65,20 +65,16 @@ class PortPlan:
 def plan_port(
     pairs: Sequence[LayerPair],
     source_layers: Sequence[CapturedLayer],
-    outputs: tuple[Sequence[str], Sequence[str]],
+    source_outputs: tuple[str, ...],
+    port_outputs: tuple[str, ...],
 ) -> PortPlan:
-    """The plan for these layer pairs; `outputs` are the files of the source's and the port's
-    recorded outputs.
-    """
+    """The plan for these layer pairs; the outputs are the files of the models' recorded ones."""
     weights = [own_weights(pair, source_layers) for pair in pairs]
     states = [_state(own is not None and own.relation.folded, None) for own in weights]
     inputs = layer_inputs(pairs, states)
-    source_files, port_files = outputs
-    plan = PortPlan(
-        tuple(map(LayerPlan, inputs, weights)),
-        ModelOutputs(tuple(source_files), tuple(port_files), inputs),
-    )
-    suspicion = suspect_folds(inputs, states, plan.outputs)
+    outputs = ModelOutputs(source_outputs, port_outputs, inputs)
+    suspicion = suspect_folds(inputs, states, outputs)
+    plan = PortPlan(tuple(map(LayerPlan, inputs, weights)), outputs)
     return plan if suspicion is None else _with_doubt(plan, suspicion)
 
 
@@ -91,10 +87,11 @@ def _state(folded: bool, correct: bool | None) -> OutputState:
 
 
 def _with_doubt(plan: PortPlan, suspicion: FoldSuspicion) -> PortPlan:
-    """The plan with the doubt where it is to be told.
+    """The plan with the doubt on the layer, or on the models' outputs, that will report it.
 
-    A single suspect is judged as if nothing were folded in, by the source's weights, and so fails.
-    Of several, none can be called wrong: what differs because of them names them all.
+    A single suspect is judged by the source's weights, as if nothing were folded in, and so fails
+    and reports the doubt itself.  Of several suspects none can be called wrong: the layer whose
+    input differs because of them names them all.
     """
     if len(suspicion.suspects) > 1:
         names = tuple(plan.layers[at].pair.source.name for at in suspicion.suspects)

@@ -1,4 +1,4 @@
-"""The outputs of the two models themselves: what can be compared last, after every convolution."""
+"""The outputs of the two models themselves, compared after every convolution."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class ModelOutputs:
         return self._distance is not None
 
     def agreement(self, states: Sequence[OutputState]) -> InputAgreement | None:
-        """How far the outputs are apart, and the limit by what is known of the layers' outputs;
-        None where they are not comparable.
+        """The distance and its limit, given what is known of the layers' outputs; None where the
+        models' outputs are not comparable.
         """
         if self._distance is None:
             return None

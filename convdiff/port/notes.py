@@ -10,7 +10,6 @@ from pathlib import Path
 
 from convdiff.diagnose import Explanation
 from convdiff.errors import ConvdiffError
-from convdiff.fixes import with_fixes
 from convdiff.port import wording
 from convdiff.port.captured_layer import CapturedLayer
 from convdiff.port.external_padding import ExternalPaddings, Pairs
@@ -172,6 +171,9 @@ def _in_terms_of_padding(report: Report, padding: Pairs) -> Report:
     )
     if not changed:
         return report
+    # Imported here for start-up time: it loads every dialect, which few reports need here.
+    from convdiff.fixes import with_fixes
+
     rows = (
         with_fixes(replace(row, findings=tuple(findings)), spec)
         for row, findings in zip(report.rows, findings_by_row, strict=True)

@@ -34,7 +34,7 @@ BiasKind = Literal["missing", "added", "rounded", "zeros", "another layer's", "d
 
 
 @dataclass(frozen=True)
-class Difference:
+class WeightDifference:
     """How many of `total` numbers differ by more than rounding, and the largest difference."""
 
     count: int
@@ -55,7 +55,7 @@ class KernelRelation:
     kind: KernelKind
     rounded_to: str | int = ""
     layer: str = ""
-    difference: Difference | None = None
+    difference: WeightDifference | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class BiasRelation:
     kind: BiasKind
     rounded_to: str | int = ""
     layer: str = ""
-    difference: Difference | None = None
+    difference: WeightDifference | None = None
 
 
 @dataclass(frozen=True)
@@ -221,8 +221,8 @@ def _bias_relation(
     return BiasRelation("different", difference=_difference(expected, obtained, 0.0))
 
 
-def _difference(expected: Array, obtained: Array, unit: float) -> Difference:
+def _difference(expected: Array, obtained: Array, unit: float) -> WeightDifference:
     with np.errstate(all="ignore"):
         distance = np.abs(expected.astype(np.float64) - obtained)
         differs = ~(distance <= MAX_FOLD_ERROR_UNITS * unit * np.abs(expected))
-    return Difference(int(differs.sum()), differs.size, float(distance.max()))
+    return WeightDifference(int(differs.sum()), differs.size, float(distance.max()))

@@ -10,7 +10,7 @@ from convdiff.port.folded_norm import Doubt, FoldDoubt
 from convdiff.port.input_faults import FaultKind, InputFault
 from convdiff.port.layer_outcome import Divergence
 from convdiff.port.layer_pair import PairedBy
-from convdiff.port.own_weights import BiasRelation, Difference, KernelRelation, WeightRelation
+from convdiff.port.own_weights import BiasRelation, KernelRelation, WeightDifference, WeightRelation
 from convdiff.report.suite_table import cause
 from convdiff.spec.conv_spec import pairs_text
 from convdiff.suite_result import CaseResult, InputAgreement
@@ -82,18 +82,18 @@ def differing_input(agreement: InputAgreement, correct: bool) -> str:
     return f"{itself} its input already differs ({distance(agreement)})"
 
 
-def doubt(doubt: Doubt) -> str:
+def doubt(suspected: Doubt) -> str:
     """Which folded normalization may explain what differs."""
-    if not isinstance(doubt, FoldDoubt):
-        return f"look for a normalization that is folded wrongly into {' or '.join(doubt.layers)}"
+    if not isinstance(suspected, FoldDoubt):
+        names = " or ".join(suspected.layers)
+        return f"look for a normalization that is folded wrongly into {names}"
     shown = (
         "the models' outputs differ"
-        if doubt.shown_by is None
-        else f"the input of {doubt.shown_by} after it differs"
+        if suspected.shown_by is None
+        else f"the input of {suspected.shown_by} after it differs"
     )
-    return (
-        f"a normalization may be folded into its kernel, but {shown} ({distance(doubt.agreement)})"
-    )
+    difference = distance(suspected.agreement)
+    return f"a normalization may be folded into its kernel, but {shown} ({difference})"
 
 
 def weights(relation: WeightRelation) -> str:
@@ -105,19 +105,19 @@ def weights(relation: WeightRelation) -> str:
     return f"{kernel}; its {_bias(relation.bias)}" if relation.bias else kernel
 
 
-def weights_and_finding(weights: str, finding: str) -> str:
-    """The port's weights, and a fault besides."""
-    return f"{weights}; and {finding}"
+def weights_and_finding(sentence: str, summary: str) -> str:
+    """The sentence on the port's weights, and a fault besides."""
+    return f"{sentence}; and {summary}"
 
 
-def finding_and_weights(weights: str, finding: str) -> str:
-    """A fault, and what the port's weights add to it."""
-    return f"{finding}: {weights}"
+def finding_and_weights(sentence: str, summary: str) -> str:
+    """A fault, and the sentence on the port's weights that adds to it."""
+    return f"{summary}: {sentence}"
 
 
-def weights_and_message(weights: str, message: str | None) -> str:
-    """The port's weights, and what is known of an output that they do not explain."""
-    return f"{weights}; {message}" if message else weights
+def weights_and_message(sentence: str, message: str | None) -> str:
+    """The sentence on the port's weights, and what is known of an output they do not explain."""
+    return f"{sentence}; {message}" if message else sentence
 
 
 def divergence(found: Divergence) -> str:
@@ -233,5 +233,5 @@ def _precision(rounded_to: str | int) -> str:
     return f"{rounded_to} decimal{'s' if rounded_to > 1 else ''}"
 
 
-def _difference(difference: Difference) -> str:
+def _difference(difference: WeightDifference) -> str:
     return f"{difference.count:,} of {difference.total:,} differ, by up to {difference.largest:.4g}"

@@ -23,7 +23,7 @@ def judged_row(at: int) -> Row:
     """The row of layer `at` of the captures a and b, as a comparing process returns it."""
     source, port = read_capture("a"), read_capture("b")
     pairs = pair_layers(source.layers, port.layers).pairs
-    case = layer_case(plan_port(pairs, source.layers, ((), ())), at, CheckRequest(manifests=()))
+    case = layer_case(plan_port(pairs, source.layers, (), ()), at, CheckRequest(manifests=()))
     assert case.request is not None
     assert case.chosen is not None
     task = SavedCase(case.request, case.chosen, case.judge, case.input_crop, case.output_crop)

@@ -13,14 +13,14 @@ from convdiff.port.layer_pair import PairedBy
 from convdiff.port.own_weights import (
     BiasKind,
     BiasRelation,
-    Difference,
     KernelKind,
     KernelRelation,
+    WeightDifference,
     WeightRelation,
 )
 from convdiff.suite_result import InputAgreement
 
-DIFFERENCE = Difference(3, 1200, 0.25)
+DIFFERENCE = WeightDifference(3, 1200, 0.25)
 
 
 def test_every_pairing_and_every_input_fault_has_words() -> None:
