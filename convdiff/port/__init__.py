@@ -1,9 +1,9 @@
 """Two captures of what should be one model, compared layer by layer: `check --source A --port B`.
 
-Each layer of the port is judged on the input that it got itself: the question is what the source's
-convolution gives on the port's input, and the answer is held against the port's output.  So a layer
-is found wrong for what it computes, never for an input that an earlier fault has changed.  Whether
-its input is the source's is measured separately and reported beside the verdict.
+Each layer of the port is judged on its own recorded input: the source's convolution is computed on
+the port's input, and the result is compared with the port's output.  So a layer is found wrong for
+what it computes, never for an input that an earlier fault has changed.  Whether its input is the
+source's is measured separately and reported beside the verdict.
 
 The way of the data, by module:
 
@@ -25,8 +25,7 @@ The way of the data, by module:
                      first layer that diverges, and what was done to its input
 12. `wording`        all of that in sentences
 
-`check_port` is the list of these steps.  What crosses between them are frozen records; text is made
-by `wording` alone.
+`check_port` lists these steps.  Frozen records pass between them, and only `wording` makes text.
 
 Rules that the steps share:
 
@@ -34,9 +33,11 @@ Rules that the steps share:
   outputs before it, or beyond the roundings of one step where there was none (`input_distance` has
   the measurements).  Distances count only up to the first layer that is wrong or whose input
   differs: what a fault causes must not excuse what follows.
-- External padding and cropping are the same model, and are taken out before anything is compared.
+- External padding and cropping do not change the model, and are removed before anything is
+  compared.
 - A layer with a folded normalization is judged by its own weights, since its output is not the
-  source's.  That the fold is right shows only in what it feeds: where a later input differs and no
-  other layer explains it, a single suspect fails by the source's weights, and several are named.
+  source's.  Only later inputs show whether the fold is right: where one differs and no other layer
+  explains it, a single suspect is judged by the source's weights and fails, and of several all are
+  named.
 - A correct layer whose input differs fails only if it is the first layer that fails.
 """
