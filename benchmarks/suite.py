@@ -34,9 +34,9 @@ DIAGNOSIS = """
 import json, sys, time
 import numpy as np
 from convdiff.check import CheckRequest
-from convdiff.check.cases import entries, load_all
+from convdiff.check.cases import check_cases, load_manifests
 request = CheckRequest(manifests=("manifest.toml",))
-asked = entries(load_all(request), request)
+asked = check_cases(load_manifests(request), request)
 from convdiff.api import diff
 diff(np.ones((1, 1, 4, 4), "f4"), np.ones((1, 1, 3, 3), "f4"), np.ones((1, 1, 2, 2), "f4"))
 start = time.perf_counter()

@@ -1,37 +1,52 @@
-"""What `convdiff check` found: one record a case, and the suite of them.  Reports of every format
-read these.
+"""What `convdiff check` found: a result for each case, and the suite of them.
+
+Every report format reads these records.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Literal
 
 from convdiff.records import Report, Row
 
 AGREEING = ("identical", "rounding")
 
+# Why a port's layer fails although none of its rows does: its input differs from the source's, or
+# the port has no such layer.  The words are shown as the case's state.
+FailureKind = Literal["", "fed wrong", "lost"]
+
 
 @dataclass(frozen=True)
 class InputAgreement:
-    """How far a port's inputs are from the source's, as a share of their size (None: of another
-    shape), and what rounding explains.
+    """How far the port's input of a layer is from the source's, and how far rounding may bring it.
+
+    `distance` and `limit` are shares of the input's size (root mean square); `distance` is None
+    where the shapes differ.
     """
 
-    apart: float | None
+    distance: float | None
     limit: float
-    same: bool
+
+    @property
+    def same(self) -> bool:
+        """Whether rounding explains the distance."""
+        return self.distance is not None and self.distance <= self.limit
+
+    def to_dict(self) -> dict[str, object]:
+        """The object `fed` of a case in the JSON report."""
+        return {"apart": self.distance, "limit": self.limit, "same": self.same}
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """One case's outcome: a report, or the trouble that kept it from one.
+    """The result of one case: a report, or the trouble that kept it from one.
 
-    `place` is where it is written ("manifest.toml:12").  `allowed` are the codes of `allow` that
-    occurred, `stale` those that did not and could have.  `notes` are sentences about the case among
-    others ("only fed wrong inputs").  `fed` is a port's, and `kind` why one fails whose rows do
-    not: "fed wrong", or "lost" where the port has no such layer.  Arrays have been let go: the
-    report's case and answers have none.
+    `place` is where the case is written ("manifest.toml:12").  `allowed` are the codes of `allow`
+    that occurred, `stale` those that no longer do.  `notes` are sentences on the case within its
+    suite.  `input_agreement` is set for a port's layer, and `failure_kind` where it fails although
+    none of its rows does.  The report's case and answers hold no arrays.
     """
 
     name: str
@@ -43,8 +58,8 @@ class CaseResult:
     stale: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float | None = None
-    kind: str = ""
-    fed: InputAgreement | None = None
+    failure_kind: FailureKind = ""
+    input_agreement: InputAgreement | None = None
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -53,28 +68,27 @@ class CaseResult:
 
     @property
     def failing(self) -> tuple[Row, ...]:
-        """The rows that are not as they should be, those of allowed findings left out."""
-        found = tuple(row for row in self.rows if not passes(row, self.allowed))
-        if found or not self.exit_code or self.kind:
-            return found
-        # Where nothing else is wrong, rounding was asked to fail, or what could not run was
-        # required.
-        return tuple(
-            row for row in self.rows if row.verdict == ("rounding" if self.exit_code == 1 else None)
-        )
+        """The rows that make the case fail, without those whose findings are allowed."""
+        differing = tuple(row for row in self.rows if not passes(row, self.allowed))
+        if differing or not self.exit_code or self.failure_kind:
+            return differing
+        # No row differs: the case fails because --fail-on names rounding, or because a required
+        # backend could not run.
+        verdict = "rounding" if self.exit_code == 1 else None
+        return tuple(row for row in self.rows if row.verdict == verdict)
 
     @property
     def state(self) -> str:
-        """`agrees`, `allowed` (differs as `allow` has it), `differs`, `fed wrong`, `lost` or
-        `trouble`.
+        """`agrees`, `allowed` (it differs as `allow` permits), `differs`, `trouble`, or the failure
+        kind.
         """
         if self.exit_code == 0:
             return "allowed" if self.allowed else "agrees"
-        return self.kind or ("differs" if self.exit_code == 1 else "trouble")
+        return self.failure_kind or ("differs" if self.exit_code == 1 else "trouble")
 
     def to_dict(self) -> dict[str, object]:
-        """The contract's case object: the report and the name, and what only a suite knows."""
-        empty: dict[str, object] = {
+        """The case's object in the JSON report: its run's report, and what only a suite knows."""
+        without_report: dict[str, object] = {
             "schema": "convdiff/1",
             "spec": None,
             "notes": [],
@@ -82,29 +96,23 @@ class CaseResult:
             "command": None,
             "rows": [],
         }
-        known = self.report.to_dict() if self.report else empty
-        own: dict[str, object] = {"fed": asdict(self.fed)} if self.fed else {}
-        own |= {
+        agreement = self.input_agreement
+        return {
+            "name": self.name,
+            **(self.report.to_dict() if self.report else without_report),
+            "exit_code": self.exit_code,
+            **({"fed": agreement.to_dict()} if agreement else {}),
             "message": self.trouble,
             "place": self.place,
             "allowed": list(self.allowed),
             "stale": list(self.stale),
+            "notes": [*self.notes, *(self.report.case.notes if self.report else ())],
         }
-        return {
-            "name": self.name,
-            **known,
-            "exit_code": self.exit_code,
-            **own,
-            "notes": [*self.notes, *self._notes()],
-        }
-
-    def _notes(self) -> tuple[str, ...]:
-        return self.report.case.notes if self.report else ()
 
 
 @dataclass(frozen=True)
 class Suite:
-    """All cases of one `check`.  `notes` concern no single case ("3 cases were not run")."""
+    """All cases of one `check`.  `notes` concern the whole suite ("3 cases were not run")."""
 
     cases: tuple[CaseResult, ...]
     exit_code: int
@@ -118,7 +126,7 @@ class Suite:
         return Counter(case.state for case in self.cases)
 
     def to_dict(self) -> dict[str, object]:
-        """The contract's object of `check`."""
+        """The JSON report of `check`."""
         return {
             "schema": "convdiff/1",
             "command": self.command,
@@ -129,8 +137,8 @@ class Suite:
 
 
 def passes(row: Row, allowed: tuple[str, ...]) -> bool:
-    """Whether the row agrees, or departs as was allowed: every edit of its finding bears an allowed
-    code.
+    """Whether the row agrees, could not run, or differs as allowed: every edit of its first finding
+    has an allowed code.
     """
     if row.findings and set(row.findings[0].codes) <= set(allowed):
         return True
@@ -139,9 +147,8 @@ def passes(row: Row, allowed: tuple[str, ...]) -> bool:
     )
 
 
-def alone(report: Report, name: str = "run") -> Suite:
-    """The suite of one report, so that what reads suites reads `convdiff run` too."""
+def single_case_suite(report: Report, name: str = "run") -> Suite:
+    """The suite of one report, so that the report formats of suites serve `convdiff run` too."""
     trouble = "nothing was compared" if report.exit_code == 2 and not report.rows else None
-    return Suite(
-        (CaseResult(name, "", report.exit_code, report, trouble),), report.exit_code, report.command
-    )
+    case = CaseResult(name, "", report.exit_code, report, trouble)
+    return Suite((case,), report.exit_code, report.command)

@@ -1,9 +1,9 @@
-"""Cases on a Dask cluster (`--scheduler tcp://HOST:8786`): each goes there with its arrays,
-wherever there is room.
+"""Cases on a Dask cluster (`--scheduler tcp://HOST:8786`): each travels with its arrays to any
+machine that has room.
 
-A machine that is lost loses nothing: what it had is done again elsewhere (dask.distributed), and a
-case that brings down one machine after another is trouble.  The arrays go with the task and not
-ahead of it, so that they cannot be lost with a machine either.
+When a machine is lost, dask.distributed runs its cases again elsewhere, and a case that brings down
+one machine after another is reported as trouble.  A case's arrays are part of its task rather than
+stored on the cluster, so a lost machine takes none of them with it.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from typing import TYPE_CHECKING, Any
 
 from convdiff import __version__
 from convdiff.check import cluster_worker
+from convdiff.check.case_results import case_result, trouble_result
 from convdiff.check.cases import CheckCase
-from convdiff.check.suite import finished, trouble
 from convdiff.errors import ConvdiffError
 
 if TYPE_CHECKING:
     from convdiff.suite_result import CaseResult
 
-# Seconds to wait for the scheduler, and for its first machine.
-PATIENCE = 15
-# Seconds between looks at a cluster that does not answer.
-TICK = 1.0
-# Cases that are there at once, for each thread of the cluster: the next one should have arrived
-# before it is needed.
-AHEAD = 3
+# Seconds to wait for the scheduler, for its first machine, and for another once all are gone.
+MACHINE_TIMEOUT = 15
+# Seconds between checks whether a cluster that does not answer still has machines.
+POLL_INTERVAL = 1.0
+# Cases on the cluster at once, for each of its threads: the next one arrives before it is needed.
+MAX_CASES_PER_THREAD = 3
 
 
-def outcomes(asked: Sequence[CheckCase], scheduler: str) -> Generator[CaseResult, None, None]:
-    """In their order, as they are done.  ConvdiffError where the cluster cannot be used."""
-    client = _client(scheduler)
+def cluster_results(
+    cases: Sequence[CheckCase], scheduler: str
+) -> Generator[CaseResult, None, None]:
+    """The cases' results in their order.  ConvdiffError where the cluster cannot be used."""
+    client = _connect(scheduler)
     try:
-        room = max(2, AHEAD * sum(client.nthreads().values()))
+        room = max(2, MAX_CASES_PER_THREAD * sum(client.nthreads().values()))
         machines = _Machines(client)
         waiting: deque[tuple[CheckCase, Any, float]] = deque()
-        for one in asked:
-            waiting.append((one, _submitted(client, one), time.monotonic()))
-            while waiting and (
-                len(waiting) >= room or not hasattr(waiting[0][1], "done") or waiting[0][1].done()
-            ):
-                yield _ended(machines, *waiting.popleft())
+        for case in cases:
+            waiting.append((case, _submit(client, case), time.monotonic()))
+            while waiting and (len(waiting) >= room or _is_done(waiting[0][1])):
+                yield _result(machines, *waiting.popleft())
         while waiting:
-            yield _ended(machines, *waiting.popleft())
+            yield _result(machines, *waiting.popleft())
     finally:
         client.close()
 
 
-def _client(scheduler: str) -> Any:
+def _connect(scheduler: str) -> Any:
+    """A client of the scheduler, whose machines all have this version of convdiff."""
     try:
         distributed = importlib.import_module("distributed")
     except ImportError:
@@ -64,25 +64,25 @@ def _client(scheduler: str) -> Any:
     if not re.fullmatch(r"\w+://\S+:\d+", scheduler):
         raise ConvdiffError(f"--scheduler {scheduler}: found no address, expected tcp://HOST:8786")
     try:
-        client = distributed.Client(scheduler, timeout=PATIENCE, set_as_default=False)
+        client = distributed.Client(scheduler, timeout=MACHINE_TIMEOUT, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise ConvdiffError(
-            f"--scheduler {scheduler}: cannot be reached ({_first(error)}), expected "
+            f"--scheduler {scheduler}: cannot be reached ({_first_line(error)}), expected "
             "tcp://HOST:8786"
         ) from None
     try:
-        client.wait_for_workers(1, timeout=PATIENCE)
+        client.wait_for_workers(1, timeout=MACHINE_TIMEOUT)
         versions = client.run(cluster_worker.version)
     except Exception as error:
         client.close()
         raise ConvdiffError(
-            f"--scheduler {scheduler}: found no machine that has convdiff ({_first(error)}), "
+            f"--scheduler {scheduler}: found no machine that has convdiff ({_first_line(error)}), "
             f"expected at least one with {__version__}"
         ) from None
-    other = {address: version for address, version in versions.items() if version != __version__}
-    if other:
+    others = {address: version for address, version in versions.items() if version != __version__}
+    if others:
         client.close()
-        address, version = next(iter(other.items()))
+        address, version = next(iter(others.items()))
         raise ConvdiffError(
             f"--scheduler {scheduler}: found convdiff {version} on {address}, expected "
             f"{__version__} as here"
@@ -90,62 +90,65 @@ def _client(scheduler: str) -> Any:
     return client
 
 
-def _submitted(client: Any, one: CheckCase) -> Any:
-    """The future of a case; where it cannot be sent, the trouble with it."""
-    if one.request is None:
-        return ConvdiffError(one.trouble or "")
+def _submit(client: Any, case: CheckCase) -> Any:
+    """The future of a case, or a ConvdiffError where it cannot be sent."""
+    if case.request is None:
+        return ConvdiffError(case.trouble or "")
     try:
-        parcel = cluster_worker.Parcel.of(one.request)
+        parcel = cluster_worker.Parcel.pack(case.request)
     except ConvdiffError as error:
-        return ConvdiffError(one.entry.located(str(error)))
+        return ConvdiffError(case.entry.located(str(error)))
     with warnings.catch_warnings():
-        # Arrays inside a task are what is wanted here.
+        # Dask advises against arrays inside a task, which is what is wanted here.
         warnings.filterwarnings("ignore", message="Sending large graph")
         return client.submit(cluster_worker.run, parcel, pure=False, key=None)
 
 
-def _ended(machines: _Machines, one: CheckCase, outcome: Any, began: float) -> CaseResult:
+def _is_done(outcome: Any) -> bool:
+    return isinstance(outcome, ConvdiffError) or outcome.done()
+
+
+def _result(machines: _Machines, case: CheckCase, outcome: Any, began: float) -> CaseResult:
     if isinstance(outcome, ConvdiffError):
-        return trouble(one, str(outcome), began)
+        return trouble_result(case, str(outcome), began)
     try:
-        found = machines.result(outcome)
-    except Exception as error:  # KilledWorker, a cancelled future, a scheduler that has gone
-        return trouble(
-            one,
-            one.entry.located(
-                f"the cluster could not do it: {type(error).__name__}, {_first(error)}"
-            ),
-            began,
-        )
+        report = machines.result(outcome)
+    except Exception as error:
+        # KilledWorker, a cancelled future, or a scheduler that has gone.
+        message = f"the cluster could not do it: {type(error).__name__}, {_first_line(error)}"
+        return trouble_result(case, case.entry.located(message), began)
     finally:
         outcome.release()
-    if isinstance(found, ConvdiffError):
-        return trouble(one, one.entry.located(str(found)), began)
-    return finished(one, found, began)
+    if isinstance(report, ConvdiffError):
+        return trouble_result(case, case.entry.located(str(report)), began)
+    return case_result(case, report, began)
 
 
 class _Machines:
-    """Those of the cluster, as long as there are any."""
+    """The cluster's machines, waited for as long as there are any."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._without = 0.0  # seconds
+        self._seconds_without = 0.0
 
     def result(self, future: Any) -> Any:
-        """What came of it; TimeoutError where there has been no machine for a while: none may ever
-        come back.
-        """
+        """The future's result; TimeoutError where the cluster has had no machine for a while."""
         while True:
+            # Once the wait for a machine has been in vain, later cases do not wait again, but are
+            # taken where a machine has come back after all.
+            patient = self._seconds_without < MACHINE_TIMEOUT
             try:
-                # Once none came for so long nothing more is waited for, unless one comes after all.
-                return future.result(timeout=TICK if self._without < PATIENCE else TICK / 100)
+                return future.result(timeout=POLL_INTERVAL if patient else POLL_INTERVAL / 100)
             except TimeoutError:
-                self._without = 0.0 if self._client.nthreads() else self._without + TICK
-                if self._without >= PATIENCE:
+                has_machines = bool(self._client.nthreads())
+                self._seconds_without = (
+                    0.0 if has_machines else self._seconds_without + POLL_INTERVAL
+                )
+                if self._seconds_without >= MACHINE_TIMEOUT:
                     raise TimeoutError(
-                        f"no machine is left, and none came within {PATIENCE} s"
+                        f"no machine is left, and none came within {MACHINE_TIMEOUT} s"
                     ) from None
 
 
-def _first(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,5 +1,5 @@
-"""A file of Python with what it imports from beside it: all that a function in it needs of the
-folder that it lies in.
+"""A Python file together with the modules that it imports from its own folder, so that a function
+in it can run on another machine.
 """
 
 from __future__ import annotations
@@ -9,29 +9,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def together(file: Path) -> dict[str, bytes]:
-    """The file and its neighbours, by their names from its folder; of a package all modules.
-    OSError where one cannot be read.
+def file_with_local_imports(file: Path) -> dict[str, bytes]:
+    """The contents of the file and of the modules beside it that it imports, directly or not.
+
+    Keys are paths relative to the file's folder.  Of a package, every module is included.  OSError
+    where a file cannot be read.
     """
     folder = file.parent
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     waiting = [file]
     while waiting:
         path = waiting.pop()
         name = str(path.relative_to(folder))
-        if name in found:
+        if name in contents:
             continue
-        found[name] = path.read_bytes()
-        for module in _imported(found[name]):
-            package = folder / module
-            waiting += [folder / f"{module}.py"] if (folder / f"{module}.py").is_file() else []
-            waiting += sorted(package.rglob("*.py")) if (package / "__init__.py").is_file() else []
-    return found
+        contents[name] = path.read_bytes()
+        for module in _imported_names(contents[name]):
+            if (folder / f"{module}.py").is_file():
+                waiting.append(folder / f"{module}.py")
+            if (folder / module / "__init__.py").is_file():
+                waiting += sorted((folder / module).rglob("*.py"))
+    return contents
 
 
-def _imported(source: bytes) -> Iterator[str]:
-    """The first parts of the names of modules that it imports; none where it is no Python: whoever
-    runs it will tell.
+def _imported_names(source: bytes) -> Iterator[str]:
+    """The first parts of the names of imported modules; none where the source does not parse, since
+    running it will report that.
     """
     try:
         tree = ast.parse(source)

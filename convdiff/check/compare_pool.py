@@ -1,8 +1,8 @@
-"""The processes that compare, one a core: a case each at a time, replaced when one dies.
+"""The pool of comparing processes, one per core; each works on one case at a time.
 
-Processes and not threads, since the diagnosis is Python; started before the host reads anything, so
-that they import numpy beside it. A case that kills its process (memory, a crash in a C library)
-costs its own outcome and no other.
+They are processes rather than threads because the diagnosis is Python code, and they start before
+the host reads anything, so that they import numpy meanwhile.  A case that kills its process (out of
+memory, a crash in a C library) loses its own result and no other; the process is replaced.
 """
 
 from __future__ import annotations
@@ -26,21 +26,28 @@ if TYPE_CHECKING:
     from convdiff.records import Report
 
 ROOT = str(Path(__file__).resolve().parents[2])
-# The root comes last, where it can shadow nothing; -P keeps the current folder out.
-CODE = (
+# The root goes last on the path, where it cannot shadow any other module; -P keeps the current
+# folder off it.
+WORKER_CODE = (
     f"import sys; sys.path.append({ROOT!r}); from convdiff.check.compare_worker import main; main()"
 )
-# Libraries that compute with threads of their own: each process gets its share of the cores.
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+# Environment variables for the number of threads that numerical libraries start: each process gets
+# its share of the cores.
+THREAD_VARIABLES = (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 
 
-def cores() -> int:
-    """The cores that this process may use."""
+def usable_cores() -> int:
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class ComparePool:
-    """A context manager: leaving it ends every process at once."""
+    """A context manager of `count` comparing processes; leaving it ends every process at once."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -48,10 +55,10 @@ class ComparePool:
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._closed = False
         self._lock = threading.Lock()
-        share = str(max(1, cores() // count))
+        threads = str(max(1, usable_cores() // count))
         self._environment = {
             **os.environ,
-            **{name: os.environ.get(name, share) for name in THREADS},
+            **{name: os.environ.get(name, threads) for name in THREAD_VARIABLES},
         }
         for number in range(count):
             self._start(number)
@@ -79,31 +86,26 @@ class ComparePool:
             _reap(process)
 
     def submit(self, task: Task) -> Future[Report]:
-        """The report to come; the future raises ConvdiffError where the case is at fault."""
+        """The report to come; the future raises ConvdiffError for a case that cannot be checked."""
         future: Future[Report] = Future()
         self._work.put((task, future))
         return future
 
-    @property
-    def pids(self) -> list[int]:
-        """The processes' ids."""
-        return [process.pid for process in self._processes.values()]
-
-    def _start(self, number: int) -> subprocess.Popen[bytes] | None:
+    def _start(self, number: int) -> None:
         with self._lock:
             if self._closed:
-                return None
-            # A session of its own: Ctrl-C is for the host, which ends these.
+                return
+            # A session of its own: Ctrl-C goes to the host alone, which ends these processes.
             self._processes[number] = subprocess.Popen(
-                [sys.executable, "-P", "-c", CODE],
+                [sys.executable, "-P", "-c", WORKER_CODE],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=self._environment,
                 start_new_session=True,
             )
-            return self._processes[number]
 
     def _serve(self, number: int) -> None:
+        """The thread of process `number`: hands it one task after another until the pool closes."""
         while (work := self._work.get()) is not None:
             task, future = work
             if self._closed or not future.set_running_or_notify_cancel():
@@ -117,22 +119,24 @@ class ComparePool:
                 answer = pickle.load(process.stdout)
             except (OSError, EOFError, pickle.UnpicklingError):
                 answer = ConvdiffError(
-                    f"the process that compared it {_ended(_reap(process))}; expected a report. "
-                    "Try --jobs 1"
+                    f"the process that compared it {_exit_text(_reap(process))}; expected a "
+                    "report. Try --jobs 1"
                 )
                 self._start(number)
-            except BaseException as error:  # nobody else would hear of it
+            except BaseException as error:
+                # Raised in a thread, it would otherwise be lost.
                 future.set_exception(error)
                 continue
             if isinstance(answer, BaseException):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+            # Keeps no arrays alive while this thread waits for the next task.
             del work, task, future, answer
 
 
 def _reap(process: subprocess.Popen[bytes]) -> int:
-    """Wait for its end and close its pipes, whatever was still on the way; its status."""
+    """Wait for the process to end and close its pipes, whatever they still hold; its status."""
     status = process.wait()
     for stream in (process.stdin, process.stdout):
         with suppress(OSError):
@@ -141,7 +145,7 @@ def _reap(process: subprocess.Popen[bytes]) -> int:
     return status
 
 
-def _ended(status: int) -> str:
+def _exit_text(status: int) -> str:
     if status >= 0:
         return f"ended with status {status}"
     memory = " (out of memory?)" if status == -signal.SIGKILL else ""

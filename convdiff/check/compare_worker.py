@@ -1,7 +1,7 @@
-"""A comparing process: tasks in on stdin, reports out on stdout, pickled, until stdin ends.
+"""A comparing process: reads pickled tasks from stdin and writes pickled reports to stdout.
 
-Its own stdout is for reports alone; whatever else is printed goes to stderr.  When the host dies
-its end of stdin closes, and this process ends at once, whatever it is at.
+Its stdout carries reports alone; anything else that is printed goes to stderr.  When the host dies,
+stdin ends, and this process exits at once, even in the middle of a task.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from convdiff.errors import ConvdiffError
 
 
 def main() -> None:
-    """Serve until stdin ends."""
-    answers = os.fdopen(os.dup(1), "wb")
+    """Serve tasks until stdin ends."""
+    reports = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    # Imported while the host reads its first case.
+    # Imported here so that the modules load while the host reads its first case.
     from convdiff import fixes
     from convdiff.check import tasks
     from convdiff.verdict import judge
 
     assert fixes and judge
-    for task in _incoming(sys.stdin.buffer):
+    for task in _TaskStream(sys.stdin.buffer):
         assert isinstance(task, tasks.SavedCase | tasks.AnsweredCase)
         try:
             answer: object = task.run()
         except ConvdiffError as error:
-            # The plain class: what inherits from it may not be made again from its message.
+            # A subclass may not unpickle from its message alone; the base class does.
             answer = ConvdiffError(str(error))
         except MemoryError:
             answer = ConvdiffError(
@@ -42,18 +42,17 @@ def main() -> None:
 
             traceback.print_exc()
             answer = ConvdiffError(
-                f"a bug of convdiff's, {type(error).__name__}: {error}; the traceback is above, "
-                "please report it"
+                f"{type(error).__name__}: {error}; this is a bug in convdiff, please report it "
+                "with the traceback above"
             )
-        pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
-        answers.flush()
+        pickle.dump(answer, reports, pickle.HIGHEST_PROTOCOL)
+        reports.flush()
+        # Keeps no arrays alive while this process waits for the next task.
         del task, answer
 
 
-class _Incoming:
-    """Tasks as they come, read by a thread of their own, so that the end of stdin is seen while a
-    task is worked at.
-    """
+class _TaskStream:
+    """The tasks on a stream, read by a thread so that its end is noticed during a task."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -67,15 +66,11 @@ class _Incoming:
             except (EOFError, pickle.UnpicklingError):
                 os._exit(0)
 
-    def __iter__(self) -> _Incoming:
+    def __iter__(self) -> _TaskStream:
         return self
 
     def __next__(self) -> object:
         return self._tasks.get()
-
-
-def _incoming(stream: BinaryIO) -> _Incoming:
-    return _Incoming(stream)
 
 
 if __name__ == "__main__":

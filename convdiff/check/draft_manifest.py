@@ -1,9 +1,8 @@
-"""A manifest drafted from a folder of arrays, by their names and shapes, and by which settings make
-the outputs come out.
+"""A manifest drafted from a folder of arrays: roles from the names, settings from the outputs.
 
 Names: NAME.x, NAME.w, NAME.b, NAME.y (or input, kernel, bias, output and a few more), each a .npy
-or a key of an .npz; what stands behind NAME.y is an output too: NAME.y.port.  What the arrays
-settle is written as settled; what they do not, a comment says.
+or a key of an .npz.  A suffix marks a further output: NAME.y.port.  Settings that give the saved
+output are written without comment; where the arrays leave doubt, a comment says so.
 """
 
 from __future__ import annotations
@@ -17,93 +16,102 @@ from typing import Any
 import numpy as np
 
 from convdiff.arrays import read
-from convdiff.check.infer_settings import settled
+from convdiff.check.infer_settings import infer_settings
 from convdiff.errors import ConvdiffError
 from convdiff.manifest import MANIFEST_FILE, manifest_text
 
-# Names that a sentence has room for.
-SHOWN = 5
-ROLES = {
+# Names of incomplete cases that the closing sentence lists.
+MAX_LISTED_NAMES = 5
+ROLE_NAMES = {
     "input": ("x", "input", "in", "inputs"),
     "kernel": ("w", "kernel", "weight", "weights", "filter", "filters"),
     "bias": ("b", "bias"),
     "saved": ("y", "output", "out", "outputs"),
 }
-ROLE = {word: role for role, words in ROLES.items() for word in words}
+ROLE_OF_NAME = {name: role for role, names in ROLE_NAMES.items() for name in names}
 
 
 @dataclass
-class DraftedCase:
-    """A case's arrays, by role; outputs by name."""
+class FolderCase:
+    """The arrays of one case in the folder: input, kernel and bias by role, outputs by name."""
 
     files: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def complete(self) -> bool:
+        """Whether there is an input and a kernel."""
+        return {"input", "kernel"} <= set(self.files)
+
 
 def draft(folder: str) -> str:
-    """Write FOLDER/manifest.toml; a sentence that says what is in it.
+    """Write FOLDER/manifest.toml; a sentence for the user on what is in it.
 
-    Raises ConvdiffError where there are no arrays of such names, or the file is there already.
+    ConvdiffError where the folder has no arrays of such names, or has a manifest already.
     """
-    where = Path(folder)
-    if not where.is_dir():
+    root = Path(folder)
+    if not root.is_dir():
         raise ConvdiffError(
             f"--write-manifest {folder}: found no such folder, expected one with NAME.x.npy, "
             "NAME.w.npy, NAME.y.npy"
         )
-    path = where / MANIFEST_FILE
+    path = root / MANIFEST_FILE
     if path.exists():
         raise ConvdiffError(
             f"{path}: found a manifest already, expected none to overwrite; move it away first"
         )
-    named = dict(sorted(_found(where).items(), key=_natural))
-    cases = {
-        name: found for name, found in named.items() if {"input", "kernel"} <= set(found.files)
-    }
-    if not cases:
+    folder_cases = dict(sorted(_folder_cases(root).items(), key=_numeric_order))
+    manifest_cases = [
+        _manifest_case(name, case, root) for name, case in folder_cases.items() if case.complete
+    ]
+    if not manifest_cases:
         raise ConvdiffError(
             f"--write-manifest {folder}: found no pair of NAME.x.npy and NAME.w.npy (or .npz with "
             "keys x and w), expected arrays so named"
         )
-    drafted = [_drafted(name, found, where) for name, found in cases.items()]
     heading = (
         "Drafted by convdiff check --write-manifest; look through it, then: convdiff check "
         + MANIFEST_FILE
     )
     path.write_text(
-        manifest_text(drafted, defaults={"backends": []}, heading=heading), encoding="utf-8"
+        manifest_text(manifest_cases, defaults={"backends": []}, heading=heading), encoding="utf-8"
     )
-    unsure = sum("#" in case for case in drafted)
-    doubt = f", {unsure} with a comment to look at" if unsure else ""
-    lone = [name for name in named if name not in cases]
-    left = (
-        "; left out, as they lack an input or a kernel: "
-        f"{', '.join(lone[:SHOWN])}{', ...' if len(lone) > SHOWN else ''}"
-        if lone
-        else ""
-    )
-    return f"{path}: {len(drafted)} case{'s' if len(drafted) > 1 else ''}{doubt}{left}"
+    incomplete = [name for name, case in folder_cases.items() if not case.complete]
+    return f"{path}: {_summary(manifest_cases, incomplete)}"
 
 
-def _natural(item: tuple[str, DraftedCase]) -> list[Any]:
+def _summary(manifest_cases: list[dict[str, Any]], incomplete: list[str]) -> str:
+    count, commented = len(manifest_cases), sum("#" in case for case in manifest_cases)
+    doubt = f", {commented} with a comment to look at" if commented else ""
+    left_out = ""
+    if incomplete:
+        more = ", ..." if len(incomplete) > MAX_LISTED_NAMES else ""
+        names = ", ".join(incomplete[:MAX_LISTED_NAMES]) + more
+        left_out = f"; left out, as they lack an input or a kernel: {names}"
+    return f"{count} case{'s' if count > 1 else ''}{doubt}{left_out}"
+
+
+def _numeric_order(item: tuple[str, FolderCase]) -> list[Any]:
+    """A sort key that puts conv9 before conv10."""
     return [
         (0, int(part), "") if part.isdigit() else (1, 0, part)
         for part in re.split(r"(\d+)", item[0])
     ]
 
 
-def _found(folder: Path) -> dict[str, DraftedCase]:
-    cases: dict[str, DraftedCase] = {}
+def _folder_cases(folder: Path) -> dict[str, FolderCase]:
+    """The folder's cases by name, complete or not."""
+    cases: dict[str, FolderCase] = {}
     for file in sorted(folder.iterdir()):
         if file.suffix == ".npy":
-            _note(cases, file.stem, file.name, "")
+            _add_array(cases, file.stem, file.name, "")
         elif file.suffix == ".npz":
-            for key in _keys(file):
-                _note(cases, key, f"{file.name}:{key}", file.stem)
+            for key in _npz_keys(file):
+                _add_array(cases, key, f"{file.name}:{key}", file.stem)
     return cases
 
 
-def _keys(file: Path) -> list[str]:
+def _npz_keys(file: Path) -> list[str]:
     try:
         with np.load(file, allow_pickle=False) as archive:
             return list(archive.files)
@@ -111,37 +119,40 @@ def _keys(file: Path) -> list[str]:
         return []
 
 
-def _note(cases: dict[str, DraftedCase], stem: str, file: str, alone: str) -> None:
-    """Take an array in, by the last part of its name that is a role's word; `alone` names the case
-    of a key that is a bare role.
+def _add_array(cases: dict[str, FolderCase], stem: str, file: str, default_name: str) -> None:
+    """Add an array to its case in `cases`; one whose name has no role is left out.
+
+    The last part of `stem` that names a role ends the case's name; `default_name` is the case's
+    name where nothing stands before the role.
     """
     parts = stem.split(".")
-    for at in range(len(parts) - 1, -1, -1):
-        role = ROLE.get(parts[at].lower())
-        name = ".".join(parts[:at]) or alone
+    for at in reversed(range(len(parts))):
+        role = ROLE_OF_NAME.get(parts[at].lower())
+        name = ".".join(parts[:at]) or default_name
         if role is None or not name or (role != "saved" and at != len(parts) - 1):
             continue
-        found = cases.setdefault(name, DraftedCase())
+        case = cases.setdefault(name, FolderCase())
         if role == "saved":
-            found.outputs[".".join(parts[at + 1 :]) or "saved"] = file
+            case.outputs[".".join(parts[at + 1 :]) or "saved"] = file
         else:
-            found.files.setdefault(role, file)
+            case.files.setdefault(role, file)
         return
 
 
-def _drafted(name: str, found: DraftedCase, folder: Path) -> dict[str, Any]:
-    case: dict[str, Any] = {
+def _manifest_case(name: str, case: FolderCase, folder: Path) -> dict[str, Any]:
+    """The case as a manifest's table; its key "#" is the comment."""
+    table: dict[str, Any] = {
         "name": name,
-        **{role: found.files[role] for role in ("input", "kernel", "bias") if role in found.files},
+        **{role: case.files[role] for role in ("input", "kernel", "bias") if role in case.files},
     }
-    if found.outputs:
-        case["saved"] = found.outputs
+    if case.outputs:
+        table["saved"] = case.outputs
     try:
-        arrays = {role: read(str(folder / file), role) for role, file in found.files.items()}
+        arrays = {role: read(str(folder / file), role) for role, file in case.files.items()}
         outputs = [
-            read(str(folder / file), "saved", any_shape=True) for file in found.outputs.values()
+            read(str(folder / file), "saved", any_shape=True) for file in case.outputs.values()
         ]
-        settings, doubt = settled(arrays, outputs)
+        settings, doubt = infer_settings(arrays, outputs)
     except ConvdiffError as error:
         settings, doubt = {}, str(error)
     if settings.get("flip"):
@@ -149,4 +160,4 @@ def _drafted(name: str, found: DraftedCase, folder: Path) -> dict[str, Any]:
             "these values have the kernel flipped: if that is the fault that you look for, "
             "take `flip` out"
         )
-    return {**case, **settings, **({"#": doubt} if doubt else {})}
+    return {**table, **settings, **({"#": doubt} if doubt else {})}

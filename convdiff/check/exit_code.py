@@ -1,4 +1,4 @@
-"""A case's exit code under its `allow`, and which of its entries no longer occur."""
+"""A case's exit code under its `allow`, and which of the allowed codes no longer occur."""
 
 from __future__ import annotations
 
@@ -11,35 +11,37 @@ from convdiff.records import Report, Row
 from convdiff.suite_result import passes
 
 
-class Ending(NamedTuple):
-    """The exit code; the allowed codes that occurred; those that could have and did not."""
+class CaseExit(NamedTuple):
+    """A case's exit code, the allowed codes that occurred, and those that no longer do."""
 
     exit_code: int
     allowed: tuple[str, ...]
     stale: tuple[str, ...]
 
 
-def ending(report: Report, request: Request, allow: Sequence[str]) -> Ending:
-    """What `report` comes to under `allow`.
+def case_exit(report: Report, request: Request, allow: Sequence[str]) -> CaseExit:
+    """The exit code of `report` under the codes of `allow`.
 
-    A row passes where every code of its first finding is allowed.  An entry is stale where no row's
-    first finding has it and every row was judged: of one that could not run nothing is known.
+    A row passes where every code of its first finding is allowed.  An allowed code is stale where
+    every row was judged and no row's first finding has it; where a backend could not run, none is
+    called stale.
     """
     code = report.exit_code
-    seen = {found for row in report.rows for finding in row.findings[:1] for found in finding.codes}
-    used = tuple(entry for entry in allow if entry in seen)
-    if code == 1 and used:
-        left = [row for row in report.rows if not _allowed(row, used)]
-        code = (
-            exit_code(left, require=(), fail_on=request.fail_on)
-            if any(row.verdict for row in left)
-            else 0
-        )
-    judged = bool(report.rows) and all(row.verdict is not None for row in report.rows)
-    return Ending(
-        code, used, tuple(entry for entry in allow if entry not in seen) if judged else ()
-    )
+    found = {
+        finding_code
+        for row in report.rows
+        for finding in row.findings[:1]
+        for finding_code in finding.codes
+    }
+    allowed = tuple(entry for entry in allow if entry in found)
+    if code == 1 and allowed:
+        remaining = [row for row in report.rows if not _is_allowed(row, allowed)]
+        judged = any(row.verdict for row in remaining)
+        code = exit_code(remaining, require=(), fail_on=request.fail_on) if judged else 0
+    all_judged = bool(report.rows) and all(row.verdict is not None for row in report.rows)
+    stale = tuple(entry for entry in allow if entry not in found) if all_judged else ()
+    return CaseExit(code, allowed, stale)
 
 
-def _allowed(row: Row, codes: tuple[str, ...]) -> bool:
+def _is_allowed(row: Row, codes: tuple[str, ...]) -> bool:
     return bool(row.findings) and passes(row, codes)

@@ -1,4 +1,4 @@
-"""The framework workers of a suite: started once, all at once, and handed cases ahead of their
+"""The framework workers of one check: all started together, once, and handed cases ahead of their
 answers.
 """
 
@@ -16,23 +16,24 @@ if TYPE_CHECKING:
 
 
 class FrameworkWorkers:
-    """A context manager.  Cases with another timeout have workers of their own, for that is a
-    worker's.
+    """A context manager of the workers that `cases` need: one fleet for each timeout among them,
+    since a timeout belongs to a worker.
     """
 
-    def __init__(self, asked: Iterable[CheckCase]) -> None:
+    def __init__(self, cases: Iterable[CheckCase]) -> None:
         self._stack = ExitStack()
         self._fleets: dict[float, Fleet] = {}
         needed: dict[float, dict[Environment, None]] = {}
-        for one in asked:
-            if one.request is not None and one.chosen is not None:
+        for case in cases:
+            if case.request is not None and case.chosen is not None:
                 usable = [
-                    environment for environment in one.chosen.environments if environment.usable
+                    environment for environment in case.chosen.environments if environment.usable
                 ]
                 if usable:
-                    needed.setdefault(one.request.timeout, {}).update(dict.fromkeys(usable))
+                    needed.setdefault(case.request.timeout, {}).update(dict.fromkeys(usable))
         if not needed:
             return
+        # Imported here for start-up time: a check of saved outputs alone needs no fleet.
         from convdiff.backends.fleet import Fleet
 
         for timeout, environments in needed.items():
@@ -46,16 +47,16 @@ class FrameworkWorkers:
     def __exit__(self, *details: object) -> None:
         self._stack.close()
 
-    def ask(self, case: Case, one: CheckCase) -> Iterator[Answer]:
-        """Hand the case over now; its answers as they come."""
+    def ask(self, loaded: Case, case: CheckCase) -> Iterator[Answer]:
+        """Hand over a case with its arrays now; its answers as they arrive."""
+        # Imported here for start-up time: they load numpy while the workers start.
         from convdiff.pipeline.dispatch import dispatch
         from convdiff.pipeline.select_paths import select_paths
 
-        assert one.request is not None
-        assert one.chosen is not None
-        fleet = self._fleets.get(one.request.timeout)
-        chosen = select_paths(one.chosen, fleet, one.request.paths, case.spec.dtype)
-        _, answers = dispatch(
-            case, chosen, fleet, align=one.request.align, repeat=one.request.repeat
-        )
+        request = case.request
+        assert request is not None
+        assert case.chosen is not None
+        fleet = self._fleets.get(request.timeout)
+        chosen = select_paths(case.chosen, fleet, request.paths, loaded.spec.dtype)
+        _, answers = dispatch(loaded, chosen, fleet, align=request.align, repeat=request.repeat)
         return answers

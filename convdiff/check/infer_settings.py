@@ -1,5 +1,5 @@
-"""Which settings make an output from its arrays: the usual ones tried in turn, then what the
-diagnosis says of it.
+"""The settings that give a saved output: common ones tried in turn, then those that the diagnosis
+finds in it.
 """
 
 from __future__ import annotations
@@ -40,16 +40,24 @@ PADDINGS: tuple[Any, ...] = (
 )
 STRIDES = (1, 2, 3, 4)
 DILATIONS = (1, 2, 3, 4)
-# Beyond so many products a settings' output is not computed to see whether it fits: the shapes
-# alone decide.
-MOST_PRODUCTS = 1 << 31
+# Multiplications beyond which a candidate's output is not computed; its shape alone then decides.
+MAX_PRODUCTS = 1 << 31
+
+# Codes of the diagnosis that are a setting with another value, and the manifest's keys for it.
+_SETTINGS_OF_EDIT: Mapping[str, Callable[[Edit], dict[str, Any]]] = {
+    "wrong-padding": lambda edit: {"padding": [list(pair) for pair in edit["obtained"]]},
+    "wrong-pad-mode": lambda edit: {"pad_mode": edit["obtained"]},
+    "wrong-stride": lambda edit: {"stride": list(edit["obtained"])},
+    "wrong-dilation": lambda edit: {"dilation": list(edit["obtained"])},
+}
 
 
-def settled(
+def infer_settings(
     arrays: Mapping[str, Stored], outputs: list[Stored]
 ) -> tuple[dict[str, Any], str | None]:
-    """The simplest settings that give an output's values, else its shape; and what is doubtful
-    about them.
+    """The simplest settings that give an output's values, else its shape; and a doubt, or None.
+
+    `arrays` has "input", "kernel" and perhaps "bias".
     """
     if not outputs:
         try:
@@ -57,7 +65,7 @@ def settled(
         except ConvdiffError as error:
             return {}, str(error)
         return {}, "no output is saved: these are the defaults"
-    fitting: dict[str, Any] | None = None
+    of_right_shape: dict[str, Any] | None = None
     # The first output is the source's, by its name; another may be the port that is wrong.
     for output in (stored.array for stored in outputs):
         for options in _candidates(arrays, output.shape):
@@ -67,91 +75,80 @@ def settled(
                 continue
             if output.shape == spec.shape("output"):
                 settings = {**options, **_layouts(spec)}
-                if _gives(spec, arrays, output):
+                if _reproduces(spec, arrays, output):
                     return settings, None
-                fitting = fitting or settings
-    for stored, reading in itertools.product(outputs, _readings(arrays)):
-        found = _diagnosed(arrays, stored, reading)
-        if found is not None:
-            return found, None
-    if fitting:
-        return fitting, "none of the settings tried gives this output: these fit its shape"
+                of_right_shape = of_right_shape or settings
+    for stored, layouts in itertools.product(outputs, _framework_layouts(arrays)):
+        diagnosed = _diagnosed_settings(arrays, stored, layouts)
+        if diagnosed is not None:
+            return diagnosed, None
+    if of_right_shape:
+        return of_right_shape, "none of the settings tried gives this output: these fit its shape"
     return {}, "no setting tried gives an output of this shape: say padding, stride and layouts"
 
 
-# Findings that are a setting of another value, as a manifest's key has it.
-_SETTINGS: Mapping[str, Callable[[Edit], dict[str, Any]]] = {
-    "wrong-padding": lambda edit: {"padding": [list(pair) for pair in edit["obtained"]]},
-    "wrong-pad-mode": lambda edit: {"pad_mode": edit["obtained"]},
-    "wrong-stride": lambda edit: {"stride": list(edit["obtained"])},
-    "wrong-dilation": lambda edit: {"dilation": list(edit["obtained"])},
-}
-
-
-def _diagnosed(
+def _diagnosed_settings(
     arrays: Mapping[str, Stored], output: Stored, options: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """The settings that the diagnosis finds in the output, where it finds nothing else; None where
-    it does.
-    """
+    """The settings that the diagnosis finds in the output; None where it finds anything else."""
     array = {role: stored.array for role, stored in arrays.items()}
     try:
-        found = diff(
+        findings = diff(
             array["input"], array["kernel"], output.array, bias=array.get("bias"), **options
         ).findings
-        edits = found[0].edits if found else ()
-        if not edits or any(edit["code"] not in _SETTINGS for edit in edits):
+        edits = findings[0].edits if findings else ()
+        if not edits or any(edit["code"] not in _SETTINGS_OF_EDIT for edit in edits):
             return None
         for edit in edits:
-            options = {**options, **_SETTINGS[edit["code"]](edit)}
+            options = {**options, **_SETTINGS_OF_EDIT[edit["code"]](edit)}
         spec = _spec(arrays, options)
     except ConvdiffError:
         return None
-    settings = {**options, **_layouts(spec)}
-    return (
-        settings
-        if spec.shape("output") == output.array.shape and _gives(spec, arrays, output.array)
-        else None
-    )
+    if spec.shape("output") != output.array.shape or not _reproduces(spec, arrays, output.array):
+        return None
+    return {**options, **_layouts(spec)}
 
 
-def _candidates(arrays: Mapping[str, Stored], made: tuple[int, ...]) -> Iterator[dict[str, Any]]:
-    """Settings, simplest first: frameworks' readings, then strides and paddings, grouped where the
-    shapes say so, then flipped ones, transposed ones, dilated ones last.  `made` is the output's
-    shape.
+def _candidates(
+    arrays: Mapping[str, Stored], output_shape: tuple[int, ...]
+) -> Iterator[dict[str, Any]]:
+    """Settings to try, simplest first.
+
+    By dilation, then by direct, flipped and transposed, then by the frameworks' layouts, then by
+    stride and padding; grouped where the shapes imply it.
     """
     x, w = arrays["input"].array.shape, arrays["kernel"].array.shape
-    for dilation, kind, reading in itertools.product(
-        DILATIONS, ({}, {"flip": True}, {"transposed": True}), _readings(arrays)
+    for dilation, kind, layouts in itertools.product(
+        DILATIONS, ({}, {"flip": True}, {"transposed": True}), _framework_layouts(arrays)
     ):
         transposed = "transposed" in kind
-        if transposed and "kernel_layout" in reading:
+        if transposed and "kernel_layout" in layouts:
             swapped = {"OI": "IO", "IO": "OI"}
-            letters = re.sub("[DHW]", "", reading["kernel_layout"])
+            letters = re.sub("[DHW]", "", layouts["kernel_layout"])
             if letters == "IM":
                 continue
-            reading = {
-                **reading,
-                "kernel_layout": reading["kernel_layout"].replace(letters, swapped[letters]),
+            layouts = {
+                **layouts,
+                "kernel_layout": layouts["kernel_layout"].replace(letters, swapped[letters]),
             }
-        groups = _groups(reading, x, w, made if transposed else None)
+        groups = _groups(layouts, x, w, output_shape if transposed else None)
         for stride, padding in itertools.product(STRIDES, PADDINGS):
-            # A transposed convolution's size leaves open what was added at its end; words and
-            # "valid" settle it.
-            for added in range(stride if transposed and isinstance(padding, int) else 1):
+            # Of a transposed convolution, a padding in numbers leaves the output padding open.
+            open_end = transposed and isinstance(padding, int)
+            for output_padding in range(stride if open_end else 1):
                 yield {
                     **kind,
                     **({"stride": stride} if stride > 1 else {}),
                     **({"padding": padding} if padding != "valid" else {}),
-                    **({"output_padding": added} if added else {}),
+                    **({"output_padding": output_padding} if output_padding else {}),
                     **({"dilation": dilation} if dilation > 1 else {}),
                     **({"groups": groups} if groups > 1 else {}),
-                    **reading,
+                    **layouts,
                 }
 
 
-def _readings(arrays: Mapping[str, Stored]) -> list[dict[str, Any]]:
-    """The layouts that frameworks have for arrays of so many axes."""
+def _framework_layouts(arrays: Mapping[str, Stored]) -> list[dict[str, Any]]:
+    """The layouts that frameworks use for arrays of so many axes; no layouts for unusual ones."""
     x, w = arrays["input"].array.shape, arrays["kernel"].array.shape
     if len(x) != len(w) or len(x) not in (3, 4, 5):
         return [{}]
@@ -165,30 +162,34 @@ def _readings(arrays: Mapping[str, Stored]) -> list[dict[str, Any]]:
 
 
 def _groups(
-    reading: Mapping[str, Any], x: tuple[int, ...], w: tuple[int, ...], made: tuple[int, ...] | None
+    layouts: Mapping[str, Any],
+    x: tuple[int, ...],
+    w: tuple[int, ...],
+    output_shape: tuple[int, ...] | None,
 ) -> int:
-    """The groups that the channel counts say, of a transposed convolution those of its output's
-    shape `made`; 1 where they say none.
+    """The number of groups that the channel counts imply; 1 where they imply none.
+
+    `output_shape` is given for a transposed convolution, whose groups divide the output channels.
     """
-    if not reading or "M" in reading["kernel_layout"]:
+    if not layouts or "M" in layouts["kernel_layout"]:
         return 1
-    at = reading["input_layout"].index("C")
-    if made is None:
-        whole, part = x[at], w[reading["kernel_layout"].index("I")]
+    at = layouts["input_layout"].index("C")
+    if output_shape is None:
+        channels, per_group = x[at], w[layouts["kernel_layout"].index("I")]
     else:
-        whole, part = made[at] if len(made) == len(x) else 1, w[reading["kernel_layout"].index("O")]
-    return max(1, whole // part) if whole % part == 0 else 1
+        channels = output_shape[at] if len(output_shape) == len(x) else 1
+        per_group = w[layouts["kernel_layout"].index("O")]
+    return max(1, channels // per_group) if channels % per_group == 0 else 1
 
 
 def _spec(arrays: Mapping[str, Stored], options: Mapping[str, Any]) -> ConvSpec:
     x, w = arrays["input"], arrays["kernel"]
-    dtype = compute_dtype(x, w, None)
     return read_spec(
         x.array.shape,
         w.array.shape,
         Settings.from_mapping(options),
         bias="bias" in arrays,
-        dtype=dtype,
+        dtype=compute_dtype(x, w, None),
     )[0]
 
 
@@ -196,19 +197,16 @@ def _layouts(spec: ConvSpec) -> dict[str, str]:
     return {"input_layout": spec.input_layout, "kernel_layout": spec.kernel_layout}
 
 
-def _gives(spec: ConvSpec, arrays: Mapping[str, Stored], output: Array) -> bool:
-    """Whether rounding explains the output under these settings, by one batch item."""
-    if (
-        element_count(spec.shape("output"))
-        * math.prod(spec.kernel_size)
-        * spec.in_channels
-        // spec.groups
-        > MOST_PRODUCTS
-    ):
+def _reproduces(spec: ConvSpec, arrays: Mapping[str, Stored], output: Array) -> bool:
+    """Whether the convolution gives the output within rounding; False where it is too large to
+    compute.
+    """
+    products = element_count(spec.shape("output")) * math.prod(spec.kernel_size)
+    if products * spec.in_channels // spec.groups > MAX_PRODUCTS:
         return False
     bias = bias_vector(arrays["bias"].array, spec, "bias") if "bias" in arrays else None
     with np.errstate(all="ignore"):
-        made = compute_reference(spec, arrays["input"].array, arrays["kernel"].array, bias)
+        expected = compute_reference(spec, arrays["input"].array, arrays["kernel"].array, bias)
         obtained = normal_output(spec, output)
         rounding = rounding_as_asked(spec, stored_dtype(obtained))
-        return rounding.explains_all(obtained, made.output, made.scale)
+        return rounding.explains_all(obtained, expected.output, expected.scale)

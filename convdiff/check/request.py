@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class CheckRequest:
-    """`patterns` are shell patterns on cases' names; none means all.  `backends`, `timeout` and
-    `fail_on` overrule the manifests where they are given; `require` is added to each case.  `jobs`
-    is how many processes compare; None: one a core.
+    """The options of one `convdiff check`.
+
+    `patterns` are shell patterns that select cases by name; without any, every case is checked.
+    `backends`, `timeout` (seconds) and `fail_on` replace the manifests' values where they are
+    given; `require` is added to each case's own.  `jobs` is the number of comparing processes, None
+    for one per core.
     """
 
     manifests: tuple[str, ...]

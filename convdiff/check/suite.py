@@ -1,9 +1,11 @@
-"""The order of things in a check: what is at work at once is bounded, what comes out is in the
-manifests' order.
+"""A check from its request to the suite of results, in the order of the manifests.
 
-Cases go to the framework workers a few ahead of their answers, so that these never wait for the
-host; answered cases go to the comparing processes, a few ahead of the reports.  Memory is that of
-the few cases under way, however many there are.
+Cases go to the framework workers a few ahead of their answers, so that a worker never waits for the
+host; answered cases go to the comparing processes a few ahead of their reports.  So memory holds
+only the cases under way, however many there are.
+
+Imports that load numpy stand inside the functions: the workers and comparing processes are started
+before the host pays for them.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from convdiff.check.cases import CheckCase, entries, load_all
+from convdiff.check.case_results import case_result, trouble_result
+from convdiff.check.cases import CheckCase, check_cases, load_manifests
 from convdiff.check.request import CheckRequest
 from convdiff.errors import ConvdiffError
 
@@ -26,226 +29,197 @@ if TYPE_CHECKING:
     from convdiff.records import Answer, Case, Report
     from convdiff.suite_result import CaseResult, Suite
 
-# Cases that the framework workers have before the first of them is answered.
-AHEAD = 8
-# Cases that wait for a comparing process, for each of them.
-QUEUED = 3
+# Cases handed to the framework workers before the first of them is answered.
+MAX_UNANSWERED = 8
+# Cases that wait for a comparing process, for each process.
+MAX_QUEUED_PER_PROCESS = 3
+
+CaseResults = Generator["CaseResult", None, None]
 
 
-Outcomes = Generator["CaseResult", None, None]
-
-
-class Watch(Protocol):
-    """Who watches a check: is told how many cases there are, then each as it is done."""
+class ProgressWatcher(Protocol):
+    """Follows a check: learns how many cases there are, then each result as it is ready."""
 
     def begin(self, total: int) -> None: ...
 
     def add(self, checked: CaseResult) -> None: ...
 
 
-def check(request: CheckRequest, watch: Watch) -> Suite:
-    """Check every case.  ConvdiffError where a manifest cannot be read; a case that is bad is one
-    of the outcomes.
+def check(request: CheckRequest, watcher: ProgressWatcher) -> Suite:
+    """Check every case.
 
-    No process is left, whatever happens.
+    ConvdiffError where a manifest cannot be read; a bad case is one of the results.  Every process
+    that was started has ended when this returns or raises.
     """
     began = time.monotonic()
-    manifests = load_all(request)
-    asked = entries(manifests, request)
-    watch.begin(len(asked))
-    done: list[CaseResult] = []
-    outcomes = _distributed(asked, request) if request.scheduler else here(asked, request)
-    for checked in outcomes:
-        done.append(checked)
-        watch.add(checked)
-        if request.fail_fast and checked.exit_code:
-            outcomes.close()
+    manifests = load_manifests(request)
+    cases = check_cases(manifests, request)
+    watcher.begin(len(cases))
+    results: list[CaseResult] = []
+    running = run_on_cluster(cases, request) if request.scheduler else run_locally(cases, request)
+    for result in running:
+        results.append(result)
+        watcher.add(result)
+        if request.fail_fast and result.exit_code:
+            running.close()
             break
     from convdiff.suite_result import Suite
 
-    notes = (
-        [f"{len(asked) - len(done)} cases were not run (--fail-fast)"]
-        if len(done) < len(asked)
-        else []
-    )
-    notes += _stale(manifests, asked, done)
-    code = max((checked.exit_code for checked in done), default=2)
-    return Suite(tuple(done), code, request.command, tuple(notes), time.monotonic() - began)
+    notes = [*not_run_notes(len(cases) - len(results)), *_stale_notes(manifests, cases, results)]
+    code = max((result.exit_code for result in results), default=2)
+    return Suite(tuple(results), code, request.command, tuple(notes), time.monotonic() - began)
 
 
-def here(asked: list[CheckCase], request: CheckRequest) -> Outcomes:
-    """The cases' outcomes, in their order, with the processes of this machine."""
-    from convdiff.check.compare_pool import ComparePool, cores
+def run_locally(cases: list[CheckCase], request: CheckRequest) -> CaseResults:
+    """The cases' results, in their order, by processes of this machine."""
+    from convdiff.check.compare_pool import ComparePool, usable_cores
     from convdiff.check.framework_workers import FrameworkWorkers
 
-    count = max(1, min(request.jobs or cores(), len(asked)))
-    with FrameworkWorkers(asked) as serving, ComparePool(count) as comparers:
-        yield from _Suite(serving, comparers).outcomes(asked)
+    count = max(1, min(request.jobs or usable_cores(), len(cases)))
+    with FrameworkWorkers(cases) as workers, ComparePool(count) as pool:
+        yield from _LocalRun(workers, pool).results(cases)
 
 
-def _distributed(asked: list[CheckCase], request: CheckRequest) -> Outcomes:
-    from convdiff.check.cluster_client import outcomes
+def run_on_cluster(cases: list[CheckCase], request: CheckRequest) -> CaseResults:
+    """The cases' results, in their order, by the machines of the request's Dask cluster."""
+    from convdiff.check.cluster_client import cluster_results
 
     assert request.scheduler is not None
-    return outcomes(asked, request.scheduler)
+    return cluster_results(cases, request.scheduler)
+
+
+def not_run_notes(count: int) -> list[str]:
+    """The suite's note on the `count` cases that --fail-fast left out; empty for none."""
+    if not count:
+        return []
+    return [f"{count} case{'s were' if count > 1 else ' was'} not run (--fail-fast)"]
 
 
 @dataclass
-class _Slot:
-    """A case's place in the order: its answers while workers are at it, then what came of it."""
+class _PendingCase:
+    """A case under way: its answers while workers compute them, then the report to come."""
 
-    one: CheckCase
+    case: CheckCase
     began: float
-    case: Case | None = None
+    loaded: Case | None = None
     answers: Iterable[Answer] = ()
     outcome: Future[Report] | ConvdiffError | None = None
 
     @property
     def done(self) -> bool:
-        """Whether it need not be waited for."""
+        """Whether the result can be had without waiting."""
         return isinstance(self.outcome, ConvdiffError) or (
             self.outcome is not None and self.outcome.done()
         )
 
+    def result(self) -> CaseResult:
+        """The case's result, waited for."""
+        assert self.outcome is not None
+        if isinstance(self.outcome, ConvdiffError):
+            return trouble_result(self.case, str(self.outcome), self.began)
+        try:
+            return case_result(self.case, self.outcome.result(), self.began)
+        except ConvdiffError as error:
+            return trouble_result(self.case, self.case.entry.located(str(error)), self.began)
 
-class _Suite:
-    """One check under way."""
 
-    def __init__(self, serving: FrameworkWorkers, comparers: ComparePool) -> None:
-        self._serving, self._comparers = serving, comparers
-        self._slots: deque[_Slot] = deque()
-        self._answering: deque[_Slot] = deque()
+class _LocalRun:
+    """One check's cases on their way through the workers and the comparing processes."""
 
-    def outcomes(self, asked: Iterable[CheckCase]) -> Iterator[CaseResult]:
-        """In their order, as they are done."""
-        for one in asked:
-            self._begin(one)
-            while len(self._answering) > AHEAD:
-                self._compare()
-            self._make_room()
-            yield from self._ready()
-        while self._answering:
-            self._compare()
-            yield from self._ready()
-        while self._slots:
-            yield _ended(self._slots.popleft())
+    def __init__(self, workers: FrameworkWorkers, pool: ComparePool) -> None:
+        self._workers, self._pool = workers, pool
+        self._pending: deque[_PendingCase] = deque()
+        self._unanswered: deque[_PendingCase] = deque()
 
-    def _begin(self, one: CheckCase) -> None:
+    def results(self, cases: Iterable[CheckCase]) -> Iterator[CaseResult]:
+        """The results in the order of the cases, each as soon as it and those before are ready."""
+        for case in cases:
+            self._begin(case)
+            while len(self._unanswered) > MAX_UNANSWERED:
+                self._compare_next()
+            self._wait_for_room()
+            yield from self._ready_results()
+        while self._unanswered:
+            self._compare_next()
+            yield from self._ready_results()
+        while self._pending:
+            yield self._pending.popleft().result()
+
+    def _begin(self, case: CheckCase) -> None:
         from convdiff.arrays.truncated_files import exit_on_truncation
         from convdiff.check.tasks import SavedCase
         from convdiff.pipeline.load_case import load_case
 
-        slot = _Slot(one, time.monotonic())
-        self._slots.append(slot)
-        if one.request is None or one.chosen is None:
-            slot.outcome = ConvdiffError(one.trouble or "")
-        elif not one.chosen.environments:
-            slot.outcome = self._comparers.submit(
-                SavedCase(one.request, one.chosen, one.own, one.crop, one.cut)
+        pending = _PendingCase(case, time.monotonic())
+        self._pending.append(pending)
+        if case.request is None or case.chosen is None:
+            pending.outcome = ConvdiffError(case.trouble or "")
+        elif not case.chosen.environments:
+            task = SavedCase(
+                case.request, case.chosen, case.judge, case.input_crop, case.output_crop
             )
+            pending.outcome = self._pool.submit(task)
         else:
             exit_on_truncation()
             try:
-                slot.case = load_case(one.request, one.chosen)
-                slot.answers = self._serving.ask(slot.case, one)
-                self._answering.append(slot)
+                pending.loaded = load_case(case.request, case.chosen)
+                pending.answers = self._workers.ask(pending.loaded, case)
+                self._unanswered.append(pending)
             except ConvdiffError as error:
-                slot.outcome = ConvdiffError(one.entry.located(str(error)))
+                pending.outcome = ConvdiffError(case.entry.located(str(error)))
 
-    def _compare(self) -> None:
-        """Take the answers of the case that was asked first, and have it compared."""
+    def _compare_next(self) -> None:
+        """Take the answers of the case that was asked first and hand it to a comparing process."""
         from convdiff.check.tasks import AnsweredCase
 
-        slot = self._answering.popleft()
-        assert slot.one.request is not None
-        assert slot.case is not None
-        slot.outcome = self._comparers.submit(
-            AnsweredCase.of(slot.one.request, slot.case, list(slot.answers))
+        pending = self._unanswered.popleft()
+        assert pending.case.request is not None
+        assert pending.loaded is not None
+        pending.outcome = self._pool.submit(
+            AnsweredCase.pack(pending.case.request, pending.loaded, list(pending.answers))
         )
-        slot.case = None
+        # Lets go of the case's arrays.
+        pending.loaded = None
 
-    def _make_room(self) -> None:
-        """Wait until few cases wait for a comparing process; those that are done weigh nothing."""
+    def _wait_for_room(self) -> None:
+        """Wait until few cases queue for a comparing process; finished ones hold no arrays."""
         while True:
-            waiting = [
-                slot.outcome
-                for slot in self._slots
-                if isinstance(slot.outcome, Future) and not slot.outcome.done()
+            queued = [
+                pending.outcome
+                for pending in self._pending
+                if isinstance(pending.outcome, Future) and not pending.outcome.done()
             ]
-            if len(waiting) <= QUEUED * self._comparers.count:
+            if len(queued) <= MAX_QUEUED_PER_PROCESS * self._pool.count:
                 return
-            wait(waiting, return_when=FIRST_COMPLETED)
+            wait(queued, return_when=FIRST_COMPLETED)
 
-    def _ready(self) -> Iterator[CaseResult]:
-        while self._slots and self._slots[0].done:
-            yield _ended(self._slots.popleft())
-
-
-def _ended(slot: _Slot) -> CaseResult:
-    one, outcome = slot.one, slot.outcome
-    assert outcome is not None
-    if isinstance(outcome, ConvdiffError):
-        return trouble(one, str(outcome), slot.began)
-    try:
-        return finished(one, outcome.result(), slot.began)
-    except ConvdiffError as error:
-        return trouble(one, one.entry.located(str(error)), slot.began)
+    def _ready_results(self) -> Iterator[CaseResult]:
+        while self._pending and self._pending[0].done:
+            yield self._pending.popleft().result()
 
 
-def trouble(one: CheckCase, message: str, began: float) -> CaseResult:
-    """The outcome of a case that could not be checked."""
-    from convdiff.suite_result import CaseResult
-
-    return CaseResult(
-        one.entry.name, one.entry.place, 2, trouble=message, seconds=time.monotonic() - began
-    )
-
-
-def finished(one: CheckCase, report: Report, began: float) -> CaseResult:
-    """The outcome of a case that was."""
-    from dataclasses import replace
-
-    from convdiff.check.exit_code import ending
-    from convdiff.suite_result import CaseResult
-
-    assert one.request is not None
-    end = ending(report, one.request, one.entry.allow)
-    named = replace(report, case=replace(report.case, name=one.entry.name), command=command(one))
-    stale = end.stale if "allow" in one.entry.own_keys else ()
-    return CaseResult(
-        one.entry.name,
-        one.entry.place,
-        end.exit_code,
-        named,
-        None,
-        end.allowed,
-        stale,
-        seconds=time.monotonic() - began,
-    )
-
-
-def command(one: CheckCase) -> str:
-    """How to check this case again, alone."""
-    import shlex
-
-    return shlex.join(["convdiff", "check", str(one.entry.path), "--case", one.entry.name])
-
-
-def _stale(
-    manifests: Iterable[Manifest], asked: list[CheckCase], done: list[CaseResult]
+def _stale_notes(
+    manifests: Iterable[Manifest], cases: list[CheckCase], results: list[CaseResult]
 ) -> Iterator[str]:
-    """Codes that [defaults] allows and no case had, where all were judged."""
+    """A note on each code that a manifest's [defaults] allow and none of its cases has.
+
+    Only where every case that takes `allow` from [defaults] was run and every row was judged.
+    """
     for manifest in manifests:
-        mine = [
-            c
-            for one, c in zip(asked, done, strict=False)
-            if one.entry.path == manifest.path and "allow" not in one.entry.own_keys
+        inheriting = [
+            result
+            for case, result in zip(cases, results, strict=False)
+            if case.entry.path == manifest.path and "allow" not in case.entry.own_keys
         ]
-        whole = len(mine) == sum("allow" not in entry.own_keys for entry in manifest.entries) > 0
-        if whole and all(c.rows and all(row.verdict for row in c.rows) for c in mine):
-            for code in manifest.allow:
-                if not any(code in c.allowed for c in mine):
-                    yield (
-                        f"{manifest.path}: [defaults] allows {code}, which no longer occurs; "
-                        "take it out"
-                    )
+        expected = sum("allow" not in entry.own_keys for entry in manifest.entries)
+        judged = all(
+            result.rows and all(row.verdict for row in result.rows) for result in inheriting
+        )
+        if not judged or not len(inheriting) == expected > 0:
+            continue
+        for code in manifest.allow:
+            if not any(code in result.allowed for result in inheriting):
+                yield (
+                    f"{manifest.path}: [defaults] allows {code}, which no longer occurs; "
+                    "take it out"
+                )

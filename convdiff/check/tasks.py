@@ -1,8 +1,7 @@
-"""What a comparing process does for one case: read, compare, diagnose, and give back a report
-without arrays.
+"""The work of a comparing process on one case: read, compare, diagnose, and return a report without
+its arrays.
 
-Everything here is plain data that can be pickled, so that the process may be on another machine
-too.
+Tasks are plain data that can be pickled, so that they run in another process or on another machine.
 """
 
 from __future__ import annotations
@@ -14,14 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from convdiff.arrays import read
+from convdiff.check.judge_factory import JudgeFactory
 from convdiff.errors import ConvdiffError
 from convdiff.exit_codes import exit_code
 from convdiff.pipeline.judge_rows import RowJudge
 from convdiff.pipeline.load_case import load_case
 from convdiff.pipeline.request import Request
 from convdiff.pipeline.select_backends import SelectedBackends
-from convdiff.port.judge import OwnJudge
-from convdiff.port.own_weights import OwnWeights
 from convdiff.records import Answer, Case, Report, Stored
 from convdiff.spec.padding import Pair
 from convdiff.verdict.judge import Judge
@@ -29,32 +27,35 @@ from convdiff.verdict.judge import Judge
 
 @dataclass(frozen=True)
 class SavedCase:
-    """A case that needs no worker: the process does all of it.
+    """A case of saved outputs alone: no framework runs, so the comparing process does all of it.
 
-    `own` are the weights of a port's layer, where they are others; `crop` and `cut` are taken off
-    the ends of its input and its output, per axis of space.
+    `judge`, `input_crop` and `output_crop` are those of the CheckCase.
     """
 
     request: Request
     chosen: SelectedBackends
-    own: OwnWeights | None = None
-    crop: tuple[Pair, ...] = ()
-    cut: tuple[Pair, ...] = ()
+    judge: JudgeFactory | None = None
+    input_crop: tuple[Pair, ...] = ()
+    output_crop: tuple[Pair, ...] = ()
 
     def run(self) -> Report:
-        """Read and judge."""
-        case = load_case(self.request, self.chosen, self.crop, self.cut)
+        """Read the arrays and judge the saved outputs."""
+        case = load_case(self.request, self.chosen, self.input_crop, self.output_crop)
         answers = [
             Answer(name, "saved", "ok", output=stored.array, stored=stored.stored)
             for name, stored in case.saved
         ]
-        return judged(case, answers, self.request, OwnJudge(case, self.own) if self.own else None)
+        return judge_answers(
+            case, answers, self.request, self.judge.judge(case) if self.judge else None
+        )
 
 
 @dataclass(frozen=True)
 class AnsweredCase:
-    """A case that workers have answered.  Its arrays are mapped again from their files; only what
-    has none came along.
+    """A case that the framework workers have answered.
+
+    Arrays that came from files are left out and mapped again by `run`; only the others travel with
+    the task.
     """
 
     request: Request
@@ -62,79 +63,78 @@ class AnsweredCase:
     answers: tuple[Answer, ...]
 
     @staticmethod
-    def of(request: Request, case: Case, answers: Sequence[Answer]) -> AnsweredCase:
-        """The case without the arrays that the other side can map."""
-        bare = replace(
+    def pack(request: Request, case: Case, answers: Sequence[Answer]) -> AnsweredCase:
+        """The task for `case`, without the arrays that the other process can map from files."""
+        light_case = replace(
             case,
-            input=_bare(case.input),
-            kernel=_bare(case.kernel),
-            saved=tuple((n, _bare(s)) for n, s in case.saved),
+            input=_without_array(case.input),
+            kernel=_without_array(case.kernel),
+            saved=tuple((name, _without_array(stored)) for name, stored in case.saved),
         )
         if case.bias is not None:
-            bare = replace(bare, bias=replace(case.bias, array=np.array(case.bias.array)))
-        saved = {name for name, _ in case.saved}
-        kept = (
-            replace(a, output=None) if a.kind == "saved" and a.name in saved else _plain(a)
-            for a in answers
+            bias = replace(case.bias, array=np.array(case.bias.array))
+            light_case = replace(light_case, bias=bias)
+        saved_names = {name for name, _ in case.saved}
+        light_answers = (
+            replace(answer, output=None)
+            if answer.kind == "saved" and answer.name in saved_names
+            else _with_plain_arrays(answer)
+            for answer in answers
         )
-        return AnsweredCase(request, bare, tuple(kept))
+        return AnsweredCase(request, light_case, tuple(light_answers))
 
     def run(self) -> Report:
-        """Map and judge."""
+        """Map the arrays again and judge the answers."""
         case = replace(
             self.case,
-            input=_whole(self.case.input),
-            kernel=_whole(self.case.kernel),
-            saved=tuple((name, _whole(stored)) for name, stored in self.case.saved),
+            input=_with_array(self.case.input),
+            kernel=_with_array(self.case.kernel),
+            saved=tuple((name, _with_array(stored)) for name, stored in self.case.saved),
         )
         saved = dict(case.saved)
         answers = [
-            replace(a, output=saved[a.name].array) if a.kind == "saved" and a.status == "ok" else a
-            for a in self.answers
+            replace(answer, output=saved[answer.name].array)
+            if answer.kind == "saved" and answer.status == "ok"
+            else answer
+            for answer in self.answers
         ]
-        return judged(case, answers, self.request)
+        return judge_answers(case, answers, self.request)
 
 
 Task = SavedCase | AnsweredCase
 
 
-def judged(
+def judge_answers(
     case: Case, answers: Sequence[Answer], request: Request, judge: Judge | None = None
 ) -> Report:
-    """The report on these answers, light."""
-    judging = RowJudge(case, pictures=request.pictures, judge=judge)
-    rows = tuple(judging.rows(answers))
-    return light(
-        Report(
-            case,
-            rows,
-            exit_code(rows, require=request.require, fail_on=request.fail_on),
-            "",
-            judging.reference_seconds,
-        )
-    )
+    """The report on these answers, without arrays; `judge` replaces the usual one."""
+    row_judge = RowJudge(case, pictures=request.pictures, judge=judge)
+    rows = tuple(row_judge.rows(answers))
+    code = exit_code(rows, require=request.require, fail_on=request.fail_on)
+    return without_arrays(Report(case, rows, code, "", row_judge.reference_seconds))
 
 
-def light(report: Report) -> Report:
-    """The report without its arrays, so that a thousand of them weigh nothing."""
+def without_arrays(report: Report) -> Report:
+    """The report without its arrays, so that thousands of reports fit in memory."""
     case = report.case
-    names = tuple((name, _bare(stored)) for name, stored in case.saved)
-    bias = _bare(case.bias) if case.bias else None
-    case = replace(case, input=_bare(case.input), kernel=_bare(case.kernel), bias=bias, saved=names)
-    return replace(
-        report,
-        case=case,
-        rows=tuple(
-            replace(row, answer=replace(row.answer, output=None, again=None)) for row in report.rows
-        ),
+    case = replace(
+        case,
+        input=_without_array(case.input),
+        kernel=_without_array(case.kernel),
+        bias=_without_array(case.bias) if case.bias else None,
+        saved=tuple((name, _without_array(stored)) for name, stored in case.saved),
     )
+    rows = (
+        replace(row, answer=replace(row.answer, output=None, again=None)) for row in report.rows
+    )
+    return replace(report, case=case, rows=tuple(rows))
 
 
-def _bare(stored: Stored) -> Stored:
+def _without_array(stored: Stored) -> Stored:
     return replace(stored, array=np.empty(0, np.uint8)) if stored.path is not None else stored
 
 
-def _whole(stored: Stored) -> Stored:
+def _with_array(stored: Stored) -> Stored:
     if stored.path is None:
         return stored
     name = f"{Path(stored.path)}:{stored.key}" if stored.key else stored.path
@@ -144,7 +144,8 @@ def _whole(stored: Stored) -> Stored:
         raise ConvdiffError(f"{error} (it was there when the check began)") from None
 
 
-def _plain(answer: Answer) -> Answer:
+def _with_plain_arrays(answer: Answer) -> Answer:
+    """The answer with plain arrays in place of memory maps, so that it can be pickled."""
     output, again = (
         None if array is None else np.asarray(array) for array in (answer.output, answer.again)
     )

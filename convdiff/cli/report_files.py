@@ -117,9 +117,9 @@ class ReportFiles:
 
     def write_report(self, report: Report) -> None:
         """The same for a single run: JSON of the report, else of a suite with this one case."""
-        from convdiff.suite_result import alone
+        from convdiff.suite_result import single_case_suite
 
-        suite = alone(report)
+        suite = single_case_suite(report)
         for format, file in self._files.items():
             if format == "json":
                 from convdiff.report.json_report import render

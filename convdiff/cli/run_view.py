@@ -102,6 +102,6 @@ class _FinalView:
             click.echo(render(report), nl=False)
         else:
             from convdiff.report.github_report import commands
-            from convdiff.suite_result import alone
+            from convdiff.suite_result import single_case_suite
 
-            click.echo(commands(alone(report)), nl=False)
+            click.echo(commands(single_case_suite(report)), nl=False)

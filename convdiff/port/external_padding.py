@@ -1,111 +1,114 @@
-"""Padding that a side does in a layer of its own, before the convolution: the same model, with
+"""Padding that a side does in a layer of its own before the convolution: the same model, with
 inputs of other sizes.
 
-Keras and TensorFlow ports of PyTorch models pad with ZeroPadding2D, since SAME with a stride is
-another padding; torch models call F.pad where it is asymmetric, and every padding but zeros is a
-layer of its own in ONNX.  What both inputs have in common is their core; what a side has beyond it
-is its frame, and pads as its convolution does.
+Ports of PyTorch models to Keras and TensorFlow pad with ZeroPadding2D, since SAME with a stride is
+another padding; torch models call F.pad for asymmetric padding; in ONNX every padding but zeros is
+a node of its own.  What the two inputs have in common is their core.  What a side has beyond it is
+its external padding, which adds to the padding of its convolution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 
-from convdiff.spec.conv_spec import PAD_MODES, ConvSpec, pairs_text
+from convdiff.spec.conv_spec import PAD_MODES, ConvSpec
 from convdiff.spec.layout import Array
 from convdiff.spec.padding import Pair, kernel_span
 
 Pairs = tuple[Pair, ...]
-Distance = Callable[[Array, Array], float | None]
-# Positions beyond what the sizes explain that an input may be shifted by, and the largest
-# difference in size of which every split is tried.
-SHIFTED, SPLIT = 2, 8
-# Of the middle of the inputs, this much is compared before the whole: positions along an axis, and
-# channels.
-SAMPLED, CHANNELS = 8, 16
+# Says whether two cores are the same input but for rounding.
+Agree = Callable[[Array, Array], bool]
+
+# Positions by which an input may be shifted beyond what the sizes explain.
+MAX_EXTRA_SHIFT = 2
+# The largest difference of two sizes for which every split between the two ends is tried.
+MAX_SPLIT_DIFFERENCE = 8
+# The part from the middle of the inputs that is compared before all of them: positions along each
+# spatial axis, and channels, of one batch item.
+SAMPLE_POSITIONS, SAMPLE_CHANNELS = 8, 16
 
 
-class ExternalPadding(NamedTuple):
-    """What an input has beyond the core at each end of each axis of space, and the mode of
-    numpy.pad that makes it of the core.
+@dataclass(frozen=True)
+class ExternalPadding:
+    """What an input has beyond the core: (lo, hi) for each spatial axis, and the mode of numpy.pad
+    that makes it from the core.
     """
 
     pairs: Pairs
     mode: str = "constant"
 
-    def __bool__(self) -> bool:
+    @property
+    def exists(self) -> bool:
+        """Whether there is any."""
         return any(lo or hi for lo, hi in self.pairs)
 
-    def __str__(self) -> str:
-        return pairs_text(self.pairs) + (f", {self.mode}" if self.mode != "constant" else "")
 
-
-class ExternalPaddings(NamedTuple):
-    """The source's and the port's."""
+@dataclass(frozen=True)
+class ExternalPaddings:
+    """The external padding of the source and of the port."""
 
     source: ExternalPadding
     port: ExternalPadding
 
-    def __bool__(self) -> bool:
-        return bool(self.source) or bool(self.port)
+    @property
+    def exist(self) -> bool:
+        """Whether either side has any."""
+        return self.source.exists or self.port.exists
 
 
-def frames(
-    x: Array, y: Array, specs: tuple[ConvSpec, ConvSpec], near: Callable[[Array, Array], bool]
+def external_paddings(
+    x: Array, y: Array, specs: tuple[ConvSpec, ConvSpec], agree: Agree
 ) -> ExternalPaddings | None:
-    """The frames of two inputs (N, C, *space), `near` telling which cores are one; empty ones where
-    neither has any.
+    """The external padding of the source's input x and the port's input y, both (N, C, *space).
 
-    None where none can be.  Of inputs that have no core in common each is looked at by itself, for
-    what would make the convolutions alike.
+    Empty paddings where neither side has any, None where none is possible.  Where the inputs have
+    no core in common, each side is searched by itself for padding that would make the convolutions
+    pad alike.
     """
     source, port = specs
-    if (
-        any(not _framable(spec) for spec in specs)
-        or x.shape[:2] != y.shape[:2]
-        or source.rank != port.rank
-    ):
+    possible = all(map(_may_have_external_padding, specs))
+    if not possible or x.shape[:2] != y.shape[:2] or source.rank != port.rank:
         return None
-    wanted = [(a - b, c - d) for (a, c), (b, d) in zip(source.padding, port.padding, strict=True)]
-    most = (
-        max(
-            kernel_span(k, d)
-            for spec in specs
-            for k, d in zip(spec.kernel_size, spec.dilation, strict=True)
-        )
-        - 1
+    excess = tuple(
+        (lo - port_lo, hi - port_hi)
+        for (lo, hi), (port_lo, port_hi) in zip(source.padding, port.padding, strict=True)
     )
-    found = _coinciding(x, y, [lo for lo, _ in wanted], most, near)
-    return _own(x, y, wanted) if found is None else _peeled(x, y, specs, found)
+    margin = max(
+        kernel_span(size, dilation) - 1
+        for spec in specs
+        for size, dilation in zip(spec.kernel_size, spec.dilation, strict=True)
+    )
+    paddings = _around_common_core(x, y, [lo for lo, _ in excess], margin, agree)
+    if paddings is None:
+        return _making_up_for(excess, x, y)
+    return _with_common_zeros(x, y, specs, paddings)
 
 
-def whole(spec: ConvSpec, frame: ExternalPadding) -> tuple[Pairs, str] | None:
-    """The padding of a convolution and of the frame before it, and its mode; None where that is no
-    padding.
+def combined_padding(spec: ConvSpec, external: ExternalPadding) -> tuple[Pairs, str] | None:
+    """The padding of a convolution together with the external padding before it, and its mode; None
+    where the two are no padding of one mode.
     """
-    own = any(lo or hi for lo, hi in spec.padding)
-    if not own or not frame:
-        return (
-            (spec.padding, spec.pad_mode)
-            if own
-            else (frame.pairs, frame.mode if frame else "constant")
-        )
-    if spec.pad_mode != frame.mode or frame.mode not in ("constant", "edge"):
+    if not any(lo or hi for lo, hi in spec.padding):
+        return external.pairs, external.mode
+    if not external.exists:
+        return spec.padding, spec.pad_mode
+    if spec.pad_mode != external.mode or external.mode not in ("constant", "edge"):
         return None
-    return _sum(spec.padding, frame.pairs), frame.mode
+    return _sum(spec.padding, external.pairs), external.mode
 
 
-def cropped(array: Array, pairs: Sequence[Pair], first: int = 2) -> Array:
-    """Without so much at the ends of the axes from `first` on."""
-    cut = [slice(lo, size - hi) for size, (lo, hi) in zip(array.shape[first:], pairs, strict=False)]
-    return array[(slice(None),) * first + tuple(cut)]
+def cropped(array: Array, pairs: Sequence[Pair], first_axis: int = 2) -> Array:
+    """The array without (lo, hi) positions at the ends of the axes from `first_axis` on."""
+    sizes = array.shape[first_axis:]
+    cut = [slice(lo, size - hi) for size, (lo, hi) in zip(sizes, pairs, strict=False)]
+    return array[(slice(None),) * first_axis + tuple(cut)]
 
 
-def _framable(spec: ConvSpec) -> bool:
+def _may_have_external_padding(spec: ConvSpec) -> bool:
     return (
         not spec.transposed
         and max(spec.input_dilation) == 1
@@ -114,134 +117,150 @@ def _framable(spec: ConvSpec) -> bool:
     )
 
 
-def _coinciding(
-    x: Array, y: Array, wanted: Sequence[int], most: int, near: Callable[[Array, Array], bool]
+def _around_common_core(
+    x: Array, y: Array, likely_shifts: Sequence[int], margin: int, agree: Agree
 ) -> ExternalPaddings | None:
-    """What x and y have beyond a part that is alike in both, None where there is none, or what they
-    have is no padding of it.
+    """What x and y have beyond a core on which they agree.
 
-    `wanted` are the likely shifts of y.  Up to `most` slices at each end may be in both, and
-    others: each side's padding.
+    None where there is no such core, or where what is beyond it is no padding of it.  The core may
+    leave out up to `margin` more positions at every end: both sides' padding, each by its own mode.
     """
-    nothing = ((0, 0),) * (x.ndim - 2)
-    if x.shape == y.shape and near(x, y):
-        return ExternalPaddings(ExternalPadding(nothing), ExternalPadding(nothing))
-    tried: list[list[int]] = []
-    for n, m, want in zip(x.shape[2:], y.shape[2:], wanted, strict=True):
-        more = m - n
-        others = [0, more, more // 2, more - more // 2]
-        if abs(more) <= SPLIT:
-            others += range(min(0, more) - SHIFTED, max(0, more) + SHIFTED + 1)
-        tried.append(
-            [
-                shift
-                for shift in dict.fromkeys([want, *others])
-                if n // 2 < min(n, m - shift) - max(0, -shift)
-            ]
-        )
-    for shifts in product(*tried):
-        sizes = list(zip(x.shape[2:], y.shape[2:], shifts, strict=True))
-        less = tuple((max(0, -at), max(0, n + at - m)) for n, m, at in sizes)
-        more = tuple((max(0, at), max(0, m - at - n)) for n, m, at in sizes)
-        a, b = cropped(x, less), cropped(y, more)
-        if not near(_sample(a), _sample(b)):
+    none = ExternalPadding(((0, 0),) * (x.ndim - 2))
+    if x.shape == y.shape and agree(x, y):
+        return ExternalPaddings(none, none)
+    for x_ends, y_ends in _alignments(x, y, likely_shifts):
+        a, b = cropped(x, x_ends), cropped(y, y_ends)
+        if not agree(_sample(a), _sample(b)):
             continue
-        for both in range(most + 1):
-            inner = ((both, both),) * len(shifts)
-            if min(a.shape[2:]) > 2 * both and near(cropped(a, inner), cropped(b, inner)):
-                found = _framed(x, y, _sum(less, inner), _sum(more, inner))
-                if found is not None:
-                    return found
+        for more in range(margin + 1):
+            inner = ((more, more),) * len(x_ends)
+            if min(a.shape[2:]) > 2 * more and agree(cropped(a, inner), cropped(b, inner)):
+                paddings = _as_paddings(x, y, _sum(x_ends, inner), _sum(y_ends, inner))
+                if paddings is not None:
+                    return paddings
     return None
 
 
-def _own(x: Array, y: Array, wanted: Sequence[Pair]) -> ExternalPaddings:
-    """The frames that make up for what one side's convolution pads more than the other's; of zeros,
-    there may be fewer.
+def _alignments(x: Array, y: Array, likely_shifts: Sequence[int]) -> Iterator[tuple[Pairs, Pairs]]:
+    """The ways to lay y over x, likely ones first: what each has beyond their overlap at the ends
+    of each spatial axis.
     """
-    less = tuple((max(0, -lo), max(0, -hi)) for lo, hi in wanted)
-    more = tuple((max(0, lo), max(0, hi)) for lo, hi in wanted)
-    found = _framed(x, y, less, more)
-    if found is not None:
-        return found
-    zeros = [
-        tuple(
-            (_zeros(array, axis, lo, 0), _zeros(array, axis, hi, 1))
-            for axis, (lo, hi) in enumerate(pairs, 2)
-        )
-        for array, pairs in ((x, less), (y, more))
+    shifts_by_axis = [
+        _shifts(n, m, likely)
+        for n, m, likely in zip(x.shape[2:], y.shape[2:], likely_shifts, strict=True)
     ]
-    return ExternalPaddings(ExternalPadding(zeros[0]), ExternalPadding(zeros[1]))
+    for shifts in product(*shifts_by_axis):
+        sizes = list(zip(x.shape[2:], y.shape[2:], shifts, strict=True))
+        x_ends = tuple((max(0, -shift), max(0, n + shift - m)) for n, m, shift in sizes)
+        y_ends = tuple((max(0, shift), max(0, m - shift - n)) for n, m, shift in sizes)
+        yield x_ends, y_ends
 
 
-def _framed(x: Array, y: Array, less: Pairs, more: Pairs) -> ExternalPaddings | None:
-    """These as frames; None where one is no padding of what it leaves."""
-    modes = [_mode(array, pairs) for array, pairs in ((x, less), (y, more))]
-    return (
-        ExternalPaddings(ExternalPadding(less, modes[0]), ExternalPadding(more, modes[1]))
-        if modes[0] is not None and modes[1] is not None
-        else None
+def _shifts(n: int, m: int, likely: int) -> list[int]:
+    """The positions of y, of size m, at which x, of size n, may begin: those where more than half
+    of x overlaps.
+    """
+    more = m - n
+    shifts = [likely, 0, more, more // 2, more - more // 2]
+    if abs(more) <= MAX_SPLIT_DIFFERENCE:
+        shifts += range(min(0, more) - MAX_EXTRA_SHIFT, max(0, more) + MAX_EXTRA_SHIFT + 1)
+    return [shift for shift in dict.fromkeys(shifts) if n // 2 < min(n, m - shift) - max(0, -shift)]
+
+
+def _making_up_for(excess: Sequence[Pair], x: Array, y: Array) -> ExternalPaddings:
+    """The external padding by which each side makes up for what the other's convolution pads more.
+
+    `excess` is how much more the source's pads.  Where that is no padding of the inputs, as many
+    zeros as there are at those ends.
+    """
+    x_ends = tuple((max(0, -lo), max(0, -hi)) for lo, hi in excess)
+    y_ends = tuple((max(0, lo), max(0, hi)) for lo, hi in excess)
+    paddings = _as_paddings(x, y, x_ends, y_ends)
+    if paddings is not None:
+        return paddings
+    return ExternalPaddings(
+        ExternalPadding(_zeros_at_ends(x, x_ends)), ExternalPadding(_zeros_at_ends(y, y_ends))
     )
 
 
+def _as_paddings(x: Array, y: Array, x_ends: Pairs, y_ends: Pairs) -> ExternalPaddings | None:
+    """These ends as paddings; None where either is no padding of the rest of its array."""
+    x_mode, y_mode = _pad_mode(x, x_ends), _pad_mode(y, y_ends)
+    if x_mode is None or y_mode is None:
+        return None
+    return ExternalPaddings(ExternalPadding(x_ends, x_mode), ExternalPadding(y_ends, y_mode))
+
+
 def _sample(array: Array) -> Array:
-    starts = [max(0, (size - SAMPLED) // 2) for size in array.shape[2:]]
-    return array[(slice(0, 1), slice(0, CHANNELS), *(slice(at, at + SAMPLED) for at in starts))]
+    starts = [max(0, (size - SAMPLE_POSITIONS) // 2) for size in array.shape[2:]]
+    middle = (slice(start, start + SAMPLE_POSITIONS) for start in starts)
+    return array[(slice(0, 1), slice(0, SAMPLE_CHANNELS), *middle)]
 
 
-def _mode(array: Array, pairs: Pairs) -> str | None:
-    """How the core was padded, None where no mode of numpy.pad does that."""
-    if not ExternalPadding(pairs):
+def _pad_mode(array: Array, pairs: Pairs) -> str | None:
+    """The mode of numpy.pad that gives the array from its core; None where none does."""
+    if not ExternalPadding(pairs).exists:
         return "constant"
     core = cropped(array, pairs)
     if not core.size:
         return None
     for mode in PAD_MODES:
-        # numpy reflects several times where the padding is longer than the core, which no framework
-        # does.
+        # numpy repeats the core where the padding is longer; no framework does.
         room = min(core.shape[2:]) - (mode == "reflect")
         fits = mode in ("constant", "edge") or max(max(pair) for pair in pairs) <= room
         if fits and np.array_equal(
-            np.pad(core, [(0, 0), (0, 0), *pairs], mode=mode), array, equal_nan=True
-        ):  # type: ignore[call-overload]
+            np.pad(core, [(0, 0), (0, 0), *pairs], mode=mode),  # type: ignore[call-overload]
+            array,
+            equal_nan=True,
+        ):
             return mode
     return None
 
 
-def _peeled(
-    x: Array, y: Array, specs: tuple[ConvSpec, ConvSpec], found: ExternalPaddings
+def _with_common_zeros(
+    x: Array, y: Array, specs: tuple[ConvSpec, ConvSpec], paddings: ExternalPaddings
 ) -> ExternalPaddings:
-    """With the zeros that both have at an end in their frames, where the sides pad differently: so
-    padding adds up to what was written.
+    """The paddings together with the zeros that both cores have at an end.
 
-    No more of them than a kernel reaches: black borders of images are no padding.
+    Where the sides pad differently, those zeros are padding on both, so that each side's padding
+    adds up to what its author wrote.  No more of them are taken than a kernel reaches: an image
+    with a black border is no padded image.
     """
-    sides = [whole(spec, frame) for spec, frame in zip(specs, found, strict=True)]
-    if (
-        not found
-        or sides[0] == sides[1]
-        or any(side is None or side[1] != "constant" for side in sides)
-    ):
-        return found
-    both = [side[0] for side in sides if side]
-    a, b = cropped(x, found.source.pairs), cropped(y, found.port.pairs)
-    more = []
-    for axis, (k, d) in enumerate(zip(specs[0].kernel_size, specs[0].dilation, strict=True)):
-        most = [kernel_span(k, d) - 1 - max(side[axis][end] for side in both) for end in (0, 1)]
-        more.append(
-            (
-                min(_zeros(a, axis + 2, most[0], 0), _zeros(b, axis + 2, most[0], 0)),
-                min(_zeros(a, axis + 2, most[1], 1), _zeros(b, axis + 2, most[1], 1)),
-            )
-        )
+    sides = [
+        combined_padding(spec, external)
+        for spec, external in zip(specs, (paddings.source, paddings.port), strict=True)
+    ]
+    padded = [side[0] for side in sides if side is not None and side[1] == "constant"]
+    if not paddings.exist or sides[0] == sides[1] or len(padded) < len(sides):
+        return paddings
+    cores = cropped(x, paddings.source.pairs), cropped(y, paddings.port.pairs)
+    spans = [
+        kernel_span(k, d) for k, d in zip(specs[0].kernel_size, specs[0].dilation, strict=True)
+    ]
+
+    def common_zeros(axis: int, end: int) -> int:
+        room = spans[axis] - 1 - max(pairs[axis][end] for pairs in padded)
+        return min(_zeros(core, axis + 2, room, end) for core in cores)
+
+    zeros = [(common_zeros(axis, 0), common_zeros(axis, 1)) for axis in range(len(spans))]
     return ExternalPaddings(
-        ExternalPadding(_sum(found.source.pairs, more)),
-        ExternalPadding(_sum(found.port.pairs, more)),
+        ExternalPadding(_sum(paddings.source.pairs, zeros)),
+        ExternalPadding(_sum(paddings.port.pairs, zeros)),
+    )
+
+
+def _zeros_at_ends(array: Array, most: Pairs) -> Pairs:
+    """How many slices of zeros each end of each spatial axis has, at most those of `most`."""
+    return tuple(
+        (_zeros(array, axis, lo, 0), _zeros(array, axis, hi, 1))
+        for axis, (lo, hi) in enumerate(most, 2)
     )
 
 
 def _zeros(array: Array, axis: int, most: int, end: int) -> int:
-    """How many slices at this end (0 or 1) hold nothing but zeros, of `most` that are looked at."""
+    """How many slices at this end (0: first, 1: last) hold nothing but zeros, at most `most` and
+    half of the axis.
+    """
     most = max(0, min(most, array.shape[axis] // 2))
     for count in range(most):
         if array.take(array.shape[axis] - 1 - count if end else count, axis=axis).any():
@@ -249,5 +268,5 @@ def _zeros(array: Array, axis: int, most: int, end: int) -> int:
     return most
 
 
-def _sum(one: Sequence[Pair], other: Sequence[Pair]) -> Pairs:
-    return tuple((lo + a, hi + b) for (lo, hi), (a, b) in zip(one, other, strict=True))
+def _sum(pairs: Sequence[Pair], others: Sequence[Pair]) -> Pairs:
+    return tuple((lo + a, hi + b) for (lo, hi), (a, b) in zip(pairs, others, strict=True))

@@ -1,5 +1,5 @@
-"""A port's layer judged: by the source's kernel, and where that does not explain its output by its
-own.
+"""The judge of a port's layer: by the source's weights, and by the port's own where those do not
+explain the output.
 """
 
 from __future__ import annotations
@@ -8,74 +8,65 @@ from dataclasses import replace
 
 from convdiff.arrays import read
 from convdiff.port.own_weights import OwnWeights
+from convdiff.port.port_row import PortRow
 from convdiff.records import Answer, Case, Row
 from convdiff.spec.infer_spec import bias_vector
 from convdiff.suite_result import AGREEING
 from convdiff.verdict.judge import Judge
 
 
-class OwnJudge(Judge):
-    """See above.  ConvdiffError where the port's own arrays make no such convolution."""
+class PortLayerJudge(Judge):
+    """Judges a layer whose port has weights of its own.
 
-    def __init__(self, case: Case, own: OwnWeights) -> None:
+    The rows are PortRows wherever those weights play a part.  ConvdiffError where the port's arrays
+    do not make the source's convolution.
+    """
+
+    def __init__(self, case: Case, weights: OwnWeights) -> None:
         super().__init__(case)
-        self._own = own
+        self._relation = weights.relation
         spec = replace(
-            case.spec, kernel_layout=own.kernel_layout, flip=own.flip, bias=own.bias is not None
+            case.spec,
+            kernel_layout=weights.kernel_layout,
+            flip=weights.flip,
+            bias=weights.bias is not None,
         )
         bias = None
-        if own.bias is not None:
-            bias = read(own.bias, "bias")
+        if weights.bias is not None:
+            bias = read(weights.bias, "bias")
             bias = replace(bias, array=bias_vector(bias.array, spec, f"bias {bias.name}"))
-        self._by = replace(case, spec=spec, kernel=read(own.kernel, "kernel"), bias=bias)
+        self._own_case = replace(case, spec=spec, kernel=read(weights.kernel, "kernel"), bias=bias)
 
     def row(self, answer: Answer) -> Row:
         row = super().row(answer)
-        if (
-            row.verdict == "different"
-            and not row.findings
-            and not self._own.sure
-            and _Plain(self._by).row(answer).verdict in AGREEING
-        ):
-            return replace(row, message=self._own.said)
-        if not self._own.sure and row.findings and row.findings[0].codes == ("bias-missing",):
-            first, *others = row.findings
-            return replace(
-                row,
-                findings=(replace(first, summary=f"{first.summary}: {self._own.said}"), *others),
-            )
-        if (
-            row.verdict == "reduced-precision"
-            and self._own.sure
-            and _Plain(self._by).row(answer).verdict in AGREEING
-        ):
-            # Nothing was computed so: the weights were rounded before they came here.
-            return replace(row, verdict="different", findings=(), message=self._own.said)
+        if not self._relation.conclusive:
+            unexplained = row.verdict == "different" and not row.findings
+            if unexplained and self._agrees_by_own_weights(answer):
+                return PortRow.of(row, "explains")
+            if row.findings and row.findings[0].codes == ("bias-missing",):
+                return PortRow.of(row, "follows")
+        elif row.verdict == "reduced-precision" and self._agrees_by_own_weights(answer):
+            # The layer computed in full precision: its weights had been rounded before.
+            return PortRow.of(row, "explains", verdict="different", findings=())
         return row
 
     def row_without_diagnosis(self, answer: Answer, differing: Row) -> Row | None:
-        """By its own weights, where no mistake with the source's would give them; what is wrong
-        beside shows by these too.
+        """The row by the port's own weights, where the source's cannot explain them; a fault
+        besides shows by the port's own too.
         """
-        if not self._own.sure:
+        if not self._relation.conclusive:
             return None
-        said = self._own.said
-        row = _Plain(self._by).row(answer)
+        row = BoundJudge(self._own_case).row(answer)
         if row.verdict in AGREEING:
-            return (
-                replace(row, message=said) if self._own.folded else replace(differing, message=said)
-            )
-        row = Judge(self._by).row(answer)
-        if row.findings:
-            first, *others = row.findings
-            return replace(
-                row, findings=(replace(first, summary=f"{said}; and {first.summary}"), *others)
-            )
-        return replace(row, message=f"{said}; {row.message}" if row.message else said)
+            return PortRow.of(row if self._relation.folded else differing, "explains")
+        return PortRow.of(Judge(self._own_case).row(answer), "precedes")
+
+    def _agrees_by_own_weights(self, answer: Answer) -> bool:
+        return BoundJudge(self._own_case).row(answer).verdict in AGREEING
 
 
-class _Plain(Judge):
-    """Tells whether rounding explains an answer, and no more."""
+class BoundJudge(Judge):
+    """Judges by the error bound alone: an output beyond rounding differs, and is not diagnosed."""
 
     def row_without_diagnosis(self, answer: Answer, differing: Row) -> Row:
         return differing

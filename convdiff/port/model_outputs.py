@@ -1,68 +1,81 @@
-"""What the two models themselves gave: the last that can be held against each other, after every
-convolution.
-"""
+"""The outputs of the two models themselves, compared after every convolution."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from convdiff.arrays import read
 from convdiff.errors import ConvdiffError
-from convdiff.port.layer_pair import InputDistance, LayerPair, distance, floor, limit
+from convdiff.port.distance import relative_distance
+from convdiff.port.input_distance import (
+    LayerInputs,
+    OutputState,
+    distance_limit,
+    rounding_floor,
+)
 from convdiff.records import Stored
 from convdiff.spec.layout import Array
+from convdiff.suite_result import InputAgreement
 
-# From where to where the channels' axis may have moved, in a batch and without one.
-MOVES = ((1, -1), (-1, 1), (0, -1), (-1, 0))
+# Moves (from, to) of the channels' axis between two frameworks, with a batch axis and without.
+CHANNEL_MOVES = ((1, -1), (-1, 1), (0, -1), (-1, 0))
 
 
+@dataclass(frozen=True, eq=False)
 class ModelOutputs:
-    """Looked at when they are asked for; `source` and `port` are the recorded files, the first of
-    which counts.
+    """The recorded output files of the source and the port, read when they are first needed.
 
-    `doubt` is why they may be apart, where that is known.
+    Of a model with several outputs, the first is compared.  `layers` are all of its convolutions.
     """
 
-    def __init__(
-        self, source: Sequence[str], port: Sequence[str], before: Sequence[LayerPair]
-    ) -> None:
-        self._files = (source[0], port[0]) if source and port else None
-        self._before = before
-        self.doubt = ""
+    source: tuple[str, ...]
+    port: tuple[str, ...]
+    layers: tuple[LayerInputs, ...]
 
     @property
-    def fed(self) -> InputDistance | None:
-        """How far they are apart; None where they were not recorded, or cannot be held against each
-        other.
+    def comparable(self) -> bool:
+        """Whether both were recorded, and with shapes that can be compared."""
+        return self._distance is not None
+
+    def agreement(self, states: Sequence[OutputState]) -> InputAgreement | None:
+        """The distance and its limit, given what is known of the layers' outputs; None where the
+        models' outputs are not comparable.
         """
-        if self._apart is None:
+        if self._distance is None:
             return None
-        return InputDistance(self._apart, limit(self._before, self._apart, floor(self._read)))
+        floor = rounding_floor(self._stored)
+        limit = distance_limit(self._distance, floor, self.layers, states)
+        return InputAgreement(self._distance, limit)
 
     @cached_property
-    def _read(self) -> tuple[Stored, ...]:
+    def _stored(self) -> tuple[Stored, ...]:
+        """The first output of either side; empty where they cannot both be read."""
+        if not self.source or not self.port:
+            return ()
         try:
-            return tuple(read(file, "outputs", any_shape=True) for file in self._files or ())
+            files = self.source[0], self.port[0]
+            return tuple(read(file, "outputs", any_shape=True) for file in files)
         except ConvdiffError:
             return ()
 
     @cached_property
-    def _apart(self) -> float | None:
-        if not self._read:
+    def _distance(self) -> float | None:
+        """The distance under the arrangement of the port's axes that brings the two nearest."""
+        if not self._stored:
             return None
-        x, y = (stored.array for stored in self._read)
-        known = [
-            apart for other in _readings(y) if x.size and (apart := distance(x, other)) is not None
-        ]
-        return min(known, default=None)
+        x, y = (stored.array for stored in self._stored)
+        if not x.size:
+            return None
+        distances = (relative_distance(x, arranged) for arranged in _arrangements(y))
+        return min((distance for distance in distances if distance is not None), default=None)
 
 
-def _readings(array: Array) -> list[Array]:
-    """The array as it lies, and with its channels first or last where the other framework has them
-    last or first.
-    """
-    moved = [np.moveaxis(array, *move) for move in MOVES] if array.ndim > 2 else []
-    return [array, *moved]
+def _arrangements(array: Array) -> list[Array]:
+    """The array as it is, and with its channels moved from first to last or from last to first."""
+    if array.ndim <= 2:
+        return [array]
+    return [array, *(np.moveaxis(array, *move) for move in CHANNEL_MOVES)]

@@ -1,4 +1,6 @@
-"""What is said of a port's layers, of the first that diverges, and of what no layer answers for."""
+"""The results of a port check: each layer's with what is known of its pair, and those that belong
+to no layer.
+"""
 
 from __future__ import annotations
 
@@ -6,172 +8,194 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from convdiff.port.external_padding import ExternalPadding, Pairs, whole
-from convdiff.port.input_faults import why
-from convdiff.port.layer_pair import InputDistance, LayerPair
-from convdiff.port.model_outputs import ModelOutputs
-from convdiff.port.pairing import CapturedLayer
+from convdiff.diagnose import Explanation
+from convdiff.errors import ConvdiffError
+from convdiff.port import wording
+from convdiff.port.captured_layer import CapturedLayer
+from convdiff.port.external_padding import ExternalPaddings, Pairs
+from convdiff.port.layer_outcome import LayerOutcome
+from convdiff.port.layer_plan import LayerPlan, PortPlan
+from convdiff.port.own_weights import WeightRelation
+from convdiff.port.port_row import PortRow
 from convdiff.records import Edit, Finding, Report, Row
-from convdiff.report.suite_words import cause
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.suite_result import CaseResult, InputAgreement
 
 
-def told(
-    checked: CaseResult, look: LayerPair, inputs: InputDistance, again: str, first: bool
-) -> CaseResult:
-    """The outcome with what is known of the pair; one that is right and fed wrong fails where it is
-    the `first` that does.
+def conclude_layer(
+    plan: LayerPlan,
+    compared: CaseResult,
+    agreement: InputAgreement,
+    command: str,
+    first_failure: bool,
+) -> LayerOutcome:
+    """The outcome of a layer whose case came out as `compared`.
+
+    `command` checks the layer again; `first_failure` is whether no layer before it failed.
     """
-    one = look.pair
-    notes = [] if one.source.name == one.port.name else [f"paired with {one.port.name} by {one.by}"]
-    notes += [
-        f"the {side} pads in a layer of its own ({frame})"
-        for side, frame in look.padded
-        if checked.exit_code
-    ]
-    if not inputs.same:
-        notes.append(
-            f"{'wrong itself, and' if checked.exit_code else 'right itself, but'} fed other "
-            f"inputs ({inputs})"
-        )
-    elif checked.exit_code:
-        notes.append(look.doubt or "wrong itself: it was fed the same inputs")
-    if not checked.exit_code:
-        notes += dict.fromkeys(row.message for row in checked.rows if row.message and look.folded)
-    report = checked.report
+    correct = not compared.exit_code
+    report = compared.report
     if report is not None:
-        written = (
-            whole(look.specs[1], look.frames.port if look.frames else ExternalPadding(()))
-            if checked.exit_code
-            else None
-        )
-        report = as_written(report, written[0]) if written else report
-        if look.doubt and inputs.same:
-            # Code for the unfolded layer is no cure for what was folded into it.
-            report = replace(report, rows=tuple(_unfixed(row) for row in report.rows))
-        report = replace(report, command=again)
-    fed = InputAgreement(inputs.apart, inputs.limit, inputs.same)
-    wrong = first and not inputs.same and not checked.exit_code
-    code = 1 if wrong else checked.exit_code
-    return replace(
-        checked,
-        exit_code=code,
-        kind="fed wrong" if wrong else "",
+        report = replace(_layer_report(report, plan, agreement, correct), command=command)
+    input_fails = first_failure and correct and not agreement.same
+    result = replace(
+        compared,
+        exit_code=1 if input_fails else compared.exit_code,
+        failure_kind="fed wrong" if input_fails else "",
         report=report,
-        notes=tuple(notes),
+        notes=_layer_notes(plan, report, agreement, correct),
         stale=(),
         allowed=(),
-        fed=fed,
+        input_agreement=agreement,
     )
+    return LayerOutcome(plan, correct, agreement, result)
 
 
-def _unfixed(row: Row) -> Row:
-    return replace(row, findings=tuple(replace(finding, fix={}) for finding in row.findings))
-
-
-def diverging(done: Sequence[CaseResult], looks: Sequence[LayerPair]) -> str:
-    """The first layer of all that diverges and why, in a sentence; empty where none does."""
-    for at, checked in enumerate(done):
-        if checked.exit_code:
-            where = (
-                f"the first that diverges is {checked.name}, convolution {at + 1} of {len(looks)}"
-            )
-            if checked.fed is None or checked.fed.same:
-                return f"{where}: {_why(checked)}"
-            inputs = str(InputDistance(checked.fed.apart, checked.fed.limit))
-            reason = why(looks[at], checked.fed.limit)
-            inputs += f" ({reason})" if reason else ""
-            before = (
-                f"look after {done[at - 1].name}, which is right"
-                if at
-                else "look before the first convolution"
-            )
-            before = looks[at].doubt or before
-            also = (
-                ", and it is right itself"
-                if checked.kind
-                else f"; and it is wrong itself: {_why(checked)}"
-            )
-            return f"{where}: its inputs are {inputs}, so {before}{also}"
-    return ""
-
-
-def missing(layer: CapturedLayer) -> CaseResult:
-    """A layer of the source's that the port has not."""
+def missing_layer_result(layer: CapturedLayer) -> CaseResult:
+    """The failing result of a source layer that the port does not have."""
     return CaseResult(
         layer.name,
         layer.entry.place,
         1,
-        kind="lost",
-        trouble=f"{layer.name} of the source has no counterpart in the port",
+        failure_kind="lost",
+        trouble=wording.missing_layer(layer.name),
     )
 
 
-def apart(done: Sequence[CaseResult], given: ModelOutputs, place: Path) -> list[CaseResult]:
-    """The models' outputs as a case that fails, where they are not the same and nothing before is
-    why.
+def outputs_result(
+    plan: PortPlan, outcomes: Sequence[LayerOutcome], manifest: Path
+) -> CaseResult | None:
+    """The failing result of the models' outputs where every layer passes; None where they agree or
+    cannot be compared.
+
+    `manifest` is the port's.
     """
-    if any(checked.exit_code for checked in done) or given.fed is None or given.fed.same:
-        return []
-    where = given.doubt or f"look after {done[-1].name}"
-    said = f"every convolution is right, but the models' outputs are {given.fed}: {where}"
-    fed = InputAgreement(given.fed.apart, given.fed.limit, False)
-    return [CaseResult("outputs", f"{place}:1", 1, trouble=said, fed=fed)]
-
-
-def _why(checked: CaseResult) -> str:
-    return (
-        checked.trouble
-        or "; ".join(dict.fromkeys(cause(row) for row in checked.failing))
-        or "it could not be checked"
+    states = plan.states({at: outcome.correct for at, outcome in enumerate(outcomes)})
+    agreement = plan.outputs.agreement(states)
+    if agreement is None or agreement.same:
+        return None
+    last = outcomes[-1].result.name
+    return CaseResult(
+        "outputs",
+        f"{manifest}:1",
+        1,
+        trouble=wording.differing_outputs(agreement, plan.outputs_doubt, last),
+        input_agreement=agreement,
     )
 
 
-def as_written(report: Report, padding: Pairs) -> Report:
-    """The report with its findings told by the port's whole padding, where that is among their
-    rivals.
+def unconfirmed_fold(plan: PortPlan) -> str | None:
+    """The name of the last layer, where it is folded and nothing is recorded that confirms it."""
+    last = plan.layers[-1]
+    if last.folded and not plan.outputs.comparable:
+        return last.pair.source.name
+    return None
+
+
+def _layer_notes(
+    plan: LayerPlan, report: Report | None, agreement: InputAgreement, correct: bool
+) -> tuple[str, ...]:
+    pair = plan.pair
+    notes: list[str] = []
+    if pair.source.name != pair.port.name:
+        notes.append(wording.paired(pair.port.name, pair.paired_by))
+    if not correct:
+        notes += wording.external_paddings(_known_paddings(plan))
+    if not agreement.same:
+        notes.append(wording.differing_input(agreement, correct))
+    elif not correct:
+        notes.append(wording.doubt(plan.doubt) if plan.doubt else wording.WRONG_ITSELF)
+    if correct and plan.folded and report is not None:
+        notes += dict.fromkeys(row.message for row in report.rows if row.message)
+    return tuple(notes)
+
+
+def _known_paddings(plan: LayerPlan) -> ExternalPaddings | None:
+    try:
+        return plan.inputs.paddings
+    except ConvdiffError:
+        return None
+
+
+def _layer_report(
+    report: Report, plan: LayerPlan, agreement: InputAgreement, correct: bool
+) -> Report:
+    """The report in terms of the port: its whole padding, its weights' relation to the source's."""
+    padding = None if correct else plan.inputs.port_padding
+    if padding is not None:
+        report = _in_terms_of_padding(report, padding)
+    rows = report.rows
+    if plan.own_weights is not None:
+        rows = tuple(_with_weights(row, plan.own_weights.relation) for row in rows)
+    if plan.doubt is not None and agreement.same:
+        # Code for the convolution without the fold would not cure a wrong fold.
+        rows = tuple(_without_fixes(row) for row in rows)
+    return replace(report, rows=rows)
+
+
+def _with_weights(row: Row, relation: WeightRelation) -> Row:
+    """The row with the relation of the weights in words, where its judge gave that a role."""
+    if not isinstance(row, PortRow) or row.weights_role is None:
+        return row
+    sentence = wording.weights(relation)
+    if row.weights_role == "explains":
+        return replace(row, message=sentence)
+    if not row.findings:
+        return replace(row, message=wording.weights_and_message(sentence, row.message))
+    first, *others = row.findings
+    compose = (
+        wording.weights_and_finding
+        if row.weights_role == "precedes"
+        else wording.finding_and_weights
+    )
+    first = replace(first, summary=compose(sentence, first.summary))
+    return replace(row, findings=(first, *others))
+
+
+def _without_fixes(row: Row) -> Row:
+    return replace(row, findings=tuple(replace(finding, fix={}) for finding in row.findings))
+
+
+def _in_terms_of_padding(report: Report, padding: Pairs) -> Report:
+    """The report with each finding replaced by the rival that obtains the port's whole padding,
+    where it has one.
     """
-    told = [
-        [_told(finding, report.case.spec, padding) for finding in row.findings]
-        for row in report.rows
+    spec = report.case.spec
+    findings_by_row = [
+        [_by_rival(finding, spec, padding) for finding in row.findings] for row in report.rows
     ]
-    if all(
-        one is finding
-        for row, made in zip(report.rows, told, strict=True)
-        for one, finding in zip(made, row.findings, strict=True)
-    ):
+    changed = any(
+        new is not old
+        for row, findings in zip(report.rows, findings_by_row, strict=True)
+        for new, old in zip(findings, row.findings, strict=True)
+    )
+    if not changed:
         return report
-    # Not at the top of the module: it loads the diagnosis, which the comparing processes do beside.
+    # Imported here for start-up time: it loads every dialect, which few reports need here.
     from convdiff.fixes import with_fixes
 
     rows = (
-        with_fixes(replace(row, findings=tuple(made)), report.case.spec)
-        for row, made in zip(report.rows, told, strict=True)
+        with_fixes(replace(row, findings=tuple(findings)), spec)
+        for row, findings in zip(report.rows, findings_by_row, strict=True)
     )
     return replace(report, rows=tuple(rows))
 
 
-def _told(finding: Finding, spec: ConvSpec, padding: Pairs) -> Finding:
+def _by_rival(finding: Finding, spec: ConvSpec, padding: Pairs) -> Finding:
+    """The finding's rival that obtains this padding, with the finding among its rivals; the finding
+    itself where it does, or where none does.
+    """
     if any(_obtains(edit, padding) for edit in finding.edits):
         return finding
-    first = next(
-        (rival for rival in finding.rivals if any(_obtains(edit, padding) for edit in rival)), None
-    )
-    if first is None:
-        return finding
-    from convdiff.diagnose import Explanation
-
-    made = Explanation(
-        (first, finding.edits, *(rival for rival in finding.rivals if rival is not first))
-    ).finding(spec)
-    before = Explanation((finding.edits,)).finding(spec).summary
-    # What is said of the weights stays before it.
-    said = finding.summary.removesuffix(before) if finding.summary.endswith(before) else ""
-    return replace(made, summary=said + made.summary, notes=finding.notes)
+    for rival in finding.rivals:
+        if any(_obtains(edit, padding) for edit in rival):
+            others = (other for other in finding.rivals if other is not rival)
+            explanation = Explanation((rival, finding.edits, *others))
+            return replace(explanation.finding(spec), notes=finding.notes)
+    return finding
 
 
 def _obtains(edit: Edit, padding: Pairs) -> bool:
-    return edit["code"] == "wrong-padding" and [tuple(pair) for pair in edit["obtained"]] == list(
-        padding
-    )
+    if edit["code"] != "wrong-padding":
+        return False
+    return [tuple(pair) for pair in edit["obtained"]] == list(padding)

@@ -1,153 +1,228 @@
-"""What the port's own kernel and bias are of the source's: so said, a layer's fault in its weights
-need not be searched for.
+"""The port's own kernel and bias, related to the source's: equal, rounded, another layer's, with a
+normalization folded in.
+
+So a fault in a layer's weights is read off instead of searched for, and whatever else is wrong with
+the layer is found by its own weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from convdiff.arrays import read
+from convdiff.errors import ConvdiffError
 from convdiff.numerics.precision import UNIT_ROUNDOFF, to_bfloat16, to_float16
-from convdiff.port.pairing import CapturedLayer, Pairing
+from convdiff.port.captured_layer import CapturedLayer
+from convdiff.port.layer_pair import LayerPair
 from convdiff.spec.canonical import normal_kernel
-from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 
-# Decimals that weights are rounded to where they are printed.
+# Numbers of decimals that weights are rounded to where they are printed.
 DECIMALS = range(1, 9)
-# Units that a product of a weight and a factor may be off by, computed in another order.
-FOLDING = 16
-UNLOADED = "bias is all zeros (never loaded?)"
+# Units of rounding by which a product of a weight and a factor may differ when it is computed in
+# another order.
+MAX_FOLD_ERROR_UNITS = 16
+
+KernelKind = Literal[
+    "equal", "reordered", "rounded", "folded", "folded and flipped", "another layer's", "different"
+]
+BiasKind = Literal["missing", "added", "rounded", "zeros", "another layer's", "different"]
+
+
+@dataclass(frozen=True)
+class WeightDifference:
+    """How many of `total` numbers differ by more than rounding, and the largest difference."""
+
+    count: int
+    total: int
+    largest: float
+
+
+@dataclass(frozen=True)
+class KernelRelation:
+    """What the port's kernel is of the source's.
+
+    "reordered": the same weights in another order.  "rounded": to the type or to the number of
+    decimals `rounded_to`.  "folded": each output channel times a number, as a normalization folded
+    in gives; "folded and flipped" the same, flipped in space.  "another layer's": that of the
+    source's `layer`.
+    """
+
+    kind: KernelKind
+    rounded_to: str | int = ""
+    layer: str = ""
+    difference: WeightDifference | None = None
+
+
+@dataclass(frozen=True)
+class BiasRelation:
+    """What the port's bias is of the source's, where it is another; fields as of the kernel's."""
+
+    kind: BiasKind
+    rounded_to: str | int = ""
+    layer: str = ""
+    difference: WeightDifference | None = None
+
+
+@dataclass(frozen=True)
+class WeightRelation:
+    """What the port's weights are of the source's; `bias` is None where it is equal or does not
+    matter.
+    """
+
+    kernel: KernelRelation
+    bias: BiasRelation | None = None
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether the diagnosis could not explain these weights by rearranging the source's.
+
+        It knows kernels in another order and missing biases, and all zeros are as good as missing.
+        """
+        if self.kernel.kind == "equal":
+            return self.bias is not None and self.bias.kind != "zeros"
+        return self.kernel.kind != "reordered"
+
+    @property
+    def folded(self) -> bool:
+        """Whether a normalization was folded in: the layer's outputs are not the source's."""
+        return self.kernel.kind == "folded"
 
 
 @dataclass(frozen=True)
 class OwnWeights:
-    """The port's own kernel and bias, by their files, the layout and the flip of its kernel, and
-    what they are of the source's.
-
-    `sure` where no rearrangement of the source's weights gives them; `folded` where a normalization
-    would: one factor for each output channel, and any bias.
+    """The port's kernel and bias by their files, how its kernel is read, and their relation to the
+    source's.
     """
 
     kernel: str
     bias: str | None
     kernel_layout: str
     flip: bool
-    said: str
-    sure: bool = True
-    folded: bool = False
+    relation: WeightRelation
 
 
-def own(
-    pair: Pairing, specs: tuple[ConvSpec, ConvSpec], source: Sequence[CapturedLayer]
-) -> OwnWeights | None:
-    """None where the weights are the source's, or no layer's of this size; `source` are its layers."""
-    asked, theirs = specs
-    keys = pair.port.entry.keys
-    found = _related(pair, asked, theirs, source)
-    if found is None:
+def own_weights(pair: LayerPair, source_layers: Sequence[CapturedLayer]) -> OwnWeights | None:
+    """The port's weights of a layer pair; None where they are the source's or cannot be related.
+
+    `source_layers` are all layers of the source.  Weights cannot be related where the convolutions
+    differ in more than weights or the files cannot be read; the layer's own check then reports it.
+    """
+    try:
+        relation = _relation(pair, source_layers)
+        if relation is None:
+            return None
+        keys, spec = pair.port.entry.keys, pair.specs[1]
+        return OwnWeights(keys["kernel"], keys.get("bias"), spec.kernel_layout, spec.flip, relation)
+    except ConvdiffError:
         return None
-    said, sure, folded = found
-    return OwnWeights(
-        keys["kernel"], keys.get("bias"), theirs.kernel_layout, theirs.flip, said, sure, folded
-    )
 
 
-def _related(
-    pair: Pairing, asked: ConvSpec, theirs: ConvSpec, source: Sequence[CapturedLayer]
-) -> tuple[str, bool, bool] | None:
-    w, v = (
-        normal_kernel(spec, layer.kernel.array)
-        for spec, layer in zip((asked, theirs), pair[:2], strict=True)
-    )
-    if (w.shape, asked.groups, asked.transposed) != (v.shape, theirs.groups, theirs.transposed):
+def _relation(pair: LayerPair, source_layers: Sequence[CapturedLayer]) -> WeightRelation | None:
+    source_spec, port_spec = pair.specs
+    w = normal_kernel(source_spec, pair.source.kernel.array)
+    v = normal_kernel(port_spec, pair.port.kernel.array)
+    if (w.shape, source_spec.groups, source_spec.transposed) != (
+        v.shape,
+        port_spec.groups,
+        port_spec.transposed,
+    ):
         return None
-    b, c = (
-        read(name, "bias").array.reshape(-1) if (name := layer.entry.keys.get("bias")) else None
-        for layer in pair[:2]
-    )
-    others = [layer for layer in source if layer is not pair.source]
+    other_layers = [layer for layer in source_layers if layer is not pair.source]
+    biases = _bias(pair.source), _bias(pair.port)
     if pair.source.fingerprint == pair.port.fingerprint:
-        # One that is missing, or was added, is a mistake that the diagnosis knows.
-        said = None if b is None or c is None else _bias(b, c, others)
-        if said and np.array_equal(w, v):
-            # Nothing but zeros is as good as none, which the diagnosis knows.
-            return f"the port's {said}", said != UNLOADED, False
-        return "the port's kernel has the source's weights in another order", False, False
-    unit = max(UNIT_ROUNDOFF.get(layer.kernel.stored, 0.0) for layer in pair[:2])
-    rounded = _rounded(w, v)
-    if not rounded and _folded(w, v, unit):
-        return "a normalization is folded into the port's kernel", True, True
-    flipped = np.flip(w, tuple(range(2, w.ndim)))
-    if not rounded and w[0, 0].size > 1 and _folded(flipped, v, unit):
-        return "a normalization is folded into the port's kernel, which is flipped", True, False
-    same = next(
-        (layer.name for layer in others if layer.fingerprint == pair.port.fingerprint), None
-    )
-    if rounded:
-        said = f"the port's kernel is the source's, rounded to {rounded}"
-    elif same:
-        said = f"the port's kernel is that of {same}"
-    else:
-        said = f"the port's kernel has other weights ({_differing(w, v, unit)})"
-    also = _bias(b, c, others)
-    return f"{said}; its {also}" if also else said, True, False
+        if not np.array_equal(w, v):
+            return WeightRelation(KernelRelation("reordered"))
+        # A bias on one side alone is left to the diagnosis, which knows that mistake.
+        comparable = biases[0] is not None and biases[1] is not None
+        bias = _bias_relation(*biases, other_layers) if comparable else None
+        return WeightRelation(KernelRelation("equal"), bias) if bias else None
+    kernel = _kernel_relation(pair, w, v, other_layers)
+    if kernel.kind in ("folded", "folded and flipped"):
+        # A folded normalization has a bias of its own.
+        return WeightRelation(kernel)
+    return WeightRelation(kernel, _bias_relation(*biases, other_layers))
 
 
-def _folded(w: Array, v: Array, unit: float) -> bool:
-    """Whether each output channel of `v` is that of `w` times a number; ones would be rounding."""
+def _kernel_relation(
+    pair: LayerPair, w: Array, v: Array, other_layers: Sequence[CapturedLayer]
+) -> KernelRelation:
+    """What the port's kernel v is of the source's w, both (O, I, *space), with other weights."""
+    unit = max(UNIT_ROUNDOFF.get(layer.kernel.stored, 0.0) for layer in (pair.source, pair.port))
+    rounded_to = _rounded_to(w, v)
+    if rounded_to is not None:
+        return KernelRelation("rounded", rounded_to=rounded_to)
+    if _is_folded(w, v, unit):
+        return KernelRelation("folded")
+    if w[0, 0].size > 1 and _is_folded(np.flip(w, tuple(range(2, w.ndim))), v, unit):
+        return KernelRelation("folded and flipped")
+    for layer in other_layers:
+        if layer.fingerprint == pair.port.fingerprint:
+            return KernelRelation("another layer's", layer=layer.name)
+    return KernelRelation("different", difference=_difference(w, v, unit))
+
+
+def _is_folded(w: Array, v: Array, unit: float) -> bool:
+    """Whether each output channel of v is that of w times a number, and not all numbers are 1."""
     w, v = (array.reshape(array.shape[0], -1).astype(np.float64) for array in (w, v))
     if w.shape[1] < 2 or not np.isfinite(w).all() or not np.isfinite(v).all():
         return False
     factors = (w * v).sum(axis=1) / np.maximum(np.square(w).sum(axis=1), np.finfo(np.float64).tiny)
-    rest = np.abs(v - factors[:, None] * w).max(axis=1)
-    changed = np.abs(factors - 1).max() > FOLDING * unit
-    return bool(
-        changed and factors.any() and (rest <= FOLDING * unit * np.abs(v).max(axis=1)).all()
-    )
+    residual = np.abs(v - factors[:, None] * w).max(axis=1)
+    # Factors that are 1 within rounding are rounding.
+    scaled = np.abs(factors - 1).max() > MAX_FOLD_ERROR_UNITS * unit
+    fits = (residual <= MAX_FOLD_ERROR_UNITS * unit * np.abs(v).max(axis=1)).all()
+    return bool(scaled and factors.any() and fits)
 
 
-def _rounded(values: Array, obtained: Array) -> str | None:
-    """What `values` were rounded to, if that gives `obtained`."""
+def _rounded_to(values: Array, obtained: Array) -> str | int | None:
+    """The type or the number of decimals to which rounding `values` gives `obtained`; None where
+    there is none.
+    """
     for name, rounding in (("float16", to_float16), ("bfloat16", to_bfloat16)):
         if np.array_equal(rounding(values), obtained):
             return name
     for decimals in DECIMALS:
-        if np.array_equal(
-            values.astype(np.float64).round(decimals).astype(obtained.dtype), obtained
-        ):
-            return f"{decimals} decimal{'s' if decimals > 1 else ''}"
+        rounded = values.astype(np.float64).round(decimals).astype(obtained.dtype)
+        if np.array_equal(rounded, obtained):
+            return decimals
     return None
 
 
-def _bias(
-    asked: Array | None, obtained: Array | None, others: Sequence[CapturedLayer]
-) -> str | None:
-    """What the port's bias is, if not the source's."""
+def _bias(layer: CapturedLayer) -> Array | None:
+    """The layer's bias as a vector; None where it has none."""
+    file = layer.entry.keys.get("bias")
+    return read(file, "bias").array.reshape(-1) if file else None
+
+
+def _bias_relation(
+    expected: Array | None, obtained: Array | None, other_layers: Sequence[CapturedLayer]
+) -> BiasRelation | None:
+    """What the port's bias is of the source's; None where it has the same effect."""
     if obtained is None:
-        return None if asked is None or not asked.any() else "bias is missing"
-    if asked is None:
-        return "bias was not asked for" if obtained.any() else None
-    if asked.shape != obtained.shape or np.array_equal(asked, obtained):
+        return None if expected is None or not expected.any() else BiasRelation("missing")
+    if expected is None:
+        return BiasRelation("added") if obtained.any() else None
+    if expected.shape != obtained.shape or np.array_equal(expected, obtained):
         return None
-    rounded = _rounded(asked, obtained)
-    if rounded:
-        return f"bias is the source's, rounded to {rounded}"
+    rounded_to = _rounded_to(expected, obtained)
+    if rounded_to is not None:
+        return BiasRelation("rounded", rounded_to=rounded_to)
     if not obtained.any():
-        return UNLOADED
-    for layer in others:
-        name = layer.entry.keys.get("bias")
-        if name and np.array_equal(read(name, "bias").array.reshape(-1), obtained):
-            return f"bias is that of {layer.name}"
-    return f"bias is another ({_differing(asked, obtained, 0.0)})"
+        return BiasRelation("zeros")
+    for layer in other_layers:
+        bias = _bias(layer)
+        if bias is not None and np.array_equal(bias, obtained):
+            return BiasRelation("another layer's", layer=layer.name)
+    return BiasRelation("different", difference=_difference(expected, obtained, 0.0))
 
 
-def _differing(asked: Array, obtained: Array, unit: float) -> str:
-    """How many numbers differ by more than rounding, and by how much."""
+def _difference(expected: Array, obtained: Array, unit: float) -> WeightDifference:
     with np.errstate(all="ignore"):
-        apart = np.abs(asked.astype(np.float64) - obtained)
-        wrong = ~(apart <= FOLDING * unit * np.abs(asked))
-    return f"{int(wrong.sum()):,} of {wrong.size:,} differ, by up to {float(apart.max()):.4g}"
+        distance = np.abs(expected.astype(np.float64) - obtained)
+        differs = ~(distance <= MAX_FOLD_ERROR_UNITS * unit * np.abs(expected))
+    return WeightDifference(int(differs.sum()), differs.size, float(distance.max()))

@@ -1,303 +1,278 @@
-"""Which layer of one capture is which of another: by the kernel's values whatever their layout, by
+"""Which layer of the port is which of the source: by the kernel's values whatever their layout, by
 name, else by order.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from convdiff.arrays import read
-from convdiff.manifest import Entry
-from convdiff.manifest.keys import option_values
-from convdiff.records import Stored
-from convdiff.spec.layout import Array, kernel_to_order, spatial_axes
+from convdiff.errors import ConvdiffError
+from convdiff.port.captured_layer import CapturedLayer
+from convdiff.port.input_distance import LayerInputs
+from convdiff.port.layer_pair import LayerPair, PairedBy
+from convdiff.spec.layout import Array
 
-# Kernels whose sorted values are within this share of their spread of each other are one kernel,
-# rounded.
-CLOSE = 0.02
-# Kernels whose output channels point the same ways, by the mean of the cosines, are one kernel,
-# rounded or scaled by channel.
-ALIKE = 0.9
-# Output channels that are looked at, and the fewest weights of one that point anywhere.
-LOOKED_AT, POINTING = 32, 4
+# Sorted weights within this share of their spread of each other are one kernel, rounded.
+MAX_ROUNDING = 0.02
+# Kernels whose output channels point the same ways, by the mean cosine of their angles, are one
+# kernel, rounded or with each channel scaled.
+MIN_MEAN_COSINE = 0.9
+
+# Positions of source layers with those of their port layers.
+Matches = dict[int, tuple[int, PairedBy]]
 
 
-class CapturedLayer:
-    """A captured layer: its entry, and its arrays, mapped when they are asked for."""
+@dataclass(frozen=True)
+class Pairing:
+    """The layer pairs in the source's order, and the layers of either side without a counterpart.
 
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
+    `missing` are layers of the source, `extra` those of the port.
+    """
 
-    @property
-    def name(self) -> str:
-        """As its capture calls it."""
-        return self.entry.name
+    pairs: tuple[LayerPair, ...]
+    missing: tuple[CapturedLayer, ...]
+    extra: tuple[CapturedLayer, ...]
 
-    @property
-    def output(self) -> tuple[str, str]:
-        """The name and the file of its recorded output; the framework's name and nothing where
-        there is none.
-        """
-        value = self.entry.keys.get("saved", {})
-        if isinstance(value, dict):
-            return next(iter(value.items()), ("", ""))
-        return "saved", next(iter(option_values(value)), "")
 
-    @cached_property
-    def kernel(self) -> Stored:
-        """The kernel."""
-        return read(self.entry.keys["kernel"], "kernel")
+@dataclass(frozen=True)
+class UnpairedLayers:
+    """The layers that earlier rules left unpaired, by their positions."""
 
-    @cached_property
-    def values(self) -> Array:
-        """The kernel's values in ascending order: the same however its axes lie."""
-        return np.sort(self.kernel.array, axis=None).astype(np.float32)
+    source: Mapping[int, CapturedLayer]
+    port: Mapping[int, CapturedLayer]
 
-    @cached_property
-    def channels(self) -> Array | None:
-        """Some output channels, a row each; None where the layout is not known, or a row holds too
-        few weights to tell.
-        """
-        layout, kernel = self.entry.keys.get("kernel_layout") or "", self.kernel.array
-        if len(layout) != kernel.ndim:
-            return None
-        whole = kernel_to_order(kernel, layout, "".join(sorted(spatial_axes(layout))))
-        rows = whole[:: -(-whole.shape[0] // LOOKED_AT)]
-        rows = rows.reshape(rows.shape[0], -1).astype(np.float64)
-        return rows if rows.shape[1] >= POINTING else None
-
-    @cached_property
-    def taps(self) -> int:
-        """The size of the kernel in space, its layout being known."""
-        layout = self.entry.keys["kernel_layout"]
-        return int(
-            np.prod(
-                [
-                    n
-                    for n, axis in zip(self.kernel.array.shape, layout, strict=True)
-                    if axis in spatial_axes(layout)
-                ],
-                dtype=int,
-            )
+    def without(self, matches: Matches) -> UnpairedLayers:
+        """Those that these matches leave unpaired."""
+        taken = {port for port, _ in matches.values()}
+        return UnpairedLayers(
+            {at: layer for at, layer in self.source.items() if at not in matches},
+            {at: layer for at, layer in self.port.items() if at not in taken},
         )
 
-    @cached_property
-    def fingerprint(self) -> bytes:
-        """Of those values."""
-        return hashlib.blake2b(self.values.tobytes(), digest_size=16).digest()
+
+def pair_layers(source: Sequence[CapturedLayer], port: Sequence[CapturedLayer]) -> Pairing:
+    """Pair the layers, by the most reliable rule first.  ConvdiffError for an unreadable kernel."""
+    unpaired = UnpairedLayers(dict(enumerate(source)), dict(enumerate(port)))
+    matches: Matches = {}
+    for rule in RULES:
+        new = rule(unpaired)
+        unpaired, matches = unpaired.without(new), {**matches, **new}
+    if len(unpaired.source) == len(unpaired.port) or not matches:
+        new = _by_order(unpaired)
+        unpaired, matches = unpaired.without(new), {**matches, **new}
+    pairs = [LayerPair(source[a], port[b], by) for a, (b, by) in sorted(matches.items())]
+    return Pairing(
+        tuple(_with_names_restored(pairs)),
+        tuple(unpaired.source.values()),
+        tuple(unpaired.port.values()),
+    )
 
 
-class Pairing(NamedTuple):
-    """Two layers that should be the same, and by what they were told to be."""
-
-    source: CapturedLayer
-    port: CapturedLayer
-    by: str
+def _by_name_and_kernel(layers: UnpairedLayers) -> Matches:
+    return _by_key(layers, "name", lambda layer: (layer.name, layer.fingerprint))
 
 
-def pair(
-    source: Sequence[CapturedLayer], port: Sequence[CapturedLayer]
-) -> tuple[list[Pairing], list[CapturedLayer], list[CapturedLayer]]:
-    """The pairs in the source's order, and the layers of either side that have none."""
-    found: dict[int, tuple[int, str]] = {}
-    _match(source, port, found, "name", lambda layer: (layer.name, layer.fingerprint))
-    _equal(source, port, found)
-    _alike(source, port, found)
-    # A name alone may be a coincidence ("conv2d"); a kernel of that many values is not likely to be
-    # another.
-    _match(source, port, found, "name", lambda layer: (layer.name, layer.kernel.array.size))
-    _near(source, port, found)
-    left, right = _free(source, port, found)
-    if len(left) == len(right) or not found:
-        for a, b in zip(left, right, strict=False):
-            if source[a].kernel.array.size == port[b].kernel.array.size:
-                found[a] = b, "order"
-    left, right = _free(source, port, found)
-    pairs = [Pairing(source[a], port[b], by) for a, (b, by) in sorted(found.items())]
-    return pairs, [source[a] for a in left], [port[b] for b in right]
+def _by_name_and_size(layers: UnpairedLayers) -> Matches:
+    """A name alone may be a coincidence ("conv2d"); with a kernel of as many weights it is none."""
+    return _by_key(layers, "name", lambda layer: (layer.name, layer.kernel.array.size))
 
 
-def _free(
-    source: Sequence[CapturedLayer],
-    port: Sequence[CapturedLayer],
-    found: dict[int, tuple[int, str]],
-) -> tuple[list[int], list[int]]:
-    taken = {b for b, _ in found.values()}
-    return [a for a in range(len(source)) if a not in found], [
-        b for b in range(len(port)) if b not in taken
-    ]
-
-
-def _match(
-    source: Sequence[CapturedLayer],
-    port: Sequence[CapturedLayer],
-    found: dict[int, tuple[int, str]],
-    by: str,
-    key: Callable[[CapturedLayer], Hashable],
-) -> None:
-    """Those of one key, in their order where several have it (a layer that ran twice, two of one
-    size made alike).
-    """
-    left, right = _free(source, port, found)
+def _by_key(
+    layers: UnpairedLayers, paired_by: PairedBy, key: Callable[[CapturedLayer], Hashable]
+) -> Matches:
+    """Layers of one key; in their order where several share it, such as a layer that ran twice."""
     waiting: dict[Hashable, list[int]] = {}
-    for b in right:
-        waiting.setdefault(key(port[b]), []).append(b)
-    for a in left:
-        same = waiting.get(key(source[a]))
-        if same:
-            found[a] = same.pop(0), by
+    for b, layer in layers.port.items():
+        waiting.setdefault(key(layer), []).append(b)
+    matches: Matches = {}
+    for a, layer in layers.source.items():
+        candidates = waiting.get(key(layer))
+        if candidates:
+            matches[a] = candidates.pop(0), paired_by
+    return matches
 
 
-def _equal(
-    source: Sequence[CapturedLayer],
-    port: Sequence[CapturedLayer],
-    found: dict[int, tuple[int, str]],
-) -> None:
-    """Equal kernels; where one stands several times (a layer that ran twice, towers) in an order
-    that crosses nothing.
+def _by_equal_kernel(layers: UnpairedLayers) -> Matches:
+    """Equal kernels.
+
+    Where one occurs several times (a layer that ran twice, parallel towers), the pairs keep the
+    order of both sides.
     """
-    left, right = _free(source, port, found)
-    counts = [
-        Counter(layers[at].fingerprint for at in free)
-        for layers, free in ((source, left), (port, right))
-    ]
-    if any(counts[0][key] > 1 or count > 1 for key, count in counts[1].items() if key in counts[0]):
-        places = {port[b].fingerprint: b for b in right}
-        single = {key for key, count in counts[1].items() if count == counts[0][key] == 1}
-        found |= {
-            a: (places[key], "kernel") for a in left if (key := source[a].fingerprint) in single
+    matches: Matches = {}
+    source_counts = Counter(layer.fingerprint for layer in layers.source.values())
+    port_counts = Counter(layer.fingerprint for layer in layers.port.values())
+    common = source_counts.keys() & port_counts.keys()
+    if any(source_counts[key] > 1 or port_counts[key] > 1 for key in common):
+        unique = {key for key in common if source_counts[key] == port_counts[key] == 1}
+        positions = {layer.fingerprint: b for b, layer in layers.port.items()}
+        matches = {
+            a: (positions[layer.fingerprint], "kernel")
+            for a, layer in layers.source.items()
+            if layer.fingerprint in unique
         }
-        taken = {b for b, _ in found.values()}
-        in_order = _in_order([source[a] for a in left], [port[b] for b in right])
-        found |= {
-            left[i]: (right[j], "kernel")
-            for i, j in in_order
-            if left[i] not in found and right[j] not in taken
+        taken = {b for b, _ in matches.values()}
+        matches |= {
+            a: (b, "kernel")
+            for a, b in _aligned_kernels(layers)
+            if a not in matches and b not in taken
         }
-    _match(source, port, found, "kernel", lambda layer: layer.fingerprint)
+    rest = _by_key(layers.without(matches), "kernel", lambda layer: layer.fingerprint)
+    return {**matches, **rest}
 
 
-def _in_order(
-    source: Sequence[CapturedLayer], port: Sequence[CapturedLayer]
-) -> list[tuple[int, int]]:
-    """The pairs of equal kernels of the best alignment: most equal kernels, then most of one size
-    beside them.
+def _aligned_kernels(layers: UnpairedLayers) -> list[tuple[int, int]]:
+    """The positions of equal kernels in the best alignment of both sides: the one with the most
+    equal kernels, then with the most kernels of one size besides.
     """
-    many = min(len(source), len(port)) + 1
+    source, port = list(layers.source.items()), list(layers.port.items())
+    equal_score = min(len(source), len(port)) + 1
+
+    def score(i: int, j: int) -> int:
+        (_, a), (_, b) = source[i], port[j]
+        if a.fingerprint == b.fingerprint:
+            return equal_score
+        return int(a.kernel.array.size == b.kernel.array.size)
+
+    # best[i][j] is the score of the best alignment of source[i:] with port[j:].
     best = [[0] * (len(port) + 1) for _ in range(len(source) + 1)]
-
-    def worth(i: int, j: int) -> int:
-        if source[i].fingerprint == port[j].fingerprint:
-            return many
-        return int(source[i].kernel.array.size == port[j].kernel.array.size)
-
     for i in reversed(range(len(source))):
         for j in reversed(range(len(port))):
-            best[i][j] = max(best[i + 1][j], best[i][j + 1], best[i + 1][j + 1] + worth(i, j))
-    pairs, i, j = [], 0, 0
+            best[i][j] = max(best[i + 1][j], best[i][j + 1], best[i + 1][j + 1] + score(i, j))
+    aligned, i, j = [], 0, 0
     while i < len(source) and j < len(port):
-        if best[i][j] == best[i + 1][j + 1] + worth(i, j):
-            pairs += [(i, j)] if worth(i, j) == many else []
+        if best[i][j] == best[i + 1][j + 1] + score(i, j):
+            if score(i, j) == equal_score:
+                aligned.append((source[i][0], port[j][0]))
             i, j = i + 1, j + 1
         elif best[i][j] == best[i + 1][j]:
             i += 1
         else:
             j += 1
-    return pairs
+    return aligned
 
 
-def _alike(
-    source: Sequence[CapturedLayer],
-    port: Sequence[CapturedLayer],
-    found: dict[int, tuple[int, str]],
-) -> None:
-    """Kernels that were rounded on the way, or scaled by channel (a normalization folded in); of
-    one name where several are alike.
+def _by_channel_directions(layers: UnpairedLayers) -> Matches:
+    """Kernels that were rounded, or scaled by channel as a folded normalization does; the one of
+    the same name where several are alike.
     """
-    left, right = _free(source, port, found)
-    for a in left:
+    free = dict(layers.port)
+    matches: Matches = {}
+    for a, layer in layers.source.items():
         alike = [
-            (source[a].name == port[b].name, likeness, -b)
-            for b in right
-            if (likeness := _likeness(source[a], port[b])) >= ALIKE
+            (layer.name == other.name, cosine, -b)
+            for b, other in free.items()
+            if (cosine := _mean_cosine(layer, other)) >= MIN_MEAN_COSINE
         ]
         if alike:
             b = -max(alike)[2]
-            found[a] = (
-                b,
-                "kernel, rounded"
-                if _length(source[a], port[b]) <= CLOSE
-                else "kernel, scaled by channel",
-            )
-            right.remove(b)
+            rounded = _largest_length_change(layer, free.pop(b)) <= MAX_ROUNDING
+            matches[a] = b, "rounded kernel" if rounded else "scaled kernel"
+    return matches
 
 
-def _likeness(one: CapturedLayer, other: CapturedLayer) -> float:
-    """The mean cosine of the angles between their output channels, signs apart; 0 where there is
-    none.
+def _mean_cosine(layer: CapturedLayer, other: CapturedLayer) -> float:
+    """The mean cosine between the output channels of two kernels, whatever their sign and whether
+    or not one is flipped; 0 where they cannot be compared.
     """
-    if (
-        one.kernel.array.size != other.kernel.array.size
-        or one.channels is None
-        or other.channels is None
-    ):
+    if layer.kernel.array.size != other.kernel.array.size:
         return 0.0
-    w, v = one.channels, other.channels
-    if w.shape != v.shape:
+    w, v = layer.output_channels, other.output_channels
+    if w is None or v is None or w.shape != v.shape:
         return 0.0
-    return max(_cosine(w, v), _cosine(w, _flipped(other)))
+    flipped = v.reshape(len(v), -1, other.spatial_size)[:, :, ::-1].reshape(v.shape)
+    return max(_mean_row_cosine(w, v), _mean_row_cosine(w, flipped))
 
 
-def _cosine(w: Array, v: Array) -> float:
+def _mean_row_cosine(w: Array, v: Array) -> float:
     with np.errstate(all="ignore"):
-        cosines = np.abs((w * v).sum(axis=1)) / np.sqrt(
-            np.square(w).sum(axis=1) * np.square(v).sum(axis=1)
-        )
+        lengths = np.sqrt(np.square(w).sum(axis=1) * np.square(v).sum(axis=1))
+        cosines = np.abs((w * v).sum(axis=1)) / lengths
     known = cosines[np.isfinite(cosines)]
     return float(known.mean()) if known.size else 0.0
 
 
-def _flipped(layer: CapturedLayer) -> Array:
-    """Its output channels with their kernels flipped in space."""
-    assert layer.channels is not None
-    return layer.channels.reshape(len(layer.channels), -1, layer.taps)[:, :, ::-1].reshape(
-        layer.channels.shape
-    )
-
-
-def _length(one: CapturedLayer, other: CapturedLayer) -> float:
-    """By how much, at most, output channels of the two differ in length, as a share of it."""
-    assert one.channels is not None
-    assert other.channels is not None
-    w, v = (
-        np.sqrt(np.square(layer.channels).sum(axis=1))
-        for layer in (one, other)
-        if layer.channels is not None
-    )
+def _largest_length_change(layer: CapturedLayer, other: CapturedLayer) -> float:
+    """The largest change in length of an output channel between two kernels, as a share of it."""
+    assert layer.output_channels is not None
+    assert other.output_channels is not None
+    w = np.sqrt(np.square(layer.output_channels).sum(axis=1))
+    v = np.sqrt(np.square(other.output_channels).sum(axis=1))
     return float((np.abs(w - v) / np.maximum(w, np.finfo(np.float64).tiny)).max())
 
 
-def _near(
-    source: Sequence[CapturedLayer],
-    port: Sequence[CapturedLayer],
-    found: dict[int, tuple[int, str]],
-) -> None:
-    """Kernels that were rounded on the way: the nearest of their size, if it is near."""
-    left, right = _free(source, port, found)
-    for a in left:
-        values = source[a].values
-        spread = float(np.std(values)) or 1.0
-        near = [
-            (float(np.abs(values - port[b].values).max()) / spread, b)
-            for b in right
-            if port[b].values.size == values.size
+def _by_nearest_kernel(layers: UnpairedLayers) -> Matches:
+    """Kernels that were rounded: the nearest of the same size, if it is near."""
+    free = dict(layers.port)
+    matches: Matches = {}
+    for a, layer in layers.source.items():
+        weights = layer.sorted_weights
+        spread = float(np.std(weights)) or 1.0
+        distances = [
+            (float(np.abs(weights - other.sorted_weights).max()) / spread, b)
+            for b, other in free.items()
+            if other.sorted_weights.size == weights.size
         ]
-        if near and min(near)[0] <= CLOSE:
-            found[a] = min(near)[1], "kernel, rounded"
-            right.remove(min(near)[1])
+        distance, b = min(distances, default=(np.inf, -1))
+        if distance <= MAX_ROUNDING:
+            matches[a] = b, "rounded kernel"
+            del free[b]
+    return matches
+
+
+def _by_order(layers: UnpairedLayers) -> Matches:
+    """The remaining layers in their order, where their kernels have as many weights."""
+    both = zip(layers.source.items(), layers.port.items(), strict=False)
+    return {
+        a: (b, "order")
+        for (a, layer), (b, other) in both
+        if layer.kernel.array.size == other.kernel.array.size
+    }
+
+
+# The rules in the order in which they are tried, each on what those before it left unpaired.
+RULES: tuple[Callable[[UnpairedLayers], Matches], ...] = (
+    _by_name_and_kernel,
+    _by_equal_kernel,
+    _by_channel_directions,
+    _by_name_and_size,
+    _by_nearest_kernel,
+)
+
+
+def _with_names_restored(pairs: Sequence[LayerPair]) -> list[LayerPair]:
+    """The pairs, by name instead of by kernel where the port's weights were exchanged.
+
+    Equal kernels then pair layers crosswise.  Their names are right, and not their kernels, if the
+    inputs of the first such layer agree by name and do not by kernel.
+    """
+    ports = {pair.port.name: pair.port for pair in pairs}
+    by_name = {
+        pair.source.name: LayerPair(pair.source, ports[pair.source.name], "name")
+        for pair in pairs
+        if pair.source.name in ports
+    }
+    crossed = [
+        pair
+        for pair in pairs
+        if pair.source.name in by_name and by_name[pair.source.name].port is not pair.port
+    ]
+    if not crossed or not _are_exchanged(crossed, by_name):
+        return list(pairs)
+    return [by_name[pair.source.name] if pair in crossed else pair for pair in pairs]
+
+
+def _are_exchanged(crossed: Sequence[LayerPair], by_name: Mapping[str, LayerPair]) -> bool:
+    named = [by_name[pair.source.name] for pair in crossed]
+    if {pair.port.name for pair in crossed} != {pair.source.name for pair in crossed}:
+        return False
+    if any(pair.source.kernel.array.size != pair.port.kernel.array.size for pair in named):
+        return False
+    try:
+        by_name_agrees = LayerInputs(named[0]).input_is_rounding(0.0)
+        return by_name_agrees and not LayerInputs(crossed[0]).input_is_rounding(0.0)
+    except ConvdiffError:
+        return False

@@ -105,7 +105,7 @@ def _case_table(cases: list[CaseResult], linked: bool) -> list[str]:
         name = _text(case.name)
         if linked and number < MAX_FULL_CASES:
             name = f'<a href="#case-{number}">{name}</a>'
-        style = "differs" if case.kind else case.state
+        style = "differs" if case.failure_kind else case.state
         parts.append(
             f'<tr><th scope=row>{name}<td class="{style}">{STATE_SYMBOLS[case.state]} '
             f"{suite_words.state_words(case)}<td class=number>{suite_words.units_words(case)}"

@@ -47,7 +47,7 @@ def render(suite: Suite, width: int, color: bool = False) -> str:
 
 def render_case(case: CaseResult, width: int = 100) -> str:
     """A failing case in full as plain text; its summary where there is no report to show."""
-    if case.report is None or case.kind:
+    if case.report is None or case.failure_kind:
         return f"{suite_words.summary(case)}\n"
     page = Page(text_console(width, color=False))
     return "".join(f"{line.plain.rstrip()}\n" for line in _case_in_full(case, page))
@@ -119,7 +119,7 @@ def _failing_cases(suite: Suite, page: Page) -> list[Text]:
     """The failing cases in full; cases with the same summary are shown once."""
     alike: dict[str, list[CaseResult]] = {}
     for case in suite.cases:
-        if case.exit_code and case.report is not None and not case.kind:
+        if case.exit_code and case.report is not None and not case.failure_kind:
             alike.setdefault(suite_words.summary(case), []).append(case)
     lines: list[Text] = []
     for first, *others in list(alike.values())[:MAX_FULL_CASES]:

@@ -1,4 +1,4 @@
-"""The small convolution of tests/cli, and manifests over its arrays."""
+"""The small convolution of tests/cli, and manifests of cases on its arrays."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["folder", "invoke", "spawn"]
 
 GOOD = {"name": "good", "input": "x.npy", "kernel": "w.npy", "saved": {"port": "y.npy"}}
 WRONG = {**GOOD, "name": "wrong", "saved": {"port": "flipped.npy"}}
-LOST = {**GOOD, "name": "lost", "input": "none.npy"}
+UNREADABLE = {**GOOD, "name": "unreadable", "input": "none.npy"}
 
 Manifest = Callable[..., Path]
 
 
 @pytest.fixture
 def manifest(folder: Path) -> Manifest:
-    """Writes a manifest of these cases over the saved outputs alone, with padding 1."""
+    """Writes a manifest of these cases: saved outputs alone, with padding 1."""
 
     def write(*cases: dict[str, Any], file: str = "manifest.toml", **defaults: Any) -> Path:
         path = folder / file

@@ -1,4 +1,4 @@
-"""A manifest drafted from a folder of arrays checks out, whatever the settings were that made them."""
+"""A manifest drafted from a folder of arrays agrees, whatever settings gave the outputs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
 from tests.cli.conftest import Invoke
 
-# shapes of input and kernel; the settings that make the output.
-MADE: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
+# The shapes of input and kernel, and the settings that give the output.
+DRAFTED: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "plain": ((2, 4, 9, 8), (6, 4, 3, 3), {}),
     "padded": ((2, 4, 9, 8), (6, 4, 3, 3), {"padding": 1}),
     "strided same": (
@@ -84,9 +84,9 @@ def save(name: str, x: Any, w: Any, options: dict[str, Any]) -> None:
         np.save(f"{name}.{role}.npy", array)
 
 
-@pytest.mark.parametrize("name", MADE)
-def test_a_draft_checks_out(name: str, invoke: Invoke) -> None:
-    x, w, options = MADE[name]
+@pytest.mark.parametrize("name", DRAFTED)
+def test_a_drafted_manifest_agrees(name: str, invoke: Invoke) -> None:
+    x, w, options = DRAFTED[name]
     random = np.random.default_rng(3)
     Path("dump").mkdir()
     save(
@@ -95,7 +95,7 @@ def test_a_draft_checks_out(name: str, invoke: Invoke) -> None:
         random.standard_normal(w).astype(np.float32),
         options,
     )
-    # A flipped kernel may be what was meant, or the fault.
+    # A flipped kernel may be intended or be the fault.
     doubt = ", 1 with a comment to look at" if options.get("flip") else ""
     assert (
         invoke("check", "--write-manifest", "dump").stdout == f"dump/manifest.toml: 1 case{doubt}\n"
@@ -107,7 +107,7 @@ def test_a_draft_checks_out(name: str, invoke: Invoke) -> None:
     assert case["saved"] == {"saved": "layer.1.y.npy"}
 
 
-def test_names_of_many_kinds_and_what_is_doubtful(invoke: Invoke) -> None:
+def test_roles_are_read_from_names_and_doubts_are_comments(invoke: Invoke) -> None:
     x, w, y = (np.load(f"{name}.npy") for name in "xwy")
     Path("dump").mkdir()
     np.savez("dump/pack.npz", **{"a.x": x, "a.w": w, "a.y": y, "a.y.port": y[:, ::-1]})
@@ -123,19 +123,16 @@ def test_names_of_many_kinds_and_what_is_doubtful(invoke: Invoke) -> None:
         "dump/manifest.toml: 5 cases, 1 with a comment to look at; left out, as they lack an "
         "input or a kernel: half\n"
     )
-    found = {
-        case["name"]: case for case in tomllib.loads(Path("dump/manifest.toml").read_text())["case"]
-    }
-    assert list(found) == ["a", "conv9", "conv10", "noise", "single"]
-    assert found["a"]["saved"] == {"saved": "pack.npz:a.y", "port": "pack.npz:a.y.port"}
-    assert found["single"]["input"] == "single.npz:input"
-    assert (
-        "# no setting tried gives an output of this shape" in Path("dump/manifest.toml").read_text()
-    )
+    manifest = Path("dump/manifest.toml").read_text()
+    cases = {case["name"]: case for case in tomllib.loads(manifest)["case"]}
+    assert list(cases) == ["a", "conv9", "conv10", "noise", "single"]
+    assert cases["a"]["saved"] == {"saved": "pack.npz:a.y", "port": "pack.npz:a.y.port"}
+    assert cases["single"]["input"] == "single.npz:input"
+    assert "# no setting tried gives an output of this shape" in manifest
     assert invoke("check", "dump", "--case", "conv*").exit_code == 0
 
 
-def test_a_draft_overwrites_nothing(invoke: Invoke) -> None:
+def test_a_draft_replaces_no_manifest(invoke: Invoke) -> None:
     Path("manifest.toml").write_text("mine")
     assert "found a manifest already" in invoke("check", "--write-manifest", ".").stderr
     Path("manifest.toml").unlink()

@@ -1,5 +1,5 @@
-"""Padding in a layer of its own, in either model, in both, of any mode: what it is, and what is
-wrong with it.
+"""Padding in a separate layer of either model or of both, in any mode: found, and judged where it
+is wrong.
 """
 
 from __future__ import annotations
@@ -10,160 +10,122 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convdiff.manifest import load, manifest_text
+from convdiff.manifest import load
+from convdiff.port.captured_layer import CapturedLayer
 from convdiff.port.external_padding import ExternalPadding, ExternalPaddings
+from convdiff.port.input_distance import LayerInputs
 from convdiff.port.layer_pair import LayerPair
-from convdiff.port.pairing import CapturedLayer, Pairing
 from tests.cli.conftest import Invoke
-from tests.port.test_check_port import Change, check, codes, convolve, flipped, network
+from tests.port.captures import (
+    CHANNELS_FIRST,
+    CHANNELS_LAST,
+    CaptureWriter,
+    Fault,
+    check_captures,
+    codes,
+    convolve,
+    flipped,
+    network,
+    notes,
+    padded,
+)
+
+PADS = [(1, 1)] * 3
+# For `separate`: no convolution padded in a separate layer, or every one.
+INSIDE, SEPARATE = [False] * 3, [True] * 3
+ZEROS = ["constant"] * 3
 
 
 @pytest.mark.parametrize("fault", [None, flipped])
-def test_padding_in_a_layer_of_its_own_is_the_same_model(
-    fault: Change | None, invoke: Invoke
-) -> None:
+def test_padding_in_a_separate_layer_is_the_same_model(fault: Fault | None, invoke: Invoke) -> None:
     network("a", last=False)
-    network("b", last=True, frames=True, faults={3: fault} if fault else None)
-    found = check(invoke)
-    assert [codes(case) for case in found["cases"]] == [
+    network("b", last=True, padding_layers=True, faults={3: fault} if fault else None)
+    cases = check_captures(invoke)["cases"]
+    assert [codes(case) for case in cases] == [
         ["kernel-flipped"] if fault and number == 3 else [] for number in range(5)
     ]
-    assert [case["spec"]["padding"] for case in found["cases"]][:3] == [[[1, 1], [1, 1]]] * 2 + [
-        [[0, 0], [0, 0]]
-    ]
+    paddings = [case["spec"]["padding"] for case in cases[:3]]
+    assert paddings == [[[1, 1], [1, 1]], [[1, 1], [1, 1]], [[0, 0], [0, 0]]]
 
 
-def test_the_source_may_be_the_one_that_pads(invoke: Invoke) -> None:
+def test_the_source_may_be_the_side_that_pads(invoke: Invoke) -> None:
     network("b", last=False)
-    network("a", last=True, frames=True)
-    found = check(invoke)
-    assert found["exit_code"] == 0, found["notes"]
+    network("a", last=True, padding_layers=True)
+    report = check_captures(invoke)
+    assert report["exit_code"] == 0, report["notes"]
 
 
-def test_a_frame_on_the_wrong_side_is_told_as_it_adds_up(invoke: Invoke) -> None:
+def pad_at_the_start(kernel: Any) -> None:
+    """Make the fourth layer of the port pad 2 at the starts alone, in a separate layer, and run
+    with this kernel.
+    """
+    x = np.pad(np.load("a/3.x.npy").transpose(0, 2, 3, 1), ((0, 0), (2, 0), (2, 0), (0, 0)))
+    np.save("b/3.x.npy", x)
+    np.save("b/3.w.npy", kernel)
+    np.save("b/3.y.npy", convolve(x, kernel, {**CHANNELS_LAST, "stride": 2}))
+
+
+def test_wrong_separate_padding_is_reported_as_it_was_written(invoke: Invoke) -> None:
     network("a", last=False)
     network("b", last=True)
-    x, w = np.load("b/3.x.npy"), np.load("b/3.w.npy")
-    x = np.pad(x, ((0, 0), (2, 0), (2, 0), (0, 0)))
-    np.save("b/3.x.npy", x)
-    np.save(
-        "b/3.y.npy", convolve(x, w, {"input_layout": "NHWC", "kernel_layout": "HWIO", "stride": 2})
-    )
-    manifest = Path("b/manifest.toml").read_text()
-    before, _, rest = manifest.partition('name = "conv3"')
+    before, name, rest = Path("b/manifest.toml").read_text().partition('name = "conv3"')
     Path("b/manifest.toml").write_text(
-        before + 'name = "conv3"' + rest.replace("padding = 1", "padding = 0", 1)
+        before + name + rest.replace("padding = 1", "padding = 0", 1)
     )
-    found = check(invoke, "--case", "conv3")
-    edit = found["cases"][0]["rows"][0]["findings"][0]["edits"][0]
+    kernel = np.load("b/3.w.npy")
+    pad_at_the_start(kernel)
+    case = check_captures(invoke, "--case", "conv3")["cases"][0]
+    finding = case["rows"][0]["findings"][0]
+    edit = finding["edits"][0]
     assert (edit["asked"], edit["obtained"]) == ([[1, 1], [1, 1]], [[2, 0], [2, 0]])
-    assert (
-        "padding 2:0,2:0 where 1 was asked"
-        in found["cases"][0]["rows"][0]["findings"][0]["summary"]
-    )
-    assert found["cases"][0]["spec"]["padding"] == [[1, 1], [1, 1]]
-    w = w.round(2)
-    np.save("b/3.w.npy", w)
-    np.save(
-        "b/3.y.npy", convolve(x, w, {"input_layout": "NHWC", "kernel_layout": "HWIO", "stride": 2})
-    )
-    told = check(invoke, "--case", "conv3")["cases"][0]["rows"][0]["findings"][0]["summary"]
-    assert told.startswith(
+    assert "padding 2:0,2:0 where 1 was asked" in finding["summary"]
+    assert case["spec"]["padding"] == [[1, 1], [1, 1]]
+    pad_at_the_start(kernel.round(2))
+    case = check_captures(invoke, "--case", "conv3")["cases"][0]
+    assert case["rows"][0]["findings"][0]["summary"].startswith(
         "the port's kernel is the source's, rounded to 2 decimals; and padding 2:0,2:0 where 1 "
         "was asked"
     )
 
 
-def padded(
-    folder: str,
-    pads: list[Any],
-    *,
-    own: list[bool],
-    modes: list[str],
-    last: bool = False,
-    stride: int = 1,
-) -> None:
-    """Three convolutions of 3x3 with a ReLU after each, padded so; in a layer of its own where
-    `own` says so.
-    """
-    random = np.random.default_rng(11)
-    x = random.standard_normal((2, 3, 14, 15)).astype(np.float32)
-    base = (
-        {"input_layout": "NHWC", "kernel_layout": "HWIO"}
-        if last
-        else {"input_layout": "NCHW", "kernel_layout": "OIHW"}
-    )
-    x = np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if last else x
-    cases: list[dict[str, Any]] = []
-    Path(folder).mkdir()
-    for number, (pad, apart, mode) in enumerate(zip(pads, own, modes, strict=True)):
-        w = random.standard_normal((4, x.shape[-1 if last else 1], 3, 3)).astype(np.float32) / 5
-        w = np.ascontiguousarray(w.transpose(2, 3, 1, 0)) if last else w
-        options: dict[str, Any] = {
-            **base,
-            "padding": pad,
-            "pad_mode": mode,
-            "stride": stride if number == 1 else 1,
-        }
-        if apart:
-            sides = [pad, pad] if last else [(0, 0), pad, pad]
-            x = np.pad(x, [(0, 0), *sides, *([(0, 0)] if last else [])], mode=mode)  # type: ignore[call-overload]
-            options |= {"padding": 0, "pad_mode": "constant"}
-        else:
-            options["padding"] = [list(pad)] * 2
-        y = convolve(x, w, options)
-        for name, array in (("x", x), ("w", w), ("y", y)):
-            np.save(f"{folder}/{number}.{name}.npy", array)
-        files = {
-            "input": f"{number}.x.npy",
-            "kernel": f"{number}.w.npy",
-            "saved": {"port": f"{number}.y.npy"},
-        }
-        cases.append({"name": f"conv{number}", **files, **options})
-        x = np.maximum(y, 0)
-    Path(f"{folder}/manifest.toml").write_text(manifest_text(cases, defaults={"backends": []}))
-
-
-ONE = [(1, 1)] * 3
-IN, OUT = [False] * 3, [True] * 3
-
-
 @pytest.mark.parametrize("mode", ["reflect", "edge", "wrap", "constant"])
-@pytest.mark.parametrize("own", [(IN, OUT), (OUT, IN), (OUT, OUT)])
-def test_padding_of_any_mode_may_be_in_a_layer_of_its_own(
-    mode: str, own: tuple[list[bool], list[bool]], invoke: Invoke
+@pytest.mark.parametrize(
+    ("source", "port"), [(INSIDE, SEPARATE), (SEPARATE, INSIDE), (SEPARATE, SEPARATE)]
+)
+def test_padding_of_any_mode_may_be_in_a_separate_layer(
+    mode: str, source: list[bool], port: list[bool], invoke: Invoke
 ) -> None:
-    padded("a", ONE, own=own[0], modes=[mode] * 3)
-    padded("b", ONE, own=own[1], modes=[mode] * 3, last=True)
-    found = check(invoke)
-    assert found["exit_code"] == 0, found["notes"]
+    padded("a", PADS, separate=source, modes=[mode] * 3)
+    padded("b", PADS, separate=port, modes=[mode] * 3, last=True)
+    report = check_captures(invoke)
+    assert report["exit_code"] == 0, report["notes"]
 
 
-@pytest.mark.parametrize("own", [(IN, OUT), (OUT, IN), (OUT, OUT), (IN, IN)])
+@pytest.mark.parametrize(
+    ("source", "port"),
+    [(INSIDE, SEPARATE), (SEPARATE, INSIDE), (SEPARATE, SEPARATE), (INSIDE, INSIDE)],
+)
 @pytest.mark.parametrize(
     ("asked", "obtained"), [("reflect", "constant"), ("constant", "reflect"), ("edge", "wrap")]
 )
-def test_padding_of_another_mode_is_told(
-    own: tuple[list[bool], list[bool]], asked: str, obtained: str, invoke: Invoke
+def test_padding_of_another_mode_is_found(
+    source: list[bool], port: list[bool], asked: str, obtained: str, invoke: Invoke
 ) -> None:
-    padded("a", ONE, own=own[0], modes=[asked] * 3)
-    padded("b", ONE, own=own[1], modes=[asked, obtained, asked], last=True)
-    found = check(invoke)
-    assert [codes(case) for case in found["cases"]] == [[], ["wrong-pad-mode"], []]
-    edit = found["cases"][1]["rows"][0]["findings"][0]["edits"][0]
+    padded("a", PADS, separate=source, modes=[asked] * 3)
+    padded("b", PADS, separate=port, modes=[asked, obtained, asked], last=True)
+    cases = check_captures(invoke)["cases"]
+    assert [codes(case) for case in cases] == [[], ["wrong-pad-mode"], []]
+    edit = cases[1]["rows"][0]["findings"][0]["edits"][0]
     assert (edit["asked"], edit["obtained"]) == (asked, obtained)
-    told = " ".join(found["cases"][1]["notes"])
-    assert [f"the {side} pads in a layer of its own" in told for side in ("source", "port")] == [
-        own[0][1],
-        own[1][1],
-    ]
-    # What is fed the outcome is not rounding.
-    assert "right itself, but fed other inputs" in " ".join(found["cases"][2]["notes"])
+    assert ("the source pads in a separate layer" in notes(cases[1])) == source[1]
+    assert ("the port pads in a separate layer" in notes(cases[1])) == port[1]
+    # The fault's effect on the next input is not taken for rounding.
+    assert "correct, but its input already differs" in notes(cases[2])
 
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(
-    ("asked", "obtained", "said"),
+    ("asked", "obtained", "sentence"),
     [
         ((1, 1), (2, 2), "padding 2 where 1 was asked"),
         ((1, 1), (0, 1), "padding 0:1,0:1 where 1 was asked"),
@@ -172,83 +134,62 @@ def test_padding_of_another_mode_is_told(
         ((1, 1), (0, 0), "padding 0 where 1 was asked"),
     ],
 )
-def test_both_may_pad_in_layers_of_their_own_and_differently(
-    asked: tuple[int, int], obtained: tuple[int, int], said: str, stride: int, invoke: Invoke
+def test_both_sides_may_pad_in_separate_layers_and_differently(
+    asked: tuple[int, int], obtained: tuple[int, int], sentence: str, stride: int, invoke: Invoke
 ) -> None:
-    padded("a", [(1, 1), asked, (1, 1)], own=OUT, modes=["constant"] * 3, stride=stride)
-    padded(
-        "b", [(1, 1), obtained, (1, 1)], own=OUT, modes=["constant"] * 3, stride=stride, last=True
-    )
-    found = check(invoke)
-    assert [codes(case) for case in found["cases"]] == [[], ["wrong-padding"], []]
-    assert f"convolution 2 of 3: {said}" in found["notes"][0]
+    common = {"separate": SEPARATE, "modes": ZEROS, "stride": stride}
+    padded("a", [(1, 1), asked, (1, 1)], **common)
+    padded("b", [(1, 1), obtained, (1, 1)], **common, last=True)
+    report = check_captures(invoke)
+    assert [codes(case) for case in report["cases"]] == [[], ["wrong-padding"], []]
+    assert f"convolution 2 of 3: {sentence}" in report["notes"][0]
 
 
-def test_layers_after_a_fault_that_changes_sizes_are_right_themselves(invoke: Invoke) -> None:
-    padded("a", ONE, own=IN, modes=["constant"] * 3)
-    padded("b", [(0, 0), (1, 1), (1, 1)], own=OUT, modes=["constant"] * 3, last=True)
-    found = check(invoke)
-    assert [codes(case) for case in found["cases"]] == [["wrong-padding"], [], []]
-    assert "right itself, but fed other inputs (of another shape)" in " ".join(
-        found["cases"][1]["notes"]
-    )
+def test_layers_after_a_fault_that_changes_sizes_are_correct(invoke: Invoke) -> None:
+    padded("a", PADS, separate=INSIDE, modes=ZEROS)
+    padded("b", [(0, 0), (1, 1), (1, 1)], separate=SEPARATE, modes=ZEROS, last=True)
+    cases = check_captures(invoke)["cases"]
+    assert [codes(case) for case in cases] == [["wrong-padding"], [], []]
+    assert "correct, but its input already differs (another shape)" in notes(cases[1])
 
 
-def test_what_is_no_padding_is_no_frame(invoke: Invoke) -> None:
-    padded("a", ONE, own=IN, modes=["constant"] * 3)
-    padded("b", ONE, own=OUT, modes=["constant"] * 3)
+def test_a_border_that_no_mode_gives_is_no_padding(invoke: Invoke) -> None:
+    padded("a", PADS, separate=INSIDE, modes=ZEROS)
+    padded("b", PADS, separate=SEPARATE, modes=ZEROS)
     x = np.load("b/0.x.npy")
     x[:, :, 0] = 7
     np.save("b/0.x.npy", x)
-    np.save(
-        "b/0.y.npy",
-        convolve(x, np.load("b/0.w.npy"), {"input_layout": "NCHW", "kernel_layout": "OIHW"}),
-    )
-    found = check(invoke, "--case", "conv0")
-    assert found["exit_code"] == 1
-    assert "of another shape" in " ".join(found["cases"][0]["notes"])
+    np.save("b/0.y.npy", convolve(x, np.load("b/0.w.npy"), CHANNELS_FIRST))
+    report = check_captures(invoke, "--case", "conv0")
+    assert report["exit_code"] == 1
+    assert "another shape" in notes(report["cases"][0])
 
 
-FRAMES: dict[str, tuple[tuple[int, int], int, tuple[int, int]]] = {
-    "both ends": ((2, 2), 2, (2, 2)),
-    "the end": ((0, 2), 2, (0, 2)),
-    "the start, asked otherwise": ((2, 0), 0, (2, 0)),
-    "none": ((0, 0), 1, (0, 0)),
+# What the port's input is padded by, and the padding of the source's convolution.
+ENDS: dict[str, tuple[tuple[int, int], int]] = {
+    "both ends": ((2, 2), 2),
+    "the end": ((0, 2), 2),
+    "the start, where the source pads nothing": ((2, 0), 0),
+    "no end": ((0, 0), 1),
 }
 
 
 @pytest.mark.parametrize("mode", ["constant", "reflect", "symmetric", "wrap"])
-@pytest.mark.parametrize("name", FRAMES)
-def test_a_frame_is_where_the_core_ends(name: str, mode: str, folder: Path) -> None:
-    pads, asked, expected = FRAMES[name]
+@pytest.mark.parametrize("name", ENDS)
+def test_external_padding_is_what_is_beyond_the_core(name: str, mode: str, folder: Path) -> None:
+    ends, source_padding = ENDS[name]
     x, w = np.random.default_rng(0).standard_normal((1, 2, 9)), np.ones((2, 2, 5))
+    longer = np.pad(x, ((0, 0), (0, 0), ends), mode=mode)  # type: ignore[call-overload]
     sides = []
-    for side, array, padding in (
-        ("a", x, asked),
-        ("b", np.pad(x, ((0, 0), (0, 0), pads), mode=mode), 0),
-    ):  # type: ignore[call-overload]
-        Path(side).mkdir()
-        np.save(f"{side}/x.npy", array)
-        np.save(f"{side}/w.npy", w)
-        case = {
-            "name": "c",
-            "input": "x.npy",
-            "kernel": "w.npy",
-            "saved": {"port": "x.npy"},
-            "padding": padding,
-            "input_layout": "NCW",
-        }
-        Path(f"{side}/manifest.toml").write_text(
-            manifest_text([{**case, "kernel_layout": "OIW"}], defaults={"backends": []})
-        )
+    for side, array, padding in (("a", x, source_padding), ("b", longer, 0)):
+        writer = CaptureWriter(side)
+        options = {"padding": padding, "input_layout": "NCW", "kernel_layout": "OIW"}
+        writer.add("c", {"x": array, "w": w, "y": array}, options)
+        writer.close()
         sides.append(CapturedLayer(load(Path(side)).entries[0]))
-    none = ExternalPadding(((0, 0),))
-    found = LayerPair(Pairing(*sides, "name")).frames
-    assert found == (
-        ExternalPaddings(none, ExternalPadding((expected,), mode)) if any(pads) else None
-    )
-    found = LayerPair(Pairing(*sides[::-1], "name")).frames
-    # What its convolution pads with zeros beside is no padding of one mode.
-    assert found == (
-        ExternalPaddings(ExternalPadding((expected,), mode), none) if any(pads) else None
-    )
+    source, port = sides
+    none, some = ExternalPadding(((0, 0),)), ExternalPadding((ends,), mode)
+    expected = ExternalPaddings(none, some) if any(ends) else None
+    assert LayerInputs(LayerPair(source, port, "name")).paddings == expected
+    expected = ExternalPaddings(some, none) if any(ends) else None
+    assert LayerInputs(LayerPair(port, source, "name")).paddings == expected

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from convdiff.report import github_report
-from convdiff.suite_result import alone
+from convdiff.suite_result import single_case_suite
 from tests.report.reports import REPORTS
 from tests.report.suites import SUITE, SUITES
 
@@ -51,6 +51,6 @@ def test_the_summary_has_no_tags_from_outside() -> None:
 
 
 def test_a_single_run_is_a_suite_of_one_case() -> None:
-    assert github_report.commands(alone(REPORTS["flipped"])).startswith(
+    assert github_report.commands(single_case_suite(REPORTS["flipped"])).startswith(
         "::error title=convdiff%3A run::np.convolve: the kernel was flipped"
     )

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from convdiff.report import html_report
-from convdiff.suite_result import alone
+from convdiff.suite_result import single_case_suite
 from tests.report.reports import REPORTS
 from tests.report.suites import EVIL, SUITE, SUITES
 
@@ -70,7 +70,7 @@ def test_the_page_shows_everything_about_a_failing_case() -> None:
 
 
 def test_a_single_run_is_a_suite_of_one_case() -> None:
-    suite = alone(REPORTS["flipped"])
+    suite = single_case_suite(REPORTS["flipped"])
     assert (suite.exit_code, suite.cases[0].state) == (1, "differs")
     assert "np.convolve" in html_report.render(suite)
     assert EVIL not in html_report.render(suite)

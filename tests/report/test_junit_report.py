@@ -10,7 +10,7 @@ import pytest
 import xmlschema
 
 from convdiff.report import junit_report
-from convdiff.suite_result import alone
+from convdiff.suite_result import single_case_suite
 from tests.report.reports import REPORTS
 from tests.report.suites import SUITE, SUITES
 
@@ -77,4 +77,4 @@ def test_names_with_control_characters_are_escaped() -> None:
 
 
 def test_a_single_run_is_a_suite_of_one_case() -> None:
-    assert 'tests="1" failures="1"' in junit_report.render(alone(REPORTS["flipped"]))
+    assert 'tests="1" failures="1"' in junit_report.render(single_case_suite(REPORTS["flipped"]))

@@ -10,8 +10,8 @@ from convdiff.suite_result import CaseResult, Suite
 AGREES = CaseResult("conv1", "m.toml:1", 0)
 DIFFERS = CaseResult("conv2", "m.toml:2", 1)
 TROUBLE = CaseResult("conv3", "m.toml:3", 2, trouble="found no such file")
-INPUT_DIFFERS = CaseResult("conv4", "m.toml:4", 1, kind="fed wrong")
-MISSING = CaseResult("conv5", "m.toml:5", 1, kind="lost")
+INPUT_DIFFERS = CaseResult("conv4", "m.toml:4", 1, failure_kind="fed wrong")
+MISSING = CaseResult("conv5", "m.toml:5", 1, failure_kind="lost")
 
 
 @pytest.mark.parametrize(

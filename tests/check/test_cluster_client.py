@@ -1,4 +1,4 @@
-"""`--scheduler` on a real local cluster of two worker processes, one of which is killed on the way."""
+"""`--scheduler` on a real local cluster of two machines, each a process; one or both are lost."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from convdiff.check import CheckRequest, check
+from convdiff.check import CheckRequest, check, cluster_client
 from convdiff.suite_result import CaseResult
-from tests.check.conftest import GOOD, LOST, WRONG, Manifest
+from tests.check.conftest import GOOD, UNREADABLE, WRONG, Manifest
+from tests.check.suites import SilentWatcher, check_manifests
 from tests.cli.conftest import Invoke
 
 distributed = pytest.importorskip("distributed")
@@ -24,7 +25,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def cluster_client(folder: Path) -> Iterator[Any]:
+def cluster(folder: Path) -> Iterator[Any]:
     with distributed.LocalCluster(
         n_workers=2,
         threads_per_worker=1,
@@ -32,18 +33,16 @@ def cluster_client(folder: Path) -> Iterator[Any]:
         dashboard_address=None,
         local_directory=str(folder / "dask"),
         silence_logs=50,
-    ) as made:
-        yield made
+    ) as local_cluster:
+        yield local_cluster
 
 
-class Deadly:
-    """Kills one worker process of the cluster once a few cases are done."""
+class KillingWatcher(SilentWatcher):
+    """Kills one process of the cluster once a few cases are done."""
 
     def __init__(self, address: str) -> None:
-        self._address, self.done, self.killed = address, [], 0
+        self._address, self.killed = address, 0
         self.done: list[str] = []
-
-    def begin(self, total: int) -> None: ...
 
     def add(self, checked: CaseResult) -> None:
         self.done.append(checked.name)
@@ -53,8 +52,8 @@ class Deadly:
             os.kill(self.killed, signal.SIGKILL)
 
 
-def test_a_worker_that_is_lost_loses_nothing(cluster_client: Any, manifest: Manifest) -> None:
-    several = [
+def test_a_lost_machine_loses_no_case(cluster: Any, manifest: Manifest) -> None:
+    cases = [
         {
             **(WRONG if n % 4 == 1 else GOOD),
             "name": f"c{n}",
@@ -62,13 +61,13 @@ def test_a_worker_that_is_lost_loses_nothing(cluster_client: Any, manifest: Mani
         }
         for n in range(40)
     ]
-    path = manifest(*several, LOST)
-    watch = Deadly(cluster_client.scheduler_address)
+    path = manifest(*cases, UNREADABLE)
+    watcher = KillingWatcher(cluster.scheduler_address)
     suite = check(
-        CheckRequest(manifests=(str(path),), scheduler=cluster_client.scheduler_address), watch
+        CheckRequest(manifests=(str(path),), scheduler=cluster.scheduler_address), watcher
     )
-    assert watch.killed
-    assert [case.name for case in suite.cases] == [*(f"c{n}" for n in range(40)), "lost"]
+    assert watcher.killed
+    assert [case.name for case in suite.cases] == [*(f"c{n}" for n in range(40)), "unreadable"]
     assert [case.exit_code for case in suite.cases] == [*(int(n % 4 == 1) for n in range(40)), 2], [
         c.trouble for c in suite.cases
     ]
@@ -79,39 +78,33 @@ def test_a_worker_that_is_lost_loses_nothing(cluster_client: Any, manifest: Mani
     assert "none.npy: cannot be read (No such file or directory)" in str(suite.cases[-1].trouble)
 
 
-class Last:
-    """Takes all machines away, once a case is done, for good."""
+class DrainingWatcher(SilentWatcher):
+    """Takes every machine away, for good, once a case is done."""
 
-    def __init__(self, cluster_client: Any) -> None:
-        self._cluster = cluster_client
-
-    def begin(self, total: int) -> None: ...
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
 
     def add(self, checked: CaseResult) -> None:
         self._cluster.scale(0)
 
 
 def test_a_cluster_without_machines_is_not_waited_for(
-    cluster_client: Any, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+    cluster: Any, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from convdiff.check import cluster_client as module
-
-    monkeypatch.setattr(module, "PATIENCE", 2)
+    monkeypatch.setattr(cluster_client, "MACHINE_TIMEOUT", 2)
     path = manifest(*({**GOOD, "name": f"c{n}"} for n in range(60)))
     suite = check(
-        CheckRequest(manifests=(str(path),), scheduler=cluster_client.scheduler_address),
-        Last(cluster_client),
+        CheckRequest(manifests=(str(path),), scheduler=cluster.scheduler_address),
+        DrainingWatcher(cluster),
     )
-    lost = [case for case in suite.cases if case.exit_code == 2]
-    assert (
-        len(suite.cases) == 60
-        and lost
-        and all("no machine is left" in str(case.trouble) for case in lost)
-    ), lost
+    assert len(suite.cases) == 60
+    troubles = [str(case.trouble) for case in suite.cases if case.exit_code == 2]
+    assert troubles
+    assert all("no machine is left" in trouble for trouble in troubles), troubles
 
 
-def test_backends_run_there_and_start_once_in_a_process(
-    cluster_client: Any, manifest: Manifest
+def test_backends_run_there_and_start_once_in_each_process(
+    cluster: Any, manifest: Manifest
 ) -> None:
     Path("deep/package").mkdir(parents=True)
     Path("deep/port.py").write_text(
@@ -127,9 +120,7 @@ def test_backends_run_there_and_start_once_in_a_process(
     Path("deep/package/own.py").write_text("SIZE = (2, 4, 6, 7)\n")
     case = {**GOOD, "call": {"numpy": "deep/port.py:pid"}}
     path = manifest(*({**case, "name": f"c{n}"} for n in range(12)), backends=["numpy"])
-    suite = check(
-        CheckRequest(manifests=(str(path),), scheduler=cluster_client.scheduler_address), Nobody()
-    )
+    suite = check_manifests(path, scheduler=cluster.scheduler_address)
     rows = [row for case in suite.cases for row in case.rows]
     assert {row.answer.status for row in rows} == {"ok"}, [c.trouble for c in suite.cases]
     pids = {row.error.obtained for row in rows if row.answer.kind == "call" and row.error}
@@ -140,20 +131,10 @@ def test_backends_run_there_and_start_once_in_a_process(
     }
 
 
-class Nobody:
-    """Watches nothing."""
-
-    def begin(self, total: int) -> None: ...
-
-    def add(self, checked: CaseResult) -> None: ...
-
-
-def test_a_scheduler_that_is_none_is_one_line(
+def test_a_scheduler_that_cannot_be_reached_is_one_line(
     manifest: Manifest, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from convdiff.check import cluster_client
-
-    monkeypatch.setattr(cluster_client, "PATIENCE", 1)
+    monkeypatch.setattr(cluster_client, "MACHINE_TIMEOUT", 1)
     result = invoke("check", str(manifest(GOOD)), "--scheduler", "tcp://127.0.0.1:9")
     assert result.exit_code == 2
     assert result.stderr.startswith("convdiff: --scheduler tcp://127.0.0.1:9: cannot be reached")
