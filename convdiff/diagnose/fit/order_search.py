@@ -29,7 +29,7 @@ from convdiff.diagnose.fit.order_views import (
     channel_of,
     dense_kernel,
 )
-from convdiff.diagnose.hypotheses.input import ENUMERATED, dealings
+from convdiff.diagnose.hypotheses.input import MAX_ENUMERATED_LENGTH, group_interleavings
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.engine import Search
 from convdiff.spec.layout import Array
@@ -77,7 +77,7 @@ class ChannelOrderSearch:
         problem = self.search.problem
         if (
             not 1 <= edits <= 3
-            or problem.spec.in_channels <= ENUMERATED
+            or problem.spec.in_channels <= MAX_ENUMERATED_LENGTH
             or not np.isfinite(problem.obtained).all()
         ):
             return
@@ -222,7 +222,7 @@ def _ordered(x: InputForm, order: list[int], groups: int) -> InputForm:
     edit, oddness = {"code": "input-channels-permuted", "permutation": order}, 0.4
     if order == sorted(order)[::-1]:
         edit, oddness = {"code": "input-channels-reversed"}, 0.05
-    for dealt, odd, other in dealings(len(order), groups, "input"):
+    for dealt, odd, other in group_interleavings(len(order), groups, "input"):
         if order == other:
             edit, oddness = dealt, odd
     made: InputForm = x.plus(edit, oddness, array=x.array.select(1, order))

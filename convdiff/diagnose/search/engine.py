@@ -23,8 +23,8 @@ from convdiff.diagnose.core.forms import InputForm, KernelForm, OperationForm, O
 from convdiff.diagnose.core.layouts import to_layout
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.hypotheses.kernel import kernel_placed_as
-from convdiff.diagnose.hypotheses.operation import regrouping
+from convdiff.diagnose.hypotheses.kernel import kernel_read_as
+from convdiff.diagnose.hypotheses.operation import kernel_regrouping
 from convdiff.diagnose.hypotheses.registry import FAMILIES
 from convdiff.diagnose.search.batches import Batch, Block, FormGroup, make_batches
 from convdiff.diagnose.search.candidate import (
@@ -73,7 +73,7 @@ class Search:
         """
         problem = self.problem
         raw = problem.kernel_view
-        kernel = kernel_placed_as(problem.spec, raw, problem.spec.kernel_layout)
+        kernel = kernel_read_as(problem.spec, raw, problem.spec.kernel_layout)
         base = OperationForm(
             spec=problem.spec, kernel=kernel or ArrayView.of(problem.w), raw_kernel=raw
         )
@@ -169,11 +169,11 @@ class Search:
         problem, found = self.problem, []
         for operation in self.operations[at]:
             own = edits - len(operation.edits)
-            if not 0 <= own <= (MOST_IN_A_STAGE if operation.regroup is None else 1):
+            if not 0 <= own <= (MOST_IN_A_STAGE if operation.regrouping is None else 1):
                 continue
-            if operation.regroup is not None:
+            if operation.regrouping is not None:
                 # Whatever was done to the kernel was done to the one for the asked groups.
-                regroup = regrouping(operation, problem.spec.groups)
+                regroup = kernel_regrouping(operation, problem.spec.groups)
                 found += [
                     KernelForm(
                         operation.edits + form.edits,
