@@ -301,7 +301,7 @@ def test_a_fold_in_the_last_layer_is_judged_by_its_own_kernel(invoke: Invoke) ->
     found = json.loads(invoke("check", "--source", "a", "--port", "c", "--format", "json").stdout)
     assert codes(found["cases"][4]) == ["wrong-padding"]
     assert (
-        "a normalization is folded into the port's kernel; and padding 0:2,0:2 where 1 was asked"
+        "a normalization is folded into the port's kernel; and the padding was 0:2,0:2 instead of 1"
         in found["notes"][0]
     )
 
@@ -562,7 +562,8 @@ def test_torch_and_keras_themselves(invoke: Invoke, folder: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     found = check(invoke)
     assert (
-        "the first that diverges is 0, convolution 1 of 4: padding 0:1,0:1 where 1"
+        "the first that diverges is 0, convolution 1 of 4: the padding was 0:1,0:1 "
+        "instead of 1"
         in found["notes"][0]
     )
     assert [case["exit_code"] for case in found["cases"]] == [1, 0, 0, 1]

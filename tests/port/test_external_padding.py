@@ -58,7 +58,7 @@ def test_a_frame_on_the_wrong_side_is_told_as_it_adds_up(invoke: Invoke) -> None
     edit = found["cases"][0]["rows"][0]["findings"][0]["edits"][0]
     assert (edit["asked"], edit["obtained"]) == ([[1, 1], [1, 1]], [[2, 0], [2, 0]])
     assert (
-        "padding 2:0,2:0 where 1 was asked"
+        "the padding was 2:0,2:0 instead of 1"
         in found["cases"][0]["rows"][0]["findings"][0]["summary"]
     )
     assert found["cases"][0]["spec"]["padding"] == [[1, 1], [1, 1]]
@@ -69,8 +69,8 @@ def test_a_frame_on_the_wrong_side_is_told_as_it_adds_up(invoke: Invoke) -> None
     )
     told = check(invoke, "--case", "conv3")["cases"][0]["rows"][0]["findings"][0]["summary"]
     assert told.startswith(
-        "the port's kernel is the source's, rounded to 2 decimals; and padding 2:0,2:0 where 1 "
-        "was asked"
+        "the port's kernel is the source's, rounded to 2 decimals; and the padding was 2:0,2:0 "
+        "instead of 1"
     )
 
 
@@ -165,11 +165,11 @@ def test_padding_of_another_mode_is_told(
 @pytest.mark.parametrize(
     ("asked", "obtained", "said"),
     [
-        ((1, 1), (2, 2), "padding 2 where 1 was asked"),
-        ((1, 1), (0, 1), "padding 0:1,0:1 where 1 was asked"),
-        ((0, 1), (1, 1), "padding 1 where 0:1,0:1 was asked"),
-        ((0, 1), (1, 0), "padding 1:0,1:0 where 0:1,0:1 was asked"),
-        ((1, 1), (0, 0), "padding 0 where 1 was asked"),
+        ((1, 1), (2, 2), "the padding was 2 instead of 1"),
+        ((1, 1), (0, 1), "the padding was 0:1,0:1 instead of 1"),
+        ((0, 1), (1, 1), "the padding was 1 instead of 0:1,0:1"),
+        ((0, 1), (1, 0), "the padding was 1:0,1:0 instead of 0:1,0:1"),
+        ((1, 1), (0, 0), "the padding was 0 instead of 1"),
     ],
 )
 def test_both_may_pad_in_layers_of_their_own_and_differently(

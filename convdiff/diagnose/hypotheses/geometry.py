@@ -56,7 +56,7 @@ class WrongPadding(GeometryHypothesis):
     )
 
     def sentence(self, edit: Edit) -> str:
-        return f"padding {_pairs(edit['obtained'])} instead of {_pairs(edit['asked'])}"
+        return f"the padding was {_pairs(edit['obtained'])} instead of {_pairs(edit['asked'])}"
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         asked, obtained = (
@@ -208,7 +208,8 @@ class WrongStride(GeometryHypothesis):
     shown_by: ClassVar[str] = "more output positions"
 
     def sentence(self, edit: Edit) -> str:
-        return f"stride {numbers_text(edit['obtained'])} instead of {numbers_text(edit['asked'])}"
+        obtained, asked = numbers_text(edit["obtained"]), numbers_text(edit["asked"])
+        return f"the stride was {obtained} instead of {asked}"
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         axes = exchanged_axes(spec, edit["asked"], edit["obtained"])
@@ -239,7 +240,8 @@ class WrongDilation(GeometryHypothesis):
     shown_by: ClassVar[str] = "a kernel with more taps, and more output positions"
 
     def sentence(self, edit: Edit) -> str:
-        return f"dilation {numbers_text(edit['obtained'])} instead of {numbers_text(edit['asked'])}"
+        obtained, asked = numbers_text(edit["obtained"]), numbers_text(edit["asked"])
+        return f"the dilation was {obtained} instead of {asked}"
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         asked, obtained = edit["asked"], edit["obtained"]
@@ -280,7 +282,7 @@ class WrongOutputPadding(GeometryHypothesis):
 
     def sentence(self, edit: Edit) -> str:
         obtained, asked = numbers_text(edit["obtained"]), numbers_text(edit["asked"])
-        return f"output padding {obtained} instead of {asked}"
+        return f"the output padding was {obtained} instead of {asked}"
 
     def showing_arrays(self, spec: ConvSpec) -> str | None:
         return self.shown_by if max(spec.stride) == 1 else None

@@ -163,7 +163,8 @@ class WrongGroups(OperationHypothesis):
             "repeated": "with each input channel of the kernel repeated",
             "whole": "with the kernel as it is, which gives another number of output channels",
         }[edit["kernel"]]
-        groups = "1 group" if edit["obtained"] == 1 else f"{edit['obtained']} groups"
+        obtained = edit["obtained"]
+        groups = "there was 1 group" if obtained == 1 else f"there were {obtained} groups"
         return f"{groups} instead of {edit['asked']}, {kernel}"
 
 

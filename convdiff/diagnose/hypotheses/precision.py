@@ -21,9 +21,9 @@ class ReducedPrecision(Hypothesis):
     the terms, at all positions and without structure. Whole numbers that fit into the type stay
     exact and show nothing.
     Typical causes: cuDNN's float32 convolutions use TF32 on Ampere and later GPUs, by default also
-    in torch, whose matrix products do not; autocast and mixed precision; TPUs, which multiply in bfloat16 by
-    default; a CPU or GPU routine that accumulates in float16; an output printed with 4 decimals and
-    read back.
+    in torch, whose matrix products do not; autocast and mixed precision; TPUs, which multiply in
+    bfloat16 by default; a CPU or GPU routine that accumulates in float16; an output printed with 4
+    decimals and read back.
     What tells it apart: Long sums of normally distributed numbers. TF32 and float16 round inputs
     alike within float16's range; inputs beyond 65504 tell them apart.
     Fix: Ask for full precision, and save arrays in a binary format:
