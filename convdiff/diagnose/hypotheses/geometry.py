@@ -221,9 +221,9 @@ class WrongDilation(GeometryHypothesis):
 
     How it shows: The interior differs, and so does the output's size, unless the padding changed
     with the dilation. A 1x1 kernel shows nothing; equal dilations hide an exchange of H and W.
-    Typical causes: oneDNN, which counts dilation from 0, as nobody else does; the dilations of H
-    and W exchanged, or one used for both; a converter that drops the attribute; Keras'
-    dilation_rate lost when a layer is rebuilt from its weights.
+    Typical causes: oneDNN, which counts dilation from 0 where all others count from 1; the
+    dilations of H and W exchanged, or one used for both; a converter that drops the attribute;
+    Keras' dilation_rate lost when a layer is rebuilt from its weights.
     What tells it apart: A kernel of distinct values with more than one tap along each axis, other
     dilations for H than for W, and an input longer than the dilated kernel.
     Fix: Pass the same dilation on both sides, where 1 is dense, and compute the padding from

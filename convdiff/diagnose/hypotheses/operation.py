@@ -84,8 +84,8 @@ def _other_operation(spec: ConvSpec, layout: str, kernel: ArrayView) -> ConvSpec
     in_channels = inner if transposed else inner * spec.groups
     if in_channels != spec.in_channels:
         return None
-    # The search varies the geometry later.  Here it only has to be a possible one, and this padding
-    # is so for every kernel.
+    # The search varies the geometry later.  Here it only has to be a possible one, which it is with
+    # this padding, whatever the kernel.
     padding = tuple(
         (0, 0) if transposed else (k * d, k * d)
         for k, d in zip(spec.kernel_size, spec.dilation, strict=True)
