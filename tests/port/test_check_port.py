@@ -563,8 +563,7 @@ def test_torch_and_keras_themselves(invoke: Invoke, folder: Path) -> None:
     found = check(invoke)
     assert (
         "the first that diverges is 0, convolution 1 of 4: the padding was 0:1,0:1 "
-        "instead of 1"
-        in found["notes"][0]
+        "instead of 1" in found["notes"][0]
     )
     assert [case["exit_code"] for case in found["cases"]] == [1, 0, 0, 1]
     assert "paired with" in found["cases"][1]["notes"][0]
