@@ -1,7 +1,7 @@
-"""Faults to plant: for each code, ways to go wrong on a drawn problem, with the edit that says so.
+"""Faults to plant: for each code a function that makes the mistake and returns its edit.
 
-A fault changes the arrays or the geometry of the naive convolution at its stage.  Drawing returns
-None where the fault does not apply to the problem or would change nothing by its shape.
+A fault changes the arrays, the geometry or the output of a naive convolution.  It returns None if
+it does not apply to the convolution, or if the shapes already show that it would change nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STAGES = ("input", "kernel", "geometry", "output")
 
 @dataclass(frozen=True)
 class Drawn:
-    """A convolution as asked, arrays as torch has them."""
+    """A convolution that was asked for, with random arrays in torch's layouts."""
 
     x: Array
     w: Array
@@ -29,6 +29,7 @@ class Drawn:
     axes: str
 
     def options(self) -> dict[str, Any]:
+        """The options of `convdiff.diff` for this convolution."""
         g = self.geometry
         space = self.axes
         asked: dict[str, Any] = {
@@ -48,7 +49,7 @@ class Drawn:
 
 @dataclass
 class Work:
-    """A convolution on its way to going wrong; `after` are applied to the output."""
+    """A convolution to which faults are applied; the functions in `after` change its output."""
 
     drawn: Drawn
     x: Array
@@ -57,15 +58,25 @@ class Work:
     bias_factor: float = 1.0
     after: list[Callable[[Array], Array]] = field(default_factory=list)
 
+    @property
+    def out_channels(self) -> int:
+        if self.geometry.transposed:
+            return self.w.shape[1] * self.geometry.groups
+        return self.w.shape[0]
+
+    def per_channel(self, values: Array) -> Array:
+        """One value per output channel, shaped to broadcast with the output."""
+        return values.reshape(1, -1, *(1,) * len(self.drawn.axes))
+
     def output(self) -> Array:
-        out = convolve(self.x, self.w, self.geometry)
+        """The output (N, O, *space) with all faults, float64."""
+        output = convolve(self.x, self.w, self.geometry)
         if self.drawn.bias is not None:
-            out = out + self.bias_factor * self.drawn.bias.astype(np.float64).reshape(
-                1, -1, *(1,) * len(self.drawn.axes)
-            )
-        for step in self.after:
-            out = step(out)
-        return out
+            bias = self.per_channel(self.drawn.bias.astype(np.float64))
+            output = output + self.bias_factor * bias
+        for change in self.after:
+            output = change(output)
+        return output
 
 
 Fault = Callable[[Work, np.random.Generator], "Edit | None"]
@@ -75,19 +86,17 @@ def kernel_flipped(work: Work, rng: np.random.Generator) -> Edit | None:
     long = [i for i, k in enumerate(work.w.shape[2:]) if k > 1]
     if not long:
         return None
-    chosen = (
-        long
-        if rng.random() < 0.5
-        else sorted(rng.choice(long, rng.integers(1, len(long) + 1), replace=False).tolist())
-    )
+    chosen = long
+    if rng.random() >= 0.5:
+        chosen = sorted(rng.choice(long, rng.integers(1, len(long) + 1), replace=False).tolist())
     work.w = np.flip(work.w, [i + 2 for i in chosen])
     return {"code": "kernel-flipped", "axes": [work.drawn.axes[i] for i in chosen]}
 
 
-def _swapped(letters: str, a: int, b: int) -> str:
-    listed = list(letters)
-    listed[a], listed[b] = listed[b], listed[a]
-    return "".join(listed)
+def _exchanged(letters: str, a: int, b: int) -> str:
+    exchanged = list(letters)
+    exchanged[a], exchanged[b] = exchanged[b], exchanged[a]
+    return "".join(exchanged)
 
 
 def kernel_axes_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
@@ -100,7 +109,7 @@ def kernel_axes_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
         return None
     a, b = pairs[rng.integers(len(pairs))]
     work.w = np.swapaxes(work.w, a, b)
-    return {"code": "kernel-axes-permuted", "asked": layout, "obtained": _swapped(layout, a, b)}
+    return {"code": "kernel-axes-permuted", "asked": layout, "obtained": _exchanged(layout, a, b)}
 
 
 def kernel_reshaped(work: Work, rng: np.random.Generator) -> Edit | None:
@@ -108,8 +117,7 @@ def kernel_reshaped(work: Work, rng: np.random.Generator) -> Edit | None:
     space = work.drawn.axes
     other = f"{space}IO" if rng.random() < 0.5 else f"{space}OI"
     buffer = np.ascontiguousarray(work.w.transpose([layout.index(a) for a in other]))
-    made = buffer.reshape(work.w.shape)
-    work.w = made
+    work.w = buffer.reshape(work.w.shape)
     return {"code": "kernel-reshaped", "asked": other, "obtained": layout}
 
 
@@ -133,7 +141,7 @@ def input_axes_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
         return None
     a, b = pairs[rng.integers(len(pairs))]
     work.x = np.swapaxes(work.x, a, b)
-    return {"code": "input-axes-permuted", "asked": layout, "obtained": _swapped(layout, a, b)}
+    return {"code": "input-axes-permuted", "asked": layout, "obtained": _exchanged(layout, a, b)}
 
 
 def input_reshaped(work: Work, rng: np.random.Generator) -> Edit | None:
@@ -173,13 +181,10 @@ def input_channels_permuted(work: Work, rng: np.random.Generator) -> Edit | None
     order = rng.permutation(channels).tolist()
     if channels < 3 or order in (sorted(order), sorted(order)[::-1]):
         return None
-    g = work.geometry
-    places = np.prod(convolve(work.x, work.w, g).shape) // (
-        work.w.shape[1 if g.transposed else 0] * (g.groups if g.transposed else 1)
-    )
-    # Orders of more than a few channels are read off the kernel that explains the output: there
-    # must be more places than weights.
-    if channels > 4 and places < channels * np.prod(work.w.shape[2:]) + 16:
+    positions = np.prod(convolve(work.x, work.w, work.geometry).shape) // work.out_channels
+    # The order of more than a few channels is fitted, for which there must be more positions than
+    # weights.
+    if channels > 4 and positions < channels * np.prod(work.w.shape[2:]) + 16:
         return None
     work.x = work.x[:, order]
     return {"code": "input-channels-permuted", "permutation": order}
@@ -196,8 +201,8 @@ def groups_interleaved(work: Work, rng: np.random.Generator) -> Edit | None:
 def wrong_padding(work: Work, rng: np.random.Generator) -> Edit | None:
     g = work.geometry
     asked = g.padding
-    one = rng.random() < 0.3
-    made = []
+    changes_first_axis_only = rng.random() < 0.3
+    pads = []
     for i, ((lo, hi), k) in enumerate(zip(asked, work.w.shape[2:], strict=True)):
         span = g.dilation[i] * (k - 1) + 1
         choices = [
@@ -212,14 +217,15 @@ def wrong_padding(work: Work, rng: np.random.Generator) -> Edit | None:
         choices = [c for c in choices if min(c) >= 0 and max(c) < span + 1 and c != (lo, hi)]
         if not choices:
             return None
-        made.append((lo, hi) if one and i else choices[rng.integers(len(choices))])
-    if tuple(made) == asked:
+        keeps_axis = changes_first_axis_only and i > 0
+        pads.append((lo, hi) if keeps_axis else choices[rng.integers(len(choices))])
+    if tuple(pads) == asked:
         return None
-    work.geometry = replace(g, padding=tuple(made))
+    work.geometry = replace(g, padding=tuple(pads))
     return {
         "code": "wrong-padding",
         "asked": [list(p) for p in asked],
-        "obtained": [list(p) for p in made],
+        "obtained": [list(p) for p in pads],
     }
 
 
@@ -238,8 +244,8 @@ def wrong_pad_mode(work: Work, rng: np.random.Generator) -> Edit | None:
 
 
 def _changed(numbers: tuple[int, ...], rng: np.random.Generator, most: int) -> tuple[int, ...]:
-    other = [v for v in range(1, most + 1) if v != numbers[0]]
-    value = int(rng.choice(other))
+    """The numbers with all, or one, set to a random number up to `most`."""
+    value = int(rng.choice([v for v in range(1, most + 1) if v != numbers[0]]))
     if rng.random() < 0.5 or len(numbers) == 1:
         return (value,) * len(numbers)
     at = int(rng.integers(len(numbers)))
@@ -248,20 +254,20 @@ def _changed(numbers: tuple[int, ...], rng: np.random.Generator, most: int) -> t
 
 def wrong_stride(work: Work, rng: np.random.Generator) -> Edit | None:
     g = work.geometry
-    made = _changed(g.stride, rng, 3)
-    if made == g.stride:
+    stride = _changed(g.stride, rng, 3)
+    if stride == g.stride:
         return None
-    work.geometry = replace(g, stride=made)
-    return {"code": "wrong-stride", "asked": list(g.stride), "obtained": list(made)}
+    work.geometry = replace(g, stride=stride)
+    return {"code": "wrong-stride", "asked": list(g.stride), "obtained": list(stride)}
 
 
 def wrong_dilation(work: Work, rng: np.random.Generator) -> Edit | None:
     g = work.geometry
-    made = _changed(g.dilation, rng, 3)
-    if made == g.dilation or max(work.w.shape[2:]) == 1:
+    dilation = _changed(g.dilation, rng, 3)
+    if dilation == g.dilation or max(work.w.shape[2:]) == 1:
         return None
-    work.geometry = replace(g, dilation=made)
-    return {"code": "wrong-dilation", "asked": list(g.dilation), "obtained": list(made)}
+    work.geometry = replace(g, dilation=dilation)
+    return {"code": "wrong-dilation", "asked": list(g.dilation), "obtained": list(dilation)}
 
 
 def wrong_groups(work: Work, rng: np.random.Generator) -> Edit | None:
@@ -308,13 +314,14 @@ def wrong_output_padding(work: Work, rng: np.random.Generator) -> Edit | None:
     g = work.geometry
     if not g.transposed:
         return None
-    made = tuple((e + 1) % max(s, 2) for e, s in zip(g.output_padding, g.stride, strict=True))
-    if made == g.output_padding or any(
-        e >= max(s, d) for e, s, d in zip(made, g.stride, g.dilation, strict=True)
+    asked = g.output_padding
+    extra = tuple((e + 1) % max(s, 2) for e, s in zip(asked, g.stride, strict=True))
+    if extra == asked or any(
+        e >= max(s, d) for e, s, d in zip(extra, g.stride, g.dilation, strict=True)
     ):
         return None
-    work.geometry = replace(g, output_padding=made)
-    return {"code": "wrong-output-padding", "asked": list(g.output_padding), "obtained": list(made)}
+    work.geometry = replace(g, output_padding=extra)
+    return {"code": "wrong-output-padding", "asked": list(asked), "obtained": list(extra)}
 
 
 def output_axes_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
@@ -343,9 +350,7 @@ def output_channels_reversed(work: Work, rng: np.random.Generator) -> Edit | Non
 
 
 def output_channels_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
-    channels = work.w.shape[1 if work.geometry.transposed else 0] * (
-        work.geometry.groups if work.geometry.transposed else 1
-    )
+    channels = work.out_channels
     order = rng.permutation(channels).tolist()
     if channels < 3 or order in (sorted(order), sorted(order)[::-1]):
         return None
@@ -370,14 +375,12 @@ def bias_doubled(work: Work, rng: np.random.Generator) -> Edit | None:
 def bias_added(work: Work, rng: np.random.Generator) -> Edit | None:
     if work.drawn.bias is not None:
         return None
-    channels = work.w.shape[1 if work.geometry.transposed else 0] * (
-        work.geometry.groups if work.geometry.transposed else 1
-    )
+    channels = work.out_channels
     if work.output().size < 2 * channels:
-        # One element a channel: any output is some constant off.
+        # Any output with one element per channel is off by some constant.
         return None
-    values = rng.standard_normal(channels)
-    work.after.append(lambda y: y + values.reshape(1, -1, *(1,) * len(work.drawn.axes)))
+    values = work.per_channel(rng.standard_normal(channels))
+    work.after.append(lambda y: y + values)
     return {"code": "bias-added"}
 
 
@@ -393,21 +396,21 @@ def activation_applied(work: Work, rng: np.random.Generator) -> Edit | None:
 
 
 def overlap_accumulated(work: Work, rng: np.random.Generator) -> Edit | None:
-    def add_up(y: Array) -> Array:
+    def accumulated(y: Array) -> Array:
         counts = np.ones(())
         for n in y.shape[2:]:
-            line = np.minimum(np.minimum(np.arange(n) + 1, n - np.arange(n)), 3)
-            counts = counts[..., None] * line
+            axis_counts = np.minimum(np.minimum(np.arange(n) + 1, n - np.arange(n)), 3)
+            counts = counts[..., None] * axis_counts
         return y * counts
 
-    work.after.append(add_up)
+    work.after.append(accumulated)
     return {"code": "overlap-accumulated"}
 
 
 def clipped(work: Work, rng: np.random.Generator) -> Edit | None:
     low, high = [(-1, 1), (0, 1), (0, 255)][rng.integers(3)]
-    made = np.asarray(work.output())
-    if (made > high).sum() < 2 or ((made > low) & (made < high)).mean() < 0.2:
+    output = np.asarray(work.output())
+    if (output > high).sum() < 2 or ((output > low) & (output < high)).mean() < 0.2:
         return None
     work.after.append(lambda y: np.clip(y, low, high))
     return {"code": "clipped", "limits": [low, high]}
@@ -419,26 +422,21 @@ def integer_wrapped(work: Work, rng: np.random.Generator) -> Edit | None:
     work.x = work.x * 3
     drawn = work.drawn
     object.__setattr__(drawn, "x", drawn.x * 3)
-    made = np.asarray(work.output())
-    wrapped = (made + 128) % 256 - 128
-    if made.size < 8 or np.ptp(wrapped) < 32 or (wrapped != made).sum() < 2:
+    output = np.asarray(work.output())
+    wrapped = (output + 128) % 256 - 128
+    if output.size < 8 or np.ptp(wrapped) < 32 or (wrapped != output).sum() < 2:
         return None
     work.after.append(lambda y: (y + 128) % 256 - 128)
     return {"code": "integer-wrapped", "obtained": "int8"}
 
 
 def channels_scaled(work: Work, rng: np.random.Generator) -> Edit | None:
-    channels = work.w.shape[1 if work.geometry.transposed else 0] * (
-        work.geometry.groups if work.geometry.transposed else 1
-    )
-    shape = (1, -1, *(1,) * len(work.drawn.axes))
+    channels = work.out_channels
     if channels < 2 or np.asarray(work.output()).size < 8 * channels:
         return None
-    factors, values = (
-        rng.uniform(0.5, 2, channels).reshape(shape),
-        rng.standard_normal(channels).reshape(shape),
-    )
-    work.after.append(lambda y: y * factors + values)
+    factors = work.per_channel(rng.uniform(0.5, 2, channels))
+    constants = work.per_channel(rng.standard_normal(channels))
+    work.after.append(lambda y: y * factors + constants)
     return {"code": "channels-scaled"}
 
 
@@ -477,13 +475,13 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         clipped,
         integer_wrapped,
     ),
-    # Found where it is alone.
+    # Planted alone only: beside another fault it need not be found.
     "output alone": (channels_scaled,),
 }
 
 
 def data(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Numbers as people have them."""
+    """Random numbers of a kind that people have: "normal", "relu", "integers" or "image"."""
     if kind == "relu":
         return np.maximum(rng.standard_normal(shape), 0).astype(np.float32)
     if kind == "integers":
@@ -499,7 +497,7 @@ def draw(
     kind: str | None = None,
     transposed: bool | None = None,
 ) -> Drawn:
-    """A problem whose shapes give little away: square, in = out channels, kernels of 2 to 5."""
+    """A random convolution whose shapes hide mistakes: square, often with equal channel counts."""
     rank = rank or int(rng.choice([1, 2, 2, 3]))
     transposed = bool(rng.random() < 0.2) if transposed is None else transposed
     channels = int(rng.choice([2, 3, 4, 4, 6]))
@@ -513,7 +511,7 @@ def draw(
     pads = [(0, 0), (k[0] // 2, k[0] // 2), ((k[0] - 1) // 2, k[0] // 2), (1, 1)]
     pad = pads[rng.integers(len(pads))]
     if n[0] + sum(pad) < max(dilation) * (k[0] - 1) + 2:
-        # Too little of the input for so wide a kernel: no output, or next to none.
+        # The dilated kernel would leave no output, or next to none.
         dilation = ones
     extra = tuple(int(rng.integers(0, s)) for s in stride) if transposed else ()
     mode = "constant" if transposed or rng.random() < 0.9 else "reflect"
@@ -532,8 +530,9 @@ def draw(
 def plant(
     rng: np.random.Generator, faults: int, **kwargs: Any
 ) -> tuple[Drawn, Array, list[Edit]] | None:
-    """A problem with so many faults, each of another stage, its float32 output and the edits; None
-    where the draw came to nothing.
+    """A random convolution, its float32 output with `faults` faults of different stages, and edits.
+
+    None if one of the drawn faults does not apply.
     """
     drawn = draw(rng, **kwargs)
     work = Work(drawn, drawn.x, drawn.w, drawn.geometry)

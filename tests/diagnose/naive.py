@@ -1,8 +1,7 @@
-"""Convolution from the definition, for planting faults: it shares nothing with the engine.
+"""Convolution from its definition, for planting faults; it shares no code with convdiff.
 
-Everything is looped over output positions (direct) or input positions (transposed), in float64, on
-arrays (N, C, *space) and kernels as torch has them: (O, C / groups, *space), transposed (C, O /
-groups, *space).
+It loops over output positions (direct) or input positions (transposed) in float64.  Inputs are
+(N, C, *space); kernels are torch's: (O, C / groups, *space), transposed (C, O / groups, *space).
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Geometry:
+    """What torch's functions take beside the arrays; pads are (lo, hi) for each axis."""
+
     stride: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]
     dilation: tuple[int, ...]
@@ -28,7 +29,7 @@ class Geometry:
 
 
 def convolve(x: Array, w: Array, g: Geometry) -> Array:
-    """The cross-correlation (or its adjoint) in float64."""
+    """The cross-correlation, or its adjoint if transposed: (N, O, *space), float64."""
     x, w = x.astype(np.float64), w.astype(np.float64)
     return _transposed(x, w, g) if g.transposed else _direct(x, w, g)
 

@@ -1,5 +1,6 @@
-"""Edits compose and invert: what one side did to the other, undone, is what the other did to it; of
-two, undoing one leaves the other.
+"""Edits have inverses and compose: with the sides exchanged the inverse edit is found.
+
+If two edits were made and one of them is asked for, the other is found.
 """
 
 from __future__ import annotations
@@ -14,16 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import convdiff
+from convdiff.records import Edit
 from tests.diagnose.naive import Array, Geometry, convolve
-
-Edit = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Side:
-    """A convolution as one side runs it: an input, a kernel (equal sizes where an exchange is to
-    fit), numbers, and what comes after.
-    """
+    """One side of a comparison: its arrays, its geometry, and what it does to the output."""
 
     x: Array
     w: Array
@@ -36,10 +34,10 @@ class Side:
 
     def output(self) -> Array:
         g = Geometry((self.stride,) * 2, ((self.lo, self.hi),) * 2, (self.dilation,) * 2)
-        made = self.factor * convolve(self.x, self.w, g)
-        return (made[:, ::-1] if self.reversed_output else made).astype(np.float32)
+        output = self.factor * convolve(self.x, self.w, g)
+        return (output[:, ::-1] if self.reversed_output else output).astype(np.float32)
 
-    def asked(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         numbers = {
             "stride": self.stride,
             "dilation": self.dilation,
@@ -48,57 +46,65 @@ class Side:
         return {**numbers, "input_layout": "NCHW", "kernel_layout": "OIHW"}
 
 
-def geometry(name: str, value: int) -> tuple[Callable[[Side], Side], Callable[[Side, Side], Edit]]:
+# A change to a side, and the edit that is expected if the first side is asked for and the second
+# side's output is obtained.
+Change = tuple[Callable[[Side], Side], Callable[[Side, Side], Edit]]
+
+
+def geometry_change(name: str, value: int) -> Change:
     return (
         lambda side: replace(side, **{name: value}),
-        lambda a, b: {
+        lambda asked, obtained: {
             "code": f"wrong-{name}",
-            "asked": [getattr(a, name)] * 2,
-            "obtained": [getattr(b, name)] * 2,
+            "asked": [getattr(asked, name)] * 2,
+            "obtained": [getattr(obtained, name)] * 2,
         },
     )
 
 
-# What is done to a side, and the edit that leads from one side to the other.
-CHANGES: dict[str, tuple[Callable[[Side], Side], Callable[[Side, Side], Edit]]] = {
+CHANGES: dict[str, Change] = {
     "kernel-flipped": (
         lambda side: replace(side, w=side.w[:, :, ::-1, ::-1]),
-        lambda a, b: {"code": "kernel-flipped", "axes": ["H", "W"]},
+        lambda asked, obtained: {"code": "kernel-flipped", "axes": ["H", "W"]},
     ),
     "kernel-axes-permuted": (
         lambda side: replace(side, w=side.w.swapaxes(0, 1)),
-        lambda a, b: {"code": "kernel-axes-permuted", "asked": "OIHW", "obtained": "IOHW"},
+        lambda asked, obtained: {
+            "code": "kernel-axes-permuted",
+            "asked": "OIHW",
+            "obtained": "IOHW",
+        },
     ),
     "input-channels-reversed": (
         lambda side: replace(side, x=side.x[:, ::-1]),
-        lambda a, b: {"code": "input-channels-reversed"},
+        lambda asked, obtained: {"code": "input-channels-reversed"},
     ),
     "input-reversed": (
         lambda side: replace(side, x=side.x[..., ::-1]),
-        lambda a, b: {"code": "input-reversed", "axes": ["W"]},
+        lambda asked, obtained: {"code": "input-reversed", "axes": ["W"]},
     ),
-    "wrong-stride": geometry("stride", 2),
-    "wrong-dilation": geometry("dilation", 2),
+    "wrong-stride": geometry_change("stride", 2),
+    "wrong-dilation": geometry_change("dilation", 2),
     "wrong-padding": (
         lambda side: replace(side, lo=2, hi=0),
-        lambda a, b: {
+        lambda asked, obtained: {
             "code": "wrong-padding",
-            "asked": [[a.lo, a.hi]] * 2,
-            "obtained": [[b.lo, b.hi]] * 2,
+            "asked": [[asked.lo, asked.hi]] * 2,
+            "obtained": [[obtained.lo, obtained.hi]] * 2,
         },
     ),
     "output-channels-reversed": (
         lambda side: replace(side, reversed_output=not side.reversed_output),
-        lambda a, b: {"code": "output-channels-reversed"},
+        lambda asked, obtained: {"code": "output-channels-reversed"},
     ),
 }
-# One of each pair changes the arrays before the convolution, the other its numbers or its output:
-# they keep out of each other's way.
+# Changes of the arrays, and changes of the geometry or the output: one of each commute.
 BEFORE = ["kernel-flipped", "kernel-axes-permuted", "input-channels-reversed", "input-reversed"]
 AFTER = ["wrong-stride", "wrong-dilation", "wrong-padding", "output-channels-reversed"]
 
 
-def drawn(seed: int) -> Side:
+def random_side(seed: int) -> Side:
+    """A side whose input and kernel have equal channel counts, so that exchanged axes fit."""
     rng = np.random.default_rng(seed)
     return Side(
         rng.standard_normal((2, 4, 9, 8)).astype(np.float32),
@@ -106,53 +112,49 @@ def drawn(seed: int) -> Side:
     )
 
 
-def told(asked: Side, obtained: Side) -> list[tuple[Edit, ...]]:
-    """What is told of `obtained`'s output where `asked`'s arrays and numbers were asked."""
-    finding = convdiff.diff(asked.x, asked.w, obtained.output(), **asked.asked()).findings[0]
-    return [
-        tuple(sorted(edits, key=lambda edit: edit["code"]))
-        for edits in (finding.edits, *finding.rivals)
-    ]
+def explanations(asked: Side, obtained: Side) -> list[tuple[Edit, ...]]:
+    """The finding and its rivals for `obtained`'s output where `asked` was asked for."""
+    result = convdiff.diff(asked.x, asked.w, obtained.output(), **asked.options())
+    first = result.findings[0]
+    return [sorted_by_code(edits) for edits in (first.edits, *first.rivals)]
+
+
+def sorted_by_code(edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
+    return tuple(sorted(edits, key=lambda edit: edit["code"]))
 
 
 @pytest.mark.parametrize("name", [*BEFORE, *AFTER])
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=5, deadline=None)
-def test_an_edit_undone_is_its_inverse(name: str, seed: int) -> None:
+def test_exchanging_the_sides_inverts_the_edit(name: str, seed: int) -> None:
     change, edit = CHANGES[name]
-    one = drawn(seed)
-    other = change(one)
-    # The output stands on neither side's arrays: a change of it is asked for as any other side's.
+    side = random_side(seed)
+    changed = change(side)
+    assert (edit(side, changed),) in explanations(side, changed)
+    # No option asks for a reversed output, so that one cannot be the side that is asked for.
     if name != "output-channels-reversed":
-        assert (edit(other, one),) in told(other, one)
-    assert (edit(one, other),) in told(one, other)
+        assert (edit(changed, side),) in explanations(changed, side)
 
 
 @given(seed=st.integers(0, 2**32 - 1), first=st.sampled_from(BEFORE), second=st.sampled_from(AFTER))
 @settings(max_examples=40, deadline=None)
-def test_of_two_edits_undoing_one_leaves_the_other(seed: int, first: str, second: str) -> None:
-    (before, one), (after, other) = CHANGES[first], CHANGES[second]
-    asked = drawn(seed)
-    both = after(before(asked))
-    assert both.output().tobytes() == before(after(asked)).output().tobytes()
-    edits = one(asked, both), other(asked, both)
-    assert tuple(sorted(edits, key=lambda edit: edit["code"])) in told(asked, both)
-    assert (other(asked, both),) in told(before(asked), both)
+def test_asking_for_one_of_two_edits_leaves_the_other(seed: int, first: str, second: str) -> None:
+    (change_first, first_edit), (change_second, second_edit) = CHANGES[first], CHANGES[second]
+    asked = random_side(seed)
+    both = change_second(change_first(asked))
+    assert both.output().tobytes() == change_first(change_second(asked)).output().tobytes()
+    edits = sorted_by_code((first_edit(asked, both), second_edit(asked, both)))
+    assert edits in explanations(asked, both)
+    assert (second_edit(asked, both),) in explanations(change_first(asked), both)
 
 
 @given(seed=st.integers(0, 2**32 - 1), factor=st.sampled_from([2.0, 0.5, -1.0, 1 / 255, 3.7]))
 @settings(max_examples=15, deadline=None)
-def test_a_factor_undone_is_its_reciprocal(seed: int, factor: float) -> None:
-    one = drawn(seed)
-    there = (
-        convdiff.diff(one.x, one.w, replace(one, factor=factor).output(), **one.asked())
-        .findings[0]
-        .edits[0]
-    )
-    assert there["factor"] == pytest.approx(factor, rel=1e-6)
-    back = (
-        convdiff.diff(one.x, one.w * np.float32(factor), one.output(), **one.asked())
-        .findings[0]
-        .edits[0]
-    )
-    assert back["factor"] == pytest.approx(1 / factor, rel=1e-6)
+def test_exchanging_the_sides_inverts_a_factor(seed: int, factor: float) -> None:
+    side = random_side(seed)
+    scaled_output = replace(side, factor=factor)
+    ((edit,), *_) = explanations(side, scaled_output)
+    assert edit["factor"] == pytest.approx(factor, rel=1e-6)
+    scaled_kernel = replace(side, w=side.w * np.float32(factor))
+    ((edit,), *_) = explanations(scaled_kernel, side)
+    assert edit["factor"] == pytest.approx(1 / factor, rel=1e-6)

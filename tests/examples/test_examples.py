@@ -91,10 +91,10 @@ CODES = {
     ],
 }
 WORDS = {
-    "1-overlapping-windows": ["position by position 1 2 2 1 times"],
+    "1-overlapping-windows": ["counts per position: 1 2 2 1"],
     "2-numpy-convolve": ["the kernel was flipped along W"],
     "3-torch-groups": [
-        "2 groups where 1 was asked",
+        "there were 2 groups instead of 1",
         "or everything was multiplied by 0.5",
         "the kernel's values are all equal",
     ],

@@ -206,7 +206,7 @@ def test_torch_and_keras_themselves(invoke: Invoke, folder: Path) -> None:
     done = run_code(TORCH_AND_KERAS, folder)
     assert done.returncode == 0, done.stderr[-2000:]
     report = check_captures(invoke)
-    beginning = "the first layer that diverges is 0, convolution 1 of 4: padding 0:1,0:1 where 1"
+    beginning = "the first layer that diverges is 0, convolution 1 of 4: the padding was 0:1,0:1"
     assert report["notes"][0].startswith(beginning)
     assert exit_codes(report) == [1, 0, 0, 1]
     assert "paired with" in report["cases"][1]["notes"][0]

@@ -78,13 +78,13 @@ def test_wrong_separate_padding_is_reported_as_it_was_written(invoke: Invoke) ->
     finding = case["rows"][0]["findings"][0]
     edit = finding["edits"][0]
     assert (edit["asked"], edit["obtained"]) == ([[1, 1], [1, 1]], [[2, 0], [2, 0]])
-    assert "padding 2:0,2:0 where 1 was asked" in finding["summary"]
+    assert "the padding was 2:0,2:0 instead of 1" in finding["summary"]
     assert case["spec"]["padding"] == [[1, 1], [1, 1]]
     pad_at_the_start(kernel.round(2))
     case = check_captures(invoke, "--case", "conv3")["cases"][0]
     assert case["rows"][0]["findings"][0]["summary"].startswith(
-        "the port's kernel is the source's, rounded to 2 decimals; and padding 2:0,2:0 where 1 "
-        "was asked"
+        "the port's kernel is the source's, rounded to 2 decimals; and the padding was "
+        "2:0,2:0 instead of 1"
     )
 
 
@@ -127,11 +127,11 @@ def test_padding_of_another_mode_is_found(
 @pytest.mark.parametrize(
     ("asked", "obtained", "sentence"),
     [
-        ((1, 1), (2, 2), "padding 2 where 1 was asked"),
-        ((1, 1), (0, 1), "padding 0:1,0:1 where 1 was asked"),
-        ((0, 1), (1, 1), "padding 1 where 0:1,0:1 was asked"),
-        ((0, 1), (1, 0), "padding 1:0,1:0 where 0:1,0:1 was asked"),
-        ((1, 1), (0, 0), "padding 0 where 1 was asked"),
+        ((1, 1), (2, 2), "the padding was 2 instead of 1"),
+        ((1, 1), (0, 1), "the padding was 0:1,0:1 instead of 1"),
+        ((0, 1), (1, 1), "the padding was 1 instead of 0:1,0:1"),
+        ((0, 1), (1, 0), "the padding was 1:0,1:0 instead of 0:1,0:1"),
+        ((1, 1), (0, 0), "the padding was 0 instead of 1"),
     ],
 )
 def test_both_sides_may_pad_in_separate_layers_and_differently(

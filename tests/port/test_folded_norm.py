@@ -61,7 +61,7 @@ def test_a_fold_in_the_last_layer_is_judged_by_its_own_kernel(invoke: Invoke) ->
     report = check_captures(invoke, port="c")
     assert codes(report["cases"][4]) == ["wrong-padding"]
     assert (
-        "a normalization is folded into the port's kernel; and padding 0:2,0:2 where 1 was asked"
+        "a normalization is folded into the port's kernel; and the padding was 0:2,0:2 instead of 1"
         in report["notes"][0]
     )
 

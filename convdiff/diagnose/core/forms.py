@@ -1,9 +1,9 @@
-"""The units the search combines: one hypothesised state of each stage of a convolution.
+"""Forms: the hypothesized states of each stage of a convolution, which the search combines.
 
-The stages are the operation (direct or transposed, how many groups), the input, the kernel, the
-geometry (stride, padding, dilation, pad mode) and the output.  A form is one way that stage may
-have been, with the edits that lead to it from what was asked.  A hypothesis (see `hypothesis.py`)
-makes forms; the search (see `search.py`) multiplies them out.
+The stages are the operation (direct or transposed, number of groups), the input, the kernel, the
+geometry (stride, padding, dilation, pad mode) and the output.  A form is one possible state of a
+stage, with the edits that lead to it from the convolution that was asked for.  Hypotheses (see
+`hypotheses.base`) make forms; the search (see `search.engine`) combines one form of each stage.
 """
 
 from __future__ import annotations
@@ -19,58 +19,57 @@ from convdiff.spec.conv_spec import ConvSpec, Correlation
 
 @dataclass(frozen=True)
 class Form:
-    """Edits with their costs: 1 for each edit, and a little more the less common it is."""
+    """A list of edits and its cost: 1 for each edit, plus its oddness, which is higher if rare."""
 
     edits: tuple[Edit, ...] = ()
     cost: float = 0.0
 
     def plus(self, edit: Edit, oddness: float, **changes: Any) -> Any:
-        """This form with one more edit, `oddness` in [0, 1), and `changes` to its other fields."""
-        made = object.__new__(type(self))
-        # As dataclasses.replace does, at a tenth of its cost: forms are made by the thousand.
-        made.__dict__.update(
+        """This form with one more edit, of an oddness in [0, 1), and `changes` to other fields."""
+        form = object.__new__(type(self))
+        # Does what dataclasses.replace does in a tenth of its time: there are thousands of forms.
+        form.__dict__.update(
             self.__dict__, edits=(*self.edits, edit), cost=self.cost + 1 + oddness, **changes
         )
-        return made
+        return form
 
     def has(self, code: str) -> bool:
-        """Whether an edit of this code is already in it."""
+        """Whether the form has an edit with this code."""
         return any(edit["code"] == code for edit in self.edits)
 
 
 @dataclass(frozen=True)
 class InputForm(Form):
-    """An input (N, C, *space) as the other side may have read it."""
+    """The input (N, C, *space) as the other side may have read it."""
 
     array: ArrayView = None  # type: ignore[assignment]
 
     @property
     def size(self) -> tuple[int, ...]:
-        """Its spatial size."""
+        """The spatial size."""
         return self.array.shape[2:]
 
 
 @dataclass(frozen=True)
 class OperationForm(Form):
-    """A whole reading of what operation was run: its spec (numbers only), and its kernel in normal
-    form.
+    """The operation that may have been run: its spec, and its kernel in normal form.
 
-    `regroup` names how the kernel for the asked groups was made one for this spec's groups (see
-    `operations.py`); `raw_kernel` is the user's array, in the spec's kernel layout.
+    `raw_kernel` is the user's array, in the kernel layout of `spec`.  `regrouping` says how the
+    kernel was adapted if `spec` has another number of groups than was asked for: see
+    `hypotheses.operation.kernel_regrouping`.
     """
 
     spec: ConvSpec = None  # type: ignore[assignment]
     kernel: ArrayView = None  # type: ignore[assignment]
     raw_kernel: ArrayView = None  # type: ignore[assignment]
-    regroup: str | None = None
+    regrouping: str | None = None
 
 
 @dataclass(frozen=True)
 class KernelForm(Form):
-    """A kernel (O, I per group, *space), in the normal form that is slid without flipping, of one
-    operation.
+    """The kernel (O, I per group, *space) in normal form, which is slid without a flip.
 
-    Its edits and cost are the operation's and its own.
+    Its edits and its cost include those of its operation.
     """
 
     array: ArrayView = None  # type: ignore[assignment]
@@ -78,22 +77,22 @@ class KernelForm(Form):
 
     @property
     def own_edits(self) -> tuple[Edit, ...]:
-        """What was done to the kernel besides."""
+        """The edits of the kernel alone, without those of its operation."""
         return self.edits[len(self.operation.edits) :]
 
     @property
     def size(self) -> tuple[int, ...]:
-        """Its spatial size."""
+        """The spatial size."""
         return self.array.shape[2:]
 
 
 @dataclass(frozen=True)
 class OutputForm(Form):
-    """The obtained output read as (N, O, *space), and what was done to the sums before it.
+    """The obtained output read as (N, O, *space), and how the sums became its values.
 
-    In the order in which it happened: the bias was added `bias_factor` times, then, with
-    `relu_before`, negative values were set to 0, the `change` was made, with `relu_after` negative
-    values were set to 0, and with `late_bias` the bias was added once more.
+    In this order: the bias was added `bias_factor` times; if `relu_before`, negative values were
+    set to 0; the `change` was made; if `relu_after`, negative values were set to 0; if `late_bias`,
+    the bias was added once more.
     """
 
     array: ArrayView = None  # type: ignore[assignment]
@@ -105,22 +104,22 @@ class OutputForm(Form):
 
     @property
     def untouched(self) -> bool:
-        """Whether nothing was done to the values, and the bias was added as asked."""
+        """Whether the sums were left as they are, with the bias added once."""
         return self.change == UNCHANGED and self.bias_factor == 1 and not self.late_bias
 
     @property
     def size(self) -> tuple[int, ...]:
-        """Its spatial size."""
+        """The spatial size."""
         return self.array.shape[2:]
 
 
 @dataclass(frozen=True)
 class AxisGeometry:
-    """One axis: output p meets tap k at index (p stride - lo + k dilation) of the dilated,
-    endlessly padded input.
+    """The geometry along one spatial axis.
 
-    Of a transposed convolution these are the numbers of its normal form, and `said` holds (stride,
-    lo, hi, output padding) as its user would say them.
+    Output p reads tap k from index (p stride - lo + k dilation) of the dilated input, padded
+    without end.  The numbers of a transposed convolution are those of its normal form; `stated` has
+    (stride, lo, hi, output padding) as its user states them.
     """
 
     stride: int
@@ -128,18 +127,18 @@ class AxisGeometry:
     hi: int
     dilation: int
     input_dilation: int
-    said: tuple[int, int, int, int]
+    stated: tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class GeometryForm(Form):
-    """One `AxisGeometry` per axis, and how the padding is filled."""
+    """One `AxisGeometry` per spatial axis, and the pad mode."""
 
     axes: tuple[AxisGeometry, ...] = ()
     mode: str = "constant"
 
     def correlation(self) -> Correlation:
-        """The geometry in the form that the reference takes."""
+        """The geometry as the reference takes it."""
         return Correlation(
             tuple(a.stride for a in self.axes),
             tuple((a.lo, a.hi) for a in self.axes),

@@ -1,6 +1,7 @@
-"""The names of paddings: TensorFlow's SAME, torch's padding=1, causal, and well-known slips.
+"""Names of paddings, such as TensorFlow's SAME and torch's padding=1, and well-known slips.
 
-Pads are (lo, hi) for each spatial axis; of a transposed convolution they crop the full output.
+Pads are (lo, hi) pairs, one for each spatial axis.  In a transposed convolution they crop the full
+output.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from convdiff.spec.padding import Pair, kernel_span, same_total, split_padding
 
 
 def padding_name(spec: ConvSpec, pads: Sequence[Pair]) -> str | None:
-    """The name under which frameworks pad so on every axis of `spec`; None if none does."""
+    """What a framework calls these pads for `spec`; None if no framework has a name for them."""
     axes = list(zip(spec.input_size, spec.kernel_size, spec.dilation, spec.stride, strict=True))
     spans = [kernel_span(k, d) for _, k, d, _ in axes]
     totals = [same_total(n, span, s) for (n, _, _, s), span in zip(axes, spans, strict=True)]
-    named: dict[str, list[Pair]] = {
+    pads_by_name: dict[str, list[Pair]] = {
         "TensorFlow's SAME": [split_padding(total, odd_at_end=True) for total in totals],
         "ONNX's SAME_LOWER": [split_padding(total, odd_at_end=False) for total in totals],
         "causal padding": [(span - 1, 0) for span in spans],
@@ -24,35 +25,35 @@ def padding_name(spec: ConvSpec, pads: Sequence[Pair]) -> str | None:
     }
     symmetric = _torch_name(pads)
     if symmetric is not None:
-        # An even SAME is also a symmetric padding: SAME is the plainer name, unless a stride makes
-        # it another rule.
-        plain_same = max(spec.stride) == 1 and list(pads) == named["TensorFlow's SAME"]
-        return "TensorFlow's SAME" if plain_same else symmetric
+        # SAME with an even total is symmetric too.  At stride 1 SAME is the plainer name; at a
+        # larger stride it is another rule, which agrees with a symmetric padding by chance.
+        is_plain_same = max(spec.stride) == 1 and list(pads) == pads_by_name["TensorFlow's SAME"]
+        return "TensorFlow's SAME" if is_plain_same else symmetric
     if not any(side for pair in pads for side in pair):
         return None
-    return next((name for name, made in named.items() if list(pads) == made), None)
+    return next((name for name, named in pads_by_name.items() if list(pads) == named), None)
 
 
 def _torch_name(pads: Sequence[Pair]) -> str | None:
-    """torch's padding=p or (p, q), where both ends of each axis have the same pad."""
-    numbers = [lo for lo, hi in pads if lo == hi >= 0]
-    if len(numbers) < len(pads) or not any(numbers):
+    """torch's padding=p or padding=(p, q); None if an axis has other pads at its end."""
+    symmetric = [lo for lo, hi in pads if lo == hi >= 0]
+    if len(symmetric) < len(pads) or not any(symmetric):
         return None
-    return f"torch's padding={numbers[0] if len(set(numbers)) == 1 else tuple(numbers)}"
+    return f"torch's padding={symmetric[0] if len(set(symmetric)) == 1 else tuple(symmetric)}"
 
 
 def exchanged_axes(
     spec: ConvSpec, asked: Sequence[object], obtained: Sequence[object]
 ) -> str | None:
-    """ "H and W" where two axes have each other's numbers, and the others their own."""
-    moved = [i for i, (a, b) in enumerate(zip(asked, obtained, strict=True)) if a != b]
-    if len(moved) != 2 or [obtained[i] for i in moved] != [asked[i] for i in moved[::-1]]:
+    """The two axes, as "H and W", whose entries were exchanged; None if the change is another."""
+    changed = [i for i, (a, b) in enumerate(zip(asked, obtained, strict=True)) if a != b]
+    if len(changed) != 2 or [obtained[i] for i in changed] != [asked[i] for i in changed[::-1]]:
         return None
-    return f"{spec.axes[moved[0]]} and {spec.axes[moved[1]]}"
+    return f"{spec.axes[changed[0]]} and {spec.axes[changed[1]]}"
 
 
 def shorthand(pads: Sequence[Pair]) -> str:
-    """(0,1) where every axis has it, else (0,1),(1,1)."""
+    """The pads as text: "(0,1)" if all axes have the same, else "(0,1),(1,1)"."""
     shown = pads[:1] if len(set(pads)) == 1 else pads
     return ",".join(f"({lo},{hi})" for lo, hi in shown)
 
@@ -60,38 +61,39 @@ def shorthand(pads: Sequence[Pair]) -> str:
 def padding_difference(
     spec: ConvSpec, asked: Sequence[Pair], obtained: Sequence[Pair]
 ) -> str | None:
-    """How a direct convolution came to be padded otherwise: a slip, or whose paddings they are."""
+    """The slip that led to the pads of a direct convolution, or else the names of both pads."""
     slip = (
-        _other_order_of_pads(spec, asked, obtained)
-        or _dilation_left_out(spec, obtained)
-        or _longer_kernel(spec, obtained)
+        _pads_in_wrong_order(spec, asked, obtained)
+        or _pads_of_undilated_kernel(spec, obtained)
+        or _same_of_longer_kernel(spec, obtained)
     )
     if slip:
         return slip
-    both = ((padding_name(spec, pads), pads) for pads in (asked, obtained))
-    words = [f"{name} pads {shorthand(pads)}" for name, pads in both if name]
-    return f"{', '.join(words)} here" if words else None
+    names = ((padding_name(spec, pads), pads) for pads in (asked, obtained))
+    known = [f"{name} pads {shorthand(pads)}" for name, pads in names if name]
+    return f"{', '.join(known)} here" if known else None
 
 
-def _other_order_of_pads(
+def _pads_in_wrong_order(
     spec: ConvSpec, asked: Sequence[Pair], obtained: Sequence[Pair]
 ) -> str | None:
-    """The right numbers on the wrong sides or axes."""
+    """The slip that put the right numbers on the wrong sides or axes."""
     if spec.rank == 1:
         return None
-    flat = [number for pair in asked for number in pair]
-    onnx_order = [lo for lo, _ in asked] + [hi for _, hi in asked]
+    pairwise = [number for pair in asked for number in pair]
+    begins_then_ends = [lo for lo, _ in asked] + [hi for _, hi in asked]
     if obtained == asked[::-1]:
         axes = exchanged_axes(spec, asked, obtained)
         return f"the pads of {axes} exchanged: F.pad lists the last axis first"
-    if obtained == tuple(zip(onnx_order[::2], onnx_order[1::2], strict=True)):
-        return "ONNX's pads list all begins, then all ends; here they were read as a pair for each axis"
-    if obtained == tuple(zip(flat[: spec.rank], flat[spec.rank :], strict=True)):
-        return "a pair for each axis was read as ONNX's pads: all begins, then all ends"
+    if obtained == tuple(zip(begins_then_ends[::2], begins_then_ends[1::2], strict=True)):
+        return "ONNX's pads list all begins, then all ends; they were read as one pair per axis"
+    if obtained == tuple(zip(pairwise[: spec.rank], pairwise[spec.rank :], strict=True)):
+        return "one pair per axis was read as ONNX's pads, which list all begins, then all ends"
     return None
 
 
-def _dilation_left_out(spec: ConvSpec, obtained: Sequence[Pair]) -> str | None:
+def _pads_of_undilated_kernel(spec: ConvSpec, obtained: Sequence[Pair]) -> str | None:
+    """The slip of computing SAME, or a symmetric padding, from a kernel without its dilation."""
     if max(spec.dilation) == 1:
         return None
     axes = list(zip(spec.input_size, spec.kernel_size, spec.stride, strict=True))
@@ -99,19 +101,22 @@ def _dilation_left_out(spec: ConvSpec, obtained: Sequence[Pair]) -> str | None:
         [(k // 2,) * 2 for _, k, _ in axes],
         [split_padding(same_total(n, k, s), odd_at_end=True) for n, k, s in axes],
     )
-    nameless = padding_name(spec, obtained) in (None, _torch_name(obtained))
-    if list(obtained) not in undilated or not nameless:
+    has_no_better_name = padding_name(spec, obtained) in (None, _torch_name(obtained))
+    if list(obtained) not in undilated or not has_no_better_name:
         return None
-    return "computed from the kernel without its dilation: k//2 where d*(k-1)//2 keeps the size"
+    return (
+        "computed from the kernel without its dilation; d*(k-1)//2 at both ends would keep the size"
+    )
 
 
-def _longer_kernel(spec: ConvSpec, obtained: Sequence[Pair]) -> str | None:
+def _same_of_longer_kernel(spec: ConvSpec, obtained: Sequence[Pair]) -> str | None:
+    """The surprise of NumPy's mode="same" where the kernel is longer than the input."""
     if spec.rank > 1 or max(spec.stride) > 1 or max(spec.dilation) > 1:
         return None
     n, k, pads = spec.input_size[0], spec.kernel_size[0], obtained[0]
-    # NumPy keeps the size of the longer array, and exchanges the two where that is the kernel.
-    exchanged = (k - 1 - (n - 1) // 2, k - 1 - n // 2)
-    if k <= n or pads not in (exchanged, exchanged[::-1]):
+    # NumPy exchanges its arguments if the second is longer, and keeps the size of the longer one.
+    numpy_pads = (k - 1 - (n - 1) // 2, k - 1 - n // 2)
+    if k <= n or pads not in (numpy_pads, numpy_pads[::-1]):
         return None
     return (
         'mode="same" of np.convolve and np.correlate gives as many values as the longer array '
@@ -120,13 +125,15 @@ def _longer_kernel(spec: ConvSpec, obtained: Sequence[Pair]) -> str | None:
 
 
 def crop_difference(spec: ConvSpec, asked: Sequence[Pair], obtained: Sequence[Pair]) -> str | None:
-    """How a transposed convolution came to be cropped otherwise, where it is a known way."""
+    """The known difference between frameworks that led to the crops of a transposed convolution."""
     spans = [kernel_span(k, d) for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
-    padded = [(span - 1 - lo, span - 1 - hi) for span, (lo, hi) in zip(spans, asked, strict=True)]
-    if list(obtained) == padded:
+    complements = [
+        (span - 1 - lo, span - 1 - hi) for span, (lo, hi) in zip(spans, asked, strict=True)
+    ]
+    if list(obtained) == complements:
         return (
-            "jax.lax.conv_transpose takes pairs as padding of the dilated input, which crops k-1 "
-            "less the pad"
+            "jax.lax.conv_transpose takes pairs as padding of the dilated input: a pad of p there "
+            "crops k-1-p here"
         )
     same = tuple(
         split_padding(same_total(size, span, stride), odd_at_end=True)

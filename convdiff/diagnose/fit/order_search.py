@@ -1,6 +1,6 @@
 """Candidates whose input channels were in another order, alone or beside one or two other edits.
 
-There are too many orders of more than `ENUMERATED` channels to be combined with everything else.
+There are too many orders of more than `MAX_ENUMERATED_LENGTH` channels to be combined with everything else.
 So the order is fitted to the output (see `channel_order`) under every likely combination of a
 geometry, a kernel and an output form; such combinations with the same geometry and output are an
 `OrderView`.  Fits are few because views come in the order of their geometry's score (see
@@ -43,7 +43,7 @@ from convdiff.diagnose.fit.order_views import (
     dense_kernel,
     is_channel_order,
 )
-from convdiff.diagnose.hypotheses.input import ENUMERATED, dealings
+from convdiff.diagnose.hypotheses.input import MAX_ENUMERATED_LENGTH, group_interleavings
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.engine import Search
 from convdiff.records import Edit
@@ -92,7 +92,7 @@ class ChannelOrderSearch:
         problem = self.search.problem
         if (
             not 1 <= edits <= 3
-            or problem.spec.in_channels <= ENUMERATED
+            or problem.spec.in_channels <= MAX_ENUMERATED_LENGTH
             or not np.isfinite(problem.obtained).all()
         ):
             return
@@ -225,7 +225,7 @@ def _permuted_input(x: InputForm, order: list[int], groups: int) -> InputForm:
     oddness = 0.4
     if order == sorted(order)[::-1]:
         edit, oddness = {"code": "input-channels-reversed"}, 0.05
-    for interleaved, its_oddness, its_order in dealings(len(order), groups, "input"):
+    for interleaved, its_oddness, its_order in group_interleavings(len(order), groups, "input"):
         if order == its_order:
             edit, oddness = interleaved, its_oddness
     form: InputForm = x.plus(edit, oddness, array=x.array.select(1, order))

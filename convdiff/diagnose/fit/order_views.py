@@ -22,7 +22,7 @@ from convdiff.diagnose.core.output_change import UNCHANGED, OpenChange, PartialS
 from convdiff.diagnose.core.reordered import BATCH_AXIS, CHANNEL_AXIS, Reordered
 from convdiff.diagnose.fit.geometry_score import InputSimilarity, comparison_points
 from convdiff.diagnose.fit.linear_system import element_indices, ungrouped_kernel
-from convdiff.diagnose.hypotheses.input import ENUMERATED
+from convdiff.diagnose.hypotheses.input import MAX_ENUMERATED_LENGTH
 from convdiff.diagnose.search.batches import FormGroup
 from convdiff.diagnose.search.engine import Search
 from convdiff.diagnose.search.geometry_table import GeometryTable
@@ -291,7 +291,11 @@ def _readable(form: OutputForm) -> list[OutputForm]:
     Of a few batch items in any order, one form for each order.
     """
     change, items = form.change, form.array.shape[0]
-    if not (isinstance(change, Reordered) and change.axis == BATCH_AXIS and items <= ENUMERATED):
+    if not (
+        isinstance(change, Reordered)
+        and change.axis == BATCH_AXIS
+        and items <= MAX_ENUMERATED_LENGTH
+    ):
         return [] if change.partial_sums(np.zeros((1, 1))) is None else [form]
     settled = []
     for order in itertools.islice(itertools.permutations(range(items)), 1, None):

@@ -16,12 +16,11 @@ from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.fit.linear_system import design_matrix, element_indices, ungrouped_kernel
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded
 from convdiff.diagnose.hypotheses.output_overlap import (
-    CountedWithConstants,
-    CountedWithFactor,
     OverlapAccumulated,
-    factor_between,
+    UnknownCountsWithConstants,
+    UnknownCountsWithFactor,
 )
-from convdiff.diagnose.hypotheses.output_scale import Scaled
+from convdiff.diagnose.hypotheses.output_scale import Scaled, least_squares_factor
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.engine import Search
 from convdiff.spec.layout import Array
@@ -45,10 +44,10 @@ def overlap_candidates(search: Search, precision: PrecisionModel) -> Iterator[Ca
     obtained, sums = _corner_values(search)
     if sums.shape[1] < 2 or not np.isfinite(sums).all():
         return
-    factor = factor_between(obtained, sums)
+    factor = least_squares_factor(obtained, sums)
     changes: tuple[tuple[OutputChange, str, Array], ...] = (
-        (CountedWithConstants(), BiasAdded.code, np.ptp(obtained - sums, axis=1)),
-        (CountedWithFactor(), Scaled.code, np.abs(obtained - factor * sums)),
+        (UnknownCountsWithConstants(), BiasAdded.code, np.ptp(obtained - sums, axis=1)),
+        (UnknownCountsWithFactor(), Scaled.code, np.abs(obtained - factor * sums)),
     )
     for change, code, error in changes:
         if error.max() <= CORNER_TOLERANCE * np.abs(obtained).max():

@@ -1,27 +1,29 @@
-"""What a hypothesis is: one way in which one stage of a convolution goes wrong.
+"""The base classes of hypotheses: a hypothesis is one way in which one stage can go wrong.
 
 A hypothesis is one class, and everything about it stands in that class or beside it:
 
-* `code`, and the docstring that `convdiff explain` prints: the first line says what happened; then,
-  each under its own heading, "How it shows", "Typical causes", "What tells it apart" and "Fix", a
-  line for each framework with code in backticks.
-* `forms`: the ways its stage may have been, each with one more edit than the form that it is given.
-  A form has a cost: 1 for each edit, and an oddness below 1 that ranks the common before the rare.
-  Of an output hypothesis a form carries an `OutputChange`, which says where the convolution's sums
-  must lie, or how two of them relate, and which verifies every element and fits what is left open.
-* `sentence`: the edit in plain words.
-* `common_name`: what people call this mistake, where the edit is a well-known one.
-* `shown_by`: which arrays would show it, where a finding cannot be told from its rivals.
+* `code`, the name of its edit.
+* Its docstring, which `convdiff explain` prints.  The first line says what happened.  Then come the
+  headings "How it shows", "Typical causes", "What tells it apart" and "Fix".  "Fix" is a list with
+  one line per framework and code in backticks; a line indented further continues the item above it.
+* `forms`: the states in which its stage may have been, each with one more edit than the form that
+  is passed in.  A form costs 1 for each edit, plus an oddness below 1 that ranks common mistakes
+  before rare ones.  The form of an output hypothesis carries an `OutputChange`, which limits the
+  convolution's sums given the obtained values, verifies every element, and fits the numbers that
+  are left open.
+* `sentence`: the edit as a clause in plain words.
+* `common_name`: the name by which people know the mistake, if it has one.
+* `shown_by`: the arrays that would show the edit, if a finding cannot be told from its rivals.
 * `equivalents`: edits that give the same output whatever the arrays are.
 
-To add one, write the class in its family's module and name it in that module's table; the search,
-`explain` and the reports find it there.  Plant it in tests/diagnose/faults.py.  A test holds every
-registered hypothesis to this list and says what is missing.
+To add a hypothesis, write its class in the module of its family and add it to that module's table;
+the search, `convdiff explain` and the reports find it there.  Plant the mistake in
+tests/diagnose/faults.py.  A test checks every registered hypothesis and names what is missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from convdiff.diagnose.core.forms import InputForm, KernelForm, OperationForm, OutputForm
@@ -31,20 +33,24 @@ from convdiff.spec.conv_spec import ConvSpec
 
 Edits = tuple[Edit, ...]
 
+# Numbers of a list that a sentence shows.
+MAX_SHOWN_INDICES = 8
+MAX_SHOWN_VALUES = 4
+
 
 class Hypothesis:
-    """One way to go wrong, as far as explanations and reports are concerned."""
+    """One way to go wrong: its code, its words and its equivalents, without the forms."""
 
     code: ClassVar[str]
     # The arrays that would show this edit, as a noun phrase: "a bias with no zeros".
     shown_by: ClassVar[str]
-    # Its numbers are read off the output, which explains as many values whatever they are.
+    # Numbers of the edit are fitted to the output, so that it explains less than a fixed edit does.
     is_fitted: ClassVar[bool] = False
-    # Codes that are this one under another name: either is right, whatever the arrays are.
+    # Codes under which the same mistake may be reported, whatever the arrays are.
     interchangeable_with: ClassVar[tuple[str, ...]] = ()
 
     def showing_arrays(self, spec: ConvSpec) -> str | None:
-        """`shown_by`; None where the asked convolution has that already, and it showed nothing."""
+        """`shown_by`; None if the convolution that was asked for, `spec`, has that property."""
         return self.shown_by
 
     def sentence(self, edit: Edit) -> str:
@@ -52,19 +58,19 @@ class Hypothesis:
         raise NotImplementedError
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
-        """What people call this mistake, or who makes it; None where it has no such name.
+        """What people call this mistake, or which library makes it; None if it has no such name.
 
-        `edits` are all edits of the finding, `spec` is the convolution that was asked.
+        `edits` are all edits of the finding; `spec` is the convolution that was asked for.
         """
         return None
 
     def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
-        """Edits that may stand in the place of this one among `edits`, by algebra."""
+        """Edits that can replace `edit` among `edits` without changing the output, by algebra."""
         return iter(())
 
 
 class OperationHypothesis(Hypothesis):
-    """Another operation was run than the one asked."""
+    """Another operation was run than asked for."""
 
     def forms(self, problem: Problem, base: OperationForm) -> Iterator[OperationForm]:
         """Forms with one more edit than `base`."""
@@ -85,22 +91,24 @@ class KernelHypothesis(Hypothesis):
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
     ) -> Iterator[KernelForm]:
-        """Forms with one more edit than `base`, for a kernel of this operation."""
+        """Forms with one more edit than `base`, which is a kernel of `operation`."""
         raise NotImplementedError
 
 
 class GeometryHypothesis(Hypothesis):
-    """Windows lay elsewhere than asked.  The forms come from `search/geometry_table.py`.
+    """The windows were at other positions than asked for.
 
-    The output's size ties stride, padding and dilation together, so they are listed together.
+    Its forms come from `search.geometry_table`, since the size of the output ties stride, padding
+    and dilation together.
     """
 
 
 class OutputHypothesis(Hypothesis):
     """The output was written or changed in some way.
 
-    Its forms do not depend on the operation, kernel or geometry beside it, and are made once; its
-    verification sees them all (`output_change.Trial`).
+    Its forms are made once, because they do not depend on the operation, kernel and geometry with
+    which they are combined; their changes see those when they verify a candidate
+    (`output_change.Trial`).
     """
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
@@ -108,8 +116,8 @@ class OutputHypothesis(Hypothesis):
         raise NotImplementedError
 
 
-# Edits that may move batch items to other places.
-MOVES_THE_BATCH = (
+# Codes of edits that may move batch items to other places.
+CODES_THAT_MOVE_THE_BATCH = (
     "output-axes-permuted",
     "output-reshaped",
     "input-axes-permuted",
@@ -117,12 +125,29 @@ MOVES_THE_BATCH = (
 )
 
 
-def without_groups(edits: Edits, problem: Problem) -> bool:
-    """Whether neither what was asked nor the edits have more than one group."""
+def has_one_group(edits: Edits, problem: Problem) -> bool:
+    """Whether one group was asked for, and no edit changes that."""
     return problem.spec.groups == 1 and all(edit["code"] != "wrong-groups" for edit in edits)
 
 
-def listed(items: str | list[str]) -> str:
-    """H and W; D, H and W."""
+def exchanged_channel_letters(layout: str) -> str:
+    """The kernel layout with the letters I and O exchanged."""
+    return layout.translate(str.maketrans("IO", "OI"))
+
+
+def enumeration(items: str | list[str]) -> str:
+    """The items as English text: "H", "H and W" or "D, H and W"."""
     parts = list(items)
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def first_indices(indices: Sequence[int]) -> str:
+    """The first `MAX_SHOWN_INDICES` indices as text, followed by "..." if there are more."""
+    shown = ", ".join(map(str, indices[:MAX_SHOWN_INDICES]))
+    return shown + (", ..." if len(indices) > MAX_SHOWN_INDICES else "")
+
+
+def first_values(values: Sequence[float]) -> str:
+    """The first `MAX_SHOWN_VALUES` values as text, followed by "..." if there are more."""
+    shown = ", ".join(f"{value:.4g}" for value in values[:MAX_SHOWN_VALUES])
+    return shown + (", ..." if len(values) > MAX_SHOWN_VALUES else "")

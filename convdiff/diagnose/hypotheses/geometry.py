@@ -1,8 +1,8 @@
-"""Hypotheses about the geometry: padding, its sides and mode, stride, dilation, output padding.
+"""Hypotheses about the geometry: padding, pad mode, stride, dilation and output padding.
 
-The obtained size leaves few choices along each axis: for a stride, a dilation and a start padding
-the end padding follows, up to positions that no window reaches.  Each axis' choices are listed on
-their own and combined; an edit covers all axes.
+For a given size of the output, a stride, a dilation and a start padding of an axis leave only those
+end paddings that add no window.  `search.geometry_table` lists the choices of each axis and
+combines them.  An edit covers all axes.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from convdiff.diagnose.core.padding_names import (
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import Edits, GeometryHypothesis
 from convdiff.records import Edit
-from convdiff.spec.conv_spec import ConvSpec, pairs_text
+from convdiff.spec.conv_spec import ConvSpec, numbers_text, pairs_text
 from convdiff.spec.padding import Pair, kernel_span
 
-# End paddings listed as equivalents of one edit, at most.
-MAX_EQUIVALENT_ENDS = 6
+# The most equivalent paddings of one edit.
+MAX_EQUIVALENT_PADDINGS = 6
 
 
 class WrongPadding(GeometryHypothesis):
-    """The input was padded by other amounts, or on other sides, than asked.
+    """The input was padded by other amounts or on other sides than asked for.
 
-    How it shows: by the output's size; or, where the total is right and its sides are not, by
-    everything shifted. Stride 1 with an odd kernel hides the difference between SAME and a
-    symmetric padding; a 1x1 kernel needs no padding.
-    Typical causes: SAME in TensorFlow, Keras and JAX depends on the stride and puts the odd one at
-    the end: (0, 1) for a 3-wide kernel at stride 2 on even sizes, where torch's padding=1 pads (1,
-    1). Even kernels. Padding reckoned from the kernel without its dilation. Causal layers. F.pad
-    lists the last axis first, ONNX lists all begins before all ends. In a transposed convolution
-    padding crops: the other side cropped, or jax.lax.conv_transpose's pairs taken for it.
-    What tells it apart: stride 1 and an odd size, then stride 2 and an even one, and other pads on
-    H than on W; values at the border that are not zero, since a padding of zeros and a row of zeros
-    look alike.
-    Fix: pad by hand as the other side does, then convolve with padding 0; for (0, 1) along H and W:
+    How it shows: The output has another size; or, where the total is right but not its two sides,
+    every element is shifted. At stride 1 with an odd kernel, SAME and a symmetric padding are the
+    same; a 1x1 kernel needs no padding.
+    Typical causes: SAME in TensorFlow, Keras and JAX depends on the stride and puts the odd element
+    at the end: a 3-wide kernel at stride 2 gets (0, 1) on even sizes, where torch's padding=1 pads
+    (1, 1). Even kernels. Padding computed from the kernel without its dilation. Causal layers.
+    F.pad lists the last axis first, and ONNX lists all begins before all ends. In a transposed
+    convolution padding crops the output: the other side was cropped, or the pairs of
+    jax.lax.conv_transpose, which pad the dilated input, were taken for crops.
+    What tells it apart: An odd size at stride 1, then an even size at stride 2, with different pads
+    for H and W; and values at the border that are not zero, since a row of zeros looks like
+    padding.
+    Fix: Pad by hand as the other side does, then convolve with padding 0; for (0, 1) along H and W:
         numpy: `np.pad(input, ((0, 0), (0, 0), (0, 1), (0, 1)))`
         torch: `F.pad(input, (0, 1, 0, 1))` (W first, then H)
         tensorflow: `padding=[[0, 0], [1, 1], [1, 1], [0, 0]]` in tf.nn.conv2d is torch's padding=1
@@ -51,11 +52,11 @@ class WrongPadding(GeometryHypothesis):
 
     code: ClassVar[str] = "wrong-padding"
     shown_by: ClassVar[str] = (
-        "an input size that the stride divides evenly, and values that are not zero at the border"
+        "an input size that the stride divides evenly, and values at the border that are not zero"
     )
 
     def sentence(self, edit: Edit) -> str:
-        return f"padding {_pairs(edit['obtained'])} where {_pairs(edit['asked'])} was asked"
+        return f"the padding was {_pairs(edit['obtained'])} instead of {_pairs(edit['asked'])}"
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         asked, obtained = (
@@ -66,34 +67,37 @@ class WrongPadding(GeometryHypothesis):
         if _is_product_of_ffts(edits, spec):
             return None
         stride = next((e for e in edits if e["code"] == WrongStride.code), None)
-        if stride and _both_ends(asked, stride["obtained"], obtained, stride["asked"]):
+        if (
+            stride is not None
+            and _are_symmetric(asked, stride["obtained"])
+            and _are_symmetric(obtained, stride["asked"])
+        ):
             return "stride and padding were exchanged"
         return padding_difference(spec, asked, obtained)
 
     def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
-        """End paddings that make as many outputs: no window reaches what they differ by."""
+        """Other end paddings with as many windows, none of which reaches the difference."""
         codes = {other["code"] for other in edits}
-        if problem.spec.transposed or codes & {"wrong-transposed", *CHANGES_THE_SIZES}:
+        if problem.spec.transposed or codes & {"wrong-transposed", *CODES_THAT_MOVE_SIZES}:
             return
         spec = problem.spec
         strides = _obtained(WrongStride.code, edits, spec.stride)
         dilations = _obtained(WrongDilation.code, edits, spec.dilation)
         choices = []
         for i, (lo, hi) in enumerate(edit["obtained"]):
-            dilated = (spec.input_size[i] - 1) * spec.input_dilation[i] + 1
-            spare = (dilated + lo + hi - kernel_span(spec.kernel_size[i], dilations[i])) % strides[
-                i
-            ]
-            ends = ([lo, end] for end in range(max(hi - spare, 0), hi - spare + strides[i]))
-            nearest = sorted(ends, key=lambda pair: abs(pair[1] - hi))
-            choices.append(nearest or [[lo, hi]])
-        for pads in itertools.islice(itertools.product(*choices), MAX_EQUIVALENT_ENDS):
+            dilated_size = (spec.input_size[i] - 1) * spec.input_dilation[i] + 1
+            span = kernel_span(spec.kernel_size[i], dilations[i])
+            unread = (dilated_size + lo + hi - span) % strides[i]
+            ends = range(max(hi - unread, 0), hi - unread + strides[i])
+            pairs = sorted(([lo, end] for end in ends), key=lambda pair: abs(pair[1] - hi))
+            choices.append(pairs or [[lo, hi]])
+        for pads in itertools.islice(itertools.product(*choices), MAX_EQUIVALENT_PADDINGS):
             if list(pads) not in (edit["obtained"], edit["asked"]):
                 yield {**edit, "obtained": [list(pair) for pair in pads]}
 
 
-# Edits that may exchange axes, whose sizes are then not those that were asked.
-CHANGES_THE_SIZES = (
+# Codes of edits that may exchange axes, whose sizes are then other ones than asked for.
+CODES_THAT_MOVE_SIZES = (
     "input-axes-permuted",
     "kernel-axes-permuted",
     "input-reshaped",
@@ -101,41 +105,35 @@ CHANGES_THE_SIZES = (
 )
 
 
-def _both_ends(
-    asked: Sequence[Pair],
-    asked_numbers: Sequence[int],
-    obtained: Sequence[Pair],
-    obtained_numbers: Sequence[int],
-) -> bool:
-    """Whether both paddings are these numbers, at both ends of each axis."""
-    return all(
-        list(pads) == [(number, number) for number in numbers]
-        for pads, numbers in ((asked, asked_numbers), (obtained, obtained_numbers))
-    )
+def _are_symmetric(pads: Sequence[Pair], numbers: Sequence[int]) -> bool:
+    """Whether the pads of each axis are its number at both ends."""
+    return list(pads) == [(number, number) for number in numbers]
 
 
 def _obtained(code: str, edits: Edits, asked: Sequence[int]) -> Sequence[int]:
-    """What the edit of this code says was obtained; what was asked where there is none."""
+    """The numbers that the edit with this code says were obtained; without one, `asked`."""
     return next((tuple(edit["obtained"]) for edit in edits if edit["code"] == code), asked)
 
 
 class WrongPadMode(GeometryHypothesis):
-    """The padding was filled by another rule than asked.
+    """The padding was filled in another way than asked for.
 
-    How it shows: at the border only. Padding 0 shows nothing; a padding of one position cannot tell
-    edge from symmetric.
-    Typical causes: padding_mode left at zeros; OpenCV's default border is BORDER_REFLECT_101,
-    numpy's reflect. The words differ: scipy.ndimage's reflect is numpy's symmetric and its mirror
-    numpy's reflect, scipy.signal's symm is symmetric, torch's replicate is edge and its circular
-    wrap. A product of FFTs without zero padding wraps around.
-    What tells it apart: two or more padded positions on every side, over an input whose values all
-    differ near the border.
-    Fix: name the mode on both sides, or pad by hand and convolve with padding 0; two positions,
+    How it shows: Only the border differs. Padding 0 shows nothing, and a padding of one position
+    does not tell edge from symmetric.
+    Typical causes: padding_mode left at "zeros"; OpenCV, whose default border BORDER_REFLECT_101 is
+    numpy's reflect. The names differ: scipy.ndimage's reflect is numpy's symmetric, and its mirror
+    is numpy's reflect; scipy.signal's symm is symmetric; torch's replicate is edge, and its
+    circular is wrap. A product of FFTs without zero padding wraps around.
+    What tells it apart: Two or more padded positions on every side, and an input whose values near
+    the border all differ.
+    Fix: Name the mode on both sides, or pad by hand and convolve with padding 0; for two positions,
     reflected:
         numpy: `np.pad(input, ((0, 0), (0, 0), (2, 2), (2, 2)), mode="reflect")`
         scipy: `scipy.ndimage.correlate(image, kernel, mode="mirror")` (numpy's reflect)
-        torch: `F.pad(input, (2, 2, 2, 2), mode="reflect")`; also "replicate" and "circular", and padding_mode= in nn.Conv2d
-        tensorflow: `tf.pad(input, [[0, 0], [2, 2], [2, 2], [0, 0]], mode="REFLECT")`; also "SYMMETRIC"
+        torch: `F.pad(input, (2, 2, 2, 2), mode="reflect")`; also "replicate" and "circular", and
+            padding_mode= in nn.Conv2d
+        tensorflow: `tf.pad(input, [[0, 0], [2, 2], [2, 2], [0, 0]], mode="REFLECT")`; also
+            "SYMMETRIC"
         jax: `jnp.pad(input, ((0, 0), (0, 0), (2, 2), (2, 2)), mode="reflect")`
     """
 
@@ -143,15 +141,18 @@ class WrongPadMode(GeometryHypothesis):
     shown_by: ClassVar[str] = "values that differ near the border, and padding of 2 or more"
 
     def sentence(self, edit: Edit) -> str:
-        return f"the padding was filled by {edit['obtained']!r} where {edit['asked']!r} was asked"
+        return f"the padding was filled by {edit['obtained']!r} instead of {edit['asked']!r}"
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         if _is_product_of_ffts(edits, spec):
-            conjugate = "with the kernel's conjugate unflipped, wrapped"
-            how = "flipped, wrapped" if _came_out_flipped(edits, spec) else conjugate
+            if _was_flipped(edits, spec):
+                return (
+                    "a product of FFTs without zero padding is a circular convolution: flipped, "
+                    "wrapped around and shifted"
+                )
             return (
-                "a product of FFTs without zero padding convolves circularly: "
-                f"{how} around and shifted"
+                "a product of FFTs with the kernel's conjugated, without zero padding, is a "
+                "circular cross-correlation: wrapped around and shifted"
             )
         return {
             "wrap": "circular: torch's padding_mode='circular', or what a product of FFTs gives "
@@ -163,39 +164,39 @@ class WrongPadMode(GeometryHypothesis):
 
 
 def _is_product_of_ffts(edits: Edits, spec: ConvSpec) -> bool:
-    """Whether a product of FFTs explains padding and mode.
+    """Whether the padding and the pad mode are those of a product of FFTs without zero padding.
 
-    It is circular, and shifted to the start if the kernel came out flipped; to the end if it did
-    not, when the conjugate of the FFT was taken.
+    Such a product wraps around.  A plain one flips the kernel, and each window ends at the position
+    of its output element; one with the conjugate of the kernel's FFT does not flip the kernel, and
+    each window starts there.
     """
     by_code = {edit["code"]: edit for edit in edits}
     mode, padding = by_code.get(WrongPadMode.code), by_code.get(WrongPadding.code)
     if mode is None or mode["obtained"] != "wrap" or padding is None:
         return False
-    flipped = _came_out_flipped(edits, spec)
     shifts = [kernel_span(k, d) - 1 for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
-    expected = [[shift, 0] if flipped else [0, shift] for shift in shifts]
+    expected = [[shift, 0] if _was_flipped(edits, spec) else [0, shift] for shift in shifts]
     return [list(pair) for pair in padding["obtained"]] == expected
 
 
-def _came_out_flipped(edits: Edits, spec: ConvSpec) -> bool:
-    """Whether the kernel was slid reversed in the end."""
+def _was_flipped(edits: Edits, spec: ConvSpec) -> bool:
+    """Whether the kernel was flipped in the end, be it asked for or not."""
     flips = ("kernel-flipped", "kernel-not-flipped")
     return spec.flip != any(edit["code"] in flips for edit in edits)
 
 
 class WrongStride(GeometryHypothesis):
-    """The kernel moved by another step than asked.
+    """The kernel moved by another step than asked for.
 
-    How it shows: by the output's size. An axis with one output position shows nothing; where both
-    strides fit the size, every position but the first differs.
-    Typical causes: a stride left at 1; H and W strides exchanged; a stride that belongs to a
-    pooling layer; the output sliced afterwards on one side and strided on the other; TensorFlow's
-    depthwise layers refuse unequal strides, and one was dropped.
-    What tells it apart: an input several strides longer than the kernel, other sizes on H than on
-    W, other strides as well; a dilation, its rival on small inputs, moves the taps and not the
+    How it shows: The output has another size. If both strides give the same size, every position
+    but the first differs. An axis with one output position shows nothing.
+    Typical causes: A stride left at 1; the strides of H and W exchanged; the stride of a pooling
+    layer; the output sliced afterwards on one side and strided on the other; TensorFlow's depthwise
+    layers, which refuse unequal strides, so that one of them was dropped.
+    What tells it apart: An input several strides longer than the kernel, with other sizes and other
+    strides for H than for W. A dilation, its rival on small inputs, moves the taps instead of the
     windows.
-    Fix: pass the same stride on both sides, for H and for W:
+    Fix: Pass the same stride on both sides, for H and for W:
         numpy: `output[:, :, ::2, ::2]` of the output at stride 1 is the output at stride 2
         torch: `stride=(2, 2)`
         tensorflow: `strides=[1, 2, 2, 1]` in tf.nn.conv2d, `strides=(2, 2)` in Keras
@@ -207,7 +208,8 @@ class WrongStride(GeometryHypothesis):
     shown_by: ClassVar[str] = "more output positions"
 
     def sentence(self, edit: Edit) -> str:
-        return f"stride {_numbers(edit['obtained'])} where {_numbers(edit['asked'])} was asked"
+        obtained, asked = numbers_text(edit["obtained"]), numbers_text(edit["asked"])
+        return f"the stride was {obtained} instead of {asked}"
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         axes = exchanged_axes(spec, edit["asked"], edit["obtained"])
@@ -215,28 +217,31 @@ class WrongStride(GeometryHypothesis):
 
 
 class WrongDilation(GeometryHypothesis):
-    """The kernel's taps lay further apart, or closer, than asked.
+    """The kernel's taps were farther apart, or closer together, than asked for.
 
-    How it shows: in the interior, and by the output's size unless the padding changed with it. A
-    1x1 kernel shows nothing; equal dilations on H and W hide an exchange.
-    Typical causes: oneDNN counts dilation from 0, everyone else from 1; H and W dilations
-    exchanged, or one used for both; a converter that drops the attribute; Keras' dilation_rate lost
-    when a layer is rebuilt from its weights.
-    What tells it apart: a kernel of distinct values with more than one tap along each axis, other
-    dilations on H than on W, and an input longer than the dilated kernel.
-    Fix: pass the same dilation on both sides (1 is dense), and reckon the padding from d*(k-1)+1:
-        numpy: `np.kron(kernel, np.eye(1, 4).reshape(2, 2))[..., :-1, :-1]` writes dilation 2 into the kernel itself
+    How it shows: The interior differs, and so does the output's size, unless the padding changed
+    with the dilation. A 1x1 kernel shows nothing; equal dilations hide an exchange of H and W.
+    Typical causes: oneDNN, which counts dilation from 0 where all others count from 1; the
+    dilations of H and W exchanged, or one used for both; a converter that drops the attribute;
+    Keras' dilation_rate lost when a layer is rebuilt from its weights.
+    What tells it apart: A kernel of distinct values with more than one tap along each axis, other
+    dilations for H than for W, and an input longer than the dilated kernel.
+    Fix: Pass the same dilation on both sides, where 1 is dense, and compute the padding from
+    d*(k-1)+1:
+        numpy: `np.kron(kernel, np.eye(1, 4).reshape(2, 2))[..., :-1, :-1]` is the kernel dilated
+            by 2
         torch: `dilation=(2, 2)`
         tensorflow: `dilations=[1, 2, 2, 1]` in tf.nn.conv2d, `dilation_rate=(2, 2)` in Keras
-        jax: `rhs_dilation=(2, 2)`; lhs_dilation spreads the input
+        jax: `rhs_dilation=(2, 2)`; lhs_dilation dilates the input
         theano: `filter_dilation=(2, 2)`
     """
 
     code: ClassVar[str] = "wrong-dilation"
-    shown_by: ClassVar[str] = "a kernel of more taps, and more output positions"
+    shown_by: ClassVar[str] = "a kernel with more taps, and more output positions"
 
     def sentence(self, edit: Edit) -> str:
-        return f"dilation {_numbers(edit['obtained'])} where {_numbers(edit['asked'])} was asked"
+        obtained, asked = numbers_text(edit["obtained"]), numbers_text(edit["asked"])
+        return f"the dilation was {obtained} instead of {asked}"
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         asked, obtained = edit["asked"], edit["obtained"]
@@ -251,21 +256,24 @@ class WrongDilation(GeometryHypothesis):
 
 
 class WrongOutputPadding(GeometryHypothesis):
-    """A transposed convolution's output has more or fewer positions at its end than asked.
+    """A transposed convolution's output ends earlier or later than asked for.
 
-    How it shows: by the output's size, the positions in common being right. Stride 1 leaves nothing
-    to choose.
-    Typical causes: several output sizes belong to one input size where the stride is above 1: torch
-    takes the least unless output_padding says otherwise, TensorFlow takes the output's shape, Keras
-    and JAX with SAME make input times stride. torch has no SAME: padding=1, output_padding=1 gives
-    that size and crops the other side. ONNX's output_shape overrides pads.
-    What tells it apart: an input without zeros at its end and a kernel at least as long as the
-    stride: the added positions then hold numbers, and another crop, its rival, moves the start.
-    Fix: state the output's size on both sides, here twice the input's at stride 2:
-        numpy: `output[:, :, :H, :W]` of the full output, zeros added where it is shorter
+    How it shows: The output has another size, but the positions in common are right. Stride 1
+    leaves only one size.
+    Typical causes: At a stride above 1, several output sizes belong to one input size. torch takes
+    the smallest unless output_padding is given; TensorFlow takes the shape of the output; Keras and
+    JAX with SAME make it the size of the input times the stride. torch has no SAME for transposed
+    convolutions: padding=1, output_padding=1 gives that size but crops the other side. In ONNX,
+    output_shape overrides pads.
+    What tells it apart: An input that is not zero at its end, and a kernel at least as long as the
+    stride, so that the added positions are not zero. Another crop, its rival, also moves the start.
+    Fix: State the output's size on both sides, here twice the input's at stride 2:
+        numpy: `output[:, :, :H, :W]` of the full output, with zeros added if it is shorter
         torch: `output_padding=1`, or `output_size=(H, W)` when calling nn.ConvTranspose2d
-        tensorflow: `output_shape=[N, H, W, C]` in tf.nn.conv2d_transpose, `output_padding=1` in keras.layers.Conv2DTranspose
-        jax: `padding=[(k - 1 - p, k - 1 - p + 1)] * 2` in jax.lax.conv_transpose: the end has output_padding more
+        tensorflow: `output_shape=[N, H, W, C]` in tf.nn.conv2d_transpose, `output_padding=1` in
+            keras.layers.Conv2DTranspose
+        jax: `padding=[(k - 1 - p, k - 1 - p + 1)] * 2` in jax.lax.conv_transpose, where the end has
+            output_padding more
         theano: `input_shape=(N, C, H, W)` in conv2d_grad_wrt_inputs
     """
 
@@ -273,20 +281,16 @@ class WrongOutputPadding(GeometryHypothesis):
     shown_by: ClassVar[str] = "a stride of 2 or more"
 
     def sentence(self, edit: Edit) -> str:
-        return (
-            f"output padding {_numbers(edit['obtained'])} where {_numbers(edit['asked'])} was asked"
-        )
+        obtained, asked = numbers_text(edit["obtained"]), numbers_text(edit["asked"])
+        return f"the output padding was {obtained} instead of {asked}"
 
     def showing_arrays(self, spec: ConvSpec) -> str | None:
         return self.shown_by if max(spec.stride) == 1 else None
 
 
 def _pairs(pairs: list[list[int]]) -> str:
+    """Pads as the option --padding takes them: "1" or "0:1,1:1"."""
     return pairs_text(tuple((lo, hi) for lo, hi in pairs))
-
-
-def _numbers(numbers: list[int]) -> str:
-    return str(numbers[0]) if len(set(numbers)) == 1 else ",".join(map(str, numbers))
 
 
 GEOMETRY: tuple[GeometryHypothesis, ...] = (

@@ -1,4 +1,4 @@
-"""Hypotheses about the kernel: flipped, read in another layout, reshaped, channels reversed."""
+"""Hypotheses about the kernel: flipped, read in another layout, reshaped or reordered."""
 
 from __future__ import annotations
 
@@ -15,39 +15,48 @@ from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import (
     Edits,
     KernelHypothesis,
-    listed,
-    without_groups,
+    enumeration,
+    exchanged_channel_letters,
+    has_one_group,
 )
 from convdiff.diagnose.hypotheses.input import (
     GroupsInterleaved,
     InputChannelsReversed,
-    dealings,
+    group_interleavings,
 )
 from convdiff.diagnose.hypotheses.output_order import OutputChannelsReversed, channels_are_alike
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import axis_sizes
 
+# How odd it is that two axes of the kernel, or more, were read in the wrong order.
+TWO_AXES_ODDNESS, MORE_AXES_ODDNESS = 0.1, 0.5
+REVERSED_ODDNESS = 0.3
+
 
 class KernelFlipped(KernelHypothesis):
-    """The kernel was slid reversed: a convolution where a cross-correlation was asked.
+    """The kernel was flipped: a convolution instead of a cross-correlation.
 
-    How it shows: interior and border both differ. A kernel that is symmetric along an axis shows no
-    flip there, one of size 1 none at all; an input that is constant shows it at the border only.
+    How it shows: The interior and the border both differ. A kernel that is symmetric along an axis
+    does not show a flip of that axis, and an axis of size 1 cannot be flipped. A constant input
+    shows the flip at the border only.
     Typical causes: np.convolve, scipy.signal.convolve2d, scipy.ndimage.convolve, MATLAB's conv2,
-    Flux and Theano's conv2d reverse the kernel; torch, TensorFlow, JAX, ONNX, OpenCV's filter2D and
-    np.correlate do not. Weights carried from one kind to the other without reversing every spatial
-    axis; jax.lax.conv_transpose without transpose_kernel=True; a backward pass by hand that
-    reverses the kernel in the forward pass too.
-    What tells it apart: a kernel without symmetry along any axis, with distinct channel counts (a
-    transposed convolution exchanges the channels besides) and more than one output position (a
-    reversed input reverses the positions besides).
-    Fix: reverse the kernel along the axes named, on one side only, or call the other function:
-        numpy: `kernel[..., ::-1, ::-1]` before the call; in 1-D `np.correlate` for `np.convolve`
-        scipy: `scipy.signal.correlate2d` for `convolve2d`, `scipy.ndimage.correlate` for `convolve`
+    Flux and Theano's conv2d flip the kernel; torch, TensorFlow, JAX, ONNX, OpenCV's filter2D and
+    np.correlate do not. Weights moved from one kind of framework to the other without flipping
+    every spatial axis; jax.lax.conv_transpose without transpose_kernel=True; a hand-written
+    backward pass that flips the kernel in the forward pass too.
+    What tells it apart: A kernel without symmetry along any axis; different numbers of input and
+    output channels, since a transposed convolution, a rival, also exchanges the channels; and more
+    than one output position, since a reversed input, another rival, also reverses the positions.
+    Fix: Flip the kernel along the named axes on one side only, or call the other function:
+        numpy: `kernel[..., ::-1, ::-1]` before the call; in 1-D `np.correlate` instead of
+            `np.convolve`
+        scipy: `scipy.signal.correlate2d` instead of `convolve2d`, `scipy.ndimage.correlate` instead
+            of `convolve`
         torch: `kernel.flip(-2, -1)`
         tensorflow: `tf.reverse(kernel, [0, 1])` (HWIO)
-        jax: `jnp.flip(kernel, (-2, -1))` (OIHW); in jax.lax.conv_transpose `transpose_kernel=True`, with the kernel as HWOI
+        jax: `jnp.flip(kernel, (-2, -1))` (OIHW); in jax.lax.conv_transpose `transpose_kernel=True`,
+            with the kernel as HWOI
         theano: `filter_flip=False`
     """
 
@@ -57,21 +66,24 @@ class KernelFlipped(KernelHypothesis):
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
     ) -> Iterator[KernelForm]:
-        """Every non-empty set of axes longer than 1, all of them first."""
+        """The kernel flipped along every non-empty set of axes longer than 1, all axes first.
+
+        Where a flip was asked for, the code of these forms is "kernel-not-flipped".
+        """
         axes = problem.spec.axes
-        long = [i for i, size in enumerate(base.size) if size > 1]
-        if base.has("kernel-flipped") or base.has("kernel-not-flipped"):
+        long_axes = [axis for axis, size in enumerate(base.size) if size > 1]
+        if base.has(KernelFlipped.code) or base.has(KernelNotFlipped.code):
             return
-        code = "kernel-not-flipped" if problem.spec.flip else self.code
-        for count in range(len(long), 0, -1):
-            for chosen in itertools.combinations(long, count):
-                edit = {"code": code, "axes": [axes[i] for i in chosen]}
-                # All axes at once is the classic; axes of size 1 do not count.
-                oddness = 0.0 if count == len(long) else 0.3
-                yield base.plus(edit, oddness, array=base.array.flipped([i + 2 for i in chosen]))
+        code = KernelNotFlipped.code if problem.spec.flip else KernelFlipped.code
+        for count in range(len(long_axes), 0, -1):
+            for chosen in itertools.combinations(long_axes, count):
+                edit = {"code": code, "axes": [axes[axis] for axis in chosen]}
+                # The common mistake is to flip all axes.
+                oddness = 0.0 if count == len(long_axes) else 0.3
+                yield base.plus(edit, oddness, array=base.array.flipped([a + 2 for a in chosen]))
 
     def sentence(self, edit: Edit) -> str:
-        return f"the kernel was flipped along {listed(edit['axes'])}"
+        return f"the kernel was flipped along {enumeration(edit['axes'])}"
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         if not spec.transposed:
@@ -83,21 +95,22 @@ class KernelFlipped(KernelHypothesis):
 
 
 class KernelNotFlipped(KernelFlipped):
-    """The kernel was slid as it is: a cross-correlation where a convolution was asked.
+    """The kernel was not flipped: a cross-correlation instead of a convolution.
 
-    How it shows: interior and border both differ. A kernel that is symmetric along an axis shows
-    nothing there, one of size 1 nothing at all; an input that is constant shows it at the border
-    only.
-    Typical causes: torch, TensorFlow, Keras, JAX, ONNX, OpenCV's filter2D and np.correlate slide
-    the kernel as it lies, whatever their name says; a mathematical convolution (np.convolve,
-    scipy.signal.convolve, Theano with filter_flip=True) reverses it first. A formula from signal
-    processing ported by the name of the function; weights of Theano or Flux loaded as they are.
-    What tells it apart: a kernel without symmetry along any axis, with distinct channel counts, and
-    more than one output position.
-    Fix: reverse the kernel along the axes named before the call, or ask for the cross-correlation
-    (leave out --flip):
-        numpy: `np.convolve` for `np.correlate`, or `kernel[..., ::-1, ::-1]`
-        scipy: `scipy.signal.convolve2d` for `correlate2d`, `scipy.ndimage.convolve` for `correlate`
+    How it shows: The interior and the border both differ. A kernel that is symmetric along an axis
+    does not show whether that axis was flipped, and an axis of size 1 cannot be flipped. A constant
+    input shows the mistake at the border only.
+    Typical causes: torch, TensorFlow, Keras, JAX, ONNX, OpenCV's filter2D and np.correlate do not
+    flip the kernel, although most of them are called convolution; np.convolve, scipy.signal and
+    Theano with filter_flip=True do. A formula from signal processing ported by the name of the
+    function; weights of Theano or Flux loaded without flipping them.
+    What tells it apart: A kernel without symmetry along any axis, different numbers of input and
+    output channels, and more than one output position.
+    Fix: Flip the kernel along the named axes before the call, or ask for the cross-correlation by
+    leaving out --flip:
+        numpy: `np.convolve` instead of `np.correlate`, or `kernel[..., ::-1, ::-1]`
+        scipy: `scipy.signal.convolve2d` instead of `correlate2d`, `scipy.ndimage.convolve` instead
+            of `correlate`
         torch: `kernel.flip(-2, -1)`
         tensorflow: `tf.reverse(kernel, [0, 1])` (HWIO)
         jax: `jnp.flip(kernel, (-2, -1))` (OIHW)
@@ -109,33 +122,33 @@ class KernelNotFlipped(KernelFlipped):
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
     ) -> Iterator[KernelForm]:
-        """None of its own: `KernelFlipped` gives both codes."""
+        """None, because `KernelFlipped` makes the forms of both codes."""
         return iter(())
 
     def sentence(self, edit: Edit) -> str:
-        return f"the kernel was not flipped along {listed(edit['axes'])}"
+        return f"the kernel was not flipped along {enumeration(edit['axes'])}"
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         return None
 
 
 class KernelAxesPermuted(KernelHypothesis):
-    """The kernel array was read with its axes in another order than the one it has.
+    """The kernel array was read with its axes in the wrong order.
 
-    How it shows: everything differs. It can show only where the exchanged axes have equal sizes (in
-    = out channels, square kernels): elsewhere the call fails or the output's shape does.
-    Typical causes: torch's and ONNX's transposed convolutions take IOHW and conv2d OIHW;
-    tf.nn.conv2d_transpose takes HWOI and tf.nn.conv2d HWIO; transpose(0, 3, 2, 1) or np.transpose
-    without axes, which exchange H and W too; MatConvNet's and MATLAB's column order; a BatchNorm
-    folded along the wrong axis of the weights.
-    What tells it apart: distinct sizes on every axis of the kernel, when a wrong order no longer
-    fits; a reshape, its usual rival, shuffles the values within an axis also.
-    Fix: transpose the kernel to the layout that the function documents, here from HWIO to OIHW or
-    back:
-        numpy: `kernel.transpose(3, 2, 0, 1)`
+    How it shows: Every element differs. The mistake goes unnoticed only where the exchanged axes
+    have the same size, as in a square kernel or one with as many input as output channels;
+    otherwise the call fails or the output has the wrong shape.
+    Typical causes: torch's conv2d and ONNX's Conv take OIHW, but their transposed convolutions take
+    IOHW; tf.nn.conv2d takes HWIO, but tf.nn.conv2d_transpose takes HWOI; np.transpose without
+    axes, which turns HWIO into OIWH and so exchanges H and W; arrays from MATLAB or MatConvNet,
+    which are column-major.
+    What tells it apart: Different sizes of all axes of the kernel, which a wrong order does not
+    fit. A reshape, its usual rival, also shuffles the values along each axis.
+    Fix: Transpose the kernel to the layout that the function documents; between HWIO and OIHW:
+        numpy: `kernel.transpose(3, 2, 0, 1)` converts HWIO to OIHW
         torch: `kernel.permute(3, 2, 0, 1)`; `kernel.transpose(0, 1)` between OIHW and IOHW
-        tensorflow: `tf.transpose(kernel, [2, 3, 1, 0])` from OIHW
-        jax: no copy needed: `dimension_numbers=("NCHW", "HWIO", "NCHW")` names the axes
+        tensorflow: `tf.transpose(kernel, [2, 3, 1, 0])` converts OIHW to HWIO
+        jax: `dimension_numbers=("NCHW", "HWIO", "NCHW")` names the axes, so that no copy is needed
         theano: `kernel.dimshuffle(3, 2, 0, 1)`
     """
 
@@ -145,60 +158,55 @@ class KernelAxesPermuted(KernelHypothesis):
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
     ) -> Iterator[KernelForm]:
-        """Every other reading of the array as the user has it, if it gives a kernel of fitting
-        channel counts.
+        """The user's array read in every other order of its axes that fits the channel counts.
+
+        With groups, also the array whose input and output channels were exchanged in each group.
         """
         spec, layout = operation.spec, operation.spec.kernel_layout
         if base.own_edits:
             return
         for read, _, _ in other_axis_orders(layout, layout):
-            made = kernel_placed_as(spec, operation.raw_kernel, read)
-            if made is not None:
+            kernel = kernel_read_as(spec, operation.raw_kernel, read)
+            if kernel is not None:
                 moved = sum(a != b for a, b in zip(layout, read, strict=True))
+                oddness = TWO_AXES_ODDNESS if moved == 2 else MORE_AXES_ODDNESS
                 edit = {"code": self.code, "asked": layout, "obtained": read}
-                yield base.plus(edit, 0.1 if moved == 2 else 0.5, array=made)
-        outer, inner = base.array.shape[:2]
-        if (
-            spec.groups > 1
-            and outer == inner * spec.groups
-            and inner > 1
-            and {"O", "I"} <= set(layout)
-        ):
-            # The whole does not fit, but each group's in and out channels may have been exchanged.
-            edit = {
-                "code": self.code,
-                "asked": layout,
-                "obtained": layout.translate(str.maketrans("IO", "OI")),
-            }
+                yield base.plus(edit, oddness, array=kernel)
+        out_channels, group_inputs = base.array.shape[:2]
+        has_square_groups = spec.groups > 1 and out_channels == group_inputs * spec.groups
+        if has_square_groups and group_inputs > 1 and {"O", "I"} <= set(layout):
+            # Exchanging the axes of the whole array does not fit the channel counts.
+            read = exchanged_channel_letters(layout)
+            edit = {"code": self.code, "asked": layout, "obtained": read}
             yield base.plus(edit, 0.2, array=_exchanged_in_groups(base.array, spec.groups))
 
     def sentence(self, edit: Edit) -> str:
         return f"the kernel, {edit['asked']}, was read as {edit['obtained']}"
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
-        exchanged = edit["asked"].translate(str.maketrans("IO", "OI"))
-        in_groups = spec.groups > 1 and edit["obtained"] == exchanged
-        return "in and out exchanged inside each group" if in_groups else None
+        exchanged = edit["obtained"] == exchanged_channel_letters(edit["asked"])
+        if spec.groups > 1 and exchanged:
+            return "input and output channels exchanged inside each group"
+        return None
 
     def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
-        return exchanged_letters(edit, edits)
+        return edits_with_exchanged_letters(edit, edits)
 
 
 class KernelReshaped(KernelHypothesis):
-    """The kernel's buffer was reshaped to another layout's shape, not transposed: its values were
-    base_offsets.
+    """The kernel was reshaped to another layout instead of transposed.
 
-    How it shows: everything differs and every shape is right. Nothing shows where all but one axis
-    have size 1, or where the kernel is constant.
-    Typical causes: np.reshape, view or tf.reshape used to bring HWIO weights to OIHW; weights read
-    from a file of raw numbers with the shape of another framework.
-    What tells it apart: a kernel whose values all differ, with more than one channel in and out; an
-    exchange of axes leaves each filter whole, a reshape does not.
-    Fix: transpose where the axes change their order; reshape only joins or splits neighbours. From
-    HWIO to OIHW, or back:
-        numpy: `kernel.transpose(3, 2, 0, 1)`, and never `kernel.reshape(O, I, H, W)`
-        torch: `kernel.permute(3, 2, 0, 1)`, and never `kernel.view(O, I, H, W)`
-        tensorflow: `tf.transpose(kernel, [2, 3, 1, 0])` from OIHW
+    How it shows: The kernel's values are shuffled, so every element differs although every shape is
+    right. A kernel of which only one axis is longer than 1, or of constant values, shows nothing.
+    Typical causes: np.reshape, view or tf.reshape used to convert HWIO weights to OIHW; weights
+    read from a file of raw numbers with the shape of another framework.
+    What tells it apart: A kernel whose values all differ, with more than one input and output
+    channel. Exchanged axes keep the taps of each pair of channels together; a reshape does not.
+    Fix: Transpose to change the order of the axes; reshape only joins or splits adjacent axes.
+    Between HWIO and OIHW:
+        numpy: `kernel.transpose(3, 2, 0, 1)`, never `kernel.reshape(O, I, H, W)`
+        torch: `kernel.permute(3, 2, 0, 1)`, never `kernel.view(O, I, H, W)`
+        tensorflow: `tf.transpose(kernel, [2, 3, 1, 0])` converts OIHW to HWIO
         jax: `jnp.transpose(kernel, (3, 2, 0, 1))`
         theano: `kernel.dimshuffle(3, 2, 0, 1)`
     """
@@ -209,26 +217,26 @@ class KernelReshaped(KernelHypothesis):
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
     ) -> Iterator[KernelForm]:
-        """Buffers in the user's or a common order, reshaped to a common order."""
-        spec = operation.spec
+        """The reshapes from the user's layout to a common one, and from a common one to it."""
+        spec, array = operation.spec, operation.raw_kernel
         if base.own_edits:
             return
         layout = spec.kernel_layout
         orders = [layout, *(order for order in common_kernel_orders(layout) if order != layout)]
-        known = axis_sizes(layout, operation.raw_kernel.shape)
-        flat = {
-            source: operation.raw_kernel.transposed([layout.index(a) for a in source]).flattened()
+        size_of = axis_sizes(layout, array.shape)
+        flattened = {
+            source: array.transposed([layout.index(letter) for letter in source]).flattened()
             for source in orders
         }
         for source, target in itertools.permutations(orders, 2):
-            if layout not in (source, target) or [a for a in source if known[a] > 1] == [
-                a for a in target if known[a] > 1
-            ]:
+            long_axes = [[a for a in order if size_of[a] > 1] for order in (source, target)]
+            if layout not in (source, target) or long_axes[0] == long_axes[1]:
                 continue
-            made = kernel_placed_as(spec, flat[source].reshaped([known[a] for a in target]), target)
-            if made is not None:
+            view = flattened[source].reshaped([size_of[letter] for letter in target])
+            kernel = kernel_read_as(spec, view, target)
+            if kernel is not None:
                 edit = {"code": self.code, "asked": source, "obtained": target}
-                yield base.plus(edit, 0.2 if source == layout else 0.4, array=made)
+                yield base.plus(edit, 0.2 if source == layout else 0.4, array=kernel)
 
     def sentence(self, edit: Edit) -> str:
         return (
@@ -242,28 +250,28 @@ class KernelReshaped(KernelHypothesis):
         if spec.transposed or asked not in frameworks or obtained not in frameworks:
             return None
         order = tuple(asked.index(axis) for axis in obtained)
-        return f"{frameworks[asked]} {asked} is brought to {obtained} by transpose{order}"
+        return f"transpose{order} converts {frameworks[asked]} {asked} to {obtained}"
 
     def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
-        return exchanged_letters(edit, edits)
+        return edits_with_exchanged_letters(edit, edits)
 
 
 class KernelChannelsReversed(KernelHypothesis):
-    """The kernel's channels were taken in reverse order along O or I.
+    """The kernel's output channels (O) or input channels (I) were reversed.
 
-    How it shows: along I as if the input were BGR for RGB; along O the output's channels come in
-    reverse. One channel, or channels that are all alike, show nothing.
-    Typical causes: np.flip without axis=, np.rot90 without axes= on a kernel with channel axes (it
-    turns axes 0 and 1), np.flipud and np.fliplr on a 4-D array, kernel[::-1, ::-1] where the
+    How it shows: Along I, as if the input were BGR instead of RGB; along O, the output's channels
+    are in reverse order. A single channel, or identical channels, show nothing.
+    Typical causes: np.flip without axis=, or np.rot90 without axes=, which rotates axes 0 and 1, on
+    a kernel with channel axes; np.flipud and np.fliplr on a 4-D array; kernel[::-1, ::-1] where the
     spatial axes come last; the first layer of a BGR model converted to RGB.
-    What tells it apart: along I nothing, without groups: the same channels reversed in the input
-    give the same sums; along O a bias with distinct values, which the output's channels reversed
-    would move and the kernel's do not.
-    Fix: name the spatial axes when flipping; to bring the first layer from BGR to RGB reverse I
+    What tells it apart: Along O, a bias of distinct values, which reversed channels of the output
+    would move and those of the kernel do not. Along I, without groups, nothing: the input's
+    channels in reverse order give the same sums.
+    Fix: Name the spatial axes when flipping; to convert a first layer from BGR to RGB, reverse I
     once:
         numpy: `np.flip(kernel, axis=(2, 3))` for OIHW, `np.flip(kernel, axis=(0, 1))` for HWIO
-        torch: `kernel.flip(2, 3)`; BGR to RGB `kernel.flip(1)`
-        tensorflow: `tf.reverse(kernel, [0, 1])`; BGR to RGB `tf.reverse(kernel, [2])`
+        torch: `kernel.flip(2, 3)`; from BGR to RGB `kernel.flip(1)`
+        tensorflow: `tf.reverse(kernel, [0, 1])`; from BGR to RGB `tf.reverse(kernel, [2])`
         jax: `jnp.flip(kernel, axis=(2, 3))` for OIHW
         theano: `kernel[:, :, ::-1, ::-1]`
     """
@@ -278,65 +286,66 @@ class KernelChannelsReversed(KernelHypothesis):
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
     ) -> Iterator[KernelForm]:
-        """O, then I, each at most once; of a transposed kernel the letters are those of the user's
-        array.
+        """The kernel with its O reversed, then with its I, each at most once.
+
+        The letters are those of the user's array, also for a transposed convolution.
         """
         length = {"O": operation.spec.kernel_out, "I": operation.spec.kernel_in}
-        done = [edit["axis"] for edit in base.edits if edit["code"] == self.code]
+        reversed_axes = [edit["axis"] for edit in base.edits if edit["code"] == self.code]
         for axis in "OI":
-            if axis in done or (done and axis < done[-1]):
-                continue
-            made = _reversed_channels(base.array, axis, operation.spec)
-            if length[axis] > 1:
-                yield base.plus({"code": self.code, "axis": axis}, 0.3, array=made)
+            is_out_of_order = bool(reversed_axes) and axis < reversed_axes[-1]
+            if length[axis] > 1 and axis not in reversed_axes and not is_out_of_order:
+                kernel = _reversed_channels(base.array, axis, operation.spec)
+                yield base.plus({"code": self.code, "axis": axis}, REVERSED_ODDNESS, array=kernel)
 
     def sentence(self, edit: Edit) -> str:
         name = "output" if edit["axis"] == "O" else "input"
         return f"the kernel's {name} channels were reversed"
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        """The call of NumPy that reverses both channel axes, or the exchange of RGB and BGR."""
         codes = {other["code"] for other in edits}
         if {e.get("axis") for e in edits if e["code"] == self.code} == {"O", "I"}:
             if {KernelFlipped.code, KernelNotFlipped.code} & codes:
                 return "np.flip without axis= reverses every axis"
             if {*spec.kernel_layout[:2]} == {"O", "I"}:
                 return (
-                    "np.rot90(kernel, 2) without axes= turns the first two axes, as np.flipud and "
-                    "np.fliplr do"
+                    "np.rot90(kernel, 2) without axes= reverses the first two axes, as np.flipud "
+                    "and np.fliplr do"
                 )
-        rgb = edit["axis"] == "I" and spec.in_channels == 3 and spec.groups == 1
-        return "as RGB/BGR exchanged" if rgb else None
+        is_rgb = edit["axis"] == "I" and spec.in_channels == 3 and spec.groups == 1
+        return "as if RGB and BGR were exchanged" if is_rgb else None
 
     def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
-        """The input's channels reversed along I, the output's along O."""
-        codes = {other["code"] for other in edits}
-        if edit["axis"] == "I" and without_groups(edits, problem):
-            if InputChannelsReversed.code not in codes:
-                yield {"code": InputChannelsReversed.code}
-        elif edit["axis"] == "O" and channels_are_alike(edits, problem):
-            if OutputChannelsReversed.code not in codes:
-                yield {"code": OutputChannelsReversed.code}
-        yield from exchanged_letters(edit, edits)
+        """The input's channels reversed for I, the output's for O."""
+        if edit["axis"] == "I":
+            code, applies = InputChannelsReversed.code, has_one_group(edits, problem)
+        else:
+            code, applies = OutputChannelsReversed.code, channels_are_alike(edits, problem)
+        if applies and all(other["code"] != code for other in edits):
+            yield {"code": code}
+        yield from edits_with_exchanged_letters(edit, edits)
 
 
-def exchanged_letters(edit: Edit, edits: Edits) -> Iterator[Edit]:
-    """The same edit with I and O exchanged, beside the other operation.
+def edits_with_exchanged_letters(edit: Edit, edits: Edits) -> Iterator[Edit]:
+    """The edit with I and O exchanged, if the other operation was run.
 
-    That takes the kernel's first channel axis for the other kind: either's letters may be meant.
+    The other operation takes the kernel's first channel axis for its second one, so that the edit
+    may use the letters of either.
     """
     if any(other["code"] == "wrong-transposed" for other in edits):
-        exchanged = str.maketrans("IO", "OI")
         yield {
-            name: value if name == "code" else value.translate(exchanged)
+            name: value if name == "code" else exchanged_channel_letters(value)
             for name, value in edit.items()
         }
 
 
 def _reversed_channels(array: ArrayView, axis: str, spec: ConvSpec) -> ArrayView:
-    """`array` (O, I per group, ...) with the user's axis O (or M) or I reversed.
+    """The kernel `array` (O, I per group, *space) with the user's axis `axis`, O or I, reversed.
 
-    A direct kernel has all output channels on O and those of one group on I; a transposed or a
-    depthwise one (M) the other way round, where reversing I exchanges the groups as well.
+    With groups, the user's O of a direct kernel covers all groups and its I covers one.  For a
+    transposed or a depthwise kernel (M) it is the reverse: O covers one group and I all groups, so
+    that reversing I also reverses the groups.
     """
     if spec.groups == 1 or not (spec.transposed or "M" in spec.kernel_layout):
         return array.flipped([0 if axis == "O" else 1])
@@ -347,11 +356,11 @@ def _reversed_channels(array: ArrayView, axis: str, spec: ConvSpec) -> ArrayView
 
 
 class BothChannelAxesReversed(KernelHypothesis):
-    """One slip reversed both channel axes: np.rot90(kernel, 2) alone, np.flip without axis= the
-    spatial axes besides.
+    """Both channel axes of the kernel were reversed by one call of np.rot90 or np.flip.
 
-    It is one mistake, and counts as one in the search, though it takes two edits or three to tell;
-    see the others for their stories.
+    np.rot90(kernel, 2) without axes= reverses the first two axes; np.flip without axis= reverses
+    the spatial axes too.  The search counts such a call as one mistake, although a finding needs
+    two or three edits for it.  The page is that of `KernelChannelsReversed`.
     """
 
     code: ClassVar[str] = KernelChannelsReversed.code
@@ -360,53 +369,49 @@ class BothChannelAxesReversed(KernelHypothesis):
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
     ) -> Iterator[KernelForm]:
-        """Both, of a kernel that either reversal changes: else fewer edits tell it."""
-        if base.own_edits or min(operation.spec.kernel_out, operation.spec.kernel_in) == 1:
+        """The kernel with both channel axes reversed, as it is and flipped.
+
+        None if one of the reversals changes nothing, since fewer edits then give the same kernel.
+        """
+        spec = operation.spec
+        if base.own_edits or min(spec.kernel_out, spec.kernel_in) == 1:
             return
         values = base.array.to_array()
-        if any(
-            np.array_equal(
-                values,
-                _reversed_channels(base.array, axis, operation.spec).to_array(),
-                equal_nan=True,
-            )
-            for axis in "OI"
-        ):
-            return
-        for flipped in (
-            base,
-            *itertools.islice(KernelFlipped().forms(problem, operation, base), 1),
-        ):
-            made = flipped
+        for axis in "OI":
+            reversed_values = _reversed_channels(base.array, axis, spec).to_array()
+            if np.array_equal(values, reversed_values, equal_nan=True):
+                return
+        flipped_along_all = itertools.islice(KernelFlipped().forms(problem, operation, base), 1)
+        for form in (base, *flipped_along_all):
             for axis in "OI":
-                made = made.plus(
-                    {"code": self.code, "axis": axis},
-                    0.3,
-                    array=_reversed_channels(made.array, axis, operation.spec),
-                )
-            yield made
+                edit = {"code": self.code, "axis": axis}
+                kernel = _reversed_channels(form.array, axis, spec)
+                form = form.plus(edit, REVERSED_ODDNESS, array=kernel)
+            yield form
 
     def sentence(self, edit: Edit) -> str:
         return KernelChannelsReversed().sentence(edit)
 
 
 class KernelGroupsInterleaved(GroupsInterleaved, KernelHypothesis):
-    """The kernel's output channels were taken in turn from the groups: a depthwise kernel in the
-    order m*C + c; see the input's side.
+    """The kernel's output channels were interleaved between the groups.
+
+    A depthwise kernel is then in the order m*C + c.  The page is that of `InputGroupsInterleaved`.
     """
 
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
     ) -> Iterator[KernelForm]:
-        """The kernel's output channels dealt out, or gathered."""
-        for edit, oddness, order in dealings(base.array.shape[0], problem.spec.groups, "kernel"):
+        """The kernel's output channels interleaved, or gathered as if they were."""
+        channels, groups = base.array.shape[0], problem.spec.groups
+        for edit, oddness, order in group_interleavings(channels, groups, "kernel"):
             if not base.has(self.code):
                 yield base.plus(edit, oddness + 0.05, array=base.array.select(0, order))
 
 
 def common_kernel_orders(layout: str) -> list[str]:
-    """The orders kernels come in, for the letters of `layout`."""
-    space = "".join(a for a in layout if a in "DHW")
+    """The usual orders of a kernel's axes, for the letters of `layout`."""
+    space = "".join(letter for letter in layout if letter in "DHW")
     outer = "M" if "M" in layout else "O"
     orders = [
         f"{outer}I{space}",
@@ -419,40 +424,42 @@ def common_kernel_orders(layout: str) -> list[str]:
     return [order for order in orders if sorted(order) == sorted(layout)]
 
 
-def kernel_placed_as(spec: ConvSpec, array: ArrayView, layout: str) -> ArrayView | None:
-    """`array` read in `layout` as a kernel in normal form, or None if its channels do not fit the
-    spec.
+def kernel_read_as(spec: ConvSpec, array: ArrayView, layout: str) -> ArrayView | None:
+    """The kernel in normal form (O, I per group, *space) if `array` is read in `layout`.
+
+    None if the channels of `array` then do not fit `spec`.
     """
-    known = array.shape
-    depthwise, layout = "M" in layout, layout.replace("M", "O")
-    if ("I" in layout and known[layout.index("I")] != spec.kernel_in) or (
-        "O" in layout and known[layout.index("O")] != spec.kernel_out
+    shape = array.shape
+    is_depthwise, layout = "M" in layout, layout.replace("M", "O")
+    if ("I" in layout and shape[layout.index("I")] != spec.kernel_in) or (
+        "O" in layout and shape[layout.index("O")] != spec.kernel_out
     ):
         return None
     space = range(2, 2 + spec.rank)
     if not spec.transposed:
-        made = to_layout(array, layout, "OI" + spec.axes)
-        if depthwise:
-            # Output channel c * M + m is input channel c's.
-            multiplier, channel, *rest = made.offsets
-            made = ArrayView(
-                made.buffer,
+        kernel = to_layout(array, layout, "OI" + spec.axes)
+        if is_depthwise:
+            # Output channel c * M + m belongs to input channel c.
+            multiplier, channel, *rest = kernel.offsets
+            kernel = ArrayView(
+                kernel.buffer,
                 ((channel[:, None] + multiplier).reshape(-1), np.zeros(1, int), *rest),
-                made.base_offsets,
+                kernel.base_offsets,
             )
-        return made.flipped(space) if spec.flip else made
-    made = to_layout(array, layout, "IO" + spec.axes)
-    return _exchanged_in_groups(made if spec.flip else made.flipped(space), spec.groups)
+        return kernel.flipped(space) if spec.flip else kernel
+    kernel = to_layout(array, layout, "IO" + spec.axes)
+    return _exchanged_in_groups(kernel if spec.flip else kernel.flipped(space), spec.groups)
 
 
 def _exchanged_in_groups(array: ArrayView, groups: int) -> ArrayView:
-    """In and out exchanged inside each group: (I, O per group) becomes (O, I per group); axes lie
-    at even distances.
+    """The kernel (I, O per group, *space) as (O, I per group, *space), exchanged in each group.
+
+    The offsets of the first axis must be evenly spaced.
     """
     first, second, *rest = array.offsets
-    inner = len(first) // groups
-    outer = (first[::inner, None] - first[0] + second).reshape(-1)
-    return ArrayView(array.buffer, (outer, first[:inner], *rest), array.base_offsets)
+    group_size = len(first) // groups
+    outer = (first[::group_size, None] - first[0] + second).reshape(-1)
+    return ArrayView(array.buffer, (outer, first[:group_size], *rest), array.base_offsets)
 
 
 KERNEL: tuple[KernelHypothesis, ...] = (

@@ -9,17 +9,17 @@ from convdiff.records import Edit
 
 
 class NotDeterministic(Hypothesis):
-    """The backend gave different outputs when it ran several times with the same arrays.
+    """The backend gave different outputs for the same arrays.
 
-    How it shows: small differences between two runs of the same code, at other positions each
-    time. Exact sums, as of small whole numbers, show nothing.
-    Typical causes: sums by atomic additions on a GPU (weight gradients, transposed convolutions);
-    an algorithm chosen by measuring, which may choose another the next time; threads that share
-    the work by load; in a user's own call, dropout or random weights.
-    What tells it apart: long sums of normal random numbers, and more runs (--repeat); small whole
-    numbers tell a different order of summation, which leaves them exact, from memory that is read
-    before it is written.
-    Fix: change settings of the process, not the call; NumPy and Theano on a CPU need none:
+    How it shows: Small differences between two runs of the same code, at other positions each time.
+    Exact sums, such as those of small whole numbers, show nothing.
+    Typical causes: Atomic additions on a GPU (weight gradients, transposed convolutions); an
+    algorithm chosen by timing, which may be another one next time; threads that divide the work by
+    load; dropout or random weights in a call of your own.
+    What tells it apart: Long sums of normally distributed numbers, and more runs (--repeat). Sums
+    of small whole numbers are exact in any order; if they still change, memory is read before it is
+    written.
+    Fix: Change settings of the process, not the call; NumPy and Theano on a CPU need none:
         torch: `torch.use_deterministic_algorithms(True)`
         torch: `torch.backends.cudnn.benchmark = False`
         tensorflow: `tf.keras.utils.set_random_seed(0)`, and after it
@@ -28,7 +28,7 @@ class NotDeterministic(Hypothesis):
     """
 
     code: ClassVar[str] = "not-deterministic"
-    shown_by: ClassVar[str] = "long sums of normal random numbers"
+    shown_by: ClassVar[str] = "long sums of normally distributed numbers"
 
     def sentence(self, edit: Edit) -> str:
         return "the backend's output changed between runs with the same arrays"

@@ -12,29 +12,31 @@ from convdiff.diagnose.core.output_change import UNCHANGED
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.core.reordered import BATCH_AXIS, CHANNEL_AXIS, Reordered
 from convdiff.diagnose.hypotheses.base import (
-    MOVES_THE_BATCH,
+    CODES_THAT_MOVE_THE_BATCH,
     Edits,
     OutputHypothesis,
-    without_groups,
+    first_indices,
+    has_one_group,
 )
-from convdiff.diagnose.hypotheses.input import GroupsInterleaved, dealings
+from convdiff.diagnose.hypotheses.input import GroupsInterleaved, group_interleavings
 from convdiff.records import Edit
 
 
 class OutputAxesPermuted(OutputHypothesis):
-    """The output's axes are in another order than the one asked.
+    """The output's axes are in another order than asked for.
 
-    How it shows: by the shape, unless the exchanged axes have equal sizes; then everything but a
-    diagonal differs.
-    Typical causes: an NHWC output compared with an NCHW one; H and W exchanged on the way; an
-    output flattened for a dense layer in the other order; a framework that answers in its own
-    layout whatever the input's.
-    What tells it apart: distinct sizes of batch, channels, height and width; an input read in
-    another order gives another output unless the kernel is exchanged with it.
-    Fix: transpose the output, or say its layout with --output-layout:
-        numpy: `output.transpose(0, 3, 1, 2)` brings NHWC to NCHW
-        torch: `output.permute(0, 2, 3, 1)` brings NCHW to NHWC, as before a Flatten ported from TensorFlow
-        tensorflow: `tf.transpose(output, [0, 3, 1, 2])` brings NHWC to NCHW
+    How it shows: The output has another shape. If the exchanged axes have the same size, every
+    element off the diagonal differs.
+    Typical causes: An NHWC output compared with an NCHW one; H and W exchanged; an output flattened
+    in the other order for a dense layer; a framework whose output has its own layout, whatever the
+    input's is.
+    What tells it apart: Different sizes of batch, channels, height and width. An input read in
+    another order gives another output, unless the kernel's axes are exchanged too.
+    Fix: Transpose the output, or give its layout with --output-layout:
+        numpy: `output.transpose(0, 3, 1, 2)` converts NHWC to NCHW
+        torch: `output.permute(0, 2, 3, 1)` converts NCHW to NHWC, as before a Flatten that was
+            ported from TensorFlow
+        tensorflow: `tf.transpose(output, [0, 3, 1, 2])` converts NHWC to NCHW
         jax: `dimension_numbers=("NCHW", "OIHW", "NHWC")` names the output's axes too
         theano: `output.dimshuffle(0, 2, 3, 1)`
     """
@@ -43,34 +45,31 @@ class OutputAxesPermuted(OutputHypothesis):
     shown_by: ClassVar[str] = "axes of different sizes"
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """Every other order with the asked batch and channels."""
+        """The obtained output with its axes in every other order."""
         layout = problem.spec.output_layout
         if base.edits or problem.obtained.ndim != len(layout):
             return
-        for read, oddness, made in axis_misreadings(
-            problem.obtained_view, layout, "NC" + problem.spec.axes
-        ):
-            yield base.plus(
-                {"code": self.code, "asked": layout, "obtained": read}, oddness, array=made
-            )
+        target = "NC" + problem.spec.axes
+        for read, oddness, view in axis_misreadings(problem.obtained_view, layout, target):
+            edit = {"code": self.code, "asked": layout, "obtained": read}
+            yield base.plus(edit, oddness, array=view)
 
     def sentence(self, edit: Edit) -> str:
-        return f"the output is laid out {edit['obtained']} where {edit['asked']} was asked"
+        return f"the output's layout is {edit['obtained']} instead of {edit['asked']}"
 
 
 class OutputReshaped(OutputHypothesis):
-    """The output's buffer was reshaped to another layout's shape, not transposed: its values were
-    shuffled.
+    """The output was reshaped to another layout instead of transposed.
 
-    How it shows: everything differs and every shape is right; the sorted values are the same. One
-    output channel shows nothing.
-    Typical causes: reshape or view used to bring NHWC to NCHW; a flattened output given its shape
-    back in the other framework's order; a raw buffer read with the wrong shape.
-    What tells it apart: more than one output channel and more than one position; an exchange of
-    axes has each channel's values together, a reshape mixes them.
-    Fix: transpose where the axes change their order; reshape only joins or splits neighbours:
-        numpy: `output.transpose(0, 3, 1, 2)` brings NHWC to NCHW
-        torch: `output.permute(0, 3, 1, 2)`, and never `output.view(N, C, H, W)`
+    How it shows: The output's values are shuffled, so every element differs although every shape is
+    right; sorted, the values are the same. One output channel shows nothing.
+    Typical causes: reshape or view used to convert NHWC to NCHW; a flattened output reshaped in the
+    other framework's order; a raw buffer read with the wrong shape.
+    What tells it apart: More than one output channel and more than one position. Exchanged axes
+    keep the values of each channel together; a reshape mixes them.
+    Fix: Transpose to change the order of the axes; reshape only joins or splits adjacent axes:
+        numpy: `output.transpose(0, 3, 1, 2)` converts NHWC to NCHW
+        torch: `output.permute(0, 3, 1, 2)`, never `output.view(N, C, H, W)`
         tensorflow: `tf.transpose(output, [0, 3, 1, 2])`
         jax: `jnp.transpose(output, (0, 3, 1, 2))`
         theano: `output.dimshuffle(0, 3, 1, 2)`
@@ -80,19 +79,15 @@ class OutputReshaped(OutputHypothesis):
     shown_by: ClassVar[str] = "axes of different sizes"
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """Undo each common mistaken reshape."""
+        """The obtained output with each common mistaken reshape undone."""
         layout = problem.spec.output_layout
         if base.edits or problem.obtained.ndim != len(layout):
             return
-        # The obtained array has the target's shape: reading it back is the reshape from target to
-        # source.
-        for target, source, made in problem.reshaped_outputs:
+        # A reshape from `source` to `target` is undone by the reshape from `target` to `source`.
+        for target, source, view in problem.reshaped_outputs:
             if target == layout:
-                yield base.plus(
-                    {"code": self.code, "asked": source, "obtained": target},
-                    0.2 if source[0] == "N" else 0.25,
-                    array=made,
-                )
+                edit = {"code": self.code, "asked": source, "obtained": target}
+                yield base.plus(edit, 0.2 if source[0] == "N" else 0.25, array=view)
 
     def sentence(self, edit: Edit) -> str:
         return (
@@ -102,14 +97,15 @@ class OutputReshaped(OutputHypothesis):
 
 
 class OutputChannelsReversed(OutputHypothesis):
-    """The output's channels come in reverse order.
+    """The output's channels are in reverse order.
 
-    How it shows: channel c holds what channel C-1-c should. One channel shows nothing.
-    Typical causes: a kernel reversed along O as well (np.flip without axis=, kernel[::-1] where
-    spatial axes were meant), [::-1] on the wrong axis of the output, a picture written in BGR.
-    What tells it apart: a bias with distinct values tells it from the kernel's output channels
-    reversed, which it leaves in place; three channels or more tell it from other orders.
-    Fix: reverse the channel axis on one side only:
+    How it shows: Channel c has the values of channel C-1-c. One channel shows nothing.
+    Typical causes: A kernel reversed along O by mistake (np.flip without axis=, or kernel[::-1]
+    where a spatial axis was meant); [::-1] on the wrong axis of the output; an image written as
+    BGR.
+    What tells it apart: A bias of distinct values, which reversed channels of the kernel leave in
+    place. With two channels, the reverse is the only other order.
+    Fix: Reverse the channel axis on one side only:
         numpy: `output[:, ::-1]` for NCHW, `output[..., ::-1]` for NHWC
         torch: `output.flip(1)`
         tensorflow: `tf.reverse(output, [-1])`
@@ -122,7 +118,7 @@ class OutputChannelsReversed(OutputHypothesis):
     interchangeable_with: ClassVar[tuple[str, ...]] = ("kernel-channels-reversed",)
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """The one reversal."""
+        """The obtained output with its channels in reverse order."""
         if base.array.shape[1] > 1 and not base.has(self.code):
             yield base.plus({"code": self.code}, 0.25, array=base.array.flipped([1]))
 
@@ -130,42 +126,46 @@ class OutputChannelsReversed(OutputHypothesis):
         return "the output's channels were reversed"
 
     def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
-        """The kernel's output channels reversed, where nothing else tells channels apart."""
+        """The kernel's output channels reversed, if nothing else tells the channels apart."""
         reversed_axes = {e["axis"] for e in edits if e["code"] == "kernel-channels-reversed"}
         if channels_are_alike(edits, problem) and "O" not in reversed_axes:
             yield {"code": "kernel-channels-reversed", "axis": "O"}
 
 
 def channels_are_alike(edits: Edits, problem: Problem) -> bool:
-    """Whether no bias, group or other order of the output tells one channel from another."""
+    """Whether no bias, no groups and no other order of the output tell its channels apart."""
     codes = {edit["code"] for edit in edits}
-    told_apart = codes & {"bias-added", "output-axes-permuted", "output-reshaped"}
-    return without_groups(edits, problem) and problem.bias is None and not told_apart
+    telling_apart = codes & {"bias-added", "output-axes-permuted", "output-reshaped"}
+    return has_one_group(edits, problem) and problem.bias is None and not telling_apart
 
 
 class OutputGroupsInterleaved(GroupsInterleaved, OutputHypothesis):
-    """The groups' output channels were written in turn, not in blocks: see the input's side."""
+    """The output's channels were interleaved between the groups.
+
+    The page is that of `InputGroupsInterleaved`.
+    """
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """The output's channels dealt out, or gathered."""
-        for edit, oddness, order in dealings(base.array.shape[1], problem.spec.groups, "output"):
+        """The obtained output with interleaved, or wrongly gathered, channels put in order."""
+        channels, groups = base.array.shape[1], problem.spec.groups
+        for edit, oddness, order in group_interleavings(channels, groups, "output"):
             if not base.has(self.code):
                 yield base.plus(edit, oddness, array=base.array.select(1, order))
 
 
 class OutputBatchPermuted(OutputHypothesis):
-    """The output's batch items come in another order.
+    """The output's batch items are in another order.
 
-    How it shows: each item of the output is another item's, and right there. A batch of one shows
-    nothing, nor do items that are alike.
-    Typical causes: a data loader that shuffles, files listed in another order (glob does not sort),
-    outputs gathered from several workers or devices as they came.
-    What tells it apart: nothing, for the input's items in the same order give the same array; items
-    that differ tell it from all else.
-    Fix: save both sides' arrays from one batch, or put them into one order:
+    How it shows: Each item of the output is correct, but is that of another item. A batch of one
+    shows nothing, nor do identical items.
+    Typical causes: A data loader that shuffles; files listed in another order, since glob does not
+    sort; outputs gathered from several workers or devices in the order in which they came.
+    What tells it apart: Items that differ tell it from all but one other mistake: the input's items
+    in the same order give the same array.
+    Fix: Save both sides' arrays from the same batch, or put them into the same order:
         numpy: `output[np.argsort(permutation)]`
         torch: `torch.utils.data.DataLoader(dataset, shuffle=False)`
-        tensorflow: `tf.data.Dataset.list_files(pattern, shuffle=False)`; without shuffle=False its order is random
+        tensorflow: `tf.data.Dataset.list_files(pattern, shuffle=False)`; it shuffles by default
         jax: `jnp.take(output, jnp.argsort(jnp.array(permutation)), axis=0)`
     """
 
@@ -174,7 +174,7 @@ class OutputBatchPermuted(OutputHypothesis):
     interchangeable_with: ClassVar[tuple[str, ...]] = ("input-batch-permuted",)
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """An unknown order; of two items there is only one other than the natural."""
+        """The two items of a batch exchanged, or more items in an unknown order."""
         items = base.array.shape[0]
         if items == 2 and not base.has(self.code):
             edit = {"code": self.code, "permutation": [1, 0]}
@@ -188,7 +188,7 @@ class OutputBatchPermuted(OutputHypothesis):
     def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
         """The input's items in the same order, unless other edits move the batch."""
         codes = {other["code"] for other in edits}
-        if not codes & {*MOVES_THE_BATCH, "input-batch-permuted"}:
+        if not codes & {*CODES_THAT_MOVE_THE_BATCH, "input-batch-permuted"}:
             yield {"code": "input-batch-permuted", "permutation": edit["permutation"]}
 
 
@@ -196,17 +196,17 @@ BATCH_REORDERED = Reordered(OutputBatchPermuted.code, BATCH_AXIS)
 
 
 class OutputChannelsPermuted(OutputHypothesis):
-    """The output's channels come in another order.
+    """The output's channels are in another order.
 
-    How it shows: each channel is another channel of the reference, and right there. One channel
-    shows nothing, nor do filters that are alike.
-    Typical causes: filters sorted or pruned on one side; weights matched by name in another order;
-    branches concatenated in another order (torch.cat, tf.concat); a channel shuffle; shards of a
-    layer gathered in another order.
-    What tells it apart: filters that differ and a bias with distinct values, which a kernel in
-    another order would leave in place.
-    Fix: bring the kernel's output channels, and the bias with them, into one order on both sides:
-        numpy: `kernel[permutation]` for OIHW makes the reference's channels come as obtained
+    How it shows: Each channel is correct, but is another channel of the reference. One channel
+    shows nothing, nor do identical ones.
+    Typical causes: The kernel's output channels sorted or pruned on one side; weights matched by
+    name in another order; branches concatenated in another order (torch.cat, tf.concat); a channel
+    shuffle; the shards of a layer gathered in another order.
+    What tells it apart: Output channels that differ, and a bias of distinct values, which a kernel
+    in another order would leave in place.
+    Fix: Use the same order of the kernel's output channels, and of the bias, on both sides:
+        numpy: `kernel[permutation]` for OIHW puts the reference's channels in the obtained order
         torch: `output[:, torch.argsort(torch.tensor(permutation))]` undoes it
         tensorflow: `tf.gather(output, tf.argsort(permutation), axis=-1)` undoes it in NHWC
         jax: `jnp.take(output, jnp.argsort(jnp.array(permutation)), axis=1)` undoes it in NCHW
@@ -216,19 +216,17 @@ class OutputChannelsPermuted(OutputHypothesis):
     shown_by: ClassVar[str] = "channels that differ"
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """An unknown order, of sums or of what ReLU made of them.
+        """The channels in an unknown order, with or without ReLU before it.
 
-        Where it is a reversal, that is the likelier cause, and has a hypothesis of its own.
+        None beside a reversal, which is a likelier order and has a hypothesis of its own.
         """
-        several = base.array.shape[1] > 1 and not base.has(OutputChannelsReversed.code)
-        if base.change in (UNCHANGED, RELU) and several:
+        may_be_permuted = base.array.shape[1] > 1 and not base.has(OutputChannelsReversed.code)
+        if base.change in (UNCHANGED, RELU) and may_be_permuted:
             relu = base.change == RELU
             yield base.plus({"code": self.code}, 0.45, change=CHANNELS_REORDERED, relu_before=relu)
 
     def sentence(self, edit: Edit) -> str:
-        order = edit["permutation"]
-        shown = ", ".join(map(str, order[:8])) + (", ..." if len(order) > 8 else "")
-        return f"the output's channels come in the order {shown}"
+        return f"the output's channels came in the order {first_indices(edit['permutation'])}"
 
 
 CHANNELS_REORDERED = Reordered(OutputChannelsPermuted.code, CHANNEL_AXIS)

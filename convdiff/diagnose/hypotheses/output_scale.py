@@ -1,4 +1,4 @@
-"""Hypotheses about factors: everything multiplied by one, or each output channel by its own."""
+"""Hypotheses about factors: one for the whole output, or one for each output channel."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from convdiff.diagnose.core.output_change import (
     Trial,
 )
 from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.hypotheses.base import Edits, OutputHypothesis
+from convdiff.diagnose.hypotheses.base import Edits, OutputHypothesis, first_values
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.precision import UNIT_ROUNDOFF
@@ -39,46 +39,52 @@ from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 
-# Elements from which on an unknown factor can be fitted: it uses up one, and two must be left to
-# test it on.
+# Elements that fitting a factor needs: one determines it, and two more test it.
 MIN_ELEMENTS_FOR_A_FACTOR = 3
-_USUAL = (*range(2, 11), 16, 100, 127.5, 128, 255, 256)
-USUAL_FACTORS = (-1.0, *map(float, _USUAL), *(1 / factor for factor in _USUAL))
-# The relative error with which a fitted factor is known.
+_USUAL_MULTIPLES = (*range(2, 11), 16, 100, 127.5, 128, 255, 256)
+# Factors that people multiply by; a fitted factor that may be one of them is taken for it.
+USUAL_FACTORS = (
+    -1.0,
+    *map(float, _USUAL_MULTIPLES),
+    *(1 / multiple for multiple in _USUAL_MULTIPLES),
+)
+# The relative error of a fitted factor.
 FACTOR_TOLERANCE = 1e-4
+# Unit roundoffs of a 16-bit type by which sums that are kept in it may be off as a whole.
+MAX_ROUNDOFFS_OF_NARROW_SUMS = 4
 
 
 class Scaled(OutputHypothesis):
     """Every element was multiplied by one factor.
 
-    How it shows: obtained / reference is the same everywhere.
-    Typical causes: inputs divided by 255 on one side only (torchvision's ToTensor divides, Pillow
-    and cv2 do not); an average in place of a sum (a box filter that is normalized, with the number
-    of taps or the batch size as the factor); a gradient summed over the batch; the scale of a
-    quantized layer left out; wrong groups on channels that hold equal data.
-    What tells it apart: channels that differ and a bias: a factor on the input leaves the bias
+    How it shows: The ratio of obtained to expected values is the same everywhere.
+    Typical causes: Inputs divided by 255 on one side only (torchvision's ToTensor divides, Pillow
+    and cv2 do not); an average instead of a sum, as of a normalized box filter, whose factor is the
+    number of taps; a gradient summed over the batch instead of averaged; the scale of a quantized
+    layer left out; wrong groups on channels that hold the same data.
+    What tells it apart: Channels that differ, and a bias: a factor on the input leaves the bias
     alone, one on the output does not.
-    Fix: apply the factor on both sides or on neither:
+    Fix: Apply the factor on both sides or on neither:
         numpy: `input.astype(np.float32) / 255` on the side that lacks it
         torch: `input.float() / 255`; `torchvision.transforms.ToTensor` does it too
-        tensorflow: `tf.cast(input, tf.float32) / 255`; in the model, `keras.layers.Rescaling(1 / 255)`
+        tensorflow: `tf.cast(input, tf.float32) / 255`; in a model `keras.layers.Rescaling(1 / 255)`
         jax: `input.astype(jnp.float32) / 255`
     """
 
     code: ClassVar[str] = "scaled"
-    shown_by: ClassVar[str] = "random values, of both signs"
+    shown_by: ClassVar[str] = "random values of both signs"
     is_fitted: ClassVar[bool] = True
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """One unknown factor on everything, or on the sums before the bias is added.
+        """An unknown factor on everything, or on the sums before the bias is added.
 
-        One or two elements are some multiple of any number: for those only usual factors are tried.
+        If there are too few elements to test it, the factor must be one of `USUAL_FACTORS`.
         """
         if base.change != UNCHANGED:
             return
         changes: list[tuple[OutputChange, Edit]] = [(UnknownFactor(), {"code": self.code})]
         if base.array.size < MIN_ELEMENTS_FOR_A_FACTOR:
-            changes = [(Times(f), {"code": self.code, "factor": f}) for f in USUAL_FACTORS]
+            changes = [(KnownFactor(f), {"code": self.code, "factor": f}) for f in USUAL_FACTORS]
         for change, edit in changes:
             yield base.plus(edit, 0.3, change=change)
             if base.bias_factor == 1 and np.any(problem.channel_bias):
@@ -91,26 +97,26 @@ class Scaled(OutputHypothesis):
         return f"everything was multiplied by {edit['factor']:.6g}"
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
-        """The input's range, or the number of terms, taps or batch items."""
+        """The range of the inputs, or the number of products, taps or batch items."""
         factor = edit["factor"]
         if any(math.isclose(factor, f, rel_tol=FACTOR_TOLERANCE) for f in (255, 1 / 255)):
             return "the inputs divided by 255 on one side only"
-        window = math.prod(spec.kernel_size)
+        taps = math.prod(spec.kernel_size)
         counts = [
-            (window * spec.in_channels // spec.groups, "the number of products in a sum"),
-            (window, "the number of the kernel's taps"),
+            (taps * spec.in_channels // spec.groups, "the number of products in a sum"),
+            (taps, "the number of the kernel's taps"),
             (spec.batch, "the batch size"),
         ]
-        for count, words in counts:
+        for count, meaning in counts:
             if count > 1 and math.isclose(factor, 1 / count, rel_tol=FACTOR_TOLERANCE):
-                return f"1/{count} is {words}: an average in place of a sum"
+                return f"{count} is {meaning}: an average instead of a sum"
             if count > 1 and math.isclose(factor, count, rel_tol=FACTOR_TOLERANCE):
-                return f"{count} is {words}: a sum in place of an average"
+                return f"{count} is {meaning}: a sum instead of an average"
         return None
 
 
 @dataclass(frozen=True)
-class Times(OutputChange):
+class KnownFactor(OutputChange):
     """The sums were multiplied by a known factor."""
 
     factor: float
@@ -127,89 +133,112 @@ class Times(OutputChange):
 
 @dataclass(frozen=True)
 class UnknownFactor(OpenChange):
-    """The sums were multiplied by one factor, which drops out of the ratio of two values."""
+    """The sums were multiplied by an unknown factor, which drops out of the ratio of two values."""
 
     stored_again: ClassVar[bool] = True
 
     def invariant(self, first: SumBounds, second: SumBounds, pair: FirstPair) -> Invariant:
-        over, under = second.value + pair.bias[1], first.value + pair.bias[0]
-        ratio = over / under
+        """The ratio of the two sums, which is that of the obtained values."""
+        numerator, denominator = second.value + pair.bias[1], first.value + pair.bias[0]
+        ratio = numerator / denominator
         ratio[~np.isfinite(ratio)] = 0.0
-        loss = [sums.slack + s for sums, s in zip((first, second), pair.bias_slack, strict=True)]
-        slack = (loss[1] + np.abs(ratio) * loss[0]) / np.maximum(np.abs(under) - loss[0], 0)
+        first_error, second_error = (
+            sums.slack + bias_slack
+            for sums, bias_slack in zip((first, second), pair.bias_slack, strict=True)
+        )
+        slack = (second_error + np.abs(ratio) * first_error) / np.maximum(
+            np.abs(denominator) - first_error, 0
+        )
         slack[~np.isfinite(slack)] = np.inf
         size = np.abs(pair.obtained[0])
-        wanted = pair.obtained[1] / pair.obtained[0]
-        own = np.abs(wanted) * (4 * pair.unit + pair.written[0] / size) + pair.written[1] / size
-        return Invariant(SumBounds(ratio, slack), wanted - own, wanted + own)
+        obtained_ratio = pair.obtained[1] / pair.obtained[0]
+        obtained_error = (
+            np.abs(obtained_ratio) * (4 * pair.unit + pair.written[0] / size)
+            + pair.written[1] / size
+        )
+        return Invariant(
+            SumBounds(ratio, slack),
+            obtained_ratio - obtained_error,
+            obtained_ratio + obtained_error,
+        )
 
     def relates(self, pair: SumPair) -> Array:
-        first = np.abs(pair.first_obtained)
-        step = pair.first_written + pair.unit * first
-        error = np.abs(pair.first_obtained * pair.sums - pair.obtained * pair.first_sum)
-        own = pair.written + pair.unit * np.abs(pair.obtained)
+        first_size, size = np.abs(pair.first_obtained), np.abs(pair.obtained)
+        first_error = pair.first_written + pair.unit * first_size
+        obtained_error = pair.written + pair.unit * size
+        difference = np.abs(pair.first_obtained * pair.sums - pair.obtained * pair.first_sum)
         allowed = (
-            first * pair.slack
-            + np.abs(pair.obtained) * pair.first_slack
-            + own * np.abs(pair.first_sum)
-            + step * np.abs(pair.sums)
+            first_size * pair.slack
+            + size * pair.first_slack
+            + obtained_error * np.abs(pair.first_sum)
+            + first_error * np.abs(pair.sums)
         )
-        return np.asarray((error <= allowed).all(axis=0) & (pair.first_obtained != 0))
+        return np.asarray((difference <= allowed).all(axis=0) & (pair.first_obtained != 0))
 
     def verify(self, trial: Trial) -> Fields | None:
-        """Every element confines the factor to an interval: do all of them meet?"""
+        """The factor, if the intervals to which all elements limit it meet.
+
+        None too where the factor explains nothing: beside a large bias the rounding may hide the
+        sums, and sums that were kept in 16 bits may be off by as much.
+        """
         rounding, sums = trial.rounding, trial.sums.output
         obtained, late_bias = trial.obtained.astype(np.float64), np.abs(trial.late_bias)
-        rough = _projection(obtained, sums)
+        estimate = least_squares_factor(obtained, sums)
         used = sums != 0
-        if rough == 0 or not np.isfinite(rough) or int(used.sum()) < MIN_ELEMENTS_FOR_A_FACTOR:
+        is_usable = estimate != 0 and np.isfinite(estimate)
+        if not is_usable or int(used.sum()) < MIN_ELEMENTS_FOR_A_FACTOR:
             return None
         slack = rounding.allowed_error(
-            np.abs(obtained) + late_bias, trial.sums.scale * abs(rough) + late_bias
+            np.abs(obtained) + late_bias, trial.sums.scale * abs(estimate) + late_bias
         )
         slack = slack + rounding.unit_roundoff * np.abs(obtained) + rounding.storage_error(obtained)
         ends = np.stack([(obtained - slack)[used], (obtained + slack)[used]]) / sums[used]
         low, high = float(ends.min(axis=0).max()), float(ends.max(axis=0).min())
         if low > high or not (np.abs(obtained[~used]) <= slack[~used]).all():
             return None
-        if late_bias.any() and _bits_beside_a_bias(obtained, slack) < MIN_EVIDENCE_BITS:
-            # Small sums drown in the rounding of a large bias: any factor would do.
+        if late_bias.any() and _evidence_bits(obtained, slack) < MIN_EVIDENCE_BITS:
             return None
         usual = (factor for factor in USUAL_FACTORS if low <= factor <= high)
-        nearest = min(usual, key=lambda f: abs(f - rough), default=shortest_between(low, high))
-        return None if _is_loss(nearest, rounding) else {Scaled.code: {"factor": nearest}}
+        default = shortest_between(low, high)
+        factor = min(usual, key=lambda f: abs(f - estimate), default=default)
+        return None if _may_be_loss(factor, rounding) else {Scaled.code: {"factor": factor}}
 
     def partial_sums(self, values: Array) -> PartialSums:
         return PartialSums(values)
 
 
-def _projection(obtained: Array, sums: Array) -> float:
-    """The factor of the sums that comes nearest to the obtained values, by least squares."""
+def least_squares_factor(obtained: Array, sums: Array) -> float:
+    """The factor by which the sums come nearest to the obtained values; arrays of one shape."""
     norm = float(np.vdot(sums, sums))
     return float(np.vdot(obtained, sums)) / norm if norm else 0.0
 
 
-def _bits_beside_a_bias(obtained: Array, slack: Array) -> float:
-    rows, free = (np.moveaxis(a, 1, 0).reshape(a.shape[1], -1) for a in (obtained, slack))
-    return evidence_bits(rows, free, np.ones(rows.shape, bool), numbers_used=0)
+def _evidence_bits(obtained: Array, slack: Array) -> float:
+    """`line_fit.evidence_bits` of arrays (N, O, *space), from which no number was fitted."""
+    rows, slack_rows = (np.moveaxis(a, 1, 0).reshape(a.shape[1], -1) for a in (obtained, slack))
+    return evidence_bits(rows, slack_rows, np.ones(rows.shape, bool), numbers_used=0)
 
 
-def _is_loss(factor: float, rounding: Rounding) -> bool:
-    """Whether sums that were kept in 16 bits lose as much by themselves."""
-    return rounding.stored_narrower and abs(factor - 1) <= 4 * UNIT_ROUNDOFF[rounding.stored_dtype]
+def _may_be_loss(factor: float, rounding: Rounding) -> bool:
+    """Whether sums that were kept in 16 bits may be off by this factor without another cause."""
+    if not rounding.stored_narrower:
+        return False
+    unit_roundoff = UNIT_ROUNDOFF[rounding.stored_dtype]
+    return abs(factor - 1) <= MAX_ROUNDOFFS_OF_NARROW_SUMS * unit_roundoff
 
 
 class ChannelsScaled(OutputHypothesis):
-    """Each output channel was multiplied by a factor and shifted by a constant of its own.
+    """Each output channel was scaled and shifted by numbers of its own.
 
-    How it shows: each channel lies on a straight line over the reference's. A channel with two
-    positions shows nothing: a line goes through any two points.
-    Typical causes: a BatchNorm folded into the layer on one side only, or with another epsilon
-    (1e-3 in Keras, 1e-5 in torch), or along the wrong axis of the weights; per-channel quantization
-    scales; a normalization of the input moved into the weights.
-    What tells it apart: the layer without its BatchNorm; many positions in each channel, and
-    factors that differ between them.
-    Fix: compare the convolution alone, or fold on both sides with the same epsilon:
+    How it shows: Plotted over the expected values, the obtained values of each channel lie on a
+    straight line. A channel with two positions shows nothing, since a line goes through any two
+    points.
+    Typical causes: A BatchNorm folded into the layer on one side only, or with another epsilon
+    (1e-3 in Keras, 1e-5 in torch), or along the wrong axis of the weights; the scales of
+    per-channel quantization; a normalization of the input moved into the weights.
+    What tells it apart: A comparison of the layer without its BatchNorm; many positions in each
+    channel, and factors that differ between channels.
+    Fix: Compare the convolution alone, or fold on both sides with the same epsilon:
         numpy: `kernel * (gamma / np.sqrt(variance + epsilon))[:, None, None, None]` folds into OIHW
         torch: `torch.nn.utils.fusion.fuse_conv_bn_eval(conv, bn)`; Keras' epsilon is
             `nn.BatchNorm2d(O, eps=1e-3)`
@@ -222,19 +251,18 @@ class ChannelsScaled(OutputHypothesis):
     is_fitted: ClassVar[bool] = True
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """None to enumerate: `fit/channel_scale_search.py` looks for lines at sample points."""
+        """None, because the candidates come from `fit.channel_scale_search`."""
         return iter(())
 
     def sentence(self, edit: Edit) -> str:
-        factors = edit["factors"]
-        shown = ", ".join(f"{f:.4g}" for f in factors[:4]) + (", ..." if len(factors) > 4 else "")
         shifted = " and shifted" if any(edit["values"]) else ""
-        return f"each output channel was scaled{shifted} by itself (factors {shown})"
+        factors = first_values(edit["factors"])
+        return f"each output channel was scaled{shifted} separately (factors {factors})"
 
 
 @dataclass(frozen=True)
 class LinePerChannel(OutputChange):
-    """Each channel was multiplied by a factor and shifted by a constant of its own."""
+    """Each channel was multiplied by its own factor and shifted by its own constant."""
 
     def verify(self, trial: Trial) -> Fields | None:
         values = ChannelValues.of(trial.obtained, trial.sums, relu=trial.relu_after)
@@ -255,6 +283,6 @@ class OneFactorAndConstants(OutputChange):
         if fit is None:
             return None
         factor, lows, highs = fit
-        ends = zip(lows.tolist(), highs.tolist(), strict=True)
-        constants = [shortest_between(low, high) for low, high in ends]
+        intervals = zip(lows.tolist(), highs.tolist(), strict=True)
+        constants = [shortest_between(low, high) for low, high in intervals]
         return {Scaled.code: {"factor": factor}, BiasAdded.code: {"values": constants}}

@@ -1,8 +1,8 @@
-"""Hypotheses about the output's values: activations, limits, wrapped sums; and the output's table.
+"""Hypotheses about the output's values: an activation, clipping, wrapped integers; and `OUTPUT`.
 
-`OUTPUT` lists every hypothesis about the output, of the modules beside this one too, in the order
-in which a set of edits names them: a form that has an edit gains only those of its own hypothesis
-and of those after it, so that no set of edits is made twice.
+`OUTPUT` lists all hypotheses about the output, also those of the other `output_` modules.  Its
+order is that of the edits in a finding: a form is extended only by the hypothesis of its last edit
+and by those after it, so that no set of edits is made twice.
 """
 
 from __future__ import annotations
@@ -34,36 +34,41 @@ from convdiff.diagnose.hypotheses.output_scale import ChannelsScaled, Scaled
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
-# The activations that people most often leave on; the others are odder.
-ODDNESS = {SIGMOID: 0.3, TANH: 0.35}
-OTHER_ODDNESS = 0.4
+# How odd the common activations are, and all others.
+ACTIVATION_ODDNESS = {SIGMOID: 0.3, TANH: 0.35}
+OTHER_ACTIVATION_ODDNESS = 0.4
+# The share of the values of an integer type that wrapped sums must span to be evidence.
+MIN_WRAPPED_RANGE = 1 / 16
+# The share of the modulus that rounding may amount to; above it, any sum is near some multiple.
+MAX_SLACK_OF_MODULUS = 1 / 8
 
 
 class ActivationApplied(OutputHypothesis):
     """An activation was applied to the output.
 
-    How it shows: with ReLU no element is negative, and zeros stand where the reference is negative;
-    sigmoid and tanh keep within (0, 1) and (-1, 1); GELU, SiLU, Mish and hard swish go no lower
-    than -0.170, -0.278, -0.309 and -0.375, ELU than -1; a leaky ReLU has small values below 0
-    beside large ones above. ReLU on an output without negative elements shows nothing.
+    How it shows: With ReLU no element is negative, and the output is zero where the reference is
+    negative. Sigmoid and tanh stay within (0, 1) and (-1, 1). GELU, SiLU, Mish and hard swish go no
+    lower than -0.170, -0.278, -0.309 and -0.375, and ELU no lower than -1. A leaky ReLU gives small
+    negative values beside large positive ones. ReLU on an output without negative elements shows
+    nothing.
     Typical causes: activation="relu" in a Keras layer; an output saved by a hook after a fused
     activation; inference libraries that fuse Conv and ReLU; an in-place nn.ReLU(inplace=True) that
     overwrites the saved array.
-    What tells it apart: an output with many negative elements, and some beyond 6.
-    Fix: save the output before the activation, or apply it on both sides:
+    What tells it apart: An output with many negative elements, and some above 6.
+    Fix: Save the output before the activation, or apply it on both sides:
         numpy: `np.maximum(output, 0)` on the side that lacks it
         torch: `nn.ReLU(inplace=False)`, or `output.clone()` in the hook
         tensorflow: `keras.layers.Conv2D(O, 3, activation=None)`
-        jax: `jax.nn.relu(output)` on the side that lacks it: jax.lax and flax apply none
+        jax: `jax.nn.relu(output)` on the side that lacks it; jax.lax and Flax apply none
     """
 
     code: ClassVar[str] = "activation-applied"
     shown_by: ClassVar[str] = "values of both signs"
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """The activations whose range holds the obtained values.
+        """The activations whose range contains the obtained values.
 
-        ReLU also beside batch items in any order, which it does not depend on.
+        ReLU also beside batch items in an unknown order, since it applies to each value alone.
         """
         low, high = problem.obtained_range
         relu = {"code": self.code, "obtained": "relu"}
@@ -76,7 +81,7 @@ class ActivationApplied(OutputHypothesis):
         if low == 0:
             yield base.plus(relu, 0.1, change=RELU)
         for activation in problem.likely_activations:
-            oddness = ODDNESS.get(activation, OTHER_ODDNESS)
+            oddness = ACTIVATION_ODDNESS.get(activation, OTHER_ACTIVATION_ODDNESS)
             edit = {"code": self.code, **activation.fields}
             yield base.plus(edit, oddness, change=Activated(activation))
 
@@ -87,15 +92,15 @@ class ActivationApplied(OutputHypothesis):
 
 
 class Clipped(OutputHypothesis):
-    """Values beyond two limits were cut off there.
+    """Values beyond two limits were clipped to them.
 
-    How it shows: the least or the largest value is a round number (0, 255, 1) and occurs many
-    times. Where every sum lies within the limits nothing shows.
-    Typical causes: OpenCV's filter2D saturates to the type of its input; np.clip before an image is
-    saved; a quantized layer; a hard sigmoid or ReLU6 after the convolution.
-    What tells it apart: values well inside the limits and some beyond both; ReLU, its rival, has
-    one limit only.
-    Fix: convert the input before the call, and clip only what is shown:
+    How it shows: The smallest or the largest value is a round number (0, 255, 1) that occurs many
+    times. If all sums lie within the limits, nothing shows.
+    Typical causes: OpenCV's filter2D, which saturates to the type of its input; np.clip before an
+    image is saved; a quantized layer; a hard sigmoid or ReLU6 after the convolution.
+    What tells it apart: Values well inside the limits, and some beyond both. ReLU, its rival, has
+    only one limit.
+    Fix: Convert the input before the call, and clip only what is displayed:
         numpy: `input.astype(np.float32)`
         opencv: `cv2.filter2D(image, cv2.CV_32F, kernel)`
         torch: `input.float()`
@@ -105,7 +110,7 @@ class Clipped(OutputHypothesis):
 
     code: ClassVar[str] = "clipped"
     shown_by: ClassVar[str] = "values well inside the limits, and some beyond both"
-    # The limits that integer types and pictures have.
+    # The limits of integer types and of images.
     limits: ClassVar[tuple[tuple[float, float], ...]] = (
         (0, 255),
         (0, 1),
@@ -116,7 +121,7 @@ class Clipped(OutputHypothesis):
     )
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """Limits that some obtained values equal, and none exceeds."""
+        """The limits that contain all obtained values, and that some of them equal."""
         if base.change != UNCHANGED:
             return
         low, high = problem.obtained_range
@@ -126,20 +131,20 @@ class Clipped(OutputHypothesis):
                 yield base.plus(edit, 0.3, change=Clamped(float(least), float(most)))
 
     def sentence(self, edit: Edit) -> str:
-        return f"values were cut off at {edit['limits'][0]:g} and {edit['limits'][1]:g}"
+        return f"values were clipped at {edit['limits'][0]:g} and {edit['limits'][1]:g}"
 
 
 class IntegerWrapped(OutputHypothesis):
     """Sums too large for an integer type wrapped around.
 
-    How it shows: whole numbers, wrong by multiples of 256 (or 65536), and only where the sums are
-    large or negative. Small sums show nothing.
-    Typical causes: np.convolve, scipy.signal and scipy.ndimage answer in the type of the input,
-    uint8 for a picture; JAX convolves int8 in int8; an accumulator of 8 or 16 bits in a quantized
-    kernel.
-    What tells it apart: sums well beyond the type's limits, which saturation would cut off; an
-    input of small whole numbers, which then comes out right.
-    Fix: convert the input before the call:
+    How it shows: Whole numbers that are wrong by multiples of 256 (or 65536), only where the sums
+    are large or negative. Small sums show nothing.
+    Typical causes: scipy.ndimage returns the type of its input, uint8 for an image, and np.convolve
+    and scipy.signal return it if the kernel has it too; JAX convolves int8 in int8; an accumulator
+    of 8 or 16 bits in a quantized layer.
+    What tells it apart: Sums well beyond the type's limits, where saturation would clip them. An
+    input of small whole numbers then gives a correct output.
+    Fix: Convert the input before the call:
         numpy: `input.astype(np.float32)` or `input.astype(np.int32)`
         torch: `input.float()`
         tensorflow: `tf.cast(input, tf.float32)`
@@ -149,7 +154,7 @@ class IntegerWrapped(OutputHypothesis):
 
     code: ClassVar[str] = "integer-wrapped"
     shown_by: ClassVar[str] = "sums well beyond the limits of the integer type"
-    # Integer types, with the number of values that they have.
+    # The number of values of each integer type.
     moduli: ClassVar[dict[str, float]] = {
         "uint8": 2.0**8,
         "int8": 2.0**8,
@@ -158,13 +163,13 @@ class IntegerWrapped(OutputHypothesis):
     }
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """The types that hold all obtained values, if those are whole."""
+        """The types that contain all obtained values, if those are whole numbers."""
         if base.change != UNCHANGED or not problem.obtained_integral:
             return
         low, high = problem.obtained_range
         for name, modulus in self.moduli.items():
             least = 0 if name.startswith("u") else -modulus / 2
-            if least <= low and high < least + modulus and high - low > modulus / 16:
+            if least <= low and high < least + modulus and high - low > modulus * MIN_WRAPPED_RANGE:
                 edit = {"code": self.code, "obtained": name}
                 yield base.plus(edit, 0.3, change=Wrapped(modulus))
 
@@ -174,33 +179,31 @@ class IntegerWrapped(OutputHypothesis):
 
 @dataclass(frozen=True)
 class Wrapped(OpenChange):
-    """The sums lost whole multiples of `modulus`, a number for each element left open."""
+    """Each sum lost an unknown multiple of `modulus`."""
 
     modulus: float
 
-    # Multiples that are listed for the first value; beyond, the first pair misses the wrapped sum.
+    # The multiples by which the first sum may have wrapped; a sum that lost more is missed.
     multiples: ClassVar[Array] = np.arange(-128.0, 129.0)
 
     def possible_sums(self, obtained: Array) -> Array:
         return np.asarray(obtained[:, None] + self.modulus * self.multiples)
 
     def relates(self, pair: SumPair) -> Array:
-        difference = pair.sums - pair.obtained
-        rest = np.abs(difference - self.modulus * np.rint(difference / self.modulus))
-        near = rest <= pair.slack + pair.written
-        # Where rounding is no small part of the modulus, any number is near some multiple.
-        return np.asarray((near & (pair.slack < self.modulus / 8)).all(axis=0))
+        lost = pair.sums - pair.obtained
+        error = np.abs(lost - self.modulus * np.rint(lost / self.modulus))
+        is_near = error <= pair.slack + pair.written
+        is_evidence = pair.slack < self.modulus * MAX_SLACK_OF_MODULUS
+        return np.asarray((is_near & is_evidence).all(axis=0))
 
     def verify(self, trial: Trial) -> Fields | None:
         sums, scale = trial.sums
-        lost = np.rint((sums - trial.obtained) / self.modulus)
-        if (
-            float(trial.rounding.allowed_error(sums, scale).max()) > self.modulus / 8
-            or not lost.any()
-        ):
+        multiples = np.rint((sums - trial.obtained) / self.modulus)
+        slack = float(trial.rounding.allowed_error(sums, scale).max())
+        if slack > self.modulus * MAX_SLACK_OF_MODULUS or not multiples.any():
             return None
-        restored = trial.obtained + self.modulus * lost
-        return {} if trial.rounding.explains_all(restored, sums, scale) else None
+        unwrapped = trial.obtained + self.modulus * multiples
+        return {} if trial.rounding.explains_all(unwrapped, sums, scale) else None
 
 
 OUTPUT: tuple[OutputHypothesis, ...] = (

@@ -1,8 +1,8 @@
 """The hypothesis of reduced precision.
 
-Its forms are precision models: `diagnose.core.precision_model` has the record,
-`diagnose.core.precision_evidence` the models that the obtained values suggest, and
-`diagnose.core.precision_fit` all others and the choice among them.
+Its forms are precision models.  `core.precision_model` has the record, `core.precision_evidence`
+the models that the obtained values suggest, and `core.precision_fit` all others and the choice
+between them.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from convdiff.records import Edit
 
 
 class ReducedPrecision(Hypothesis):
-    """Operands, sums or output were rounded to a narrower type than the arrays have.
+    """Operands, sums or the output were rounded to a narrower type.
 
-    How it shows: errors of a few thousandths (bf16) or ten-thousandths (TF32, fp16) of the size of
-    the sums' terms, everywhere and without structure. Whole numbers that the type holds come out
+    How it shows: Errors of a few thousandths (bf16) or ten-thousandths (TF32, fp16) of the size of
+    the terms, at all positions and without structure. Whole numbers that fit into the type stay
     exact and show nothing.
-    Typical causes: cuDNN's float32 convolutions use TF32 on Ampere and later GPUs, also in torch,
-    whose matrix products do not; autocast and mixed precision; TPUs multiply in bfloat16 by
-    default; a CPU or GPU kernel that accumulates in float16; an output printed with 4 decimals and
-    read back.
-    What tells it apart: normal random numbers in long sums; TF32 and float16 inputs are the same
-    rounding within float16's range, so use inputs beyond 65504 to tell them apart.
-    Fix: ask for full precision, and save arrays in a binary format:
+    Typical causes: cuDNN's float32 convolutions use TF32 on Ampere and later GPUs, by default also
+    in torch, whose matrix products do not; autocast and mixed precision; TPUs, which multiply in
+    bfloat16 by default; a CPU or GPU routine that accumulates in float16; an output printed with 4
+    decimals and read back.
+    What tells it apart: Long sums of normally distributed numbers. TF32 and float16 round inputs
+    alike within float16's range; inputs beyond 65504 tell them apart.
+    Fix: Ask for full precision, and save arrays in a binary format:
         numpy: `np.save("output.npy", output)` instead of printed text
         torch: `torch.backends.cudnn.allow_tf32 = False`, and no torch.autocast around the call
         tensorflow: `tf.config.experimental.enable_tensor_float_32_execution(False)`
@@ -37,7 +37,7 @@ class ReducedPrecision(Hypothesis):
     """
 
     code: ClassVar[str] = REDUCED_PRECISION
-    shown_by: ClassVar[str] = "values that need all their digits"
+    shown_by: ClassVar[str] = "values that need all the digits of their type"
 
     def sentence(self, edit: Edit) -> str:
         what, where = edit["obtained"], edit["where"]

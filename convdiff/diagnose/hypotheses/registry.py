@@ -1,7 +1,7 @@
-"""Every hypothesis, by family; and by code, its words and the page that `convdiff explain` prints.
+"""All hypotheses by family, and by code their sentences and the pages of `convdiff explain`.
 
-The families' tables stand in their modules.  The search asks `FAMILIES` each time, so that what is
-added there is searched for.
+The table of each family stands in its module.  The search reads `FAMILIES` anew for each problem,
+so a hypothesis that is added there is searched for.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ from convdiff.spec.conv_spec import ConvSpec
 class Families:
     """The hypotheses of each stage.
 
-    Those of `kernel`, `operation`, `input` and `output` make forms that the search multiplies out;
-    `geometry` has its tables in `search/geometry_table.py`; `other` are found beside the search.
+    Those of `kernel`, `operation`, `input` and `output` make forms, which the search combines; the
+    forms of `geometry` come from `search.geometry_table`; those of `other` are found outside the
+    search.
     """
 
     def __init__(self) -> None:
@@ -57,77 +58,93 @@ class Families:
 
 FAMILIES = Families()
 
-# What a docstring tells under headings of their own, after its first line.
+# The headings of a hypothesis's docstring, in their order, after its first line.
 HEADINGS = ("How it shows", "Typical causes", "What tells it apart", "Fix")
 # Columns of a printed page.
 PAGE_WIDTH = 100
+# Columns by which the items of a docstring's list are indented; further ones continue an item.
+ITEM_INDENT = 4
 
 
 def by_code() -> dict[str, Hypothesis]:
-    """The hypothesis of each code.
+    """The hypotheses by their codes.
 
-    Where several have one code, as one for each stage that may be wrong so, it is the one whose
-    docstring tells the whole story.
+    Where several share a code, one for each stage in which the mistake can be made, it is the one
+    whose docstring is complete.
     """
-    found: dict[str, Hypothesis] = {}
+    hypotheses: dict[str, Hypothesis] = {}
     for hypothesis in FAMILIES:
-        known = found.get(hypothesis.code)
-        if known is None or not _is_complete(known):
-            found[hypothesis.code] = hypothesis
-    return found
+        earlier = hypotheses.get(hypothesis.code)
+        if earlier is None or not _is_complete(earlier):
+            hypotheses[hypothesis.code] = hypothesis
+    return hypotheses
 
 
 def sentence(edit: Edit) -> str:
-    """One edit as a clause in plain words."""
+    """The edit as a clause in plain words."""
     return by_code()[edit["code"]].sentence(edit)
 
 
 def common_names(edits: tuple[Edit, ...], spec: ConvSpec) -> tuple[str, ...]:
-    """What people call these edits, where they are well-known ones; `spec` is what was asked."""
-    known = by_code()
-    names = (known[edit["code"]].common_name(edit, edits, spec) for edit in edits)
+    """What people call these edits, for those that have a common name.
+
+    `spec` is the convolution that was asked for.
+    """
+    hypotheses = by_code()
+    names = (hypotheses[edit["code"]].common_name(edit, edits, spec) for edit in edits)
     return tuple(dict.fromkeys(name for name in names if name))
 
 
 def page(code: str | None) -> str:
-    """The page on `code`; without one, a line for every code.  ConvdiffError for an unknown code."""
-    known = by_code()
+    """The page of `convdiff explain` for a code, or a line for every code if it is None.
+
+    Raises ConvdiffError if there is no such code.
+    """
+    hypotheses = by_code()
     if code is None:
-        width = max(map(len, known))
-        return "\n".join(f"{name:<{width}}  {_first_line(known[name])}" for name in known)
-    if code not in known:
-        raise one_of("code", code, known)
-    return f"{code}\n\n{_laid_out(_docstring(known[code]))}"
+        width = max(map(len, hypotheses))
+        return "\n".join(
+            f"{known:<{width}}  {_first_line(hypothesis)}"
+            for known, hypothesis in hypotheses.items()
+        )
+    if code not in hypotheses:
+        raise one_of("code", code, hypotheses)
+    return f"{code}\n\n{_page_text(_docstring(hypotheses[code]))}"
 
 
 def _docstring(hypothesis: Hypothesis) -> str:
+    """The docstring of the hypothesis's class, without its indentation."""
     return inspect.getdoc(type(hypothesis)) or ""
 
 
 def _first_line(hypothesis: Hypothesis) -> str:
-    return _docstring(hypothesis).split("\n\n")[0].replace("\n", " ")
+    """The first line of the docstring, which says what happened."""
+    return _docstring(hypothesis).partition("\n")[0]
 
 
 def _is_complete(hypothesis: Hypothesis) -> bool:
+    """Whether the docstring has the headings, and so is not one that refers to another."""
     return "Fix:" in _docstring(hypothesis)
 
 
-def _laid_out(doc: str) -> str:
-    """A docstring as paragraphs, one for each heading, with the lines of the fix as a list.
+def _page_text(docstring: str) -> str:
+    """A docstring as text of `PAGE_WIDTH` columns: a paragraph for each heading, then its list."""
+    headings = "|".join(HEADINGS)
+    sections = re.split(rf"^(?=(?:{headings}):)", docstring, flags=re.MULTILINE)
+    return "\n\n".join(map(_section_text, sections))
 
-    A line that is indented further than the list belongs to the item above it.
-    """
-    parts: list[str] = []
-    for part in re.split(rf"^(?=(?:{'|'.join(HEADINGS)}):)", doc, flags=re.MULTILINE):
-        lines = [line for line in part.splitlines() if line]
-        prose = " ".join(line for line in lines if not line.startswith(" "))
-        paragraph = textwrap.fill(prose, PAGE_WIDTH, break_long_words=False, break_on_hyphens=False)
-        items: list[str] = []
-        for line in (line for line in lines if line.startswith(" ")):
-            continues = items and len(line) - len(line.lstrip()) > 4
-            if continues:
-                items[-1] += f" {line.strip()}"
-            else:
-                items.append(line)
-        parts.append("\n".join([paragraph, *items]))
-    return "\n\n".join(parts)
+
+def _section_text(section: str) -> str:
+    """The unindented lines of a section as one paragraph, then the indented ones as a list."""
+    lines = [line for line in section.splitlines() if line]
+    prose = " ".join(line for line in lines if not line.startswith(" "))
+    paragraph = textwrap.fill(prose, PAGE_WIDTH, break_long_words=False, break_on_hyphens=False)
+    items: list[str] = []
+    for line in (line for line in lines if line.startswith(" ")):
+        text = line.strip()
+        continues = bool(items) and len(line) - len(line.lstrip()) > ITEM_INDENT
+        if continues:
+            items[-1] += f" {text}"
+        else:
+            items.append(line)
+    return "\n".join([paragraph, *items])

@@ -15,8 +15,8 @@ from convdiff.diagnose.core.array_view import ArrayView
 from convdiff.diagnose.core.forms import InputForm, KernelForm, OperationForm, OutputForm
 from convdiff.diagnose.core.layouts import to_layout
 from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.hypotheses.kernel import kernel_placed_as
-from convdiff.diagnose.hypotheses.operation import regrouping
+from convdiff.diagnose.hypotheses.kernel import kernel_read_as
+from convdiff.diagnose.hypotheses.operation import kernel_regrouping
 from convdiff.diagnose.hypotheses.registry import FAMILIES
 from convdiff.diagnose.search.batches import FormGroup
 from convdiff.diagnose.search.edit_shares import canonical_extensions
@@ -45,7 +45,7 @@ class FormTable:
         """The operation groups: what was asked and all that runs on its channels, then the others."""
         problem = self.problem
         raw = problem.kernel_view
-        kernel = kernel_placed_as(problem.spec, raw, problem.spec.kernel_layout)
+        kernel = kernel_read_as(problem.spec, raw, problem.spec.kernel_layout)
         asked = OperationForm(
             spec=problem.spec, kernel=kernel or ArrayView.of(problem.w), raw_kernel=raw
         )
@@ -129,14 +129,14 @@ class FormTable:
 
     def _kernels_of(self, op: int, operation: OperationForm, edits: int) -> list[KernelForm]:
         """Kernels of one operation with so many edits, its own included."""
-        problem, regrouped = self.problem, operation.regroup is not None
+        problem, regrouped = self.problem, operation.regrouping is not None
         kernel_edits = edits - len(operation.edits)
         most = MAX_REGROUPED_KERNEL_EDITS if regrouped else MAX_KERNEL_EDITS
         if not 0 <= kernel_edits <= most:
             return []
         if regrouped:
             # Whatever was done to the kernel was done to the one for the asked groups.
-            regroup = regrouping(operation, problem.spec.groups)
+            regroup = kernel_regrouping(operation, problem.spec.groups)
             return [
                 KernelForm(
                     operation.edits + form.edits,

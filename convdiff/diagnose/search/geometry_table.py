@@ -181,9 +181,10 @@ def geometry_form(
 ) -> GeometryForm:
     """The form of a geometry, with the edits that lead to it from what was asked."""
     edits: list[Edit] = []
-    strides, dilations = tuple(axis.said[0] for axis in axes), tuple(axis.dilation for axis in axes)
-    paddings = tuple(axis.said[1:3] for axis in axes)
-    output_paddings = tuple(axis.said[3] for axis in axes)
+    strides = tuple(axis.stated[0] for axis in axes)
+    dilations = tuple(axis.dilation for axis in axes)
+    paddings = tuple(axis.stated[1:3] for axis in axes)
+    output_paddings = tuple(axis.stated[3] for axis in axes)
     if strides != asked.stride:
         edits.append(
             {"code": "wrong-stride", "asked": list(asked.stride), "obtained": list(strides)}

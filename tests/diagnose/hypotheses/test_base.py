@@ -1,4 +1,4 @@
-"""Every registered hypothesis is complete: what is missing is named."""
+"""Every registered hypothesis is complete; the failure names what is missing."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from convdiff.spec.settings import Settings
 from tests.diagnose.faults import FAULTS
 
 ALL = list(FAMILIES)
-# The reverse of kernel-flipped; what a backend does when it is asked again; precision, which has
+# The inverse of kernel-flipped, what a backend does when it is run again, and precision, which has
 # tests of its own.
 NOT_PLANTED = {"kernel-not-flipped", "not-deterministic", "reduced-precision"}
 
 
-def name(hypothesis: Hypothesis) -> str:
+def class_name(hypothesis: Hypothesis) -> str:
     return type(hypothesis).__name__
 
 
-@pytest.mark.parametrize("hypothesis", ALL, ids=name)
-def test_a_hypothesis_has_all_that_it_owes(hypothesis: Hypothesis) -> None:
+@pytest.mark.parametrize("hypothesis", ALL, ids=class_name)
+def test_a_hypothesis_is_complete(hypothesis: Hypothesis) -> None:
     missing = []
     if not re.fullmatch(r"[a-z]+(-[a-z]+)*", getattr(hypothesis, "code", "")):
         missing.append("a `code` that states the fault, in words with hyphens")
@@ -38,15 +38,15 @@ def test_a_hypothesis_has_all_that_it_owes(hypothesis: Hypothesis) -> None:
         missing.append("`shown_by`, the arrays that would show it")
     if type(hypothesis).sentence is Hypothesis.sentence:
         missing.append("`sentence`, the edit in plain words")
-    story = inspect.getdoc(type(by_code()[hypothesis.code])) or ""
+    docstring = inspect.getdoc(type(by_code()[hypothesis.code])) or ""
     missing += [
         f"'{heading}:' in the docstring of one class with its code"
         for heading in HEADINGS
-        if not re.search(rf"^{heading}:", story, re.MULTILINE)
+        if not re.search(rf"^{heading}:", docstring, re.MULTILINE)
     ]
     unknown = set(hypothesis.interchangeable_with) - set(by_code())
     missing += [f"a hypothesis of the code {code}, which it names" for code in sorted(unknown)]
-    assert not missing, f"{name(hypothesis)} lacks {'; '.join(missing)}"
+    assert not missing, f"{class_name(hypothesis)} lacks {'; '.join(missing)}"
 
 
 def test_every_code_is_planted() -> None:
@@ -56,7 +56,7 @@ def test_every_code_is_planted() -> None:
 
 
 def problems() -> list[Problem]:
-    """Outputs for which one output hypothesis or another has forms."""
+    """Problems with outputs of several kinds, so that each output hypothesis has forms for one."""
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((3, 4, 6, 6)), rng.standard_normal((4, 4, 3, 3))
     bias = np.arange(1.0, 5.0)
@@ -67,8 +67,8 @@ def problems() -> list[Problem]:
     return [Problem(spec, x, w, bias, output, rounding) for output in outputs]
 
 
-@pytest.mark.parametrize("hypothesis", FAMILIES.output, ids=name)
-def test_the_changes_of_an_output_hypothesis_answer_the_search(
+@pytest.mark.parametrize("hypothesis", FAMILIES.output, ids=class_name)
+def test_the_changes_of_an_output_hypothesis_can_be_searched_for(
     hypothesis: OutputHypothesis,
 ) -> None:
     for problem in problems():
@@ -82,8 +82,8 @@ def test_the_changes_of_an_output_hypothesis_answer_the_search(
             assert change == UNCHANGED or type(change).verify is not OutputChange.verify
             if isinstance(change, OpenChange):
                 assert type(change).relates is not OpenChange.relates
-                listed = change.axis is not None or any(
+                has_first_pair = change.axis is not None or any(
                     getattr(type(change), method) is not getattr(OpenChange, method)
                     for method in ("possible_sums", "invariant")
                 )
-                assert listed, f"{change} has neither `possible_sums` nor an `invariant`"
+                assert has_first_pair, f"{change} has neither `possible_sums` nor an `invariant`"

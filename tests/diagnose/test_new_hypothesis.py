@@ -1,4 +1,4 @@
-"""A hypothesis in one file, with nothing else touched, is searched for, proven and worded."""
+"""A new hypothesis needs one class: it is then searched for, proven and put into words."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.diagnose.naive import Geometry, convolve
 
 
 class SignLost(OutputHypothesis):
-    """The magnitudes of the sums were saved, without their signs.
+    """The magnitudes of the sums were saved instead of the sums.
 
-    How it shows: no element is negative, and every one has the reference's magnitude.
-    Typical causes: np.abs before an edge filter's output is shown as a picture.
-    What tells it apart: an output with negative elements.
-    Fix: save the output before the magnitude is taken:
+    How it shows: No element is negative, and each has the magnitude of the expected one.
+    Typical causes: np.abs before the output of an edge filter is displayed as an image.
+    What tells it apart: An output with negative elements.
+    Fix: Save the output before the magnitude is taken:
         numpy: `np.save("output.npy", output)`
     """
 
@@ -35,7 +35,7 @@ class SignLost(OutputHypothesis):
     shown_by: ClassVar[str] = "sums of both signs"
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """Where no obtained value is negative."""
+        """The magnitudes, if no obtained value is negative."""
         if base.change == UNCHANGED and problem.obtained_range[0] >= 0:
             yield base.plus({"code": self.code}, 0.3, change=Magnitude())
 
@@ -48,7 +48,7 @@ class SignLost(OutputHypothesis):
 
 @dataclass(frozen=True)
 class Magnitude(OpenChange):
-    """Which sign each sum had is left open."""
+    """Each sum may have had either sign."""
 
     def possible_sums(self, obtained: Array) -> Array:
         return np.stack([obtained, -obtained], axis=1)
@@ -75,11 +75,12 @@ def arrays() -> tuple[Array, Array]:
 
 
 def magnitudes(x: Array, w: Array, pads: tuple[int, int]) -> Array:
+    """The magnitudes of a convolution with the same pads along H and W."""
     return np.abs(convolve(x, w, Geometry((1, 1), (pads, pads), (1, 1)))).astype(np.float32)
 
 
 @pytest.mark.usefixtures("registered")
-def test_it_is_found_alone() -> None:
+def test_a_registered_hypothesis_is_found_alone() -> None:
     x, w = arrays()
     (finding,) = convdiff.diff(x, w, magnitudes(x, w, (1, 1)), padding=1).findings
     assert finding.edits == ({"code": "sign-lost"},)
@@ -89,14 +90,14 @@ def test_it_is_found_alone() -> None:
 
 @pytest.mark.usefixtures("registered")
 @pytest.mark.parametrize("other", ["kernel-flipped", "wrong-padding"])
-def test_it_is_found_beside_another_edit(other: str) -> None:
+def test_a_registered_hypothesis_is_found_beside_another_edit(other: str) -> None:
     x, w = arrays()
-    used = w[..., ::-1, ::-1] if other == "kernel-flipped" else w
+    kernel = w[..., ::-1, ::-1] if other == "kernel-flipped" else w
     pads = (0, 2) if other == "wrong-padding" else (1, 1)
-    (finding,) = convdiff.diff(x, w, magnitudes(x, used, pads), padding=1).findings
+    (finding,) = convdiff.diff(x, w, magnitudes(x, kernel, pads), padding=1).findings
     assert {edit["code"] for edit in finding.edits} == {"sign-lost", other}
 
 
-def test_without_it_nothing_explains_the_magnitudes() -> None:
+def test_an_unregistered_hypothesis_is_not_found() -> None:
     x, w = arrays()
     assert not convdiff.diff(x, w, magnitudes(x, w, (1, 1)), padding=1).findings
