@@ -59,7 +59,8 @@ COMPARED = all_of(
             metavar="NAME",
             shell_complete=complete_backend,
             help=(
-                "A backend, or a path of one: NAME:PATH; repeatable; none runs no backend. Default: "
+                "A backend, or a path of one: NAME:PATH; repeatable; none runs no backend. "
+                "Default: "
                 "every installed backend."
             ),
         ),

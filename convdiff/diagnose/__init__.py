@@ -1,4 +1,4 @@
-"""What the other side did: the simplest edits of the asked convolution that give the obtained output.
+"""What the other side did: the simplest edits of the asked convolution that give its output.
 
 This package starts no process and knows no framework.  Rooms, in the order in which they stand on
 each other:

@@ -1,9 +1,9 @@
 """What is searched, in which order: the stages of each number of edits, common causes first.
 
 `Schedule.batches` goes through `STAGES` with one edit, then two, then three.  Each stage gives
-batches of candidates that agree at the sample points; whoever asks stops at the first batch of which
-a candidate is proven.  So an explanation with fewer edits comes before one with more, and among
-those with as many a common one before a rare one.
+batches of candidates that agree at the sample points; whoever asks stops at the first batch of
+which a candidate is proven.  So an explanation with fewer edits comes before one with more, and
+among those with as many a common one before a rare one.
 """
 
 from __future__ import annotations

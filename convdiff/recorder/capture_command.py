@@ -46,7 +46,7 @@ def _run_onnx(target: str, folder: str, inputs: Sequence[str]) -> None:
         missing = session.missing(len(arrays), {name for name, _ in arrays if name})
         if missing:
             raise ConvdiffError(
-                f"{target}: found no --input for {', '.join(missing)}, expected {missing[0]}=MANIFEST_FILE"
+                f"{target}: found no --input for {', '.join(missing)}, expected {missing[0]}=FILE"
             )
         session(
             *(array for name, array in arrays if not name),
@@ -108,7 +108,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _parse_input(text: str) -> tuple[str, str]:
-    """(name, file) of `NAME=MANIFEST_FILE` or `MANIFEST_FILE`, whose name is empty."""
+    """(name, file) of `NAME=FILE` or `FILE`, whose name is empty."""
     name, equals, file = text.partition("=")
     return (name, file) if equals and not Path(text).exists() else ("", text)
 
@@ -141,4 +141,5 @@ def _load_function(path: Path, name: str) -> Any:
 
 def _summary(folder: Path) -> str:
     count = len(tomllib.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))["case"])
-    return f"{folder / MANIFEST_FILE}: {count} convolution{'s' if count > 1 else ''}; convdiff check {folder}"
+    convolutions = f"{count} convolution{'s' if count > 1 else ''}"
+    return f"{folder / MANIFEST_FILE}: {convolutions}; convdiff check {folder}"

@@ -56,8 +56,8 @@ class CaptureFolder:
     def __init__(self, folder: Path) -> None:
         if (folder / MANIFEST_FILE).exists():
             raise ConvdiffError(
-                f"{folder / MANIFEST_FILE}: found a manifest already, expected none to overwrite; give "
-                "another folder"
+                f"{folder / MANIFEST_FILE}: found a manifest already, expected none to overwrite; "
+                "give another folder"
             )
         self._is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)

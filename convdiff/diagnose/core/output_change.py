@@ -12,7 +12,8 @@ single hypotheses; they ask the change:
   that the obtained value may come from (`possible_sums`) or names a number that the open one drops
   out of (`invariant`).
 * `verify`: whether all elements agree, and the numbers that were read off them, as fields of edits.
-* `partial_sums`: the sums as far as the obtained values give them, for reading an order of channels.
+* `partial_sums`: the sums as far as the obtained values give them, for fitting an order of the
+  channels.
 
 "Sum" here includes the bias as often as the form believes it was added before the change.
 """
@@ -32,7 +33,7 @@ Fields = dict[str, dict[str, object]]
 
 
 class SumBounds(NamedTuple):
-    """Sums, and what rounding may have changed in each; arrays of one shape, or one slack for all."""
+    """Sums, and what rounding may have changed in each: arrays of one shape, or one slack."""
 
     value: Array
     slack: Array

@@ -1,11 +1,11 @@
 """Candidates whose input channels were in another order, alone or beside one or two other edits.
 
-There are too many orders of more than `MAX_ENUMERATED_LENGTH` channels to be combined with everything else.
-So the order is fitted to the output (see `channel_order`) under every likely combination of a
-geometry, a kernel and an output form; such combinations with the same geometry and output are an
-`OrderView`.  Fits are few because views come in the order of their geometry's score (see
-`geometry_score`) until a budget is spent, and because only those kernels are tried that agree with
-an estimate (see `kernel_estimate`).
+There are too many orders of more than `MAX_ENUMERATED_LENGTH` channels to be combined with
+everything else. So the order is fitted to the output (see `channel_order`) under every likely
+combination of a geometry, a kernel and an output form; such combinations with the same geometry and
+output are an `OrderView`.  Fits are few because views come in the order of their geometry's score
+(see `geometry_score`) until a budget is spent, and because only those kernels are tried that agree
+with an estimate (see `kernel_estimate`).
 
 If the output's channels are in an unknown order as well, the kernel is solved for, where there are
 enough positions, and matched with the given one.

@@ -51,7 +51,7 @@ class OrderViewMember(NamedTuple):
 
 
 class OrderView(NamedTuple):
-    """Geometry `number` of a table, with all members that share its windows and the output array."""
+    """Geometry `number` of a table, with all members that share its windows and the output."""
 
     geometry: GeometryTable
     number: int

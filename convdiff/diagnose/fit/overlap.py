@@ -1,7 +1,7 @@
 """Overlapping windows added up beside an unknown constant per channel, or one unknown factor.
 
-Neither drops out of an unknown whole count, so that pairs of values say nothing.  But corners lie in
-one window each: there the constant or the factor stands alone.
+Neither drops out of an unknown whole count, so that pairs of values say nothing.  But corners lie
+in one window each: there the constant or the factor stands alone.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class FormTable:
 
     @cached_property
     def operations(self) -> list[list[OperationForm]]:
-        """The operation groups: what was asked and all that runs on its channels, then the others."""
+        """The operation groups: what was asked, with all that runs on its channels, first."""
         problem = self.problem
         raw = problem.kernel_view
         kernel = kernel_read_as(problem.spec, raw, problem.spec.kernel_layout)
