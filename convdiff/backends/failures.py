@@ -10,7 +10,7 @@ from typing import Any
 # The exit status of worker.py where a job has closed the protocol's file descriptors.
 DESCRIPTORS_CLOSED = 97
 LOG_TAIL_BYTES = 1 << 14  # how much of the log is read from its end
-QUOTED_LINES = 2  # lines of the log that a message quotes
+QUOTED_LOG_LINES = 2  # lines of the log that a message quotes
 QUOTED_WIDTH = 200  # characters of each quoted line
 
 # worker.py writes this byte and the job's number where a job's output begins.
@@ -106,5 +106,5 @@ def _user_frames(dump: str) -> str:
 def _quoted_end(text: str) -> str:
     """The last lines of a job's output as the end of a message, "" where it printed nothing."""
     lines = [re.sub(r"[^\x20-\x7e\xa0-\uffff]", "", line).strip() for line in text.splitlines()]
-    last = [line[:QUOTED_WIDTH] for line in lines if line][-QUOTED_LINES:]
+    last = [line[:QUOTED_WIDTH] for line in lines if line][-QUOTED_LOG_LINES:]
     return "; it printed last: " + " | ".join(last) if last else ""

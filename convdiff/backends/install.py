@@ -22,7 +22,7 @@ from convdiff.backends.termination import exit_on_signals
 from convdiff.backends.user_folders import data_folder
 from convdiff.errors import ConvdiffError, one_of
 
-QUOTED_LINES = 6  # lines of the installer's output that an error repeats
+QUOTED_INSTALLER_LINES = 6  # lines of the installer's output that an error repeats
 
 
 def built_python(name: str) -> Path | None:
@@ -128,7 +128,7 @@ def _build(row: Backend, folder: Path, lock: IO[str]) -> None:
         with console.status(f"{row.name}: {title}"):
             status = _run(command, log, lock)
         if status:
-            lines = log.read_text(errors="replace").strip().splitlines()[-QUOTED_LINES:]
+            lines = log.read_text(errors="replace").strip().splitlines()[-QUOTED_INSTALLER_LINES:]
             shutil.rmtree(folder, ignore_errors=True)
             raise ConvdiffError(
                 f"{row.name}: `{' '.join(command)}` failed with status {status} (its whole "

@@ -10,9 +10,9 @@ from convdiff.diagnose.explain import wording
 from convdiff.diagnose.explain.disambiguate import suggestions
 from convdiff.diagnose.explain.equivalents import with_equivalents
 from convdiff.diagnose.fit.other_weights import (
-    WeightDifference,
+    KernelDifference,
+    kernel_difference,
     solve_weights,
-    weight_difference,
 )
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.registry import by_code
@@ -64,7 +64,7 @@ class Unexplained:
     """
 
     agreeing: float
-    weights: WeightDifference | None = None
+    weights: KernelDifference | None = None
     nearest: tuple[Edits, float] | None = None
 
     def text(self, spec: ConvSpec) -> str:
@@ -105,7 +105,7 @@ class Diagnosis:
         """
         search, precision = self._schedule.search, self._schedule.precisions[0]
         solved = solve_weights(search)
-        weights = None if solved is None else weight_difference(self.problem, solved)
+        weights = None if solved is None else kernel_difference(self.problem, solved)
         if weights is not None:
             return Unexplained(agreeing, weights)
         nearest = nearest_miss(search, precision)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convdiff.diagnose.core.forms import OutputForm
-from convdiff.diagnose.core.output_change import Fields, Trial
+from convdiff.diagnose.core.output_change import Fields, WholeOutput
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.numerics.error_bound import Rounding
@@ -86,7 +86,7 @@ def _verified(candidate: Candidate, sums: Reference, bias: Array) -> Fields | No
         return None
     if form.relu_before:
         sums = Reference(np.maximum(sums.output, 0), sums.scale)
-    trial = Trial(
+    whole = WholeOutput(
         obtained,
         sums,
         late_bias,
@@ -96,7 +96,7 @@ def _verified(candidate: Candidate, sums: Reference, bias: Array) -> Fields | No
         candidate.operation.spec,
         form.relu_after,
     )
-    return form.change.verify(trial)
+    return form.change.verify(whole)
 
 
 def _is_evidence(obtained: Array, sums: Reference, rounding: Rounding) -> bool:

@@ -27,7 +27,7 @@ STATE_SYMBOLS = {
     "trouble": "!",
 }
 # How many cases are shown in full: nobody reads more, and browsers slow down.
-MAX_FULL_CASES = 400
+MAX_CASES_ON_PAGE = 400
 # Up to this many cases that agree are shown unfolded, where none fails.
 MAX_UNFOLDED_CASES = 20
 # A map that is wider than this many times its height is drawn taller than its cells are wide.
@@ -60,9 +60,9 @@ def render(suite: Suite) -> str:
         "</header><main>",
         *_tables(suite),
     ]
-    for number, case in enumerate(failing[:MAX_FULL_CASES]):
+    for number, case in enumerate(failing[:MAX_CASES_ON_PAGE]):
         parts += _case(case, number)
-    left = len(failing) - MAX_FULL_CASES
+    left = len(failing) - MAX_CASES_ON_PAGE
     if left > 0:
         parts.append(f"<p>and {left:,} more that fail: --json has all of them</p>")
     return "\n".join([*parts, _legend() if failing else "", "</main></body></html>"]) + "\n"
@@ -103,7 +103,7 @@ def _case_table(cases: list[CaseResult], linked: bool) -> list[str]:
     ]
     for number, case in enumerate(cases):
         name = _text(case.name)
-        if linked and number < MAX_FULL_CASES:
+        if linked and number < MAX_CASES_ON_PAGE:
             name = f'<a href="#case-{number}">{name}</a>'
         style = "differs" if case.failure_kind else case.state
         parts.append(

@@ -26,7 +26,7 @@ STATE_GLYPHS = {
 }
 MIN_NAME, MAX_NAME, MIN_STATE, UNITS_WIDTH = 12, 36, 9, 16
 # How many cases are shown in full; nobody reads more in a terminal.
-MAX_FULL_CASES = 12
+MAX_CASES_IN_TERMINAL = 12
 # Up to this many cases, those that agree are listed too; beyond it they are counted.
 MAX_LISTED_CASES = 60
 
@@ -122,13 +122,13 @@ def _failing_cases(suite: Suite, page: Page) -> list[Text]:
         if case.exit_code and case.report is not None and not case.failure_kind:
             alike.setdefault(suite_words.summary(case), []).append(case)
     lines: list[Text] = []
-    for first, *others in list(alike.values())[:MAX_FULL_CASES]:
+    for first, *others in list(alike.values())[:MAX_CASES_IN_TERMINAL]:
         lines += [Text(), page.text(page.glyphs.rule * page.width, "dim")]
         lines += _case_in_full(first, page)
         if others:
             names = page.text(", ".join(other.name for other in others))
             lines += page.wrap(names, page.text("  the same in ", "dim"))
-    left = len(alike) - MAX_FULL_CASES
+    left = len(alike) - MAX_CASES_IN_TERMINAL
     if left > 0:
         words = f"and {left:,} other causes: --html and --json have all of them"
         lines += [Text(), page.text(words, "dim")]

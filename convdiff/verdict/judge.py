@@ -32,7 +32,7 @@ MAX_LOCAL_SHARE, MAX_LOCAL_EDITS = 0.5, 2
 MAX_EDITS_IF_TYPICAL, MAX_EDITS_IF_LARGE = 1, 2
 
 
-class Trial(NamedTuple):
+class TriedArithmetic(NamedTuple):
     """An output compared with the reference under one possible arithmetic."""
 
     arithmetic: Arithmetic
@@ -112,7 +112,7 @@ class Judge:
         return self._row_of_asked_shape(answer, output)
 
     def _row_of_asked_shape(self, answer: Answer, output: Array) -> Row:
-        trials: list[Trial] = []
+        trials: list[TriedArithmetic] = []
         for arithmetic in self._possible_arithmetics(answer, output):
             trial = self._trial(output, arithmetic)
             if trial.comparison.agrees:
@@ -132,7 +132,7 @@ class Judge:
             self.operands,
         )
 
-    def _trial(self, output: Array, arithmetic: Arithmetic) -> Trial:
+    def _trial(self, output: Array, arithmetic: Arithmetic) -> TriedArithmetic:
         spec = self.case.spec
         comparison = compare(
             normal_output(spec, output),
@@ -140,7 +140,7 @@ class Judge:
             arithmetic.rounding,
         )
         stats = _in_output_layout(comparison.stats, spec)
-        return Trial(arithmetic, replace(comparison, stats=stats))
+        return TriedArithmetic(arithmetic, replace(comparison, stats=stats))
 
     def _is_fast_algorithm(self, output: Array, arithmetic: Arithmetic) -> bool:
         """Whether the errors may be those of FFT or Winograd in the asked precision.
@@ -153,7 +153,7 @@ class Judge:
             normal_output(spec, output), self.reference(arithmetic.operands.dtype), rounding
         )
 
-    def _agreeing_row(self, answer: Answer, output: Array, trial: Trial) -> Row:
+    def _agreeing_row(self, answer: Answer, output: Array, trial: TriedArithmetic) -> Row:
         """The row of an output within the bound, which may hide reduced precision or a fault."""
         (operands, rounding), comparison = trial
         if comparison.identical:
@@ -195,7 +195,7 @@ class Judge:
                 return fault
         return None
 
-    def _differing_row(self, answer: Answer, output: Array, trials: list[Trial]) -> Row:
+    def _differing_row(self, answer: Answer, output: Array, trials: list[TriedArithmetic]) -> Row:
         """The row of an output that is beyond the bound of every possible arithmetic."""
         stats = trials[0].comparison.stats
         arithmetic, comparison = trials[self._index_to_diagnose]

@@ -11,7 +11,7 @@ import pytest
 
 import convdiff
 from convdiff.diagnose.core.forms import OutputForm
-from convdiff.diagnose.core.output_change import UNCHANGED, Fields, OpenChange, SumPair, Trial
+from convdiff.diagnose.core.output_change import UNCHANGED, Fields, OpenChange, SumPair, WholeOutput
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import Edits, OutputHypothesis
 from convdiff.diagnose.hypotheses.registry import FAMILIES, page
@@ -57,9 +57,9 @@ class Magnitude(OpenChange):
         error = np.abs(np.abs(pair.sums) - pair.obtained)
         return np.asarray((error <= pair.slack + pair.written).all(axis=0))
 
-    def verify(self, trial: Trial) -> Fields | None:
-        sums = trial.sums
-        agrees = trial.rounding.explains_all(trial.obtained, np.abs(sums.output), sums.scale)
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        sums = whole.sums
+        agrees = whole.rounding.explains_all(whole.obtained, np.abs(sums.output), sums.scale)
         return {} if agrees else None
 
 

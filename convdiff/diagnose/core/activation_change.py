@@ -14,7 +14,7 @@ from convdiff.diagnose.core.activations import (
     Function,
     clamp_argument_between,
 )
-from convdiff.diagnose.core.output_change import Fields, OutputChange, PartialSums, Trial
+from convdiff.diagnose.core.output_change import Fields, OutputChange, PartialSums, WholeOutput
 from convdiff.spec.layout import Array
 
 # What rounding may amount to, as a share of the spread of the obtained values, for an agreement to
@@ -32,8 +32,8 @@ class Activated(OutputChange):
     def sum_interval(self, obtained: Array, low: Array, high: Array) -> tuple[Array, Array]:
         return self.activation.argument_between(low, high)
 
-    def verify(self, trial: Trial) -> Fields | None:
-        return {} if function_explains(self.activation.function, trial) else None
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        return {} if function_explains(self.activation.function, whole) else None
 
     def partial_sums(self, values: Array) -> PartialSums | None:
         """Of the sigmoid and tanh, whose inverse keeps what it needs."""
@@ -55,9 +55,9 @@ class Clamped(OutputChange):
     def sum_interval(self, obtained: Array, low: Array, high: Array) -> tuple[Array, Array]:
         return clamp_argument_between((self.low, self.high), obtained, low, high)
 
-    def verify(self, trial: Trial) -> Fields | None:
+    def verify(self, whole: WholeOutput) -> Fields | None:
         clip = lambda values: np.clip(values, self.low, self.high)  # noqa: E731
-        return {} if function_explains(clip, trial) else None
+        return {} if function_explains(clip, whole) else None
 
     def partial_sums(self, values: Array) -> PartialSums:
         cut = (values >= self.high).astype(int) - (values <= self.low)
@@ -68,26 +68,26 @@ RELU = Clamped(0.0, np.inf)
 RELU6 = Clamped(0.0, 6.0)
 
 
-def function_explains(function: Function, trial: Trial) -> bool:
+def function_explains(function: Function, whole: WholeOutput) -> bool:
     """Whether the function of every sum, give or take the sum's rounding, is the obtained value.
 
     Where rounding could move a value across much of the range, or all values are alike, agreement
     is no evidence.
     """
-    rounding, sums = trial.rounding, trial.sums.output
+    rounding, sums = whole.rounding, whole.sums.output
     expected = function(sums)
-    slack = rounding.allowed_error(sums, trial.sums.scale)
+    slack = rounding.allowed_error(sums, whole.sums.scale)
     below, above = function(sums - slack), function(sums + slack)
     moved = np.maximum(np.abs(above - expected), np.abs(below - expected))
     # GELU takes a number near 1 from 1: what is left is as exact as the 1.
     own = 8 * rounding.unit_roundoff * (1 + (1 + np.abs(sums)) * np.abs(expected))
     own = own + rounding.allowed_error(expected, np.zeros_like(expected))
-    if not (np.abs(trial.obtained - expected) <= moved + own).all():
+    if not (np.abs(whole.obtained - expected) <= moved + own).all():
         return False
-    if not np.ptp(trial.obtained):
+    if not np.ptp(whole.obtained):
         # All came out alike, as zeros do: a sign each is enough evidence for an activation, but for
         # nothing beside it.
-        return trial.edits == 1
+        return whole.edits == 1
     share = MAX_SLACK_SHARE_IF_NARROW if rounding.stored_narrower else MAX_SLACK_SHARE
-    spread = float(np.std(trial.obtained.astype(np.float64)))
+    spread = float(np.std(whole.obtained.astype(np.float64)))
     return float(np.median(moved + own)) < share * spread

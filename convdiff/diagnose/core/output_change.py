@@ -115,7 +115,7 @@ class PartialSums(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Trial:
+class WholeOutput:
     """A candidate's convolution, computed in float64, beside the whole obtained array.
 
     `obtained` is (N, O, *space), without the bias that was added last, whose values `late_bias` has
@@ -155,7 +155,7 @@ class OutputChange:
         """Between what the sum lies if the obtained value lies between `low` and `high`."""
         return low, high
 
-    def verify(self, trial: Trial) -> Fields | None:
+    def verify(self, whole: WholeOutput) -> Fields | None:
         """The fields that the edits gain if every element agrees; None if one does not."""
         raise NotImplementedError
 
@@ -170,9 +170,9 @@ class Unchanged(OutputChange):
 
     roundings: ClassVar[int] = 0
 
-    def verify(self, trial: Trial) -> Fields | None:
-        obtained, sums = trial.obtained, trial.sums
-        return {} if trial.rounding.explains_all(obtained, sums.output, sums.scale) else None
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        obtained, sums = whole.obtained, whole.sums
+        return {} if whole.rounding.explains_all(obtained, sums.output, sums.scale) else None
 
     def partial_sums(self, values: Array) -> PartialSums:
         return PartialSums(values)

@@ -12,7 +12,7 @@ from convdiff.diagnose.core.output_change import (
     OrderedValues,
     PartialSums,
     SumPair,
-    Trial,
+    WholeOutput,
 )
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.reference import Reference
@@ -50,8 +50,8 @@ class Reordered(OpenChange):
         assert pair.along is not None
         return _any_agrees(pair, pair.along, at_both=self.along == CHANNEL_AXIS)
 
-    def verify(self, trial: Trial) -> Fields | None:
-        order = order_along(self.along, trial.rounding, trial.obtained, trial.sums)
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        order = order_along(self.along, whole.rounding, whole.obtained, whole.sums)
         return None if order is None else {self.code: {"permutation": order}}
 
     def partial_sums(self, values: Array) -> PartialSums | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convdiff.diagnose.fit.other_weights import WeightDifference
+from convdiff.diagnose.fit.other_weights import KernelDifference
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.registry import common_names, sentence
 from convdiff.spec.conv_spec import ConvSpec
@@ -25,7 +25,7 @@ def summary(edits: Edits, spec: ConvSpec) -> str:
     return clauses(edits) + (f" ({'; '.join(names)})" if names else "")
 
 
-def other_weights(difference: WeightDifference, spec: ConvSpec) -> str:
+def other_weights(difference: KernelDifference, spec: ConvSpec) -> str:
     """How the weights that would explain the output differ from the given ones."""
     start = "it is a convolution of this geometry, but with other weights"
     if difference.weights:

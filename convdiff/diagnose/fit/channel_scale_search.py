@@ -39,7 +39,7 @@ from convdiff.spec.layout import Array
 # Elements of the channel that are looked at, and of those the ones where every combination is.
 MAX_POINTS, FIRST_POINTS = 12, 3
 # Channels, and positions drawn beside the corners, that the elements are chosen from.
-MAX_CHANNELS, MAX_POSITIONS = 8, 32
+MAX_SCALE_CHANNELS, MAX_POSITIONS = 8, 32
 # Combinations that lie on a line beyond which lying on one is no evidence.
 MAX_ON_A_LINE = 1 << 12
 
@@ -166,7 +166,7 @@ def _points(output: ArrayView) -> list[SamplePoint]:
     corners = np.ravel_multi_index(np.array([*ends]).T, space)
     drawn = np.random.default_rng(13).permutation(math.prod(space))[:MAX_POSITIONS]
     chosen = np.array([*dict.fromkeys([*corners.tolist(), *drawn.tolist()])])
-    channels = np.linspace(0, shape[1] - 1, min(shape[1], MAX_CHANNELS)).astype(int)
+    channels = np.linspace(0, shape[1] - 1, min(shape[1], MAX_SCALE_CHANNELS)).astype(int)
     item, _, *place = element_indices(chosen, shape, channel=0)
     index = item[None], channels[:, None], *(each[None] for each in place)
     values = ArrayViewStack([output]).gather(*index)[0]

@@ -91,7 +91,7 @@ class ChangedChannel:
 
 
 @dataclass(frozen=True)
-class WeightDifference:
+class KernelDifference:
     """How the kernel that would give the output differs from the given one.
 
     `weights` are listed where they are few; `channel` is there where all that differ are in one;
@@ -103,7 +103,7 @@ class WeightDifference:
     share: float
 
 
-def weight_difference(problem: Problem, solved: Array) -> WeightDifference | None:
+def kernel_difference(problem: Problem, solved: Array) -> KernelDifference | None:
     """How the solved kernel (O, C, *space) differs from the given one; None if it does not."""
     spec = problem.spec
     given = ungrouped_kernel(problem.w.astype(np.float64), spec.groups, spec.in_channels)
@@ -118,7 +118,7 @@ def weight_difference(problem: Problem, solved: Array) -> WeightDifference | Non
             for index in map(tuple, np.argwhere(wrong).tolist())
         )
     channel = _changed_channel(wrong, solved, given, tolerance)
-    return WeightDifference(weights, channel, float(wrong.mean()))
+    return KernelDifference(weights, channel, float(wrong.mean()))
 
 
 def _changed_channel(

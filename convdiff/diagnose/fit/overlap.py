@@ -29,7 +29,7 @@ from convdiff.spec.layout import Array
 # largest obtained value.
 CORNER_TOLERANCE = 1e-2
 # Output channels whose corners are looked at.
-MAX_CHANNELS = 8
+MAX_CORNER_CHANNELS = 8
 
 
 def overlap_candidates(search: Search, precision: PrecisionModel) -> Iterator[Candidate]:
@@ -66,9 +66,9 @@ def _corner_values(search: Search) -> tuple[Array, Array]:
     corners = np.unique(np.ravel_multi_index(np.array([*ends]).T, (shape[0], *shape[2:])))
     windows = design_matrix(problem, geometry, corners, shape)
     (kernel,) = search.forms.kernels(0, 0)
-    first = kernel.array.select(0, slice(MAX_CHANNELS)) if spec.groups == 1 else kernel.array
+    first = kernel.array.select(0, slice(MAX_CORNER_CHANNELS)) if spec.groups == 1 else kernel.array
     weights = ungrouped_kernel(first.to_array().astype(np.float64), spec.groups, spec.in_channels)
-    weights = weights[:MAX_CHANNELS].reshape(-1, windows.shape[1])
+    weights = weights[:MAX_CORNER_CHANNELS].reshape(-1, windows.shape[1])
     sums = weights @ windows.T
     sums = sums + problem.channel_bias[: len(sums), None]
     item, _, *place = element_indices(corners, shape, channel=0)

@@ -108,7 +108,7 @@ class OutputHypothesis(Hypothesis):
 
     Its forms are made once, because they do not depend on the operation, kernel and geometry with
     which they are combined; their changes see those when they verify a candidate
-    (`output_change.Trial`).
+    (`output_change.WholeOutput`).
     """
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:

@@ -19,7 +19,7 @@ from convdiff.diagnose.core.output_change import (
     PartialSums,
     SumBounds,
     SumPair,
-    Trial,
+    WholeOutput,
 )
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import OutputHypothesis, first_values
@@ -142,17 +142,22 @@ class UnknownConstants(OpenChange):
         slack = pair.slack + pair.written + 2 * pair.unit * np.abs(pair.obtained)
         return np.asarray(error <= slack.sum(axis=0))
 
-    def verify(self, trial: Trial) -> Fields | None:
+    def verify(self, whole: WholeOutput) -> Fields | None:
         """The constants, if the intervals to which the elements of each channel limit it meet.
 
         None too where the constants explain nothing: every channel of the sums is constant itself,
         or the constants are no larger than what sums kept in 16 bits lose.
         """
-        rounding = trial.rounding
-        whole = trial.obtained.astype(np.float64)
+        rounding = whole.rounding
+        float64 = whole.obtained.astype(np.float64)
         difference, scale, obtained, sums = (
             np.moveaxis(array, 1, 0).reshape(array.shape[1], -1)
-            for array in (whole - trial.sums.output, trial.sums.scale, whole, trial.sums.output)
+            for array in (
+                float64 - whole.sums.output,
+                whole.sums.scale,
+                float64,
+                whole.sums.output,
+            )
         )
         size = np.abs(obtained) + np.abs(difference)
         slack = rounding.allowed_error(obtained, scale) + 2 * rounding.unit_roundoff * size
@@ -160,7 +165,7 @@ class UnknownConstants(OpenChange):
         lows, highs = (difference - slack).max(axis=1), (difference + slack).min(axis=1)
         if difference.shape[1] < 2 or not (lows <= highs).all():
             return None
-        if trial.edits > 1 and (np.ptp(sums, axis=1) <= 2 * slack.max(axis=1)).all():
+        if whole.edits > 1 and (np.ptp(sums, axis=1) <= 2 * slack.max(axis=1)).all():
             return None
         intervals = zip(lows.tolist(), highs.tolist(), strict=True)
         constants = [shortest_between(low, high) for low, high in intervals]

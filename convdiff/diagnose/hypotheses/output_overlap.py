@@ -17,7 +17,7 @@ from convdiff.diagnose.core.output_change import (
     OutputChange,
     PartialSums,
     SumPair,
-    Trial,
+    WholeOutput,
 )
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import OutputHypothesis
@@ -99,8 +99,8 @@ class UnknownCounts(OpenChange):
         error = np.abs(count * pair.sums - pair.obtained)
         return np.asarray((error <= count * pair.slack + pair.written).all(axis=0))
 
-    def verify(self, trial: Trial) -> Fields | None:
-        counts = overlap_counts(trial.twice_stored, trial.obtained, trial.sums)
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        counts = overlap_counts(whole.twice_stored, whole.obtained, whole.sums)
         return None if counts is None else {OverlapAccumulated.code: {"counts": counts}}
 
     def partial_sums(self, values: Array) -> PartialSums:
@@ -114,14 +114,14 @@ class UnknownCountsWithConstants(OutputChange):
     The constants are the differences at the corners, each of which lies in a single window.
     """
 
-    def verify(self, trial: Trial) -> Fields | None:
-        obtained, sums = corners(trial.obtained), corners(trial.sums.output)
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        obtained, sums = corners(whole.obtained), corners(whole.sums.output)
         rows = np.moveaxis(obtained - sums, 1, 0).reshape(obtained.shape[1], -1)
         constants = np.median(rows, axis=1)
         shift = constants.reshape(1, -1, *(1,) * (obtained.ndim - 2))
         # What is left has the rounding errors of values as large as the constants.
-        shifted = Reference(trial.sums.output, trial.sums.scale + np.abs(shift))
-        counts = overlap_counts(trial.twice_stored, trial.obtained - shift, shifted)
+        shifted = Reference(whole.sums.output, whole.sums.scale + np.abs(shift))
+        counts = overlap_counts(whole.twice_stored, whole.obtained - shift, shifted)
         if counts is None:
             return None
         return {
@@ -137,14 +137,14 @@ class UnknownCountsWithFactor(OutputChange):
     The factor is that of the corners, each of which lies in a single window.
     """
 
-    def verify(self, trial: Trial) -> Fields | None:
-        factor = least_squares_factor(corners(trial.obtained), corners(trial.sums.output))
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        factor = least_squares_factor(corners(whole.obtained), corners(whole.sums.output))
         tolerance = USUAL_FACTOR_TOLERANCE * abs(factor)
         is_near = (usual for usual in USUAL_FACTORS if abs(usual - factor) <= tolerance)
         factor = next(is_near, factor)
         if not factor:
             return None
-        counts = overlap_counts(trial.twice_stored, trial.obtained / factor, trial.sums)
+        counts = overlap_counts(whole.twice_stored, whole.obtained / factor, whole.sums)
         if counts is None:
             return None
         return {OverlapAccumulated.code: {"counts": counts}, Scaled.code: {"factor": factor}}

@@ -28,7 +28,7 @@ from convdiff.diagnose.core.output_change import (
     PartialSums,
     SumBounds,
     SumPair,
-    Trial,
+    WholeOutput,
 )
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import Edits, OutputHypothesis, first_values
@@ -125,10 +125,10 @@ class KnownFactor(OutputChange):
         ends = np.sort(np.stack([low, high]) / self.factor, axis=0)
         return ends[0], ends[1]
 
-    def verify(self, trial: Trial) -> Fields | None:
-        scale = trial.sums.scale * abs(self.factor) + np.abs(trial.late_bias)
-        expected = trial.sums.output * self.factor
-        return {} if trial.rounding.explains_all(trial.obtained, expected, scale) else None
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        scale = whole.sums.scale * abs(self.factor) + np.abs(whole.late_bias)
+        expected = whole.sums.output * self.factor
+        return {} if whole.rounding.explains_all(whole.obtained, expected, scale) else None
 
 
 @dataclass(frozen=True)
@@ -175,21 +175,21 @@ class UnknownFactor(OpenChange):
         )
         return np.asarray((difference <= allowed).all(axis=0) & (pair.first_obtained != 0))
 
-    def verify(self, trial: Trial) -> Fields | None:
+    def verify(self, whole: WholeOutput) -> Fields | None:
         """The factor, if the intervals to which all elements limit it meet.
 
         None too where the factor explains nothing: beside a large bias the rounding may hide the
         sums, and sums that were kept in 16 bits may be off by as much.
         """
-        rounding, sums = trial.rounding, trial.sums.output
-        obtained, late_bias = trial.obtained.astype(np.float64), np.abs(trial.late_bias)
+        rounding, sums = whole.rounding, whole.sums.output
+        obtained, late_bias = whole.obtained.astype(np.float64), np.abs(whole.late_bias)
         estimate = least_squares_factor(obtained, sums)
         used = sums != 0
         is_usable = estimate != 0 and np.isfinite(estimate)
         if not is_usable or int(used.sum()) < MIN_ELEMENTS_FOR_A_FACTOR:
             return None
         slack = rounding.allowed_error(
-            np.abs(obtained) + late_bias, trial.sums.scale * abs(estimate) + late_bias
+            np.abs(obtained) + late_bias, whole.sums.scale * abs(estimate) + late_bias
         )
         slack = slack + rounding.unit_roundoff * np.abs(obtained) + rounding.storage_error(obtained)
         ends = np.stack([(obtained - slack)[used], (obtained + slack)[used]]) / sums[used]
@@ -264,9 +264,9 @@ class ChannelsScaled(OutputHypothesis):
 class LinePerChannel(OutputChange):
     """Each channel was multiplied by its own factor and shifted by its own constant."""
 
-    def verify(self, trial: Trial) -> Fields | None:
-        values = ChannelValues.of(trial.obtained, trial.sums, relu=trial.relu_after)
-        line = line_per_channel(trial.twice_stored, values)
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        values = ChannelValues.of(whole.obtained, whole.sums, relu=whole.relu_after)
+        line = line_per_channel(whole.twice_stored, values)
         if line is None:
             return None
         factors, constants = (numbers.tolist() for numbers in line)
@@ -277,9 +277,9 @@ class LinePerChannel(OutputChange):
 class OneFactorAndConstants(OutputChange):
     """Everything was multiplied by one factor, then each channel shifted by its own constant."""
 
-    def verify(self, trial: Trial) -> Fields | None:
-        values = ChannelValues.of(trial.obtained, trial.sums, relu=trial.relu_after)
-        fit = one_factor(trial.twice_stored, values, USUAL_FACTORS)
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        values = ChannelValues.of(whole.obtained, whole.sums, relu=whole.relu_after)
+        fit = one_factor(whole.twice_stored, values, USUAL_FACTORS)
         if fit is None:
             return None
         factor, lows, highs = fit

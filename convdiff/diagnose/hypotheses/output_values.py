@@ -16,7 +16,7 @@ import numpy as np
 from convdiff.diagnose.core.activation_change import RELU, RELU6, Activated, Clamped
 from convdiff.diagnose.core.activations import SIGMOID, TANH
 from convdiff.diagnose.core.forms import OutputForm
-from convdiff.diagnose.core.output_change import UNCHANGED, Fields, OpenChange, SumPair, Trial
+from convdiff.diagnose.core.output_change import UNCHANGED, Fields, OpenChange, SumPair, WholeOutput
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import OutputHypothesis
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded, BiasDoubled, BiasMissing
@@ -196,14 +196,14 @@ class Wrapped(OpenChange):
         is_evidence = pair.slack < self.modulus * MAX_SLACK_OF_MODULUS
         return np.asarray((is_near & is_evidence).all(axis=0))
 
-    def verify(self, trial: Trial) -> Fields | None:
-        sums, scale = trial.sums
-        multiples = np.rint((sums - trial.obtained) / self.modulus)
-        slack = float(trial.rounding.allowed_error(sums, scale).max())
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        sums, scale = whole.sums
+        multiples = np.rint((sums - whole.obtained) / self.modulus)
+        slack = float(whole.rounding.allowed_error(sums, scale).max())
         if slack > self.modulus * MAX_SLACK_OF_MODULUS or not multiples.any():
             return None
-        unwrapped = trial.obtained + self.modulus * multiples
-        return {} if trial.rounding.explains_all(unwrapped, sums, scale) else None
+        unwrapped = whole.obtained + self.modulus * multiples
+        return {} if whole.rounding.explains_all(unwrapped, sums, scale) else None
 
 
 OUTPUT: tuple[OutputHypothesis, ...] = (

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from convdiff.diagnose.explain.wording import other_weights
-from convdiff.diagnose.fit.other_weights import solve_weights, weight_difference
+from convdiff.diagnose.fit.other_weights import kernel_difference, solve_weights
 from convdiff.diagnose.search.engine import Search
 from tests.diagnose.naive import Array, Geometry, convolve
 from tests.diagnose.problems import problem_of
@@ -25,7 +25,7 @@ def solved(kernel: Array) -> tuple[Array | None, str | None]:
     obtained = convolve(X, kernel, GEOMETRY) + BIAS.reshape(1, -1, 1, 1)
     problem = problem_of(X, W, obtained.astype(np.float32), BIAS.astype(np.float32), padding=1)
     weights = solve_weights(Search(problem))
-    difference = None if weights is None else weight_difference(problem, weights)
+    difference = None if weights is None else kernel_difference(problem, weights)
     return weights, None if difference is None else other_weights(difference, problem.spec)
 
 
