@@ -137,7 +137,7 @@ def test_the_port_check_prints_what_is_shown(shell: Shell, tmp_path: Path) -> No
     table, *_, conclusion = (
         part
         for part in done.stdout.split("\n\n")
-        if part.startswith(("case ", "the first that diverges"))
+        if part.startswith(("case ", "the first layer that diverges"))
     )
     excerpt = f"{table}\n\n...\n\n{conclusion.rstrip()}\n"
     assert comparable(show(fence("text", "head"), excerpt)) == comparable(excerpt)
