@@ -28,10 +28,10 @@ from convdiff.spec.conv_spec import ConvSpec
 # dismissed all but true equivalents by then.
 MAX_PROOFS_PER_BATCH = 12
 MAX_RIVALS = 20
-# Products of one proof from which on proofs are dear, and explanations that are then enough.
-DEAR_PROOF_PRODUCTS = 1 << 28
-ENOUGH_DEAR_PROOFS = 3
-# By how much more of the elements the nearest miss must give than what was asked, to be reported.
+# Products of one proof from which on proofs are expensive, and explanations that are then enough.
+EXPENSIVE_PROOF_PRODUCTS = 1 << 28
+ENOUGH_EXPENSIVE_PROOFS = 3
+# The share of the elements that the nearest miss must gain over the asked convolution.
 MIN_GAIN = 0.05
 
 
@@ -39,17 +39,22 @@ MIN_GAIN = 0.05
 class Explanation:
     """Proven lists of edits, the simplest first; the others are its rivals."""
 
-    edits: tuple[Edits, ...]
+    edit_lists: tuple[Edits, ...]
+
+    @property
+    def simplest(self) -> Edits:
+        """The first list."""
+        return self.edit_lists[0]
 
     @property
     def is_fitted(self) -> bool:
         """Whether numbers of the first list were read off the output."""
         known = by_code()
-        return any(known[edit["code"]].is_fitted for edit in self.edits[0])
+        return any(known[edit["code"]].is_fitted(edit) for edit in self.simplest)
 
     def finding(self, spec: ConvSpec) -> Finding:
         """As a finding, with the words for it; `spec` is what was asked."""
-        first, *rivals = self.edits
+        first, *rivals = self.edit_lists
         notes = suggestions(first, rivals, spec)
         return Finding(first, wording.summary(first, spec), rivals=tuple(rivals), notes=notes)
 
@@ -86,11 +91,11 @@ class Diagnosis:
     ) -> Explanation | None:
         """The simplest proven explanation with at most `max_edits` edits; None if there is none.
 
-        A rounded output that the values show comes on top of these.  What one slip does counts as
-        one edit, however many it takes to describe.  Without `narrow_sums`, sums that were kept in
-        16 bits are no explanation.
+        A rounded output that the values show comes on top of these.  A mistake counts as one edit
+        even where it takes several to describe it (np.flip without axis=).  Without `narrow_sums`,
+        sums that were kept in 16 bits are no explanation.
         """
-        for candidates in self._schedule.batches(max_edits, narrow_sums=narrow_sums):
+        for candidates in self._schedule.candidate_lists(max_edits, narrow_sums=narrow_sums):
             cheapest_first = sorted(candidates, key=lambda candidate: candidate.cost)
             proven = sorted(self._proven(cheapest_first), key=lambda pair: pair[0])
             if proven:
@@ -116,18 +121,18 @@ class Diagnosis:
     def _proven(self, candidates: list[Candidate]) -> Iterator[tuple[float, Edits]]:
         """The cost and the edits of those that reproduce every element, in the given order."""
         products = self.problem.obtained.size * self.problem.spec.terms
-        dear = products > DEAR_PROOF_PRODUCTS
+        is_expensive = products > EXPENSIVE_PROOF_PRODUCTS
         proven = 0
         for candidate in candidates[
             : MAX_PROOFS_PER_BATCH if products > CHEAP_PROOF_PRODUCTS else MAX_CANDIDATES_PER_LEVEL
         ]:
             # Most that fail do so on the first batch item.
             several = candidate.output.array.shape[0] > 1
-            if dear and several and not prove(self.problem, candidate.first_item()).holds:
+            if is_expensive and several and not prove(self.problem, candidate.first_item()).holds:
                 continue
             proof = prove(self.problem, candidate)
             if proof.holds:
                 yield candidate.cost, proof.edits
                 proven += 1
-                if dear and proven == ENOUGH_DEAR_PROOFS:
+                if is_expensive and proven == ENOUGH_EXPENSIVE_PROOFS:
                     return

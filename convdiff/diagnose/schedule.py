@@ -1,9 +1,8 @@
 """What is searched, in which order: the stages of each number of edits, common causes first.
 
-`Schedule.batches` goes through `STAGES` with one edit, then two, then three.  Each stage gives
-batches of candidates that agree at the sample points; whoever asks stops at the first batch of
-which a candidate is proven.  So an explanation with fewer edits comes before one with more, and
-among those with as many a common one before a rare one.
+`Schedule.candidate_lists` goes through `STAGES` with one edit, then two, then three.  Each stage
+gives lists of candidates that agree at the sample points, and the caller stops at the first list
+with a proof.  So fewer edits come before more, and among equally many the commoner causes.
 """
 
 from __future__ import annotations
@@ -25,9 +24,11 @@ MAX_EDITS = 3
 # The most edits beside sums that were kept in 16 bits, and beside an output that was printed.
 MAX_EDITS_BESIDE_SUMS = 3
 MAX_EDITS_BESIDE_PRINTING = 2
-# Bits that an output must hold for one, two or three edits to be believed, and for rounded operands
-# beside three: a little more than it takes to number what is tried.
+# Bits of evidence that an output must hold for 1, 2 and 3 edits, and for 3 edits beside rounded
+# operands: slightly more than log2 of the number of combinations that are tried.
 EVIDENCE_BITS = (0, 20, 27, 34)
+# Bits of evidence for another geometry in an output whose size was not asked for.
+OTHER_SIZE_BITS = 7
 
 Candidates = list[Candidate]
 
@@ -48,17 +49,17 @@ class Step:
 
     @property
     def full_precision(self) -> bool:
-        """Whether nothing was rounded but what was asked, so that rounded operands are news."""
+        """Whether the values show no rounding of the output."""
         return self.edits == self.level
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One kind of explanation: when it is looked for, and its candidates, in batches."""
+    """One kind of explanation: when it is looked for, and its candidates."""
 
     name: str
     applies: Callable[[Schedule, Step], bool]
-    batches: Callable[[Schedule, Step], Iterable[Candidates]]
+    candidate_lists: Callable[[Schedule, Step], Iterable[Candidates]]
 
 
 class Schedule:
@@ -66,56 +67,57 @@ class Schedule:
 
     `precisions` are those in which everything is searched: what was asked, or what the obtained
     values show (numbers that only a narrow type has were rounded to it).  The others are tried in
-    stages of their own: `printed` outputs, `rounded_operands`, `one_rounded_operand` and
+    stages of their own: `printed` outputs, `both_operands_rounded`, `one_operand_rounded` and
     `narrow_sums`.
     """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.search = Search(problem)
-        seen = [
+        output_models = [
             precision
             for precision in problem.suggested_models
             if precision.edits[0]["where"] != "accumulator"
         ]
-        narrower = [m for m in seen if m.rounding.stored_dtype != problem.rounding.stored_dtype]
+        narrower = [
+            m for m in output_models if m.rounding.stored_dtype != problem.rounding.stored_dtype
+        ]
         self.precisions = narrower or [PrecisionModel(problem.rounding)]
-        self.printed = [precision for precision in seen if precision.rounding.decimal_error]
+        self.printed = [
+            precision for precision in output_models if precision.rounding.decimal_error
+        ]
         rounded = list(operand_models(problem))
-        self.rounded_operands = [
+        self.both_operands_rounded = [
             precision for precision in rounded if len(precision.rounded_operands) > 1
         ]
-        self.one_rounded_operand = [
+        self.one_operand_rounded = [
             precision for precision in rounded if len(precision.rounded_operands) == 1
         ]
         self.narrow_sums = list(narrow_sum_models(problem))
         self.channel_scales = ChannelScaleSearch(self.search)
-        also_rounded = [] if self.precisions[0].edits else self.rounded_operands
+        also_rounded = [] if self.precisions[0].edits else self.both_operands_rounded
         self.channel_orders = ChannelOrderSearch(self.search, [*self.precisions, *also_rounded])
 
-    def batches(self, max_edits: int, *, narrow_sums: bool = True) -> Iterator[Candidates]:
-        """Every batch of every stage, for explanations of at most `max_edits` edits.
+    def candidate_lists(self, max_edits: int, *, narrow_sums: bool = True) -> Iterator[Candidates]:
+        """The candidates of every stage, for explanations of at most `max_edits` edits.
 
         A rounded output that the values show comes on top of these.
         """
         believable = self._believable_edits()
         max_edits = min(max_edits, believable, MAX_EDITS)
-        shown = len(self.precisions[0].edits)
-        last = max_edits + shown
+        precision_edits = len(self.precisions[0].edits)
+        last = max_edits + precision_edits
         for level in range(1, last + 1):
             exhaustive = level == last and believable > max_edits
-            step = Step(level, level - shown, exhaustive, narrow_sums)
+            step = Step(level, level - precision_edits, exhaustive, narrow_sums)
             for stage in STAGES:
                 if stage.applies(self, step):
-                    yield from stage.batches(self, step)
+                    yield from stage.candidate_lists(self, step)
 
     def _believable_edits(self) -> int:
-        """How many edits the obtained values are evidence enough for.
-
-        An output size that was not asked speaks for another geometry by itself.
-        """
+        """How many edits the obtained values are evidence enough for."""
         other_size = self.problem.obtained.shape != self.problem.spec.shape("output")
-        bits = self.problem.evidence_bits + (EVIDENCE_BITS[2] - EVIDENCE_BITS[1]) * other_size
+        bits = self.problem.evidence_bits + OTHER_SIZE_BITS * other_size
         return sum(bits >= needed for needed in EVIDENCE_BITS)
 
     def searched(
@@ -146,10 +148,10 @@ def _overlaps(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     yield [c for precision in schedule.precisions for c in overlap_candidates(search, precision)]
 
 
-def _rounded_operands(schedule: Schedule, step: Step) -> Iterable[Candidates]:
+def _both_operands_rounded(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     # One rounded operand is rarer, and each takes its time: only beside a single edit.
-    alone = schedule.one_rounded_operand if step.level == 2 else []
-    yield schedule.search.level(step.level - 1, [*schedule.rounded_operands, *alone])
+    alone = schedule.one_operand_rounded if step.level == 2 else []
+    yield schedule.search.level(step.level - 1, [*schedule.both_operands_rounded, *alone])
 
 
 def _narrow_sums(schedule: Schedule, step: Step) -> Iterable[Candidates]:
@@ -163,58 +165,58 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "at most one edit of each part, two of the geometry",
         applies=lambda schedule, step: True,
-        batches=_common,
+        candidate_lists=_common,
     ),
     Stage(
         "the input's channels in any order, read off the output",
         applies=lambda schedule, step: True,
-        batches=lambda schedule, step: [list(schedule.channel_orders.level(step.edits))],
+        candidate_lists=lambda schedule, step: [list(schedule.channel_orders.level(step.edits))],
     ),
     Stage(
-        "two edits of the input or the kernel",
+        "two edits of the input, the kernel or the output",
         applies=lambda schedule, step: step.edits > 1,
-        batches=lambda schedule, step: [
+        candidate_lists=lambda schedule, step: [
             schedule.searched(schedule.precisions, step.edits, crowded=True)
         ],
     ),
     Stage(
         "output channels scaled and shifted",
         applies=lambda schedule, step: True,
-        batches=_channel_scales,
+        candidate_lists=_channel_scales,
     ),
     Stage(
         "overlap counts beside a constant or a factor",
         applies=lambda schedule, step: step.edits == 2,
-        batches=_overlaps,
+        candidate_lists=_overlaps,
     ),
     Stage(
         "rounded operands, beside one edit less",
         applies=lambda schedule, step: (
-            step.full_precision and step.level > 1 and bool(schedule.rounded_operands)
+            step.full_precision and step.level > 1 and bool(schedule.both_operands_rounded)
         ),
-        batches=_rounded_operands,
+        candidate_lists=_both_operands_rounded,
     ),
     Stage(
         "rounded operands, beside two edits of the input or the kernel",
         applies=lambda schedule, step: (
-            step.full_precision and step.level > 2 and bool(schedule.rounded_operands)
+            step.full_precision and step.level > 2 and bool(schedule.both_operands_rounded)
         ),
-        batches=lambda schedule, step: [
-            schedule.search.level(step.level - 1, schedule.rounded_operands, crowded=True)
+        candidate_lists=lambda schedule, step: [
+            schedule.search.level(step.level - 1, schedule.both_operands_rounded, crowded=True)
         ],
     ),
     Stage(
         "rounded operands, beside as many edits",
         applies=lambda schedule, step: (
-            step.full_precision and step.exhaustive and bool(schedule.rounded_operands)
+            step.full_precision and step.exhaustive and bool(schedule.both_operands_rounded)
         ),
-        batches=lambda schedule, step: [
-            schedule.search.level(step.level, schedule.rounded_operands)
+        candidate_lists=lambda schedule, step: [
+            schedule.search.level(step.level, schedule.both_operands_rounded)
         ],
     ),
     Stage(
         "sums kept in 16 bits",
         applies=lambda schedule, step: step.exhaustive and step.narrow_sums,
-        batches=_narrow_sums,
+        candidate_lists=_narrow_sums,
     ),
 )

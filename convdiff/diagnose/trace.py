@@ -1,4 +1,4 @@
-"""Where an explanation that was expected got lost: for whoever looks into a wrong diagnosis.
+"""Where an expected explanation was lost, for developers who look into a wrong diagnosis.
 
 `trace` follows one set of edits, given by their codes, through the stages of the diagnosis: whether
 any combination of forms has them, at which sample point each of these is dismissed, whether the
@@ -19,6 +19,7 @@ from convdiff.diagnose.core.output_change import SumBounds
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import Edits
+from convdiff.diagnose.hypotheses.registry import FAMILIES, by_code
 from convdiff.diagnose.proof import prove
 from convdiff.diagnose.schedule import STAGES, Schedule, Step
 from convdiff.diagnose.search.batches import Batch, FormGroup
@@ -30,6 +31,8 @@ from convdiff.spec.layout import Array
 # Combinations with the expected edits that are held against the sample points, and those of them
 # that are shown: the ones that agree longest.
 MAX_FOLLOWED, MAX_SHOWN = 256, 4
+# Numbers of a field that are shown.
+MAX_SHOWN_NUMBERS = 4
 
 
 class Followed(NamedTuple):
@@ -63,7 +66,7 @@ def trace(problem: Problem, codes: Sequence[str]) -> Iterator[str]:
     for each in farthest[:MAX_SHOWN]:
         yield from _described_way(problem, each)
     if len(followed) > MAX_SHOWN:
-        yield f"and {len(followed) - MAX_SHOWN} others with these codes, dismissed as early"
+        yield f"and {len(followed) - MAX_SHOWN} others with these codes, which got no further"
     yield from _stages(schedule, max(len(codes), 1))
 
 
@@ -111,7 +114,8 @@ def _codes(form: Form) -> Counter[str]:
 
 
 def _known_codes(search: Search, expected: Counter[str]) -> Iterator[str]:
-    """Which of the codes any form of any stage has at all."""
+    """For each code, whether forms have it at all."""
+    geometry = {hypothesis.code for hypothesis in FAMILIES.geometry}
     forms: list[Form] = [form for group in search.forms.operations for form in group]
     for edits in range(min(expected.total(), 2) + 1):
         forms += search.forms.outputs(edits)
@@ -119,8 +123,14 @@ def _known_codes(search: Search, expected: Counter[str]) -> Iterator[str]:
             forms += [*search.forms.inputs(op, edits), *search.forms.kernels(op, edits)]
     known = {code for form in forms for code in _codes(form)}
     for code in expected:
-        made = "forms have it" if code in known else "no form of input, kernel or output has it"
-        yield f"  {code}: {made}"
+        if code not in by_code():
+            yield f"  {code}: unknown; convdiff explain lists the codes"
+        elif code in known:
+            yield f"  {code}: forms have it, but not beside the others"
+        elif code in geometry:
+            yield f"  {code}: no geometry with it gives an output of this size beside the others"
+        else:
+            yield f"  {code}: no form has it for these arrays (see its hypothesis' `forms`)"
 
 
 def _follow(
@@ -178,24 +188,29 @@ def _at_points(
     for number, bounds in enumerate(sums, at):
         point = sample_filter.points[number]
         low, high = obtained.low[number, form], obtained.high[number, form]
-        wanted = f"expected between {low:.9g} and {high:.9g}"
+        needed = f"the sum must lie between {low:.9g} and {high:.9g}"
         if not obtained.exact[form]:
-            wanted = f"obtained {obtained.values[number, form]:.9g}, related by the change"
+            needed = "the change compares it with the other point"
         yield (
             f"    item {point.item}, channel {point.channel}, position {point.position}: "
-            f"sum {bounds.value[0]:.9g} give or take {bounds.slack[0]:.2g}, {wanted}"
+            f"obtained {obtained.values[number, form]:.9g}; {needed}; "
+            f"it is {bounds.value[0]:.9g}, give or take {bounds.slack[0]:.2g}"
         )
 
 
 def _stages(schedule: Schedule, max_edits: int) -> Iterator[str]:
-    """The stages of the search, with what is proven in each, up to the first proof."""
+    """The stages of the search with what each proves, up to the first proof.
+
+    Not those that are only tried in the end: sums kept in 16 bits, and rounded operands beside as
+    many edits.
+    """
     shown = len(schedule.precisions[0].edits)
     for level in range(1, max_edits + shown + 1):
         step = Step(level, level - shown, exhaustive=False, narrow_sums=False)
         for stage in STAGES:
             if not stage.applies(schedule, step):
                 continue
-            candidates = [c for batch in stage.batches(schedule, step) for c in batch]
+            candidates = [c for found in stage.candidate_lists(schedule, step) for c in found]
             proven = [c for c in candidates if prove(schedule.problem, c).holds]
             yield (
                 f"{level} edit{'s' if level > 1 else ''}, {stage.name}: "
@@ -212,10 +227,17 @@ def _proven(candidates: Sequence[Candidate]) -> Iterator[str]:
 
 
 def _described(edits: Edits) -> str:
-    """Codes with the fields that say which form it is."""
-    told = ("axes", "axis", "obtained")
-    fields = (
-        edit["code"] + "".join(f" {name}={edit[name]}" for name in told if name in edit)
+    """The codes with their fields, lists of numbers shortened."""
+    described = (
+        " ".join(
+            [edit["code"], *(f"{name}={_short(edit[name])}" for name in edit if name != "code")]
+        )
         for edit in edits
     )
-    return " + ".join(fields) or "no edit"
+    return " + ".join(described) or "no edit"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, list) and len(value) > MAX_SHOWN_NUMBERS:
+        return f"[{', '.join(map(str, value[:MAX_SHOWN_NUMBERS]))}, ...]"
+    return str(value)

@@ -241,7 +241,7 @@ class Judge:
                 message=messages.unexplained(region, known.text(self.case.spec)),
                 where=region,
             )
-        edits = explanation.edits[0]
+        edits = explanation.simplest
         if not edits:
             # 16-bit sums explain it, and 16 bits were asked.
             return Row(answer, "rounding", stats)

@@ -55,7 +55,7 @@ class Magnitude(OpenChange):
 
     def relates(self, pair: SumPair) -> Array:
         error = np.abs(np.abs(pair.sums) - pair.obtained)
-        return np.asarray((error <= pair.slack + pair.written).all(axis=0))
+        return np.asarray((error <= pair.slack + pair.storage_error).all(axis=0))
 
     def verify(self, whole: WholeOutput) -> Fields | None:
         sums = whole.sums

@@ -45,5 +45,5 @@ def test_a_failing_proof_is_told() -> None:
 def test_a_code_that_no_form_has_is_named() -> None:
     x, w = arrays()
     text = trace(x, w, flipped(x, w), ["kernel-flipped", "sign-lost"], padding=1)
-    assert "kernel-flipped: forms have it" in text
-    assert "sign-lost: no form of input, kernel or output has it" in text
+    assert "kernel-flipped: forms have it, but not beside the others" in text
+    assert "sign-lost: unknown; convdiff explain lists the codes" in text

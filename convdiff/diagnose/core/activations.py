@@ -174,9 +174,10 @@ MAX_SAMPLED = 4096
 
 
 def likely_activations(values: Array, low: float, high: float) -> Iterator[Activation]:
-    """The activations, other than ReLU and ReLU6, whose range holds the values.
+    """The activations, other than ReLU and ReLU6, that can give these values.
 
-    `low` and `high` are the least and the largest of them.
+    By their range, which is from `low` to `high`; for a leaky ReLU by the ratio of the negative to
+    the positive values, of the slopes in `LEAKY_SLOPES` alone.
     """
     if low >= 0 and high <= 1:
         yield from (SIGMOID, *HARD_SIGMOIDS)
@@ -184,6 +185,9 @@ def likely_activations(values: Array, low: float, high: float) -> Iterator[Activ
         yield from (SOFTPLUS, EXP)
     if low >= -1 and high <= 1:
         yield from (TANH, SOFTSIGN)
+    # The functions below keep what is positive and shrink what is negative: negative values that
+    # are larger than all positive ones are another function's, unless the sums lean far to that
+    # side.
     if not -np.inf < low < 0 < -low < high < np.inf:
         return
     yield from (each for each in BOUNDED_BELOW if low >= each.least * (1 + 1e-5))

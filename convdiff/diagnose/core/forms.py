@@ -104,7 +104,7 @@ class OutputForm(Form):
 
     @property
     def untouched(self) -> bool:
-        """Whether the sums were left as they are, with the bias added once."""
+        """Whether the sums were left as they are, with the bias added once, but for a ReLU."""
         return self.change == UNCHANGED and self.bias_factor == 1 and not self.late_bias
 
     @property

@@ -1,27 +1,28 @@
-"""What happened to a convolution's sums on their way to the output, as objects that are asked.
+"""Output changes: what was done to the sums of a convolution before they were saved.
 
 An output hypothesis hands the search the obtained array, read in some order, together with an
-`OutputChange`: what it believes was done to each sum.  The search and the proof know nothing of
-single hypotheses; they ask the change:
+`OutputChange`.  The search and the proof know no hypothesis by name; they call these methods:
 
-* `sum_interval`: between what the sum must lie, given the obtained value.  A change that is a known
-  function (nothing at all, a factor of 0.5, tanh, clipping) answers for each value alone.
+* `sum_interval`: the interval of sums that give an obtained value.  Of a known function (nothing at
+  all, a factor of 0.5, tanh, clipping) it holds for each value alone.
 * An `OpenChange` leaves a number open (one constant per channel, one factor, a count per position,
-  an order of the channels), so that a single value says little.  It compares a pair of values
-  (`relates`), and for the first pair, where everything meets everything, it either lists the sums
-  that the obtained value may come from (`possible_sums`) or names a number that the open one drops
-  out of (`invariant`).
-* `verify`: whether all elements agree, and the numbers that were read off them, as fields of edits.
-* `partial_sums`: the sums as far as the obtained values give them, for fitting an order of the
-  channels.
+  an order of the channels), so that a single value says little.  It compares pairs of values
+  (`relates`).  At the first pair of sample points every combination meets every form; there it
+  either lists the sums that the obtained value may come from (`possible_sums`), or gives a quantity
+  that does not depend on the open number (`invariant`).
+* A `FittedChange` is checked by the proof alone: its candidates come from a search of its own.
+* `verify`: whether all elements agree, and the numbers that were fitted to them, as edit fields.
+* `partial_sums`: the sums as far as the obtained values give them, for fitting a channel order.
 
-"Sum" here includes the bias as often as the form believes it was added before the change.
+"Sum" here includes the bias as often as the form says that it was added before the change.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
+
+import numpy as np
 
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.reference import Reference
@@ -44,23 +45,24 @@ class SumBounds(NamedTuple):
 
 
 class FirstPair(NamedTuple):
-    """What was obtained at the first two sample points, under forms that believe in one bias.
+    """What was obtained at the first two sample points, under forms with the same bias.
 
-    `obtained` and `written`, what storing may have cost, are (2, forms); `bias`, what the forms
-    believe was added, and `bias_slack`, what adding it may have cost, are (2,).
+    `obtained` and `storage_error`, what storing may have cost, are (2, forms); `bias`, what the
+    forms say was added, and `bias_error`, what adding it may have cost, are (2,).
     """
 
     obtained: Array
-    written: Array
+    storage_error: Array
     bias: Array
-    bias_slack: Array
-    unit: float
+    bias_error: Array
+    unit_roundoff: float
 
 
 class Invariant(NamedTuple):
-    """A number that the open one drops out of: of the sums, and between what it was obtained.
+    """A quantity that does not depend on the open number, such as a difference or a ratio.
 
-    `of_sums` has an entry for each combination, `low` and `high` one for each form.
+    `of_sums` is its value from the sums, for each combination; `low` and `high` are the ends of its
+    interval from the obtained values, for each form.
     """
 
     of_sums: SumBounds
@@ -71,41 +73,42 @@ class Invariant(NamedTuple):
 class OrderedValues(NamedTuple):
     """The obtained values along one axis, channels or items, through a pair of sample points.
 
-    `values` and `written`, what storing each may have cost, are (2, forms, length of the axis);
-    `form` is the number of the form of each combination.
+    `values` and `storage_error` are (2, forms, length of the axis); `form` is the number of the
+    form of each combination.
     """
 
     values: Array
-    written: Array
+    storage_error: Array
     form: Array
 
 
 class SumPair(NamedTuple):
     """Sums at a pair of sample points, and what was obtained there.
 
-    `sums`, `slack`, `obtained` and `written` are (2, combinations); the `first_` ones are those at
-    the first sample point of all, (combinations,).  `along` is there for changes with an `axis`.
+    `sums`, their `slack`, `obtained` and its `storage_error` are (2, combinations); the `first_`
+    ones are those at the first sample point of all, (combinations,).  `along` is there for changes
+    with an `axis`.
     """
 
     sums: Array
     slack: Array
     obtained: Array
-    written: Array
+    storage_error: Array
     first_sum: Array
     first_slack: Array
     first_obtained: Array
-    first_written: Array
-    unit: float
+    first_storage_error: Array
+    unit_roundoff: float
     along: OrderedValues | None = None
 
 
 class PartialSums(NamedTuple):
-    """The sums (O, places) as far as the obtained values give them.
+    """The sums (O, positions) as far as the obtained values give them.
 
-    They are known up to one factor and a constant per channel; where some are `cut` off, up to the
-    factor alone: `cut` is 1 where the sum may be more, -1 where it may be less, 0 elsewhere.  Where
-    `counted`, each place may have been added several times.  `as_obtained` says that the values
-    are the obtained ones, so that whatever is read off them is shared with other forms.
+    They are known up to one factor and, unless `cut` is set, one constant per channel.  `cut` is 1
+    where clipping leaves only a lower bound of the sum, -1 where it leaves only an upper bound, and
+    0 elsewhere.  With `counted`, each position may have been added several times.  `as_obtained`
+    says that the values are the obtained ones, so that a fit to them serves other forms too.
     """
 
     values: Array
@@ -140,11 +143,14 @@ class WholeOutput:
 
 
 class OutputChange:
-    """A known function of the sum.  Frozen and hashable: equal changes are asked together."""
+    """What was done to each sum; by default a known function of it.
+
+    Changes are immutable and hashable, and equal ones are evaluated together.
+    """
 
     # A number is left open: see `OpenChange`.
     is_open: ClassVar[bool] = False
-    # Unit roundoffs that computing the change may add.
+    # What computing the change may add, in unit roundoffs: results are of the order of 1.
     roundings: ClassVar[int] = 8
     # The sum may have been stored, and so rounded, before the change was made.
     acts_on_stored_sum: ClassVar[bool] = False
@@ -152,15 +158,15 @@ class OutputChange:
     stored_again: ClassVar[bool] = False
 
     def sum_interval(self, obtained: Array, low: Array, high: Array) -> tuple[Array, Array]:
-        """Between what the sum lies if the obtained value lies between `low` and `high`."""
+        """The interval of sums that give an obtained value between `low` and `high`."""
         return low, high
 
     def verify(self, whole: WholeOutput) -> Fields | None:
-        """The fields that the edits gain if every element agrees; None if one does not."""
+        """The fitted fields of the edits if every element agrees; None if one does not."""
         raise NotImplementedError
 
     def partial_sums(self, values: Array) -> PartialSums | None:
-        """See `PartialSums`; None for a change under which no order of channels can be read."""
+        """The sums for fitting a channel order; None for a change under which none can be."""
         return None
 
 
@@ -181,6 +187,14 @@ class Unchanged(OutputChange):
 UNCHANGED = Unchanged()
 
 
+class FittedChange(OutputChange):
+    """A change whose candidates a search of its own finds (`fit`): only the proof checks it."""
+
+    def sum_interval(self, obtained: Array, low: Array, high: Array) -> tuple[Array, Array]:
+        """Any sum: nothing is said of single values."""
+        return np.full_like(low, -np.inf), np.full_like(high, np.inf)
+
+
 class OpenChange(OutputChange):
     """A change that leaves a number open, so that only pairs of values can be compared."""
 
@@ -199,9 +213,9 @@ class OpenChange(OutputChange):
         return None
 
     def invariant(self, first: SumBounds, second: SumBounds, pair: FirstPair) -> Invariant | None:
-        """A number made of the sums at the first two points that the open number drops out of.
+        """The invariant of the first two sample points, whose sums are `first` and `second`.
 
-        None for a change that lists its `possible_sums`.
+        None for a change that lists its `possible_sums` or has an `axis`.
         """
         return None
 

@@ -110,7 +110,7 @@ class Problem:
 
     @cached_property
     def likely_activations(self) -> list[Activation]:
-        """The activations whose range holds the obtained values: see `activations.py`."""
+        """The activations that can give the obtained values: see `core.activations`."""
         return list(likely_activations(self.obtained, *self.obtained_range))
 
     @cached_property

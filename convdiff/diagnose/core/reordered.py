@@ -65,11 +65,11 @@ def _any_agrees(pair: SumPair, along: OrderedValues, *, at_both: bool) -> Array:
         for form in np.unique(along.form).tolist():
             of = np.flatnonzero(along.form == form)
             for point in (0, 1):
-                reach = pair.slack[point, of] + along.written[point, form].max()
+                reach = pair.slack[point, of] + along.storage_error[point, form].max()
                 agrees[of] &= _any_near(pair.sums[point, of], reach, along.values[point, form])
     left = np.flatnonzero(agrees)
     error = np.abs(pair.sums[:, left, None] - along.values[:, along.form[left]])
-    near = error <= pair.slack[:, left, None] + along.written[:, along.form[left]]
+    near = error <= pair.slack[:, left, None] + along.storage_error[:, along.form[left]]
     if at_both:
         agrees[left] = near.all(axis=0).any(axis=1)
     else:

@@ -1,6 +1,8 @@
 """The base classes of hypotheses: a hypothesis is one way in which one stage can go wrong.
 
-A hypothesis is one class, and everything about it stands in that class or beside it:
+A hypothesis is one class, and everything about it stands in that class or beside it (but for the
+forms of the geometry, which `search.geometry_table` lists together, and those of scaled channels,
+which `fit.channel_scale_search` finds):
 
 * `code`, the name of its edit.
 * Its docstring, which `convdiff explain` prints.  The first line says what happened.  Then come the
@@ -44,10 +46,12 @@ class Hypothesis:
     code: ClassVar[str]
     # The arrays that would show this edit, as a noun phrase: "a bias with no zeros".
     shown_by: ClassVar[str]
-    # Numbers of the edit are fitted to the output, so that it explains less than a fixed edit does.
-    is_fitted: ClassVar[bool] = False
     # Codes under which the same mistake may be reported, whatever the arrays are.
     interchangeable_with: ClassVar[tuple[str, ...]] = ()
+
+    def is_fitted(self, edit: Edit) -> bool:
+        """Whether numbers of the edit are fitted to the output: then a match is weaker evidence."""
+        return False
 
     def showing_arrays(self, spec: ConvSpec) -> str | None:
         """`shown_by`; None if the convolution that was asked for, `spec`, has that property."""

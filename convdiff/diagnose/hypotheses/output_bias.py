@@ -104,7 +104,6 @@ class BiasAdded(OutputHypothesis):
 
     code: ClassVar[str] = "bias-added"
     shown_by: ClassVar[str] = "more elements in each channel"
-    is_fitted: ClassVar[bool] = True
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
         """An unknown constant for each channel.
@@ -114,6 +113,9 @@ class BiasAdded(OutputHypothesis):
         has_evidence = base.array.size >= 2 * base.array.shape[1]
         if base.change == UNCHANGED and base.bias_factor == 1 and has_evidence:
             yield base.plus({"code": self.code}, 0.3, change=UnknownConstants())
+
+    def is_fitted(self, edit: Edit) -> bool:
+        return True
 
     def sentence(self, edit: Edit) -> str:
         values = edit.get("values", [])
@@ -130,8 +132,8 @@ class UnknownConstants(OpenChange):
 
     def invariant(self, first: SumBounds, second: SumBounds, pair: FirstPair) -> Invariant:
         """The difference of the two sums, which is that of the obtained values."""
-        slack = (pair.written + pair.bias_slack[:, None]).sum(axis=0)
-        slack = slack + 2 * pair.unit * np.abs(pair.obtained).sum(axis=0)
+        slack = (pair.storage_error + pair.bias_error[:, None]).sum(axis=0)
+        slack = slack + 2 * pair.unit_roundoff * np.abs(pair.obtained).sum(axis=0)
         difference = pair.obtained[0] - pair.obtained[1]
         sums = SumBounds(first.value - second.value, first.slack + second.slack)
         return Invariant(sums, difference - slack, difference + slack)
@@ -139,7 +141,7 @@ class UnknownConstants(OpenChange):
     def relates(self, pair: SumPair) -> Array:
         difference = pair.obtained[0] - pair.obtained[1]
         error = np.abs((pair.sums[0] - pair.sums[1]) - difference)
-        slack = pair.slack + pair.written + 2 * pair.unit * np.abs(pair.obtained)
+        slack = pair.slack + pair.storage_error + 2 * pair.unit_roundoff * np.abs(pair.obtained)
         return np.asarray(error <= slack.sum(axis=0))
 
     def verify(self, whole: WholeOutput) -> Fields | None:

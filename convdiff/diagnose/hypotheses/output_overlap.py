@@ -13,8 +13,8 @@ from convdiff.diagnose.core.forms import OutputForm
 from convdiff.diagnose.core.output_change import (
     UNCHANGED,
     Fields,
+    FittedChange,
     OpenChange,
-    OutputChange,
     PartialSums,
     SumPair,
     WholeOutput,
@@ -97,7 +97,7 @@ class UnknownCounts(OpenChange):
         count = np.where(is_zero, 1, pair.obtained / np.where(is_zero, 1, pair.sums))
         count = np.clip(np.rint(count), 1, MAX_COUNT)
         error = np.abs(count * pair.sums - pair.obtained)
-        return np.asarray((error <= count * pair.slack + pair.written).all(axis=0))
+        return np.asarray((error <= count * pair.slack + pair.storage_error).all(axis=0))
 
     def verify(self, whole: WholeOutput) -> Fields | None:
         counts = overlap_counts(whole.twice_stored, whole.obtained, whole.sums)
@@ -108,7 +108,7 @@ class UnknownCounts(OpenChange):
 
 
 @dataclass(frozen=True)
-class UnknownCountsWithConstants(OutputChange):
+class UnknownCountsWithConstants(FittedChange):
     """Each position was multiplied by a count, and each channel shifted by an unknown constant.
 
     The constants are the differences at the corners, each of which lies in a single window.
@@ -131,7 +131,7 @@ class UnknownCountsWithConstants(OutputChange):
 
 
 @dataclass(frozen=True)
-class UnknownCountsWithFactor(OutputChange):
+class UnknownCountsWithFactor(FittedChange):
     """Each position was multiplied by a count, and everything by an unknown factor.
 
     The factor is that of the corners, each of which lies in a single window.

@@ -22,6 +22,7 @@ from convdiff.diagnose.core.output_change import (
     UNCHANGED,
     Fields,
     FirstPair,
+    FittedChange,
     Invariant,
     OpenChange,
     OutputChange,
@@ -73,7 +74,6 @@ class Scaled(OutputHypothesis):
 
     code: ClassVar[str] = "scaled"
     shown_by: ClassVar[str] = "random values of both signs"
-    is_fitted: ClassVar[bool] = True
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
         """An unknown factor on everything, or on the sums before the bias is added.
@@ -90,6 +90,9 @@ class Scaled(OutputHypothesis):
             if base.bias_factor == 1 and np.any(problem.channel_bias):
                 of_sums = {**edit, "of": "sums"}
                 yield base.plus(of_sums, 0.35, change=change, bias_factor=0, late_bias=True)
+
+    def is_fitted(self, edit: Edit) -> bool:
+        return True
 
     def sentence(self, edit: Edit) -> str:
         if edit.get("of"):
@@ -144,7 +147,7 @@ class UnknownFactor(OpenChange):
         ratio[~np.isfinite(ratio)] = 0.0
         first_error, second_error = (
             sums.slack + bias_slack
-            for sums, bias_slack in zip((first, second), pair.bias_slack, strict=True)
+            for sums, bias_slack in zip((first, second), pair.bias_error, strict=True)
         )
         slack = (second_error + np.abs(ratio) * first_error) / np.maximum(
             np.abs(denominator) - first_error, 0
@@ -153,8 +156,8 @@ class UnknownFactor(OpenChange):
         size = np.abs(pair.obtained[0])
         obtained_ratio = pair.obtained[1] / pair.obtained[0]
         obtained_error = (
-            np.abs(obtained_ratio) * (4 * pair.unit + pair.written[0] / size)
-            + pair.written[1] / size
+            np.abs(obtained_ratio) * (4 * pair.unit_roundoff + pair.storage_error[0] / size)
+            + pair.storage_error[1] / size
         )
         return Invariant(
             SumBounds(ratio, slack),
@@ -164,8 +167,8 @@ class UnknownFactor(OpenChange):
 
     def relates(self, pair: SumPair) -> Array:
         first_size, size = np.abs(pair.first_obtained), np.abs(pair.obtained)
-        first_error = pair.first_written + pair.unit * first_size
-        obtained_error = pair.written + pair.unit * size
+        first_error = pair.first_storage_error + pair.unit_roundoff * first_size
+        obtained_error = pair.storage_error + pair.unit_roundoff * size
         difference = np.abs(pair.first_obtained * pair.sums - pair.obtained * pair.first_sum)
         allowed = (
             first_size * pair.slack
@@ -248,11 +251,13 @@ class ChannelsScaled(OutputHypothesis):
 
     code: ClassVar[str] = "channels-scaled"
     shown_by: ClassVar[str] = "many positions in each channel, and values of both signs"
-    is_fitted: ClassVar[bool] = True
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
         """None, because the candidates come from `fit.channel_scale_search`."""
         return iter(())
+
+    def is_fitted(self, edit: Edit) -> bool:
+        return True
 
     def sentence(self, edit: Edit) -> str:
         shifted = " and shifted" if any(edit["values"]) else ""
@@ -261,7 +266,7 @@ class ChannelsScaled(OutputHypothesis):
 
 
 @dataclass(frozen=True)
-class LinePerChannel(OutputChange):
+class LinePerChannel(FittedChange):
     """Each channel was multiplied by its own factor and shifted by its own constant."""
 
     def verify(self, whole: WholeOutput) -> Fields | None:
@@ -274,7 +279,7 @@ class LinePerChannel(OutputChange):
 
 
 @dataclass(frozen=True)
-class OneFactorAndConstants(OutputChange):
+class OneFactorAndConstants(FittedChange):
     """Everything was multiplied by one factor, then each channel shifted by its own constant."""
 
     def verify(self, whole: WholeOutput) -> Fields | None:

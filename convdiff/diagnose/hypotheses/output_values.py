@@ -54,7 +54,8 @@ class ActivationApplied(OutputHypothesis):
     Typical causes: activation="relu" in a Keras layer; an output saved by a hook after a fused
     activation; inference libraries that fuse Conv and ReLU; an in-place nn.ReLU(inplace=True) that
     overwrites the saved array.
-    What tells it apart: An output with many negative elements, and some above 6.
+    What tells it apart: Negative elements exclude ReLU and ReLU6, elements above 6 exclude ReLU6.
+    A leaky ReLU is recognized by the slopes 0.01, 0.1, 0.2, 0.25 and 0.3 only.
     Fix: Save the output before the activation, or apply it on both sides:
         numpy: `np.maximum(output, 0)` on the side that lacks it
         torch: `nn.ReLU(inplace=False)`, or `output.clone()` in the hook
@@ -66,9 +67,9 @@ class ActivationApplied(OutputHypothesis):
     shown_by: ClassVar[str] = "values of both signs"
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """The activations whose range contains the obtained values.
+        """The activations that can give the obtained values.
 
-        ReLU also beside batch items in an unknown order, since it applies to each value alone.
+        ReLU, the commonest, also beside batch items in an unknown order.
         """
         low, high = problem.obtained_range
         relu = {"code": self.code, "obtained": "relu"}
@@ -192,7 +193,7 @@ class Wrapped(OpenChange):
     def relates(self, pair: SumPair) -> Array:
         lost = pair.sums - pair.obtained
         error = np.abs(lost - self.modulus * np.rint(lost / self.modulus))
-        is_near = error <= pair.slack + pair.written
+        is_near = error <= pair.slack + pair.storage_error
         is_evidence = pair.slack < self.modulus * MAX_SLACK_OF_MODULUS
         return np.asarray((is_near & is_evidence).all(axis=0))
 

@@ -49,8 +49,8 @@ CHEAP_PROOF_PRODUCTS = 1 << 18
 class Search:
     """The combinations of one problem's forms that agree with the output at the sample points.
 
-    `forms` are the forms; `op` is the number of an operation group there.  What several searches
-    share (sample points, window tables, products of few combinations) is kept.
+    `op` is the number of an operation group in `forms`.  What several searches share (sample
+    points, window tables, the products of few combinations) is kept.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -67,10 +67,10 @@ class Search:
     ) -> list[Candidate]:
         """The combinations with exactly so many edits that agree at every sample point.
 
-        The cheapest first, at most `MAX_CANDIDATES_PER_LEVEL`.  The edits of the precision model do
-        not count.  Several precision models must share one rounding and round the operands.  With
-        `crowded`, the combinations that have two edits of the input, of the kernel or of the
-        output, without it all others: two mistakes in one place are rarer, and sought apart.
+        At most `MAX_CANDIDATES_PER_LEVEL`, the cheapest first.  The edits of the precision models
+        are not counted; several models must share one rounding of the sums and round the operands.
+        With `crowded`, only combinations that have two edits of the input, of the kernel or of the
+        output; without it, only the others.
         """
         found: list[Candidate] = []
         both = crowded and edits == MAX_OUTPUT_EDITS
@@ -106,9 +106,10 @@ class Search:
                 yield from cheapest_candidates(batch, outputs, precision, *agreeing)
 
     def nearest(self, precision: PrecisionModel, points: int) -> Iterator[tuple[Candidate, int]]:
-        """For each output with at most one edit in all: the combination nearest to it.
+        """The best combinations of the asked operation with at most one edit.
 
-        With at how many of the first sample `points` it agrees.  Of the asked operation alone.
+        Yields, for each batch of combinations, the one that agrees at the most of the first sample
+        `points`, and at how many it agrees.
         """
         for output_edits in (0, 1):
             for outputs in self.forms.output_groups(0, output_edits):
@@ -134,10 +135,11 @@ class Search:
     ) -> SampleFilter:
         """The filter for these outputs at their sample points.
 
-        With other `points` it can tell sums at those points, but not filter.
+        With other `points` it only computes sums there (`sums_of`): the intervals of the obtained
+        values are those at the sample points.
         """
-        # Both live as long as the search: groups are kept in the form table, precision models by
-        # whoever searches.
+        # Both live as long as the search: the form table keeps the groups, the schedule the
+        # precision models.
         key = id(outputs), id(precision)
         if key not in self._obtained:
             self._obtained[key] = ObtainedIntervals(
@@ -162,7 +164,11 @@ class Search:
 
     @cached_property
     def _usual_norm(self) -> float:
-        """|window| |kernel| of the asked convolution, if windows are as large as most of them."""
+        """The typical |window| |kernel| of the asked convolution, from above.
+
+        |window| is taken as 2 sqrt(terms) times the median magnitude of the first item's nonzero
+        values (the 2 allows for values above the median), |kernel| as the norm of all its weights.
+        """
         x, w = (
             np.abs(array[:1, :, ...].astype(np.float64))
             for array in (self.problem.x, self.problem.w)
@@ -212,6 +218,9 @@ class Search:
         crowded: bool,
         points: Sequence[SamplePoint],
     ) -> Iterator[Block]:
+        # An output without a finite element has no sample points.
+        if not points:
+            return
         for shares in split_edits(edits, crowded, self.forms.operation_edits(op)):
             input_edits, kernel_edits, geometry_edits = shares
             for inputs, kernels in itertools.product(
@@ -222,8 +231,6 @@ class Search:
                 sizes = inputs.shape[2:], kernels.shape[2:], outputs.shape[2:]
                 portion = max(1, MAX_COMBINATIONS_AT_ONCE // len(kernels.forms))
                 for geometry in self.geometries(op, *sizes, geometry_edits, portion):
-                    if not points:
-                        return
                     yield from self._multiplied(op, inputs, geometry, kernels, points)
 
     def _multiplied(

@@ -26,7 +26,7 @@ from convdiff.spec.layout import Array
 MAX_PRODUCTS_AT_ONCE = 1 << 19
 # Combinations from which on a pair of points is looked at alone, since few will survive it.
 MIN_FOR_SINGLE_PAIRS = 32
-# Combinations that agree roughly at the first two points beyond which agreeing is no evidence.
+# If more combinations than this agree roughly at the first two points, that is no evidence.
 MAX_ROUGH_SURVIVORS = 1 << 16
 # Combinations that are left to the proof, where a proof costs no more than looking at more points.
 MAX_LEFT_TO_PROOF = 3
@@ -38,8 +38,8 @@ class SampleFilter:
 
     `channels` are the input channels that the output channel of each point sees; `terms` is the
     number of products in one sum; `cheap_proof` says that a proof costs next to nothing;
-    `usual_norm` is |window| |kernel| as most windows of the asked convolution have it, which the
-    errors of fast algorithms go with.
+    `usual_norm` is the typical |window| |kernel| of the asked convolution, by which the errors of
+    FFT and Winograd scale.
     """
 
     points: list[SamplePoint]
@@ -78,7 +78,10 @@ class SampleFilter:
     def _agreeing_everywhere(
         self, batch: Batch, combinations: Array, outputs: Array, sums: list[SumBounds]
     ) -> tuple[Array, Array]:
-        """Those that agree at every point; `sums` are theirs at the first two."""
+        """The (combination, form) pairs that agree at every point.
+
+        `sums` are those of the combinations at the first two points.
+        """
         agree = self.agree(outputs, 0, sums, sums[0])
         combinations, outputs, first = combinations[agree], outputs[agree], sums[0].only(agree)
         at = 2
@@ -128,7 +131,7 @@ class SampleFilter:
             for number, change in obtained.open_changes:
                 forms = np.flatnonzero(obtained.change_of == number)
                 # Forms with one bias are compared together; a bias that is not finite says nothing.
-                biases = obtained.added[0, forms]
+                biases = obtained.bias[0, forms]
                 for bias in np.unique(biases[np.isfinite(biases)]):
                     alike = forms[biases == bias]
                     invariant = change.invariant(first, second, self._first_pair(alike))
@@ -143,9 +146,9 @@ class SampleFilter:
         obtained = self.obtained
         return FirstPair(
             obtained.values[:2, forms],
-            obtained.written[:2, forms],
-            obtained.added[:2, forms[0]],
-            obtained.rounded[:2, forms[0]],
+            obtained.storage_error[:2, forms],
+            obtained.bias[:2, forms[0]],
+            obtained.bias_error[:2, forms[0]],
             self.rounding.unit_roundoff,
         )
 
@@ -155,7 +158,7 @@ class SampleFilter:
         return float(block.products.window_norms[at].max(initial=0) * weights.max())
 
     def _weights(self, kernels: KernelRows) -> Array:
-        """What kernels count in the error of a sum."""
+        """(kernels,): the factor of each kernel in the error bound, its norm or largest weight."""
         return kernels.peaks if self.precision.uses_kernel_max else kernels.norms
 
     def _sums_at_first_pair(self, batch: Batch, combinations: Array) -> list[SumBounds]:
@@ -196,7 +199,7 @@ class SampleFilter:
         )
         seen = [self.channels[number] for number in numbers.tolist()]
         channels = np.array([np.arange(each.start, each.stop) for each in seen])
-        # KernelRows: windows within points.
+        # Rows are ordered by point, then by window.
         table = geometry.windows_by_row(
             np.tile(geometry_of, count),
             places,
@@ -260,8 +263,8 @@ class SampleFilter:
     def _relate(self, outputs: Array, at: int, sums: list[SumBounds], first: SumBounds) -> Array:
         """As `agree`, for forms that leave a number open."""
         obtained, points = self.obtained, slice(at, at + 2)
-        slack = np.array([bounds.slack for bounds in sums]) + obtained.rounded[points, outputs]
-        value = np.array([bounds.value for bounds in sums]) + obtained.added[points, outputs]
+        slack = np.array([bounds.slack for bounds in sums]) + obtained.bias_error[points, outputs]
+        value = np.array([bounds.value for bounds in sums]) + obtained.bias[points, outputs]
         value = np.where(obtained.relu_before[outputs], np.maximum(value, 0), value)
         agree = np.zeros(len(outputs), bool)
         for number, change in obtained.open_changes:
@@ -277,11 +280,11 @@ class SampleFilter:
                     value[:, of],
                     slack[:, of],
                     obtained.values[points, form],
-                    obtained.written[points, form],
-                    first.value[of] + obtained.added[0, form],
+                    obtained.storage_error[points, form],
+                    first.value[of] + obtained.bias[0, form],
                     first.slack[of],
                     obtained.values[0, form],
-                    obtained.written[0, form],
+                    obtained.storage_error[0, form],
                     self.rounding.unit_roundoff,
                     along,
                 )

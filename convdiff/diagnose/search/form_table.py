@@ -32,8 +32,8 @@ T = TypeVar("T")
 class FormTable:
     """The forms of one problem, and those of one shape together.
 
-    What forms depend on decides what is made once: kernels on their operation group, inputs on the
-    number of its input channels, outputs on nothing but their edits.
+    Each is made once: kernels for an operation group, inputs for a number of input channels,
+    outputs for all.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -90,9 +90,9 @@ class FormTable:
         return self._once(("kernel groups", op, edits), lambda: _by_shape(self.kernels(op, edits)))
 
     def output_groups(self, op: int, edits: int) -> list[FormGroup[OutputForm]]:
-        """`outputs` of one shape together, that the operation group could have made.
+        """`outputs` that the operation group can make, those of one shape together.
 
-        Of some reading of the input: its batch is as large as any of the input's axes, or 1.
+        They have its rank and output channels, and a batch of 1 or of the length of an input axis.
         """
         spec, sizes = self.spec(op), {1, *self.problem.input.shape}
         every = self._once(("output groups", edits), lambda: _by_shape(self.outputs(edits)))
@@ -135,7 +135,7 @@ class FormTable:
         if not 0 <= kernel_edits <= most:
             return []
         if regrouped:
-            # Whatever was done to the kernel was done to the one for the asked groups.
+            # Edits of the kernel are made to the one for the asked groups, which is then regrouped.
             regroup = kernel_regrouping(operation, problem.spec.groups)
             return [
                 KernelForm(

@@ -1,8 +1,8 @@
 """Where the sums must lie at the sample points, for several output forms at once.
 
-At each point a form's `OutputChange` says between what the convolution's sum must lie.  A form that
-leaves a number open says so of pairs of points alone; of the first pair it lists the sums that are
-possible at its first point, so that everything can be matched with everything.
+At each point a form's `OutputChange` gives the interval of the convolution's sum.  An open change
+only constrains pairs of points; for the first pair it lists the sums that are possible at its first
+point, so that all combinations can be looked up at once.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from convdiff.spec.layout import Array
 
 # The largest relative error that any precision model makes in a bias (bfloat16's).
 MAX_BIAS_ERROR = 2.0**-8
-# Channels, or items, beyond which some sum is near one of them whatever it is, where operands may
-# be rounded and every sum has a wide slack.
+# With more channels, or items, some value is near any sum where operands may be rounded and sums
+# have a wide slack: their order is then not looked for.
 MAX_ROUGHLY_REORDERED = 64
-# By how much more than it should storing may cost, for the rounding of this module's own numbers.
+# A factor on the storage error, for the rounding of this module's own numbers.
 STORING_MARGIN = 1.01
 
 
@@ -31,9 +31,9 @@ class ObtainedIntervals:
     """The obtained values under some output forms of one shape, at the sample points.
 
     `bias` holds one value per channel.  All arrays are (points, forms): the obtained `values`
-    without a bias that was added last; `added`, the bias that the form believes is in the sums;
-    `written`, what storing the value may have cost; `rounded`, what adding the bias may have cost;
-    `low` and `high`, between which the sum without its bias lies, give or take its own rounding.
+    without a bias that was added last; `bias`, what the form believes was added to the sums;
+    `storage_error`, what storing the value may have cost; `bias_error`, what adding the bias may
+    have cost; `low` and `high`, between which the sum without its bias lies, give or take its own rounding.
     They are infinite where the form leaves a number open or the value is not finite.
     """
 
@@ -63,17 +63,19 @@ class ObtainedIntervals:
         channel_bias = padded[self._index[1]][:, None]
         factors = np.array([form.bias_factor for form in forms], float)
         late = np.array([form.late_bias for form in forms])
-        # A form without a bias has no NaN of it either.
-        self.added = np.where(factors == 0, 0.0, channel_bias * factors)
+        # 0 x NaN is NaN: a form without the bias must not get a NaN from it.
+        self.bias = np.where(factors == 0, 0.0, channel_bias * factors)
         stored = np.where(self._of_changes("stored_again"), 2, 1)
-        self.written = self._storing_error(obtained) * stored
+        self.storage_error = self._storing_error(obtained) * stored
         self.values = obtained - np.where(late, channel_bias, 0.0)
         # A bias that was added last, and is taken off again, leaves its rounding in what remains,
         # however small that is.
         relative = rounding.unit_roundoff * rounding.bound_units
-        self.written = self.written + np.where(late, relative * np.abs(channel_bias), 0.0)
+        self.storage_error = self.storage_error + np.where(
+            late, relative * np.abs(channel_bias), 0.0
+        )
         bias_error = relative + (MAX_BIAS_ERROR if precision.operand_format else 0)
-        self.rounded = bias_error * np.abs(self.added)
+        self.bias_error = bias_error * np.abs(self.bias)
         self.low, self.high = self._sum_intervals()
         self._along = {
             change: self._values_along(change)
@@ -102,7 +104,7 @@ class ObtainedIntervals:
         return np.broadcast_to(error, values.shape)
 
     def _sum_intervals(self) -> tuple[Array, Array]:
-        slack = self.written + self.rounding.unit_roundoff * self._of_changes("roundings")
+        slack = self.storage_error + self.rounding.unit_roundoff * self._of_changes("roundings")
         low, high = self.values - slack, self.values + slack
         with np.errstate(all="ignore"):
             for number, change in enumerate(self.changes):
@@ -115,7 +117,7 @@ class ObtainedIntervals:
                     most = most + self._storing_error(most)
                 low[:, of], high[:, of] = least, most
         unknown = ~self.exact | ~np.isfinite(self.values)
-        low, high = low - self.added - self.rounded, high - self.added + self.rounded
+        low, high = low - self.bias - self.bias_error, high - self.bias + self.bias_error
         return np.where(unknown, -np.inf, low), np.where(unknown, np.inf, high)
 
     def _values_along(self, change: OpenChange) -> tuple[Array, Array, Array]:
@@ -147,10 +149,11 @@ class ObtainedIntervals:
                     continue
                 sums = listed
                 written = self._storing_error(sums) * (2 if change.stored_again else 1)
-            slack = written + self.rounded[0, forms, None]
-            shifted = sums - self.added[0, forms, None]
+            slack = written + self.bias_error[0, forms, None]
+            shifted = sums - self.bias[0, forms, None]
             low, high = shifted - slack, shifted + slack
-            # With a ReLU before, a 0 may have been any negative sum: one of several zeros says so.
+            # With a ReLU before, a 0 may have been any negative sum.  Of several zeros only the
+            # first gets that interval, since the others would repeat it.
             zero = (sums == 0) & self.relu_before[forms, None]
             first_zero = np.cumsum(zero, axis=1) == 1
             low = np.where(zero, np.where(first_zero, -np.inf, np.inf), low)
@@ -186,8 +189,8 @@ class Intervals:
     def matches(self, values: Array, slack: Array) -> tuple[Array, Array]:
         """The numbers of the values that lie in some interval, and the form of that interval.
 
-        `values` is flat; each is known give or take its slack, or one slack for all.  All intervals
-        count as wide as the widest, so that a few values that only lie near one are found too.
+        `values` is flat; each is known give or take its slack, or one slack for all.  Every
+        interval is treated as wide as the widest, so that a few near misses are returned too.
         """
         found = [(np.zeros(0, int), np.zeros(0, int))]
         for low, high, form in self._unbounded:
