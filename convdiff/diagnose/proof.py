@@ -22,7 +22,7 @@ from convdiff.spec.layout import Array
 
 # What rounding may amount to, as a share of the spread of a channel's values, for agreement to be
 # evidence.
-MAX_SLACK_SHARE = 0.15
+MAX_ROUNDING_SHARE = 0.15
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ def _is_evidence(obtained: Array, sums: Reference, rounding: Rounding) -> bool:
     space = tuple(range(2, obtained.ndim))
     spread = float(np.std(obtained - obtained.mean(axis=space, keepdims=True)))
     return (
-        float(np.median(rounding.allowed_error(sums.output, sums.scale))) < MAX_SLACK_SHARE * spread
+        float(np.median(rounding.allowed_error(sums.output, sums.scale)))
+        < MAX_ROUNDING_SHARE * spread
     )
 
 

@@ -121,13 +121,13 @@ class Schedule:
         return sum(bits >= needed for needed in EVIDENCE_BITS)
 
     def searched(
-        self, precisions: Sequence[PrecisionModel], edits: int, *, crowded: bool = False
+        self, precisions: Sequence[PrecisionModel], edits: int, *, stacked: bool = False
     ) -> Candidates:
         """The combinations of so many edits under each of these precision models."""
         return [
             candidate
             for precision in precisions
-            for candidate in self.search.level(edits, [precision], crowded=crowded)
+            for candidate in self.search.level(edits, [precision], stacked=stacked)
         ]
 
 
@@ -176,7 +176,7 @@ STAGES: tuple[Stage, ...] = (
         "two edits of the input, the kernel or the output",
         applies=lambda schedule, step: step.edits > 1,
         candidate_lists=lambda schedule, step: [
-            schedule.searched(schedule.precisions, step.edits, crowded=True)
+            schedule.searched(schedule.precisions, step.edits, stacked=True)
         ],
     ),
     Stage(
@@ -202,7 +202,7 @@ STAGES: tuple[Stage, ...] = (
             step.full_precision and step.level > 2 and bool(schedule.both_operands_rounded)
         ),
         candidate_lists=lambda schedule, step: [
-            schedule.search.level(step.level - 1, schedule.both_operands_rounded, crowded=True)
+            schedule.search.level(step.level - 1, schedule.both_operands_rounded, stacked=True)
         ],
     ),
     Stage(

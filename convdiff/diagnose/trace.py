@@ -83,8 +83,8 @@ def _combinations(
                 ]
                 if not fitting or not search.points(outputs):
                     continue
-                for crowded in (False, True):
-                    for batch in search.batches(op, outputs, edits - output_edits, crowded=crowded):
+                for stacked in (False, True):
+                    for batch in search.batches(op, outputs, edits - output_edits, stacked=stacked):
                         for output in fitting:
                             rest = expected - _codes(outputs.forms[output])
                             for combination in _with_codes(batch, rest):

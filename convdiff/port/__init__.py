@@ -16,7 +16,7 @@ The way of the data, by module:
                      (`distance` measures, `external_padding` finds padding in a separate layer)
                      -> LayerInputs, InputAgreement
 6. `model_outputs`   the same of the models' own outputs -> ModelOutputs
-7. `folded_norm`     which folded normalization may be wrong, by what differs later -> FoldSuspicion
+7. `folded_norm`     which folded normalization may be wrong, by what differs later -> SuspectFolds
 8. `layer_plan`      4 to 7 as one decision on each layer, before any is judged -> PortPlan
 9. `layer_case`      a plan as a case of `convdiff.check` (`external_cropping` finds cropping in a
                      separate layer) -> CheckCase, run by that package

@@ -55,7 +55,7 @@ class PortCheck:
 def check_port(source: str, port: str, request: CheckRequest, watcher: ProgressWatcher) -> Suite:
     """Check the capture in the folder `port` against the one in the folder `source`.
 
-    ConvdiffError where a capture cannot be read, no layers pair, or a pattern selects no layer.
+    Raises ConvdiffError if a capture cannot be read, no layers pair, or a pattern selects no layer.
     """
     began = time.monotonic()
     captures = read_capture(source), read_capture(port)
@@ -76,7 +76,7 @@ def check_port(source: str, port: str, request: CheckRequest, watcher: ProgressW
 
 
 def read_capture(folder: str) -> Capture:
-    """The capture in this folder.  ConvdiffError where its manifest or one of its cases is bad."""
+    """The capture in this folder.  Raises ConvdiffError if its manifest or a case is bad."""
     manifest = load(Path(folder))
     for entry in manifest.entries:
         if entry.problem:

@@ -29,7 +29,7 @@ MAX_ACTIVATION_VARIATION = 4.0
 
 
 @dataclass(frozen=True)
-class FoldDoubt:
+class OwnFoldSuspected:
     """That a layer's own fold may be wrong: it alone explains what differs later.
 
     `shown_by` is the name of the later layer whose input differs, None for the models' outputs.
@@ -40,17 +40,17 @@ class FoldDoubt:
 
 
 @dataclass(frozen=True)
-class FoldSuspects:
+class OneFoldOfSeveralSuspected:
     """That one of several folds, in the layers of these names, may explain what differs."""
 
     layers: tuple[str, ...]
 
 
-Doubt = FoldDoubt | FoldSuspects
+SuspectedFold = OwnFoldSuspected | OneFoldOfSeveralSuspected
 
 
 @dataclass(frozen=True)
-class FoldSuspicion:
+class SuspectFolds:
     """The positions of the folds that may be wrong, and of the first layer whose input differs.
 
     `shown_at` is the number of layers where the models' outputs are the first to differ.
@@ -62,7 +62,7 @@ class FoldSuspicion:
 
 def suspect_folds(
     layers: Sequence[LayerInputs], states: Sequence[OutputState], outputs: ModelOutputs
-) -> FoldSuspicion | None:
+) -> SuspectFolds | None:
     """The folds that may be wrong; None where all are confirmed or something else explains what
     differs.
     """
@@ -79,7 +79,7 @@ def suspect_folds(
         if fold < shown_at
         and not any(_is_made_from(layers, at, fold) for at in range(fold + 1, shown_at))
     )
-    return FoldSuspicion(suspects, shown_at) if suspects else None
+    return SuspectFolds(suspects, shown_at) if suspects else None
 
 
 def _first_difference(

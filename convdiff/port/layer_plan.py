@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from convdiff.port.captured_layer import CapturedLayer
 from convdiff.port.folded_norm import (
-    Doubt,
-    FoldDoubt,
-    FoldSuspects,
-    FoldSuspicion,
+    OneFoldOfSeveralSuspected,
+    OwnFoldSuspected,
+    SuspectedFold,
+    SuspectFolds,
     suspect_folds,
 )
 from convdiff.port.input_distance import LayerInputs, OutputState, layer_inputs
@@ -29,7 +29,7 @@ class LayerPlan:
 
     inputs: LayerInputs
     own_weights: OwnWeights | None = None
-    doubt: Doubt | None = None
+    doubt: SuspectedFold | None = None
 
     @property
     def pair(self) -> LayerPair:
@@ -48,7 +48,7 @@ class PortPlan:
 
     layers: tuple[LayerPlan, ...]
     outputs: ModelOutputs
-    outputs_doubt: Doubt | None = None
+    outputs_doubt: SuspectedFold | None = None
 
     @property
     def inputs(self) -> tuple[LayerInputs, ...]:
@@ -86,7 +86,7 @@ def _state(folded: bool, correct: bool | None) -> OutputState:
     return "unknown" if correct is None else "right"
 
 
-def _with_doubt(plan: PortPlan, suspicion: FoldSuspicion) -> PortPlan:
+def _with_doubt(plan: PortPlan, suspicion: SuspectFolds) -> PortPlan:
     """The plan with the doubt on the layer, or on the models' outputs, that will report it.
 
     A single suspect is judged by the source's weights, as if nothing were folded in, and so fails
@@ -95,24 +95,24 @@ def _with_doubt(plan: PortPlan, suspicion: FoldSuspicion) -> PortPlan:
     """
     if len(suspicion.suspects) > 1:
         names = tuple(plan.layers[at].pair.source.name for at in suspicion.suspects)
-        return _with_doubt_at(plan, suspicion.shown_at, FoldSuspects(names))
+        return _with_doubt_at(plan, suspicion.shown_at, OneFoldOfSeveralSuspected(names))
     (suspect,) = suspicion.suspects
     unfolded = _with_layer(plan, suspect, replace(plan.layers[suspect], own_weights=None))
     doubt = _fold_doubt(unfolded, suspicion.shown_at)
     return _with_layer(plan, suspect, replace(unfolded.layers[suspect], doubt=doubt))
 
 
-def _fold_doubt(plan: PortPlan, shown_at: int) -> FoldDoubt:
+def _fold_doubt(plan: PortPlan, shown_at: int) -> OwnFoldSuspected:
     states = plan.states({})
     if shown_at < len(plan.layers):
         shown_by = plan.layers[shown_at]
-        return FoldDoubt(shown_by.pair.source.name, shown_by.inputs.agreement(states))
+        return OwnFoldSuspected(shown_by.pair.source.name, shown_by.inputs.agreement(states))
     agreement = plan.outputs.agreement(states)
     assert agreement is not None
-    return FoldDoubt(None, agreement)
+    return OwnFoldSuspected(None, agreement)
 
 
-def _with_doubt_at(plan: PortPlan, at: int, doubt: Doubt) -> PortPlan:
+def _with_doubt_at(plan: PortPlan, at: int, doubt: SuspectedFold) -> PortPlan:
     if at == len(plan.layers):
         return replace(plan, outputs_doubt=doubt)
     return _with_layer(plan, at, replace(plan.layers[at], doubt=doubt))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from convdiff.port.external_padding import ExternalPadding, ExternalPaddings
-from convdiff.port.folded_norm import Doubt, FoldDoubt
+from convdiff.port.folded_norm import OwnFoldSuspected, SuspectedFold
 from convdiff.port.input_faults import FaultKind, InputFault
 from convdiff.port.layer_outcome import Divergence
 from convdiff.port.layer_pair import PairedBy
@@ -48,7 +48,7 @@ WRONG_ITSELF = "the layer itself is wrong: its input agrees with the source's"
 
 
 def paired(port_name: str, paired_by: PairedBy) -> str:
-    """That a layer was paired with one of another name."""
+    """Says that a layer was paired with one of another name."""
     return f"paired with {port_name} by {PAIRED_BY[paired_by]}"
 
 
@@ -77,14 +77,14 @@ def distance(agreement: InputAgreement) -> str:
 
 
 def differing_input(agreement: InputAgreement, correct: bool) -> str:
-    """That a layer's input differs, and whether the layer itself is correct."""
+    """Says that a layer's input differs, and whether the layer itself is correct."""
     itself = "correct, but" if correct else "wrong, and"
     return f"{itself} its input already differs ({distance(agreement)})"
 
 
-def doubt(suspected: Doubt) -> str:
+def doubt(suspected: SuspectedFold) -> str:
     """Which folded normalization may explain what differs."""
-    if not isinstance(suspected, FoldDoubt):
+    if not isinstance(suspected, OwnFoldSuspected):
         names = " or ".join(suspected.layers)
         return f"look for a normalization that is folded wrongly into {names}"
     shown = (
@@ -97,7 +97,7 @@ def doubt(suspected: Doubt) -> str:
 
 
 def weights(relation: WeightRelation) -> str:
-    """What the port's weights are of the source's."""
+    """How the port's weights differ from the source's."""
     if relation.kernel.kind == "equal":
         assert relation.bias is not None
         return f"the port's {_bias(relation.bias)}"
@@ -146,24 +146,26 @@ def divergence(found: Divergence) -> str:
 
 
 def missing_layer(name: str) -> str:
-    """That the port does not have a layer of the source."""
+    """Says that the port does not have a layer of the source."""
     return f"{name} of the source has no counterpart in the port"
 
 
 def extra_layer(name: str) -> str:
-    """That the source does not have a layer of the port."""
+    """Says that the source does not have a layer of the port."""
     return f"{name} of the port has no counterpart in the source"
 
 
 def unconfirmed_fold(name: str) -> str:
-    """That nothing shows whether the last layer's fold is right."""
+    """Says that nothing shows whether the last layer's fold is right."""
     return (
         f"{name}: nothing recorded after it shows whether the normalization is folded in correctly"
     )
 
 
-def differing_outputs(agreement: InputAgreement, outputs_doubt: Doubt | None, last: str) -> str:
-    """That the models' outputs differ though every layer passes; `last` is the last layer."""
+def differing_outputs(
+    agreement: InputAgreement, outputs_doubt: SuspectedFold | None, last: str
+) -> str:
+    """Says that the models' outputs differ though every layer passes; `last` is the last layer."""
     advice = doubt(outputs_doubt) if outputs_doubt else f"look after {last}"
     return (
         f"every convolution is correct, but the models' outputs differ ({distance(agreement)}): "

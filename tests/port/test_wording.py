@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from convdiff.port import wording
-from convdiff.port.folded_norm import FoldDoubt, FoldSuspects
+from convdiff.port.folded_norm import OneFoldOfSeveralSuspected, OwnFoldSuspected
 from convdiff.port.input_faults import FaultKind
 from convdiff.port.layer_pair import PairedBy
 from convdiff.port.own_weights import (
@@ -91,13 +91,13 @@ def test_a_distance_has_as_many_digits_as_matter(distance: float | None, text: s
 
 def test_a_doubt_names_what_shows_it() -> None:
     agreement = InputAgreement(0.5, 1e-5)
-    assert wording.doubt(FoldDoubt("two", agreement)) == (
+    assert wording.doubt(OwnFoldSuspected("two", agreement)) == (
         "a normalization may be folded into its kernel, but the input of two after it differs "
         "(by 50%)"
     )
-    assert wording.doubt(FoldDoubt(None, agreement)) == (
+    assert wording.doubt(OwnFoldSuspected(None, agreement)) == (
         "a normalization may be folded into its kernel, but the models' outputs differ (by 50%)"
     )
-    assert wording.doubt(FoldSuspects(("one", "two"))) == (
+    assert wording.doubt(OneFoldOfSeveralSuspected(("one", "two"))) == (
         "look for a normalization that is folded wrongly into one or two"
     )

@@ -109,7 +109,7 @@ class ChannelScaleSearch:
         first = np.arange(FIRST_POINTS)
         sample_filter = self.search.sample_filter(0, outputs, precision, points)
         for batch in self.search.batches(
-            0, outputs, edits, crowded=False, points=points[:FIRST_POINTS]
+            0, outputs, edits, stacked=False, points=points[:FIRST_POINTS]
         ):
             norm = max(
                 sample_filter.largest_norm(block, number)

@@ -16,19 +16,19 @@ F = TypeVar("F", InputForm, KernelForm, OutputForm)
 MAX_INPUT_EDITS, MAX_GEOMETRY_EDITS = 2, 2
 
 
-def split_edits(edits: int, crowded: bool, operation_edits: int) -> Iterator[tuple[int, int, int]]:
+def split_edits(edits: int, stacked: bool, operation_edits: int) -> Iterator[tuple[int, int, int]]:
     """Splits `edits` among input, kernel and geometry: yields (input, kernel, geometry) counts.
 
     The kernel's count includes the `operation_edits` of its operation.  Splits with two edits of
-    the input, or two of the kernel itself, are yielded only if `crowded`, and no others then.  The
+    the input, or two of the kernel itself, are yielded only if `stacked`, and no others then.  The
     input has two edits only if these are all of `edits`.
     """
     for input_edits, geometry_edits in itertools.product(
         range(min(edits, MAX_INPUT_EDITS) + 1), range(min(edits, MAX_GEOMETRY_EDITS) + 1)
     ):
         kernel_edits = edits - input_edits - geometry_edits
-        is_crowded = input_edits > 1 or kernel_edits - operation_edits > 1
-        if kernel_edits >= 0 and (input_edits <= 1 or edits == 2) and is_crowded == crowded:
+        is_stacked = input_edits > 1 or kernel_edits - operation_edits > 1
+        if kernel_edits >= 0 and (input_edits <= 1 or edits == 2) and is_stacked == stacked:
             yield input_edits, kernel_edits, geometry_edits
 
 

@@ -63,21 +63,21 @@ class Search:
         self._kept_batches: dict[object, list[Batch]] = {}
 
     def level(
-        self, edits: int, precisions: Sequence[PrecisionModel], *, crowded: bool = False
+        self, edits: int, precisions: Sequence[PrecisionModel], *, stacked: bool = False
     ) -> list[Candidate]:
         """The combinations with exactly so many edits that agree at every sample point.
 
         At most `MAX_CANDIDATES_PER_LEVEL`, the cheapest first.  The edits of the precision models
         are not counted; several models must share one rounding of the sums and round the operands.
-        With `crowded`, only combinations that have two edits of the input, of the kernel or of the
+        With `stacked`, only combinations that have two edits of the input, of the kernel or of the
         output; without it, only the others.
         """
         found: list[Candidate] = []
-        both = crowded and edits == MAX_OUTPUT_EDITS
+        both = stacked and edits == MAX_OUTPUT_EDITS
         for op, _ in enumerate(self.forms.operations):
             for output_edits in range(min(edits, MAX_OUTPUT_EDITS if both else 1) + 1):
                 for outputs in self.forms.output_groups(op, output_edits):
-                    elsewhere = crowded and output_edits < MAX_OUTPUT_EDITS
+                    elsewhere = stacked and output_edits < MAX_OUTPUT_EDITS
                     found += self._agreeing(
                         op, outputs, edits - output_edits, precisions, elsewhere
                     )
@@ -89,11 +89,11 @@ class Search:
         outputs: FormGroup[OutputForm],
         edits: int,
         precisions: Sequence[PrecisionModel],
-        crowded: bool,
+        stacked: bool,
     ) -> Iterator[Candidate]:
         """Combinations of these outputs with so many edits elsewhere."""
         first = precisions[0]
-        for batch in self.batches(op, outputs, edits, crowded=crowded):
+        for batch in self.batches(op, outputs, edits, stacked=stacked):
             if first.operand_format is None:
                 agreeing = self.sample_filter(op, outputs, first).survivors(batch)
                 yield from cheapest_candidates(batch, outputs, first, *agreeing)
@@ -119,7 +119,7 @@ class Search:
                 exact = np.flatnonzero(sample_filter.obtained.exact)
                 if not exact.size:
                     continue
-                for batch in self.batches(0, outputs, 1 - output_edits, crowded=False):
+                for batch in self.batches(0, outputs, 1 - output_edits, stacked=False):
                     counts, combinations = sample_filter.agreement_counts(batch, exact, points)
                     best, output = np.unravel_index(counts.argmax(), counts.shape)
                     chosen = np.array([combinations[best]]), np.array([exact[output]])
@@ -184,7 +184,7 @@ class Search:
         outputs: FormGroup[OutputForm],
         edits: int,
         *,
-        crowded: bool,
+        stacked: bool,
         points: Sequence[SamplePoint] | None = None,
     ) -> Iterator[Batch]:
         """Every combination of the other stages with so many edits, for outputs of this shape.
@@ -192,14 +192,14 @@ class Search:
         With its sums at the first two sample points, or at other `points` of one channel.  Those at
         the sample points are kept for other outputs, if they are not too many.
         """
-        key = op, outputs.shape, edits, crowded
+        key = op, outputs.shape, edits, stacked
         if points is None and key in self._kept_batches:
             yield from self._kept_batches[key]
             return
         at = self.points(outputs)[:2] if points is None else points
         blocks: list[Block] = []
         keep = points is None
-        for block in self._blocks(op, outputs, edits, crowded, at):
+        for block in self._blocks(op, outputs, edits, stacked, at):
             blocks.append(block)
             if sum(each.size for each in blocks) > MAX_COMBINATIONS_AT_ONCE:
                 keep = False
@@ -215,13 +215,13 @@ class Search:
         op: int,
         outputs: FormGroup[OutputForm],
         edits: int,
-        crowded: bool,
+        stacked: bool,
         points: Sequence[SamplePoint],
     ) -> Iterator[Block]:
         # An output without a finite element has no sample points.
         if not points:
             return
-        for shares in split_edits(edits, crowded, self.forms.operation_edits(op)):
+        for shares in split_edits(edits, stacked, self.forms.operation_edits(op)):
             input_edits, kernel_edits, geometry_edits = shares
             for inputs, kernels in itertools.product(
                 self.forms.input_groups(op, input_edits), self.forms.kernel_groups(op, kernel_edits)

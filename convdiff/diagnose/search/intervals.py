@@ -33,8 +33,8 @@ class ObtainedIntervals:
     `bias` holds one value per channel.  All arrays are (points, forms): the obtained `values`
     without a bias that was added last; `bias`, what the form believes was added to the sums;
     `storage_error`, what storing the value may have cost; `bias_error`, what adding the bias may
-    have cost; `low` and `high`, between which the sum without its bias lies, give or take its own rounding.
-    They are infinite where the form leaves a number open or the value is not finite.
+    have cost; `low` and `high`, between which the sum without its bias lies, give or take its own
+    rounding.  They are infinite where the form leaves a number open or the value is not finite.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ def test_split_gives_the_combination_of_each_value() -> None:
     rng = np.random.default_rng(8)
     search = search_of_one_edit()
     (y,) = search.forms.output_groups(0, 0)
-    (batch,) = search.batches(0, y, 1, crowded=False)
+    (batch,) = search.batches(0, y, 1, stacked=False)
     flat = rng.permutation(int(batch.starts[-1]))[:50]
     indices = []
     for block, of, chosen in batch.split(flat):
@@ -43,7 +43,7 @@ def test_split_gives_the_combination_of_each_value() -> None:
 def test_batches_hold_all_blocks_and_no_more_than_fit() -> None:
     search = search_of_one_edit()
     (y,) = search.forms.output_groups(0, 0)
-    (batch,) = search.batches(0, y, 1, crowded=False)
+    (batch,) = search.batches(0, y, 1, stacked=False)
     sizes = [block.size for block in batch.blocks]
     assert len(sizes) > 1
     smaller = make_batches(batch.blocks, max(sizes))
@@ -56,7 +56,7 @@ def test_candidates_come_cheapest_first() -> None:
     search = search_of_one_edit()
     precision = PrecisionModel(search.problem.rounding)
     (y,) = search.forms.output_groups(0, 0)
-    (batch,) = search.batches(0, y, 1, crowded=False)
+    (batch,) = search.batches(0, y, 1, stacked=False)
     block = Batch(batch.blocks[:1])
     flat = np.arange(int(block.starts[-1]))
     candidates = [*cheapest_candidates(block, y, precision, flat, np.zeros(len(flat), int))]

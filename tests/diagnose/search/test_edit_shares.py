@@ -14,7 +14,7 @@ from convdiff.diagnose.search.edit_shares import canonical_extensions, split_edi
 
 
 def test_one_edit_is_one_stage_s() -> None:
-    assert sorted(split_edits(1, crowded=False, operation_edits=0)) == [
+    assert sorted(split_edits(1, stacked=False, operation_edits=0)) == [
         (0, 0, 1),
         (0, 1, 0),
         (1, 0, 0),
@@ -24,17 +24,17 @@ def test_one_edit_is_one_stage_s() -> None:
 @pytest.mark.parametrize("edits", [0, 1, 2, 3])
 @pytest.mark.parametrize("operation_edits", [0, 1])
 def test_common_and_crowded_splits_are_all_splits(edits: int, operation_edits: int) -> None:
-    common, crowded = (
-        set(split_edits(edits, crowded, operation_edits)) for crowded in (False, True)
+    common, stacked = (
+        set(split_edits(edits, stacked, operation_edits)) for stacked in (False, True)
     )
-    assert not common & crowded
+    assert not common & stacked
     allowed = {
         split
         for split in itertools.product(range(edits + 1), repeat=3)
         if sum(split) == edits and split[2] <= 2 and split[0] <= (2 if edits == 2 else 1)
     }
-    assert common | crowded == allowed
-    assert all(inputs > 1 or kernel - operation_edits > 1 for inputs, kernel, _ in crowded)
+    assert common | stacked == allowed
+    assert all(inputs > 1 or kernel - operation_edits > 1 for inputs, kernel, _ in stacked)
 
 
 def test_no_set_of_edits_arises_in_two_orders() -> None:
