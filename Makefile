@@ -6,10 +6,8 @@ BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 EXAMPLES := $(sort $(wildcard examples/*/run.sh))
 # What `make lowest` runs: enough to load every module, read arrays, compute the reference, diagnose and print.
-CORE_TESTS := tests/spec tests/arrays tests/verdict tests/diagnose/test_planted.py \
-	tests/report/test_table.py tests/report/test_view.py tests/report/test_words.py \
-	tests/cli/test_run.py tests/cli/test_commands.py tests/cli/test_config.py tests/cli/test_reports.py \
-	tests/check/test_manifest.py tests/dialects/test_conformance.py
+CORE_TESTS := tests/spec tests/numerics tests/arrays tests/manifest tests/verdict tests/report tests/cli \
+	tests/diagnose/test_planted.py tests/dialects/test_conformance.py
 
 .PHONY: run test setup browser lint unit lowest bench golden paths clean
 
