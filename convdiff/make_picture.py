@@ -14,6 +14,7 @@ import numpy as np
 from convdiff.diagnose import Problem
 from convdiff.diagnose.fit.linear_system import ungrouped_kernel
 from convdiff.diagnose.fit.other_weights import solve_weights
+from convdiff.diagnose.hypotheses.registry import by_code
 from convdiff.diagnose.search.engine import Search
 from convdiff.numerics.arithmetic import rounding_as_asked, stored_dtype
 from convdiff.numerics.error_bound import CHUNK_ELEMENTS, Rounding
@@ -32,18 +33,6 @@ MAX_CHANNEL_MAPS, MAX_BARS, MAX_KERNEL_PAIRS, MAX_TAPS = 8, 128, 4, 24
 
 # The edges of the histogram, in log10 of rounding units.
 FIRST_EDGE, LAST_EDGE, BIN_WIDTH = -2.0, 12.0, 0.5
-
-# Findings besides the kernel's own ("kernel-...") under which the kernel that made the output may
-# be another than the one asked for.
-CODES_WITH_ANOTHER_KERNEL = {
-    "wrong-groups",
-    "groups-interleaved",
-    "wrong-transposed",
-    "input-channels-reversed",
-    "input-channels-permuted",
-    "scaled",
-    "channels-scaled",
-}
 
 
 def with_picture(row: Row, judge: Judge, *, kernels: bool = False) -> Row:
@@ -215,7 +204,7 @@ def _kernel_pairs(problem: Problem, row: Row) -> tuple[KernelPair, ...]:
 
 
 def _another_kernel(code: str) -> bool:
-    return code.startswith("kernel-") or code in CODES_WITH_ANOTHER_KERNEL
+    return by_code()[code].changes_kernel
 
 
 def _plane(taps: Array, spec: ConvSpec) -> Grid:

@@ -337,7 +337,10 @@ def changed(text: str, diff: str) -> str:
     new = [line[1:] for line in hunk if not line.startswith("-")]
     places = [at for at in range(len(lines)) if lines[at : at + len(old)] == old]
     if len(places) != 1:
-        raise ValueError(f"these lines occur {len(places)} times, expected once: {old}")
+        raise ValueError(
+            "CONTRIBUTING.md shows lines of a file as they are not: they occur "
+            f"{len(places)} times there, expected once: {old}"
+        )
     lines[places[0] : places[0] + len(old)] = new
     return "".join(f"{line}\n" for line in lines)
 
@@ -356,7 +359,10 @@ class Copy(NamedTuple):
                 assert not file.exists(), f"{step.path} is not new"
                 file.write_text(step.code)
             else:
-                file.write_text(changed(file.read_text(), step.code))
+                try:
+                    file.write_text(changed(file.read_text(), step.code))
+                except ValueError as error:
+                    raise ValueError(f"{step.path}: {error}") from error
             written.append(file)
         return written
 

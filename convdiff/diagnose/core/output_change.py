@@ -9,7 +9,10 @@ An output hypothesis hands the search the obtained array, read in some order, to
   an order of the channels), so that a single value says little.  It compares pairs of values
   (`relates`).  At the first pair of sample points every combination meets every form; there it
   either lists the sums that the obtained value may come from (`possible_sums`), or gives a quantity
-  that does not depend on the open number (`invariant`).
+  that does not depend on the open number (`invariant`).  The points of a pair lie in one channel,
+  at any items and positions; the very first point may lie in another channel.  So what is open must
+  be the same throughout a channel to cancel within a pair, or throughout the output to cancel
+  against the first point.
 * A `FittedChange` is checked by the proof alone: its candidates come from a search of its own.
 * `verify`: whether all elements agree, and the numbers that were fitted to them, as edit fields.
 * `partial_sums`: the sums as far as the obtained values give them, for fitting a channel order.
@@ -150,11 +153,13 @@ class OutputChange:
 
     # A number is left open: see `OpenChange`.
     is_open: ClassVar[bool] = False
-    # What computing the change may add, in unit roundoffs: results are of the order of 1.
+    # What computing the change may add, in unit roundoffs, where results are of the order of 1.
     roundings: ClassVar[int] = 8
-    # The sum may have been stored, and so rounded, before the change was made.
+    # The sum may have been stored, and so rounded, before the change was made, as by a layer after
+    # the convolution: its error then passes through the change.
     acts_on_stored_sum: ClassVar[bool] = False
-    # Both the sum and the changed value are stored, so that an obtained value is rounded twice.
+    # An obtained value may have been rounded twice, as sum and again after the change; the sample
+    # points allow for one rounding more.
     stored_again: ClassVar[bool] = False
 
     def sum_interval(self, obtained: Array, low: Array, high: Array) -> tuple[Array, Array]:

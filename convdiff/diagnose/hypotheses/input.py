@@ -127,6 +127,7 @@ class InputChannelsReversed(InputHypothesis):
     """
 
     code: ClassVar[str] = "input-channels-reversed"
+    changes_kernel: ClassVar[bool] = True
     shown_by: ClassVar[str] = "channels that differ"
     interchangeable_with: ClassVar[tuple[str, ...]] = ("kernel-channels-reversed",)
 
@@ -231,6 +232,7 @@ class GroupsInterleaved(Hypothesis):
     """What the hypotheses of interleaved groups share, one each for input, kernel and output."""
 
     code: ClassVar[str] = "groups-interleaved"
+    changes_kernel: ClassVar[bool] = True
     shown_by: ClassVar[str] = "channels that differ"
 
     def sentence(self, edit: Edit) -> str:
@@ -323,6 +325,7 @@ class InputChannelsPermuted(InputHypothesis):
     """
 
     code: ClassVar[str] = "input-channels-permuted"
+    changes_kernel: ClassVar[bool] = True
     shown_by: ClassVar[str] = "channels that differ"
 
     def forms(self, problem: Problem, base: InputForm) -> Iterator[InputForm]:

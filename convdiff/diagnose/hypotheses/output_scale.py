@@ -73,6 +73,7 @@ class Scaled(OutputHypothesis):
     """
 
     code: ClassVar[str] = "scaled"
+    changes_kernel: ClassVar[bool] = True
     shown_by: ClassVar[str] = "random values of both signs"
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
@@ -250,6 +251,7 @@ class ChannelsScaled(OutputHypothesis):
     """
 
     code: ClassVar[str] = "channels-scaled"
+    changes_kernel: ClassVar[bool] = True
     shown_by: ClassVar[str] = "many positions in each channel, and values of both signs"
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:

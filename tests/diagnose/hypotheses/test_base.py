@@ -58,22 +58,34 @@ def test_every_code_is_planted() -> None:
 def problems() -> list[Problem]:
     """Problems with outputs of several kinds, so that each output hypothesis has forms for one."""
     rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((3, 4, 6, 6)), rng.standard_normal((4, 4, 3, 3))
-    bias = np.arange(1.0, 5.0)
-    spec, _ = read_spec(x.shape, w.shape, Settings(padding=1, groups=1), bias=True, dtype="float32")
+    x, bias = rng.standard_normal((3, 4, 6, 6)), np.arange(1.0, 5.0)
     signed = rng.standard_normal((3, 4, 6, 6))
-    outputs = [signed, np.abs(signed) / 4, np.maximum(signed, 0), np.rint(signed * 40)]
-    rounding = Rounding("float32", "float32", spec.terms)
-    return [Problem(spec, x, w, bias, output, rounding) for output in outputs]
+    outputs = [
+        signed,
+        np.abs(signed) / 4,
+        np.maximum(signed, 0),
+        np.clip(signed, -1, 1),
+        np.rint(signed * 30),
+    ]
+    found = []
+    for groups in (1, 2):
+        w = rng.standard_normal((4, 4 // groups, 3, 3))
+        settings = Settings(padding=1, groups=groups)
+        spec, _ = read_spec(x.shape, w.shape, settings, bias=True, dtype="float32")
+        rounding = Rounding("float32", "float32", spec.terms)
+        found += [Problem(spec, x, w, bias, output, rounding) for output in outputs]
+    return found
 
 
 @pytest.mark.parametrize("hypothesis", FAMILIES.output, ids=class_name)
 def test_the_changes_of_an_output_hypothesis_can_be_searched_for(
     hypothesis: OutputHypothesis,
 ) -> None:
+    found = 0
     for problem in problems():
         base = OutputForm(array=ArrayView.of(problem.obtained))
         for form in hypothesis.forms(problem, base):
+            found += 1
             change = form.change
             assert len(form.edits) == 1
             assert form.edits[0]["code"] == hypothesis.code
@@ -87,3 +99,7 @@ def test_the_changes_of_an_output_hypothesis_can_be_searched_for(
                     for method in ("possible_sums", "invariant")
                 )
                 assert has_first_pair, f"{change} has neither `possible_sums` nor an `invariant`"
+    # Its forms come from a search of its own.
+    assert found or hypothesis.code == "channels-scaled", (
+        "no problem here has an output of its kind"
+    )
