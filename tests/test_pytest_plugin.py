@@ -51,7 +51,7 @@ def run_named_command(folder: Path, output: str) -> subprocess.CompletedProcess[
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -85,11 +85,12 @@ The table shows why: 950 units of TF32 are within the bound of 3,456, and consta
 to TF32 without any.  No threshold separates them.  Instead the reference is computed again under
 each model of reduced precision: operands rounded to TF32 (rounded or truncated), bfloat16 or
 float16, both or one of them; outputs that only hold 16-bit or printed numbers; sums accumulated in
-16 bits.  A model with rounded operands is right if its errors are several times smaller, root mean
-square, than the asked precision does.  Sums in 16 bits leave no smaller error whatever the model;
-they are recognized by errors as large and as even as such sums have.  Within float16's range TF32
-and float16 operands round alike, and are reported as rivals.  `diagnose.core.precision_fit` does
-this; it needs the diagnosis' problem, so it stands above this package.
+16 bits.  A model with rounded operands is accepted if the root mean square of its errors is several
+times smaller than under the asked precision.  Sums in 16 bits leave no smaller error whatever the
+model; they are recognized because the errors have the size and evenness of such sums.  Within
+float16's range TF32 and float16 operands round alike, and are reported as rivals.
+`diagnose.core.precision_fit` does this; it needs the diagnosis' problem, so it stands above this
+package.
 
 An operand's rounding can also be seen without any sum: a kernel with a single 1 copies the input as
 the hardware multiplies it.  And whole numbers whose sums stay below 2^24 are exact in every float32

@@ -32,9 +32,9 @@ from convdiff.records import Stored
 from convdiff.spec.layout import Array
 from convdiff.suite_result import InputAgreement
 
-# How many times the largest distance before it an input's distance may be (measured: twice).
+# An input's distance may be at most this many times the largest earlier one (measured: twice).
 MAX_INPUT_GROWTH = 10.0
-# How many times the distance of its inputs the distance of a correct layer's outputs may be.
+# A correct layer's outputs may be at most this many times farther apart than its inputs.
 MAX_LAYER_GROWTH = 1000.0
 # Roundings that may lie between two convolutions where there was no distance before (measured: 20):
 # of float32, and of the narrower type that the arrays are stored in.

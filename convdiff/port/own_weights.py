@@ -44,7 +44,7 @@ class WeightDifference:
 
 @dataclass(frozen=True)
 class KernelRelation:
-    """What the port's kernel is of the source's.
+    """How the port's kernel relates to the source's.
 
     "reordered": the same weights in another order.  "rounded": to the type or to the number of
     decimals `rounded_to`.  "folded": each output channel times a number, as a normalization folded
@@ -60,7 +60,7 @@ class KernelRelation:
 
 @dataclass(frozen=True)
 class BiasRelation:
-    """What the port's bias is of the source's, where it is another; fields as of the kernel's."""
+    """How the port's bias relates to the source's, where they differ, as in `KernelRelation`."""
 
     kind: BiasKind
     rounded_to: str | int = ""
@@ -151,7 +151,7 @@ def _relation(pair: LayerPair, source_layers: Sequence[CapturedLayer]) -> Weight
 def _kernel_relation(
     pair: LayerPair, w: Array, v: Array, other_layers: Sequence[CapturedLayer]
 ) -> KernelRelation:
-    """What the port's kernel v is of the source's w, both (O, I, *space), with other weights."""
+    """How the port's kernel v relates to the source's w, both (O, I, *space)."""
     unit = max(UNIT_ROUNDOFF.get(layer.kernel.stored, 0.0) for layer in (pair.source, pair.port))
     rounded_to = _rounded_to(w, v)
     if rounded_to is not None:
@@ -202,7 +202,7 @@ def _bias(layer: CapturedLayer) -> Array | None:
 def _bias_relation(
     expected: Array | None, obtained: Array | None, other_layers: Sequence[CapturedLayer]
 ) -> BiasRelation | None:
-    """What the port's bias is of the source's; None where it has the same effect."""
+    """How the port's bias relates to the source's; None where it has the same effect."""
     if obtained is None:
         return None if expected is None or not expected.any() else BiasRelation("missing")
     if expected is None:

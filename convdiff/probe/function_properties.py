@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from convdiff.probe.function_caller import FunctionCaller
@@ -9,6 +11,34 @@ from convdiff.probe.probe_arrays import random_integers
 from convdiff.probe.shape_guesses import ShapeGuess
 from convdiff.probe.trials import SEED
 from convdiff.spec.layout import Array
+
+OF_ZEROS_BY_KERNEL = "gives what depends on the kernel: is it padded with something other than 0?"
+
+
+@dataclass(frozen=True)
+class FunctionProperties:
+    """What the calls of a function that is no convolution showed.
+
+    `texts` has each property by name.  `reason` is why it is no convolution, in words, by the
+    property that shows that most clearly; None if none does.
+    """
+
+    texts: dict[str, str]
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Linearity:
+    """Whether a function is linear in one operand (None: not known), and what it does instead."""
+
+    holds: bool | None
+    instead: str = ""
+
+    @property
+    def text(self) -> str:
+        """The property in words."""
+        answer = {True: "yes", False: "no", None: "not known"}[self.holds]
+        return f"{answer}: {self.instead}" if self.instead else answer
 
 
 def depends_on_operands(
@@ -28,41 +58,57 @@ def depends_on_operands(
 
 def function_properties(
     caller: FunctionCaller, guess: ShapeGuess, bias: Array | None
-) -> dict[str, str]:
-    """Each property by name, with what the calls showed."""
+) -> FunctionProperties:
+    """The properties that calls with random arrays, with zeros and with sums show."""
     random = np.random.default_rng(SEED + 1)
     x, y = (random_integers(guess.input_shape, random, 4) for _ in range(2))
     w, v = (random_integers(guess.kernel_shape, random, 3) for _ in range(2))
     zero_input, zero_kernel = np.zeros(guess.input_shape), np.zeros(guess.kernel_shape)
     first = caller.call(x, w, bias, repeat=3)
     on_input, on_kernel = depends_on_operands(caller, guess, bias)
-    properties = {
-        "called with": f"input {_dims(guess.input_shape)}, kernel {_dims(guess.kernel_shape)}"
-    }
+    texts = {"called with": f"input {_dims(guess.input_shape)}, kernel {_dims(guess.kernel_shape)}"}
+    linear: dict[str, Linearity] = {}
     if first.output is not None:
-        properties["output"] = _dims(first.output.shape)
+        texts["output"] = _dims(first.output.shape)
     if not first.deterministic:
-        properties["deterministic"] = "no: repeated calls differ"
+        texts["deterministic"] = "no: repeated calls differ"
     of_zero_input = caller.call(zero_input, w, bias).output
-    properties["depends on the input"] = "yes" if on_input else "no"
+    texts["depends on the input"] = "yes" if on_input else "no"
     if on_input:
-        properties["linear in the input"] = _linear(
+        linear["input"] = _linear(
             caller, [(x, w), (y, w), (x + y, w), (2 * x, w), (-x, w)], of_zero_input, bias
         )
-    properties["depends on the kernel"] = "yes" if on_kernel else "no"
+        texts["linear in the input"] = linear["input"].text
+    texts["depends on the kernel"] = "yes" if on_kernel else "no"
     if on_kernel:
         of_zero_kernel = caller.call(x, zero_kernel, bias).output
-        properties["linear in the kernel"] = _linear(
+        linear["kernel"] = _linear(
             caller, [(x, w), (x, v), (x, w + v), (x, 2 * w), (x, -w)], of_zero_kernel, bias
         )
+        texts["linear in the kernel"] = linear["kernel"].text
     of_zeros = caller.call(zero_input, zero_kernel, bias).output
-    if of_zero_input is not None and _differ(of_zero_input, of_zeros):
-        properties["an input of zeros"] = (
-            "gives what depends on the kernel: is it padded with something other than 0?"
-        )
+    padding_shows = of_zero_input is not None and _differ(of_zero_input, of_zeros)
+    if padding_shows:
+        texts["an input of zeros"] = OF_ZEROS_BY_KERNEL
     elif of_zero_input is not None and np.any(of_zero_input):
-        properties["an input of zeros"] = "gives something other than 0: a bias?"
-    return properties
+        texts["an input of zeros"] = "gives something other than 0: a bias?"
+    reasons = (
+        (not first.deterministic, "repeated calls differ"),
+        (not on_kernel, "it does not depend on the kernel"),
+        (not on_input, "it does not depend on the input"),
+        (padding_shows, f"an input of zeros {OF_ZEROS_BY_KERNEL}"),
+        *(
+            (linear[operand].holds is False, _not_linear(operand, linear[operand]))
+            for operand in ("input", "kernel")
+            if operand in linear
+        ),
+    )
+    return FunctionProperties(texts, next((reason for shown, reason in reasons if shown), None))
+
+
+def _not_linear(operand: str, linearity: Linearity) -> str:
+    instead = f": {linearity.instead}" if linearity.instead else ""
+    return f"it is not linear in the {operand}{instead}"
 
 
 def _linear(
@@ -70,35 +116,35 @@ def _linear(
     calls: list[tuple[Array, Array]],
     of_zeros: Array | None,
     bias: Array | None,
-) -> str:
-    """Whether the function is linear in one operand: yes, or no with what it does instead.
+) -> Linearity:
+    """Whether the function is linear in one operand.
 
     `calls` are those with a, b, a + b, 2a and -a for the operand, `of_zeros` is the output for 0.
     """
     outputs = [caller.call(x, w, bias).output for x, w in calls]
     shapes = {output.shape for output in [*outputs, of_zeros] if output is not None}
     if of_zeros is None or any(output is None for output in outputs) or len(shapes) > 1:
-        return "not known: not every such array is accepted and gives an output of one shape"
+        return Linearity(None, "not every such array is accepted and gives an output of one shape")
     of_a, of_b, of_sum, of_double, of_negative = (
         np.asarray(output, np.float64) - of_zeros for output in outputs
     )
     homogeneous = _near(of_double, 2 * of_a)
     if homogeneous and _near(of_sum, of_a + of_b) and _near(of_negative, -of_a):
-        return "yes"
+        return Linearity(True)
     if _near(of_double, of_a):
-        return "no: twice as much gives the same (normalized?)"
+        return Linearity(False, "twice as much gives the same (normalized?)")
     if _near(of_negative, of_a):
-        return "no: its negative gives the same"
+        return Linearity(False, "its negative gives the same")
     output_a, output_double = of_a + of_zeros, of_double + of_zeros
     if float(output_a.min()) >= 0 and homogeneous:
-        return "no: never negative (relu?)"
+        return Linearity(False, "never negative (relu?)")
     low = float(min(output_a.min(), output_double.min()))
     high = float(max(output_a.max(), output_double.max()))
     if high <= 1 and low >= -1:
-        return f"no: stays between {low:.3g} and {high:.3g} (sigmoid, tanh?)"
+        return Linearity(False, f"stays between {low:.3g} and {high:.3g} (sigmoid, tanh?)")
     if homogeneous:
-        return "no: twice as much gives twice as much, but sums do not add up"
-    return "no"
+        return Linearity(False, "twice as much gives twice as much, but sums do not add up")
+    return Linearity(False)
 
 
 def _near(a: Array, b: Array) -> bool:

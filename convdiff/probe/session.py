@@ -10,7 +10,7 @@ from convdiff.backends.environments import Environment
 from convdiff.backends.fleet import Fleet, call_job
 from convdiff.errors import ConvdiffError, one_of
 from convdiff.probe.function_caller import FunctionCaller
-from convdiff.probe.function_properties import function_properties
+from convdiff.probe.function_properties import FunctionProperties, function_properties
 from convdiff.probe.given_options import check_given_options
 from convdiff.probe.identification import Unidentified, identify
 from convdiff.probe.outcome import Identified, ProbeOutcome
@@ -41,7 +41,7 @@ def run_probe(
     mode = call_job(call).mode
     caller = FunctionCaller(fleet, call, environment.backend, mode, settings.dtype or "float32")
     result = _identify(caller, settings, shapes, code, mode)
-    properties: dict[str, str] = {}
+    properties = FunctionProperties({}, None)
     if isinstance(result, Unidentified):
         if result.guess is None:
             raise ConvdiffError(
@@ -60,7 +60,8 @@ def run_probe(
         arrays=_arrays(caller),
     )
     if isinstance(result, Unidentified):
-        return replace(outcome, properties=properties, reason=_reason(result.reason, properties))
+        reason = properties.reason or result.reason
+        return replace(outcome, properties=properties.texts, reason=reason)
     found, agreeing, mismatches = check_given_options(result, settings)
     return replace(outcome, found=found, agreeing=agreeing, mismatches=mismatches)
 
@@ -93,23 +94,6 @@ def _bias_attempts(code: str, mode: str) -> tuple[bool, ...]:
     if mode == "function":
         return False, True
     return (True, False) if re.search(r"\bbias\b(?!\s*=\s*None)", code) else (False,)
-
-
-def _reason(reason: str, properties: dict[str, str]) -> str:
-    """Why the function is no convolution: the most telling property, else the reason given."""
-    if "deterministic" in properties:
-        return "repeated calls differ"
-    for operand in ("kernel", "input"):
-        if properties.get(f"depends on the {operand}") == "no":
-            return f"it does not depend on the {operand}"
-    of_zeros = properties.get("an input of zeros", "")
-    if of_zeros.startswith("gives what depends"):
-        return f"an input of zeros {of_zeros}"
-    for operand in ("input", "kernel"):
-        linear = properties.get(f"linear in the {operand}", "")
-        if linear.startswith("no:"):
-            return f"it is not linear in the {operand}{linear.removeprefix('no')}"
-    return reason
 
 
 def _arrays(caller: FunctionCaller) -> str:

@@ -141,7 +141,7 @@ def test_ctrl_c_exits_with_130_and_leaves_no_process_or_file(folder: Path) -> No
     workers = child_processes(host.pid)
     assert workers
     host.send_signal(signal.SIGINT)
-    _, err = host.communicate(timeout=60)
+    _, err = host.communicate(timeout=300)
     assert host.returncode == 130
     assert "Traceback" not in err
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))

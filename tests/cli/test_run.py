@@ -411,7 +411,7 @@ def test_a_file_that_is_truncated_meanwhile_is_a_one_line_error(folder: Path) ->
     done = subprocess.run(
         [sys.executable, "-c", script],
         env=environment(),
-        timeout=60,
+        timeout=300,
         text=True,
         capture_output=True,
     )

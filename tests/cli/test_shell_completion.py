@@ -17,7 +17,7 @@ def convdiff(**variables: str) -> subprocess.CompletedProcess[str]:
         env={**environment(), **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

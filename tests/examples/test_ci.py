@@ -28,7 +28,7 @@ def shell(command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         env={**environment(), "PATH": path, **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -40,7 +40,7 @@ def run_python() -> Callable[[str], str]:
 
     def run(code: str) -> str:
         return subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
         ).stdout.strip()
 
     return run

@@ -39,7 +39,7 @@ class Activation:
         return {"obtained": self.name} | {k: v for k, v in variant.items() if v is not None}
 
     def argument_between(self, low: Array, high: Array) -> tuple[Array, Array]:
-        """Between what its argument lies if its value lies between `low` and `high`."""
+        """The interval of arguments that give values between `low` and `high`."""
         lower, upper = (
             np.where(end >= self.most, np.inf, self.inverse(np.clip(end, self.least, self.most)))
             for end in (low, high)
@@ -53,7 +53,7 @@ class Activation:
 def clamp_argument_between(
     limits: tuple[float, float], value: Array, low: Array, high: Array
 ) -> tuple[Array, Array]:
-    """Between what an argument of np.clip lies if its result is `value`, within `low` and `high`.
+    """The interval of arguments that np.clip maps to `value`, known to lie in `low` to `high`.
 
     An empty interval (infinity, minus infinity) where the result is beyond the limits.
     """

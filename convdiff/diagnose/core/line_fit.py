@@ -147,7 +147,7 @@ def _is_normalization(factors: Array, constants: Array) -> bool:
 def one_factor(
     rounding: Rounding, values: ChannelValues, usual: tuple[float, ...]
 ) -> tuple[float, Array, Array] | None:
-    """One factor for all channels, and between what each channel's constant lies, (O,) twice.
+    """One factor for all channels, and the interval of each channel's constant, (O,) twice.
 
     A factor among the `usual` ones is preferred where it explains the values.  None where no factor
     does, or where the factor is 1 or no constant is needed: others say that more simply.

@@ -43,7 +43,7 @@ class SumBounds(NamedTuple):
     slack: Array
 
     def only(self, which: Array) -> SumBounds:
-        """Some of them."""
+        """The bounds that `which` selects."""
         return SumBounds(self.value[which], self.slack[which])
 
 

@@ -105,7 +105,7 @@ def _uses_type(values: Array, round_to: Callable[[Array], Array], bits: int) -> 
 def natural_decimals(operands: Iterable[Array]) -> int:
     """The decimals that sums of products of these operands (input, kernel, bias) have anyway.
 
-    None for whole numbers; `UNLIMITED_DECIMALS` or more where an operand has many.
+    0 for whole numbers; `UNLIMITED_DECIMALS` or more where an operand has many.
     """
     x, w, *bias = (_decimals(array) for array in operands)
     return max(x + w, *bias, 0)

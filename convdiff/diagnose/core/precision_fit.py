@@ -180,7 +180,7 @@ def _fits(
     reference: Reference,
     comparison: Comparison,
 ) -> bool:
-    """Whether a model explains every element, and rather than the asked precision does.
+    """Whether a model explains every element, and clearly better than the asked precision.
 
     `rounded` is `problem` under the model; `reference` and `comparison` are as in `best_model`.
     """

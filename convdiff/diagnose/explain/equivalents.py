@@ -21,15 +21,6 @@ from convdiff.records import Edit
 CONSTANT_TOLERANCE = 1e-3
 KERNEL_REVERSED: Edit = {"code": "kernel-channels-reversed", "axis": "O"}
 OUTPUT_REVERSED: Edit = {"code": "output-channels-reversed"}
-# Codes of edits beside which reversed channels of the kernel and of the output are not equivalent.
-CODES_THAT_MOVE_CHANNELS = {
-    "output-axes-permuted",
-    "output-reshaped",
-    "output-channels-permuted",
-    "wrong-groups",
-}
-# Likewise where a bias was asked for, since these edits change what is added to each channel.
-CODES_THAT_CHANGE_THE_BIAS = {"bias-missing", "bias-doubled", "scaled", "overlap-accumulated"}
 
 
 def with_equivalents(proven: Sequence[Edits], problem: Problem) -> tuple[Edits, ...]:
@@ -85,10 +76,12 @@ def _reversed_beside_a_constant(edits: Edits, problem: Problem) -> Iterator[Edit
     the two are equivalent with the constants in reverse order.
     """
     codes = {edit["code"] for edit in edits}
-    excluded = CODES_THAT_MOVE_CHANNELS | (
-        CODES_THAT_CHANGE_THE_BIAS if problem.bias is not None else set()
-    )
-    if problem.spec.groups > 1 or "bias-added" not in codes or codes & excluded:
+    if problem.spec.groups > 1 or "bias-added" not in codes:
+        return
+    hypotheses = [by_code()[code] for code in codes]
+    if any(each.moves_output_channels for each in hypotheses):
+        return
+    if problem.bias is not None and any(each.changes_bias for each in hypotheses):
         return
     is_kernel = KERNEL_REVERSED in edits
     if is_kernel == (OUTPUT_REVERSED in edits):

@@ -36,19 +36,19 @@ from convdiff.diagnose.search.engine import Search
 from convdiff.diagnose.search.windows import SamplePoint
 from convdiff.spec.layout import Array
 
-# Elements of the channel that are looked at, and of those the ones where every combination is.
+# Elements compared per channel; every combination is tried at the first `FIRST_POINTS` of them.
 MAX_POINTS, FIRST_POINTS = 12, 3
 # Channels, and positions drawn beside the corners, that the elements are chosen from.
 MAX_SCALE_CHANNELS, MAX_POSITIONS = 8, 32
-# Combinations that lie on a line beyond which lying on one is no evidence.
+# If more combinations than this lie on a line, that is no evidence for any of them.
 MAX_ON_A_LINE = 1 << 12
 
 
 class LineSamples(NamedTuple):
-    """The elements of one channel that outputs of one shape are looked at.
+    """The elements of one channel at which outputs of one shape are compared.
 
-    `forms` are the numbers of the output forms whose values nothing was done to; `values` are the
-    obtained ones, (all output forms, points).
+    `forms` are the numbers of the output forms with unchanged values; `values` are the obtained
+    ones, (all output forms, points).
     """
 
     points: list[SamplePoint]

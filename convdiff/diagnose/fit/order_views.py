@@ -243,7 +243,7 @@ class OrderViews:
         return self.once(("positions", shape, count), choose)
 
     def once(self, key: object, make: Callable[[], T]) -> T:
-        """What `make` makes, made once for all that share the key."""
+        """The result of `make()`, cached under `key`."""
         if key not in self._made:
             self._made[key] = make()
         made: T = self._made[key]  # type: ignore[assignment]

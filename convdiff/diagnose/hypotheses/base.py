@@ -19,9 +19,10 @@ which `fit.channel_scale_search` finds):
 * `shown_by`: the arrays that would show the edit, if a finding cannot be told from its rivals.
 * `equivalents`: edits that give the same output whatever the arrays are.
 
-To add a hypothesis, write its class in the module of its family and add it to that module's table;
-the search, `convdiff explain` and the reports find it there.  Plant the mistake in
-tests/diagnose/faults.py.  A test checks every registered hypothesis and names what is missing.
+To add a hypothesis, write its class in the module of its family and add it to the family's table,
+which stands at the end of that module, or of `output_values` for all output hypotheses; the search,
+`convdiff explain` and the reports find it there.  Plant the mistake in tests/diagnose/faults.py.  A
+test checks every registered hypothesis and names what is missing.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class Hypothesis:
     shown_by: ClassVar[str]
     # The kernel that made the output may be another than the one asked for.
     changes_kernel: ClassVar[bool] = False
+    # Output channels are in another order, or have other kernels: see `explain.equivalents`.
+    moves_output_channels: ClassVar[bool] = False
+    # The bias that was asked for is added otherwise, or scaled.
+    changes_bias: ClassVar[bool] = False
     # Codes under which the same mistake may be reported, whatever the arrays are.
     interchangeable_with: ClassVar[tuple[str, ...]] = ()
 

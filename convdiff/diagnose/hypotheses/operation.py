@@ -127,6 +127,7 @@ class WrongGroups(OperationHypothesis):
     """
 
     code: ClassVar[str] = "wrong-groups"
+    moves_output_channels: ClassVar[bool] = True
     shown_by: ClassVar[str] = "channels that differ"
 
     def forms(self, problem: Problem, base: OperationForm) -> Iterator[OperationForm]:

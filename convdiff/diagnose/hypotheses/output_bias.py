@@ -48,6 +48,7 @@ class BiasMissing(OutputHypothesis):
     """
 
     code: ClassVar[str] = "bias-missing"
+    changes_bias: ClassVar[bool] = True
     shown_by: ClassVar[str] = "a bias with no zeros"
     times_added: ClassVar[int] = 0
 
@@ -79,6 +80,7 @@ class BiasDoubled(BiasMissing):
     """
 
     code: ClassVar[str] = "bias-doubled"
+    changes_bias: ClassVar[bool] = True
     times_added: ClassVar[int] = 2
 
     def sentence(self, edit: Edit) -> str:

@@ -42,6 +42,7 @@ class OutputAxesPermuted(OutputHypothesis):
     """
 
     code: ClassVar[str] = "output-axes-permuted"
+    moves_output_channels: ClassVar[bool] = True
     shown_by: ClassVar[str] = "axes of different sizes"
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
@@ -76,6 +77,7 @@ class OutputReshaped(OutputHypothesis):
     """
 
     code: ClassVar[str] = "output-reshaped"
+    moves_output_channels: ClassVar[bool] = True
     shown_by: ClassVar[str] = "axes of different sizes"
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
@@ -213,6 +215,7 @@ class OutputChannelsPermuted(OutputHypothesis):
     """
 
     code: ClassVar[str] = "output-channels-permuted"
+    moves_output_channels: ClassVar[bool] = True
     shown_by: ClassVar[str] = "channels that differ"
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:

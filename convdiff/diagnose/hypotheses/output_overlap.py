@@ -63,6 +63,7 @@ class OverlapAccumulated(OutputHypothesis):
     """
 
     code: ClassVar[str] = "overlap-accumulated"
+    changes_bias: ClassVar[bool] = True
     shown_by: ClassVar[str] = "random values at every position"
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:

@@ -73,6 +73,7 @@ class Scaled(OutputHypothesis):
     """
 
     code: ClassVar[str] = "scaled"
+    changes_bias: ClassVar[bool] = True
     changes_kernel: ClassVar[bool] = True
     shown_by: ClassVar[str] = "random values of both signs"
 

@@ -1,7 +1,7 @@
 """All hypotheses by family, and by code their sentences and the pages of `convdiff explain`.
 
-The table of each family stands in its module.  The search reads `FAMILIES` anew for each problem,
-so a hypothesis that is added there is searched for.
+The table of each family stands in its module, that of the output in `output_values`.  The
+search reads `FAMILIES` anew for each problem, so a hypothesis that is added there is searched for.
 """
 
 from __future__ import annotations

@@ -10,11 +10,15 @@ combinations for one edit and millions for three.  None of them is run as a conv
    input's size to the output's, and where their windows lie (`windows`).
 4. `products` multiplies all windows with all kernels at the first two sample points, one matrix
    product for many combinations; `batches` lays them end to end.
-5. `intervals` holds between what a sum must lie for each output form, and `filter` dismisses what
-   does not: first everything against everything, then single combinations at more points.
+5. `intervals` holds the interval that a sum must lie in for each output form; `filter` dismisses
+   what does not: first everything against everything, then single combinations at more points.
 6. What agrees at every sample point is a `candidate`, to be proven.
 
 `engine` does this for one number of edits; `convdiff.diagnose.schedule` asks for one after another.
-Invariant: no combination that is right is ever dismissed, for every comparison allows what rounding
-may do; what is wrong may survive, and fails the proof.
+
+A comparison dismisses only what rounding cannot explain; what is wrong may survive, and fails the
+proof.  Four limits can drop a right combination: `MAX_CANDIDATES_PER_LEVEL` keeps the cheapest,
+`MAX_ROUGH_SURVIVORS` and `MAX_ROUGHLY_REORDERED` give up where the first points tell nothing apart,
+and sums kept in 16 bits are compared by their typical errors instead of a bound.  Look there when
+an explanation is missing; `convdiff.api.trace` shows where it was lost.
 """

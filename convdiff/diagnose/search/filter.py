@@ -32,7 +32,7 @@ MAX_ROUGH_SURVIVORS = 1 << 16
 MAX_LEFT_TO_PROOF = 3
 
 
-@dataclass
+@dataclass(frozen=True)
 class SampleFilter:
     """Output forms of one shape at the sample points, ready to meet inputs, geometries and kernels.
 
@@ -69,7 +69,7 @@ class SampleFilter:
         return self._agreeing_everywhere(batch, combinations, outputs, sums)
 
     def confirmed(self, batch: Batch, combinations: Array, outputs: Array) -> tuple[Array, Array]:
-        """Those that agree at every point with the operands rounded as the precision model says."""
+        """The combinations that agree at every point with operands rounded as the model says."""
         if not combinations.size:
             return combinations, outputs
         sums = self.sums_of(batch, combinations, np.arange(2))

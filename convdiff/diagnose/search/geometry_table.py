@@ -322,7 +322,7 @@ class _PaddingColumns(NamedTuple):
 
     @classmethod
     def of(cls, axes: tuple[AxisChoices, ...], choices: Array) -> _PaddingColumns:
-        """Those of geometries with these choices, (geometries, axes)."""
+        """The paddings of geometries with these choices, (geometries, axes)."""
         amounts = np.stack(
             [
                 np.stack((axis.lo, axis.hi, axis.output_padding), axis=-1)[choices[:, a]]
