@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from convdiff.diagnose.explain.wording import percent
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.reference import Reference
 from convdiff.spec.conv_spec import ConvSpec
@@ -23,20 +24,38 @@ def differing_region(
     """The narrowest phrase for the elements that rounding does not explain.
 
     One element, some batch items, some output channels, the border, some indices of an axis, or
-    everywhere.  All arrays are (N, C, *space) of one shape.
+    everywhere; and how many of them are NaN or infinite.  All arrays are (N, C, *space) of one
+    shape.
     """
     output, scale = reference
     differs = rounding.suspect_mask(obtained, output, scale)
     if differs.mean() <= EVERYWHERE:
         units = rounding.excess_units(obtained[differs], output[differs], scale[differs])
-        differs[differs] = units > rounding.bound_units
+        differs[differs] = ~(units <= rounding.bound_units)
     if np.isnan(obtained).all():
         return "everywhere: all of it is NaN"
     if not np.any(obtained):
         return "everywhere: all of it is zero"
-    share = float(differs.mean())
-    if not share:
+    if not differs.any():
         return "nowhere beyond rounding"
+    return _region(spec, differs) + _not_finite(obtained[differs])
+
+
+def _not_finite(obtained: Array) -> str:
+    """How many of the differing values are NaN or infinite, after a colon; "" if none is."""
+    counts = {"NaN": int(np.isnan(obtained).sum()), "infinite": int(np.isinf(obtained).sum())}
+    present = {name: count for name, count in counts.items() if count}
+    if not present:
+        return ""
+    if list(present.values()) == [obtained.size]:
+        return f": {'it is' if obtained.size == 1 else 'all of these are'} {''.join(present)}"
+    listed = " and ".join(f"{count:,} {name}" for name, count in present.items())
+    return f": of these {obtained.size:,} elements {listed}"
+
+
+def _region(spec: ConvSpec, differs: Array) -> str:
+    """The narrowest phrase for the elements of a mask that are True; at least one is."""
+    share = float(differs.mean())
     if int(differs.sum()) == 1 and differs.size > 1:
         return f"in one element, {_index(spec, np.argwhere(differs)[0].tolist())}"
     for axis, name in ((0, "batch item"), (1, "output channel")):
@@ -51,11 +70,7 @@ def differing_region(
         return min(regions)[1]
     if share > EVERYWHERE:
         return "everywhere"
-    return f"in {_percent(share)} of the elements, over the whole output"
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}" if share >= 0.01 else "less than 1%"
+    return f"in {percent(share)} of the elements, over the whole output"
 
 
 def _any_along(mask: Array, axis: int) -> Array:

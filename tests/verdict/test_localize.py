@@ -75,3 +75,26 @@ def test_outputs_without_numbers_or_errors() -> None:
     assert region(np.full_like(REFERENCE.output, np.nan)) == "everywhere: all of it is NaN"
     assert region(np.zeros_like(REFERENCE.output)) == "everywhere: all of it is zero"
     assert region(REFERENCE.output) == "nowhere beyond rounding"
+
+
+@pytest.mark.parametrize(
+    ("index", "value", "expected"),
+    [
+        ((0, 1, 2, 3), np.nan, "in one element, N 0, C 1, H 2, W 3: it is NaN"),
+        ((slice(None), 2), np.nan, "in output channel 2 only: all of these are NaN"),
+        ((1,), -np.inf, "in batch item 1 only: all of these are infinite"),
+    ],
+)
+def test_values_that_are_no_numbers_are_placed(index: Any, value: float, expected: str) -> None:
+    obtained = REFERENCE.output.copy()
+    obtained[index] = value
+    assert region(obtained) == expected
+
+
+def test_values_that_are_no_numbers_are_counted_among_others() -> None:
+    obtained = REFERENCE.output.copy()
+    obtained[:, 2] += 1
+    obtained[0, 2, :2, 0] = np.nan
+    obtained[1, 2, 3, 4] = np.inf
+    expected = "in output channel 2 only: of these 180 elements 2 NaN and 1 infinite"
+    assert region(obtained) == expected

@@ -11,6 +11,13 @@ from convdiff.spec.conv_spec import ConvSpec
 MIN_REPORTED_SHARE = 0.01
 
 
+def percent(share: float) -> str:
+    """The share in percent; "100%" only if it is 1, and "less than 1%" for the smallest."""
+    if share < 0.01:
+        return "less than 1%"
+    return "more than 99%" if 0.99 < share < 1 else f"{share:.0%}"
+
+
 def clauses(edits: Edits) -> str:
     """The edits in one sentence."""
     sentences = [sentence(edit) for edit in edits]
@@ -43,7 +50,7 @@ def other_weights(difference: KernelDifference, spec: ConvSpec) -> str:
             f"except in {name}" if factor is None else f"with {name} multiplied by {factor:.4g}"
         )
         return f"{start}: yours, {change}"
-    return f"{start} than yours ({difference.share:.0%} of them differ)"
+    return f"{start} than yours ({percent(difference.share)} of them differ)"
 
 
 def nothing_explains(nearest: tuple[Edits, float] | None, agreeing: float) -> str:
@@ -55,5 +62,5 @@ def nothing_explains(nearest: tuple[Edits, float] | None, agreeing: float) -> st
     if nearest is None:
         return start
     edits, share = nearest
-    asked = f" ({agreeing:.0%} as asked)" if agreeing >= MIN_REPORTED_SHARE else ""
-    return f"{start}; the nearest miss, {clauses(edits)}, gives {share:.0%} of them{asked}"
+    asked = f" ({percent(agreeing)} as asked)" if agreeing >= MIN_REPORTED_SHARE else ""
+    return f"{start}; the nearest miss, {clauses(edits)}, gives {percent(share)} of them{asked}"

@@ -2,8 +2,9 @@
 
 Under the asked geometry every output element is one linear equation in the kernel's weights (see
 `linear_system`).  Ordinary least squares solves them over all input channels, whatever the groups.
-If the solution predicts elements that were held out of the fit, the other side ran this very
-convolution with other weights, and the difference of the weights is the explanation.
+If the solution predicts elements that were held out of the fit, and then every element, the other
+side ran this very convolution with other weights, and the difference of the weights is the
+explanation.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.fit.linear_system import design_matrix, element_indices, ungrouped_kernel
 from convdiff.diagnose.search.engine import Search
+from convdiff.numerics.reference import correlate
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
@@ -67,9 +69,20 @@ def solve_weights(search: Search) -> Array | None:
     error = np.abs(rows[:held_out] @ weights - targets[:held_out]).max()
     if not error <= OUTPUT_TOLERANCE * max(float(np.std(targets)), 1e-300):
         return None
-    return np.ascontiguousarray(weights.T).reshape(
+    solved = np.ascontiguousarray(weights.T).reshape(
         spec.out_channels, spec.in_channels, *spec.kernel_size
     )
+    return solved if _gives_every_element(problem, solved) else None
+
+
+def _gives_every_element(problem: Problem, weights: Array) -> bool:
+    spec = problem.spec
+    x = problem.x.astype(np.float64)
+    sums = correlate(x, weights, spec.correlation(), 1, spec.output_size)
+    bias = problem.channel_bias.reshape(1, -1, *(1,) * spec.rank)
+    obtained = normal_output(spec, problem.obtained).astype(np.float64)
+    tolerance = OUTPUT_TOLERANCE * float(np.std(obtained - bias))
+    return bool((np.abs(sums + bias - obtained) <= tolerance).all())
 
 
 @dataclass(frozen=True)

@@ -70,3 +70,15 @@ def test_noise_has_no_weights() -> None:
     # Nor has an output with fewer positions than there are weights.
     few = problem_of(X[:1, :, :4, :4], W, np.zeros((1, 5, 2, 2)))
     assert solve_weights(Search(few)) is None
+
+
+def test_weights_are_claimed_only_if_they_give_every_element() -> None:
+    obtained = convolve(X, -W, GEOMETRY)
+    for wrong in ((0, 0, 0, 0), (3, 4, 8, 8), (2, 1, 4, 4)):
+        almost = obtained.astype(np.float32)
+        almost[wrong] += 1
+        problem = problem_of(X, W, almost, padding=1)
+        assert solve_weights(Search(problem)) is None
+    assert (
+        solve_weights(Search(problem_of(X, W, obtained.astype(np.float32), padding=1))) is not None
+    )
