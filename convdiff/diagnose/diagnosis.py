@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.explain import wording
 from convdiff.diagnose.explain.disambiguate import suggestions
 from convdiff.diagnose.explain.equivalents import with_equivalents
+from convdiff.diagnose.fit.computed_part import ComputedPart, computed_parts
 from convdiff.diagnose.fit.other_weights import (
     KernelDifference,
     kernel_difference,
@@ -95,11 +97,9 @@ class Diagnosis:
         even where it takes several to describe it (np.flip without axis=).  Without `narrow_sums`,
         sums that were kept in 16 bits are no explanation.
         """
-        for candidates in self._schedule.candidate_lists(max_edits, narrow_sums=narrow_sums):
-            cheapest_first = sorted(candidates, key=lambda candidate: candidate.cost)
-            proven = sorted(self._proven(cheapest_first), key=lambda pair: pair[0])
-            if proven:
-                found = with_equivalents([edits for _, edits in proven], self.problem)
+        for edits, lists in self._schedule.candidate_lists(max_edits, narrow_sums=narrow_sums):
+            found = self._first_proven(lists) or self._of_computed_part(edits)
+            if found:
                 return Explanation(found[: MAX_RIVALS + 1])
         return None
 
@@ -117,6 +117,34 @@ class Diagnosis:
         if nearest is None or nearest[1] < agreeing + MIN_GAIN:
             return Unexplained(agreeing)
         return Unexplained(agreeing, nearest=nearest)
+
+    def _first_proven(self, lists: Iterable[list[Candidate]]) -> tuple[Edits, ...]:
+        """The proven edits of the first list that has any, the cheapest first; () if none has."""
+        for candidates in lists:
+            cheapest_first = sorted(candidates, key=lambda candidate: candidate.cost)
+            proven = sorted(self._proven(cheapest_first), key=lambda pair: pair[0])
+            if proven:
+                return tuple(with_equivalents([edits for _, edits in proven], self.problem))
+        return ()
+
+    @cached_property
+    def _computed_parts(self) -> list[tuple[ComputedPart, Diagnosis]]:
+        """The parts of the output that may be all that was computed, with their diagnoses."""
+        return [(part, Diagnosis(part.problem)) for part in computed_parts(self.problem)]
+
+    def _of_computed_part(self, edits: int) -> tuple[Edits, ...]:
+        """Explanations with so many edits by which a part of the output was not computed."""
+        for part, diagnosis in self._computed_parts:
+            beside = edits - len(part.edits)
+            # The part must be evidence enough for the edit that left out the rest, too.
+            if beside < 0 or diagnosis._schedule.believable_edits() < edits + 1:
+                continue
+            found = diagnosis._first_proven(diagnosis._schedule.lists_with(beside))
+            full = (part.full_edits(each) for each in found)
+            restored = tuple(each for each in full if each is not None)
+            if restored:
+                return tuple(sorted(restored, key=len))
+        return ()
 
     def _proven(self, candidates: list[Candidate]) -> Iterator[tuple[float, Edits]]:
         """The cost and the edits of those that reproduce every element, in the given order."""

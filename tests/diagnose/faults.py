@@ -440,6 +440,36 @@ def channels_scaled(work: Work, rng: np.random.Generator) -> Edit | None:
     return {"code": "channels-scaled"}
 
 
+def not_computed(work: Work, rng: np.random.Generator) -> Edit | None:
+    try:
+        items, channels, *space = work.output().shape
+    except ValueError:
+        return None
+    if min(space, default=0) < 5:
+        return None
+    left, value = [("zero", 0.0), ("nan", np.nan), (-7.0, -7.0)][rng.integers(3)]
+    kept: list[Any] = [slice(None), slice(None), *(slice(None) for _ in space)]
+    edit: Edit = {"code": "not-computed", "left": left}
+    kind = rng.integers(4)
+    if kind == 0 and items > 1:
+        edit["where"], kept[0] = f"item {items - 1}", slice(items - 1)
+    elif kind == 1 and channels > 1 and work.geometry.groups == 1:
+        edit["where"], kept[1] = "channel 0", slice(1, None)
+    elif kind == 2:
+        edit["width"], kept[2] = [[0, 1], *([0, 0] for _ in space[1:])], slice(space[0] - 1)
+    else:
+        edit["width"] = [[1, 1] for _ in space]
+        kept[2:] = [slice(1, -1) for _ in space]
+
+    def overwrite(output: Array) -> Array:
+        written = np.full_like(output, value)
+        written[tuple(kept)] = output[tuple(kept)]
+        return written
+
+    work.after.append(overwrite)
+    return edit
+
+
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "input": (
         input_axes_permuted,
@@ -474,6 +504,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         overlap_accumulated,
         clipped,
         integer_wrapped,
+        not_computed,
     ),
     # Planted alone only: beside another fault it need not be found.
     "output alone": (channels_scaled,),
