@@ -451,9 +451,11 @@ def not_computed(work: Work, rng: np.random.Generator) -> Edit | None:
     kept: list[Any] = [slice(None), slice(None), *(slice(None) for _ in space)]
     edit: Edit = {"code": "not-computed", "left": left}
     kind = rng.integers(4)
-    if kind == 0 and items > 1:
+    # With the items of the input, or the channels of the kernel, in another order, other ones of
+    # the asked convolution would be missing.
+    if kind == 0 and items > 1 and work.x is work.drawn.x:
         edit["where"], kept[0] = f"item {items - 1}", slice(items - 1)
-    elif kind == 1 and channels > 1 and work.geometry.groups == 1:
+    elif kind == 1 and channels > 1 and work.geometry.groups == 1 and work.w is work.drawn.w:
         edit["where"], kept[1] = "channel 0", slice(1, None)
     elif kind == 2:
         edit["width"], kept[2] = [[0, 1], *([0, 0] for _ in space[1:])], slice(space[0] - 1)

@@ -21,11 +21,12 @@ class NotComputed(Hypothesis):
     result written into a padded buffer; a loop that ends one too early.
     What tells it apart: An input whose border is not zero, and values that differ. A kernel of
     zeros or a ReLU gives zeros too, but only where the sums are zero or negative.
-    Fix: Pad the input, or compare only what was computed:
-        numpy: `np.pad(x, 1)` before a loop over the windows
-        numpy: `output[1:-1, 1:-1]` on both sides
-        torch: `torch.nn.functional.conv2d(x, w, padding="same")`
-        scipy: `scipy.signal.correlate2d(x, w, mode="same")`
+    Fix: Pad the input, so that every element is computed, or compare without the border:
+        numpy: `np.pad(input, 1)` before a loop over the windows; `output[..., 1:-1, 1:-1]`
+        scipy: `scipy.ndimage.correlate(input, kernel, mode="constant")`
+        torch: `F.conv2d(input, kernel, padding="same")`
+        tensorflow: `tf.nn.conv2d(input, kernel, strides=1, padding="SAME")`
+        jax: `jax.lax.conv(input, kernel, (1, 1), "SAME")`
     """
 
     code: ClassVar[str] = "not-computed"
