@@ -117,6 +117,8 @@ class Schedule:
     def lists_with(self, edits: int) -> Iterator[Candidates]:
         """The candidates of every stage with so many edits, 0 included."""
         if edits == 0:
+            # What is right in full precision need not be rounded, though few numbers may look so.
+            yield self.searched([PrecisionModel(self.problem.rounding)], 0)
             yield self.searched(self.precisions, 0)
             return
         level = edits + len(self.precisions[0].edits)

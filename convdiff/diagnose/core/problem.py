@@ -105,8 +105,12 @@ class Problem:
 
     @cached_property
     def obtained_range(self) -> tuple[float, float]:
-        """The smallest and the largest obtained value."""
-        return float(np.min(self.obtained)), float(np.max(self.obtained))
+        """The smallest and the largest obtained value that is not NaN; NaN where all are."""
+        # Unlike np.nanmin, this does not warn of an output that is all NaN.
+        smallest, largest = (
+            extreme.reduce(self.obtained, axis=None) for extreme in (np.fmin, np.fmax)
+        )
+        return float(smallest), float(largest)
 
     @cached_property
     def likely_activations(self) -> list[Activation]:

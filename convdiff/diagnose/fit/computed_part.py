@@ -73,14 +73,18 @@ class ComputedPart:
             (edit["obtained"] for edit in edits if edit["code"] == "wrong-stride"),
             self.asked.stride,
         )
-        restored = (self._with_asked_padding(edit, stride) for edit in edits)
+        transposed = asked.transposed != ("wrong-transposed" in codes)
+        steps = [-1] * asked.rank if transposed else stride
+        restored = (self._with_asked_padding(edit, steps) for edit in edits)
         return (*(edit for edit in restored if edit is not None), *self.edits)
 
-    def _with_asked_padding(self, edit: Edit, stride: Sequence[int]) -> Edit | None:
-        """The edit as it is beside the asked padding; None where that is the obtained one."""
+    def _with_asked_padding(self, edit: Edit, steps: Sequence[int]) -> Edit | None:
+        """The edit as it is beside the asked padding; None where that is the obtained one.
+
+        `steps` is how much padding an output element takes along each axis.
+        """
         if edit["code"] != "wrong-padding":
             return edit
-        steps = [-1] * len(stride) if self.asked.transposed else stride
         obtained = [
             [lo + before * step, hi + after * step]
             for (lo, hi), (before, after), step in zip(
@@ -108,7 +112,8 @@ def computed_parts(problem: Problem) -> Iterator[ComputedPart]:
         widths = [_border(_written_along(written, axis)) for axis in range(2, y.ndim)]
         if not items.any():
             continue
-        for border in _likely_borders(widths):
+        alone = bool(items.all() and channels.all())
+        for border in _likely_borders(widths, alone=alone):
             kept = tuple(
                 slice(lo, size - hi) for (lo, hi), size in zip(border, y.shape[2:], strict=True)
             )
@@ -162,16 +167,18 @@ def _border(written: Array) -> Pair:
     return int(written.argmax()), int(written[::-1].argmax())
 
 
-def _likely_borders(widths: list[Pair]) -> list[tuple[Pair, ...]]:
-    """The widest border, and the widest that is the same on all sides.
+def _likely_borders(widths: list[Pair], *, alone: bool) -> Iterator[tuple[Pair, ...]]:
+    """No border, unless it is `alone`; the widest that is the same on all sides; the widest.
 
     A border is found wider than it is where the right value is what was left there, as on a part of
     a picture that is black.
     """
     widest = tuple(widths)
+    none = ((0, 0),) * len(widths)
     least = min(min(pair) for pair in widths)
     uniform = ((least, least),) * len(widths)
-    return [widest] if least == 0 or uniform == widest else [uniform, widest]
+    candidates = [*([] if alone else [none]), *([uniform] if least else []), widest]
+    return iter(dict.fromkeys(candidates))
 
 
 def _varies(part: Array) -> bool:

@@ -73,6 +73,26 @@ def test_an_unpadded_result_in_the_corner_of_a_padded_buffer() -> None:
     assert len(edits) == 2
 
 
+def test_a_fault_beside_nan_in_whole_numbers() -> None:
+    x = np.random.default_rng(4).integers(-9, 10, (1, 1, 12)).astype(np.float32)
+    w = np.array([[[1, -2, 3]]], np.float32)
+    obtained = np.full((1, 1, 12), np.nan, np.float32)
+    obtained[..., 1:-1] = conv(x, w[..., ::-1])
+    edits = first_edits(x, w, obtained, padding=1)
+    assert [edit["code"] for edit in edits] == ["kernel-flipped", "not-computed"]
+
+
+def test_a_channel_beside_zeros_that_are_right() -> None:
+    # The windows of the last column meet nothing but padding.
+    x, w = normal(2, 2, 6, 6), normal(3, 2, 2, 2)
+    obtained = conv(x, w, ((0, 0), (0, 2)))
+    obtained[:, 0] = 0
+    asked = {"padding": [[0, 0], [0, 2]], **LAYOUTS}
+    assert not obtained[..., -1].any()
+    edits = first_edits(x, w, obtained, **asked)
+    assert edits == [{"code": "not-computed", "left": "zero", "where": "channel 0"}]
+
+
 def test_a_causal_window_starts_with_nan() -> None:
     x, w = normal(1, 1, 40), normal(1, 1, 5)
     obtained = np.full((1, 1, 40), np.nan, np.float32)
