@@ -16,6 +16,7 @@ from convdiff.diagnose.fit.other_weights import (
     kernel_difference,
     solve_weights,
 )
+from convdiff.diagnose.fit.whole_output import input_copy, rolled_outputs
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.registry import by_code
 from convdiff.diagnose.nearest_miss import nearest_miss
@@ -98,7 +99,8 @@ class Diagnosis:
         sums that were kept in 16 bits are no explanation.
         """
         for edits, lists in self._schedule.candidate_lists(max_edits, narrow_sums=narrow_sums):
-            found = self._first_proven(lists) or self._of_computed_part(edits)
+            found = self._with_whole_outputs(self._first_proven(lists), edits)
+            found = found or self._of_computed_part(edits)
             if found:
                 return Explanation(found[: MAX_RIVALS + 1])
         return None
@@ -126,6 +128,29 @@ class Diagnosis:
             if proven:
                 return tuple(with_equivalents([edits for _, edits in proven], self.problem))
         return ()
+
+    def _with_whole_outputs(self, found: tuple[Edits, ...], edits: int) -> tuple[Edits, ...]:
+        """The proven edits, so many in each, with an output that is the input or is rolled."""
+        if edits == 0:
+            return found
+        copy = input_copy(self.problem) if edits == 1 else None
+        if copy is not None:
+            low, high = self.problem.obtained_range
+            # A copy is exact.  A number that was fitted says less, unless all values are equal.
+            copy_first = not found or (low < high and Explanation(found).is_fitted)
+            return ((copy,), *found) if copy_first else (*found, (copy,))
+        if found and not any(map(self._may_be_rolled, found)):
+            return found
+        rolled = tuple(rolled_outputs(self.problem, edits))
+        # A kernel as large as the input is one for a Fourier transform, with its origin elsewhere.
+        spec = self.problem.spec
+        return (*rolled, *found) if spec.kernel_size == spec.input_size else (*found, *rolled)
+
+    def _may_be_rolled(self, edits: Edits) -> bool:
+        """Whether the edits move windows whose padding wraps around, which rolls the output."""
+        modes = [edit["obtained"] for edit in edits if edit["code"] == "wrong-pad-mode"]
+        moves = any(edit["code"] == "wrong-padding" for edit in edits)
+        return moves and "wrap" in (modes or [self.problem.spec.pad_mode])
 
     @cached_property
     def _computed_parts(self) -> list[tuple[ComputedPart, Diagnosis]]:

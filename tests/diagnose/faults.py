@@ -472,6 +472,25 @@ def not_computed(work: Work, rng: np.random.Generator) -> Edit | None:
     return edit
 
 
+def output_is_input(work: Work, rng: np.random.Generator) -> Edit | None:
+    if work.drawn.x.shape[1] != work.out_channels:
+        return None
+    work.after.append(lambda output: work.drawn.x.astype(np.float64))
+    return {"code": "output-is-input"}
+
+
+def output_rolled(work: Work, rng: np.random.Generator) -> Edit | None:
+    size = work.output().shape[2:]
+    if min(size, default=0) < 3:
+        return None
+    shift = [int(rng.integers(-((n - 1) // 2), n // 2 + 1)) for n in size]
+    if not any(shift):
+        return None
+    axes = tuple(range(2, len(size) + 2))
+    work.after.append(lambda output: np.roll(output, shift, axes))
+    return {"code": "output-rolled", "shift": shift}
+
+
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "input": (
         input_axes_permuted,
@@ -509,7 +528,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         not_computed,
     ),
     # Planted alone only: beside another fault it need not be found.
-    "output alone": (channels_scaled,),
+    "output alone": (channels_scaled, output_is_input, output_rolled),
 }
 
 

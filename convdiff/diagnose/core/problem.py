@@ -160,6 +160,15 @@ class Problem:
         return np.asarray(self.bias, np.float64).reshape(-1)
 
 
+def in_narrower_type(first: Array, second: Array) -> tuple[Array, Array]:
+    """Both arrays in the narrower of their two types, in which copies of numbers are equal.
+
+    The operands of a problem may be in a narrower type than the output that was saved.
+    """
+    dtype = min(first.dtype, second.dtype, key=lambda each: each.itemsize)
+    return first.astype(dtype, copy=False), second.astype(dtype, copy=False)
+
+
 def _view(array: Array) -> ArrayView:
     """A view of `array`; a small array is converted to float64 once instead of at every lookup."""
     return ArrayView.of(array.astype(np.float64) if array.size <= MAX_COPIED_ELEMENTS else array)

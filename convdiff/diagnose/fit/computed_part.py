@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.core.problem import Problem, in_narrower_type
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.output_part import NotComputed
 from convdiff.errors import SpecError
@@ -138,8 +138,9 @@ def _possible_contents(problem: Problem, y: Array) -> Iterator[tuple[str | float
     x = problem.x
     same_places = x.shape[0] == y.shape[0] and x.shape[2:] == y.shape[2:]
     if same_places and x.shape[1] in (1, y.shape[1]):
-        copied = np.broadcast_to(x.astype(y.dtype, copy=False), y.shape)
-        yield "input", lambda at: y[at] == copied[at], MIN_ELEMENTS_OF_INPUT
+        narrow_y, narrow_x = in_narrower_type(y, x)
+        copied = np.broadcast_to(narrow_x, y.shape)
+        yield "input", lambda at: narrow_y[at] == copied[at], MIN_ELEMENTS_OF_INPUT
     numbers = {float(y[(end,) * y.ndim]) for end in (0, -1)}
     for number in sorted(n for n in numbers if math.isfinite(n) and n != 0):
         yield number, equal_to(number), MIN_ELEMENTS_OF_NUMBER

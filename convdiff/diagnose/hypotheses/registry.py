@@ -24,7 +24,7 @@ from convdiff.diagnose.hypotheses.input import INPUT
 from convdiff.diagnose.hypotheses.kernel import KERNEL
 from convdiff.diagnose.hypotheses.nondeterminism import NotDeterministic
 from convdiff.diagnose.hypotheses.operation import OPERATION
-from convdiff.diagnose.hypotheses.output_part import NotComputed
+from convdiff.diagnose.hypotheses.output_part import NotComputed, OutputIsInput, OutputRolled
 from convdiff.diagnose.hypotheses.output_values import OUTPUT
 from convdiff.diagnose.hypotheses.precision import ReducedPrecision
 from convdiff.errors import one_of
@@ -48,6 +48,8 @@ class Families:
         self.output: tuple[OutputHypothesis, ...] = OUTPUT
         self.other: tuple[Hypothesis, ...] = (
             NotComputed(),
+            OutputIsInput(),
+            OutputRolled(),
             ReducedPrecision(),
             NotDeterministic(),
         )
