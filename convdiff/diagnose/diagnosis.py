@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from convdiff.diagnose.fit.other_weights import (
     kernel_difference,
     solve_weights,
 )
-from convdiff.diagnose.fit.whole_output import input_copy, rolled_outputs
+from convdiff.diagnose.fit.whole_output import RolledBack, input_copy, rolled_back
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.registry import by_code
 from convdiff.diagnose.nearest_miss import nearest_miss
@@ -88,6 +88,7 @@ class Diagnosis:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._schedule = Schedule(problem)
+        self._rolled: dict[bool, list[tuple[RolledBack, Diagnosis]]] = {}
 
     def explanation(
         self, max_edits: int = MAX_EDITS, *, narrow_sums: bool = True
@@ -100,7 +101,7 @@ class Diagnosis:
         """
         for edits, lists in self._schedule.candidate_lists(max_edits, narrow_sums=narrow_sums):
             found = self._with_whole_outputs(self._first_proven(lists), edits)
-            found = found or self._of_computed_part(edits)
+            found = found or self._beside(self._computed_parts, edits)
             if found:
                 return Explanation(found[: MAX_RIVALS + 1])
         return None
@@ -141,7 +142,7 @@ class Diagnosis:
             return ((copy,), *found) if copy_first else (*found, (copy,))
         if found and not any(map(self._may_be_rolled, found)):
             return found
-        rolled = tuple(rolled_outputs(self.problem, edits))
+        rolled = self._beside(self._rolled_back(beside_edits=edits > 1), edits)
         # A kernel as large as the input is one for a Fourier transform, with its origin elsewhere.
         spec = self.problem.spec
         return (*rolled, *found) if spec.kernel_size == spec.input_size else (*found, *rolled)
@@ -157,15 +158,27 @@ class Diagnosis:
         """The parts of the output that may be all that was computed, with their diagnoses."""
         return [(part, Diagnosis(part.problem)) for part in computed_parts(self.problem)]
 
-    def _of_computed_part(self, edits: int) -> tuple[Edits, ...]:
-        """Explanations with so many edits by which a part of the output was not computed."""
-        for part, diagnosis in self._computed_parts:
-            beside = edits - len(part.edits)
-            # The part must be evidence enough for the edit that left out the rest, too.
+    def _rolled_back(self, *, beside_edits: bool) -> list[tuple[RolledBack, Diagnosis]]:
+        """The output rolled back by the likely shifts, with their diagnoses."""
+        if beside_edits not in self._rolled:
+            found = rolled_back(self._schedule.search, beside_edits=beside_edits)
+            self._rolled[beside_edits] = [(each, Diagnosis(each.problem)) for each in found]
+        return self._rolled[beside_edits]
+
+    def _beside(
+        self, others: Sequence[tuple[ComputedPart | RolledBack, Diagnosis]], edits: int
+    ) -> tuple[Edits, ...]:
+        """Explanations with so many edits by which another problem is right but for some of them.
+
+        Those of the first of the other problems that has any.
+        """
+        for other, diagnosis in others:
+            beside = edits - len(other.edits)
+            # The other problem must be evidence enough for the edits that lead to it, too.
             if beside < 0 or diagnosis._schedule.believable_edits() < edits + 1:
                 continue
             found = diagnosis._first_proven(diagnosis._schedule.lists_with(beside))
-            full = (part.full_edits(each) for each in found)
+            full = (other.full_edits(each) for each in found)
             restored = tuple(each for each in full if each is not None)
             if restored:
                 return tuple(sorted(restored, key=len))

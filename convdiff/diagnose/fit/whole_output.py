@@ -1,36 +1,38 @@
-"""Outputs that are the input itself, or the right output rolled along its axes.
+"""Outputs that are the input itself, or an output rolled along its axes.
 
 Neither is a form that the search could combine: one needs no convolution, and of the other there
-are as many as the output has positions, of which a Fourier transform finds the one that fits.
+are as many as the output has positions.  A Fourier transform finds the shift at which one channel
+is most like what was asked, or like what one edit makes of it; the search then runs on the output
+rolled back.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from convdiff.diagnose.core.forms import InputForm, KernelForm
 from convdiff.diagnose.core.problem import Problem, in_narrower_type
 from convdiff.diagnose.hypotheses.base import Edits
-from convdiff.diagnose.hypotheses.kernel import KernelFlipped, KernelNotFlipped
 from convdiff.diagnose.hypotheses.output_part import OutputIsInput, OutputRolled
-from convdiff.numerics.reference import Reference, compute_reference
+from convdiff.diagnose.search.engine import Search
+from convdiff.numerics.reference import correlate
 from convdiff.records import Edit
-from convdiff.spec.canonical import normal_output
+from convdiff.spec.canonical import normal_output, user_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 
 # The fewest elements that must be the input's.
 MIN_COPIED = 2
-# How much sums of a channel, and sums of its squares, may differ between an output and the same
-# output rolled, which rounding changes a little: shares of the sums of magnitudes and squares.
-SUM_TOLERANCE, SQUARES_TOLERANCE = 1e-3, 1e-2
-# Bits that the obtained values must hold for one of many shifts to be evidence.
-MIN_ROLLED_BITS = 20
-# What rounding may amount to, as a share of the spread of the output, for agreement to be evidence.
-MAX_ROUNDING_SHARE = 0.15
+# How like a channel must be to the expected one: their correlation coefficient at the best shift.
+MIN_LIKENESS = 0.7
+# Shifts that are equally likely, as in an output that repeats: of these the smallest is taken.
+EQUAL_LIKENESS = 1e-6
+# Multiplications that looking for the shift may take, and shifts that are then tried.
+MAX_SHIFT_PRODUCTS, MAX_SHIFTS = 1 << 24, 3
 
 
 def input_copy(problem: Problem) -> Edit | None:
@@ -73,63 +75,93 @@ def _equal(obtained: Array, source: Array) -> bool:
     return bool(np.array_equal(*in_narrower_type(obtained, source), equal_nan=True))
 
 
-def rolled_outputs(problem: Problem, edits: int) -> Iterator[Edits]:
-    """Explanations with so many edits by which the output is rolled along its axes.
+@dataclass(frozen=True)
+class RolledBack:
+    """A problem whose obtained output was rolled back, and the edit that says by how much."""
 
-    Beside the roll the kernel may be flipped and the padding may wrap around, as where the Fourier
-    transforms of input and kernel are multiplied.
+    problem: Problem
+    edits: Edits
+
+    def full_edits(self, edits: Edits) -> Edits:
+        """The edits of the rolled output, given those of the one rolled back."""
+        return (*edits, *self.edits)
+
+
+def rolled_back(search: Search, *, beside_edits: bool) -> Iterator[RolledBack]:
+    """The output rolled back by the likely shifts; mostly none.
+
+    They are those at which it is like the asked convolution, or, with `beside_edits`, like that of
+    an input or a kernel with one edit.
     """
-    spec = problem.spec
-    if problem.obtained.shape != spec.shape("output") or problem.evidence_bits < MIN_ROLLED_BITS:
+    problem, spec = search.problem, search.problem.spec
+    if problem.obtained.shape != spec.shape("output"):
         return
-    y = normal_output(spec, problem.obtained).astype(np.float64)
-    for beside in itertools.combinations(_edits_of_a_transform(spec), edits - 1):
-        other = spec
-        for _, changed in beside:
-            other = changed(other)
-        reference = compute_reference(other, problem.input, problem.kernel, problem.bias)
-        shift = _shift(problem, y, reference)
-        if shift is not None:
-            roll: Edit = {"code": OutputRolled.code, "shift": shift}
-            yield (*(edit for edit, _ in beside), roll)
-
-
-def _edits_of_a_transform(spec: ConvSpec) -> Iterator[tuple[Edit, Callable[[ConvSpec], ConvSpec]]]:
-    """What a product of Fourier transforms does otherwise: edits, and what they change."""
-    long_axes = [axis for axis, size in zip(spec.axes, spec.kernel_size, strict=True) if size > 1]
-    if long_axes:
-        code = KernelNotFlipped.code if spec.flip else KernelFlipped.code
-        yield {"code": code, "axes": long_axes}, lambda asked: replace(asked, flip=not asked.flip)
-    padded = any(lo > 0 or hi > 0 for lo, hi in spec.padding)
-    if padded and spec.pad_mode != "wrap" and not spec.transposed:
-        edit: Edit = {"code": "wrong-pad-mode", "asked": spec.pad_mode, "obtained": "wrap"}
-        yield edit, lambda asked: replace(asked, pad_mode="wrap")
-
-
-def _shift(problem: Problem, y: Array, reference: Reference) -> list[int] | None:
-    """By how many positions the reference is rolled along each axis; None if it is not."""
+    y = normal_output(spec, problem.obtained)
     space = tuple(range(2, y.ndim))
-    expected = reference.output
-    # A roll keeps the sums of a channel, which dismisses almost every other output.
-    for power, tolerance in ((1, SUM_TOLERANCE), (2, SQUARES_TOLERANCE)):
-        sums, right = ((values**power).sum(axis=space) for values in (y, expected))
-        size = (np.abs(expected) ** power).sum(axis=space)
-        if not (np.abs(sums - right) <= tolerance * size).all():
-            return None
-    # The cross-correlation of the channel that varies most peaks at the shift.
-    spread = np.std(expected, axis=space)
-    most = np.unravel_index(int(spread.argmax()), spread.shape)
-    spectrum = np.fft.rfftn(y[most]) * np.conj(np.fft.rfftn(expected[most]))
-    size = y.shape[2:]
-    peak = np.unravel_index(
-        int(np.fft.irfftn(spectrum, size, axes=range(len(size))).argmax()), size
-    )
-    shift = [int(at) - n if 2 * int(at) > n else int(at) for at, n in zip(peak, size, strict=True)]
-    if not any(shift):
+    for shift in _likely_shifts(search, y, beside_edits=beside_edits):
+        back = np.roll(y, [-by for by in shift], space)
+        edit: Edit = {"code": OutputRolled.code, "shift": list(shift)}
+        yield RolledBack(replace(problem, obtained=user_output(spec, back)), (edit,))
+
+
+def _likely_shifts(search: Search, y: Array, *, beside_edits: bool) -> list[tuple[int, ...]]:
+    """The likely shifts, the likeliest first, found in one channel of the first item."""
+    spec = search.problem.spec
+    spread = np.std(y[0], axis=tuple(range(1, y.ndim - 1)))
+    if not np.isfinite(spread).all() or not spread.any():
+        return []
+    channel = int(spread.argmax())
+    obtained = _centered(y[0, channel])
+    (inputs, kernels) = search.forms.inputs(0, 0), search.forms.kernels(0, 0)[:1]
+    pairs = [(x, w) for x in inputs for w in kernels]
+    if beside_edits and pairs:
+        ((plain_x, plain_w),) = pairs[:1]
+        pairs += [(x, plain_w) for x in search.forms.inputs(0, 1)]
+        pairs += [(plain_x, w) for w in search.forms.kernels(0, 1)]
+        terms = math.prod(plain_w.array.shape[1:])
+        pairs = pairs[: max(1, MAX_SHIFT_PRODUCTS // (terms * obtained.size))]
+    likeness: dict[tuple[int, ...], float] = {}
+    for x, w in pairs:
+        if x.array.shape == pairs[0][0].array.shape and w.array.shape == pairs[0][1].array.shape:
+            expected = _centered(_one_channel(spec, x, w, channel))
+            found = _best_shift(obtained, expected)
+            if found is not None and any(found[0]):
+                shift, like = found
+                likeness[shift] = max(like, likeness.get(shift, 0.0))
+    likely = [shift for shift, like in likeness.items() if like >= MIN_LIKENESS]
+    return sorted(likely, key=lambda shift: -likeness[shift])[:MAX_SHIFTS]
+
+
+def _one_channel(spec: ConvSpec, x: InputForm, w: KernelForm, channel: int) -> Array:
+    """One output channel of the first item, *space, in the asked geometry."""
+    outer, inner = spec.out_channels // spec.groups, spec.in_channels // spec.groups
+    first = channel // outer * inner
+    seen = x.array.select(0, slice(1)).select(1, slice(first, first + inner)).to_array()
+    weights = w.array.select(0, slice(channel, channel + 1)).to_array()
+    sums = correlate(seen, weights, spec.correlation(), 1, spec.output_size)
+    return np.asarray(sums[0, 0])
+
+
+def _centered(values: Array) -> Array:
+    """The values less their mean, of length 1; zeros where all are equal."""
+    centered = values - values.astype(np.float64).mean()
+    return np.asarray(centered / (np.linalg.norm(centered) or 1.0))
+
+
+def _best_shift(obtained: Array, expected: Array) -> tuple[tuple[int, ...], float] | None:
+    """The shift of `expected` that is most like `obtained`, and their correlation coefficient.
+
+    Both are centered.
+    """
+    size = obtained.shape
+    spectrum = np.fft.rfftn(obtained) * np.conj(np.fft.rfftn(expected))
+    likeness = np.fft.irfftn(spectrum, size, axes=range(len(size)))
+    best = float(likeness.max())
+    if not best > 0:
         return None
-    unrolled = np.roll(y, [-by for by in shift], space)
-    rounding = problem.rounding
-    slack = float(np.median(rounding.allowed_error(expected, reference.scale)))
-    if slack > MAX_ROUNDING_SHARE * float(np.std(expected)):
-        return None
-    return shift if rounding.explains_all(unrolled, expected, reference.scale) else None
+    equal = np.argwhere(likeness >= best - EQUAL_LIKENESS)
+    shifts = [
+        tuple(at - n if 2 * at > n else at for at, n in zip(place, size, strict=True))
+        for place in equal.tolist()
+    ]
+    return min(shifts, key=lambda shift: sum(map(abs, shift))), best
