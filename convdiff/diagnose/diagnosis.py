@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.explain import wording
 from convdiff.diagnose.explain.disambiguate import suggestions
 from convdiff.diagnose.explain.equivalents import with_equivalents
+from convdiff.diagnose.fit.computed_part import ComputedPart, computed_parts
 from convdiff.diagnose.fit.other_weights import (
     KernelDifference,
     kernel_difference,
     solve_weights,
 )
+from convdiff.diagnose.fit.whole_output import RolledBack, input_copy, rolled_back
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.registry import by_code
 from convdiff.diagnose.nearest_miss import nearest_miss
@@ -85,6 +88,7 @@ class Diagnosis:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._schedule = Schedule(problem)
+        self._rolled: dict[bool, list[tuple[RolledBack, Diagnosis]]] = {}
 
     def explanation(
         self, max_edits: int = MAX_EDITS, *, narrow_sums: bool = True
@@ -95,11 +99,10 @@ class Diagnosis:
         even where it takes several to describe it (np.flip without axis=).  Without `narrow_sums`,
         sums that were kept in 16 bits are no explanation.
         """
-        for candidates in self._schedule.candidate_lists(max_edits, narrow_sums=narrow_sums):
-            cheapest_first = sorted(candidates, key=lambda candidate: candidate.cost)
-            proven = sorted(self._proven(cheapest_first), key=lambda pair: pair[0])
-            if proven:
-                found = with_equivalents([edits for _, edits in proven], self.problem)
+        for edits, lists in self._schedule.candidate_lists(max_edits, narrow_sums=narrow_sums):
+            found = self._with_whole_outputs(self._first_proven(lists), edits)
+            found = found or self._beside(self._computed_parts, edits)
+            if found:
                 return Explanation(found[: MAX_RIVALS + 1])
         return None
 
@@ -117,6 +120,69 @@ class Diagnosis:
         if nearest is None or nearest[1] < agreeing + MIN_GAIN:
             return Unexplained(agreeing)
         return Unexplained(agreeing, nearest=nearest)
+
+    def _first_proven(self, lists: Iterable[list[Candidate]]) -> tuple[Edits, ...]:
+        """The proven edits of the first list that has any, the cheapest first; () if none has."""
+        for candidates in lists:
+            cheapest_first = sorted(candidates, key=lambda candidate: candidate.cost)
+            proven = sorted(self._proven(cheapest_first), key=lambda pair: pair[0])
+            if proven:
+                return tuple(with_equivalents([edits for _, edits in proven], self.problem))
+        return ()
+
+    def _with_whole_outputs(self, found: tuple[Edits, ...], edits: int) -> tuple[Edits, ...]:
+        """The proven edits, so many in each, with an output that is the input or is rolled."""
+        if edits == 0:
+            return found
+        copy = input_copy(self.problem) if edits == 1 else None
+        if copy is not None:
+            low, high = self.problem.obtained_range
+            # A copy is exact.  A number that was fitted says less, unless all values are equal.
+            copy_first = not found or (low < high and Explanation(found).is_fitted)
+            return ((copy,), *found) if copy_first else (*found, (copy,))
+        if found and not any(map(self._may_be_rolled, found)):
+            return found
+        rolled = self._beside(self._rolled_back(beside_edits=edits > 1), edits)
+        # A kernel as large as the input is one for a Fourier transform, with its origin elsewhere.
+        spec = self.problem.spec
+        return (*rolled, *found) if spec.kernel_size == spec.input_size else (*found, *rolled)
+
+    def _may_be_rolled(self, edits: Edits) -> bool:
+        """Whether the edits move windows whose padding wraps around, which rolls the output."""
+        modes = [edit["obtained"] for edit in edits if edit["code"] == "wrong-pad-mode"]
+        moves = any(edit["code"] == "wrong-padding" for edit in edits)
+        return moves and "wrap" in (modes or [self.problem.spec.pad_mode])
+
+    @cached_property
+    def _computed_parts(self) -> list[tuple[ComputedPart, Diagnosis]]:
+        """The parts of the output that may be all that was computed, with their diagnoses."""
+        return [(part, Diagnosis(part.problem)) for part in computed_parts(self.problem)]
+
+    def _rolled_back(self, *, beside_edits: bool) -> list[tuple[RolledBack, Diagnosis]]:
+        """The output rolled back by the likely shifts, with their diagnoses."""
+        if beside_edits not in self._rolled:
+            found = rolled_back(self._schedule.search, beside_edits=beside_edits)
+            self._rolled[beside_edits] = [(each, Diagnosis(each.problem)) for each in found]
+        return self._rolled[beside_edits]
+
+    def _beside(
+        self, others: Sequence[tuple[ComputedPart | RolledBack, Diagnosis]], edits: int
+    ) -> tuple[Edits, ...]:
+        """Explanations with so many edits by which another problem is right but for some of them.
+
+        Those of the first of the other problems that has any.
+        """
+        for other, diagnosis in others:
+            beside = edits - len(other.edits)
+            # The other problem must be evidence enough for the edits that lead to it, too.
+            if beside < 0 or diagnosis._schedule.believable_edits() < edits + 1:
+                continue
+            found = diagnosis._first_proven(diagnosis._schedule.lists_with(beside))
+            full = (other.full_edits(each) for each in found)
+            restored = tuple(each for each in full if each is not None)
+            if restored:
+                return tuple(sorted(restored, key=len))
+        return ()
 
     def _proven(self, candidates: list[Candidate]) -> Iterator[tuple[float, Edits]]:
         """The cost and the edits of those that reproduce every element, in the given order."""

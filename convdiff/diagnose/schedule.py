@@ -98,23 +98,38 @@ class Schedule:
         also_rounded = [] if self.precisions[0].edits else self.both_operands_rounded
         self.channel_orders = ChannelOrderSearch(self.search, [*self.precisions, *also_rounded])
 
-    def candidate_lists(self, max_edits: int, *, narrow_sums: bool = True) -> Iterator[Candidates]:
-        """The candidates of every stage, for explanations of at most `max_edits` edits.
+    def candidate_lists(
+        self, max_edits: int, *, narrow_sums: bool = True
+    ) -> Iterator[tuple[int, Iterator[Candidates]]]:
+        """For each number of edits up to `max_edits` the candidates of every stage.
 
-        A rounded output that the values show comes on top of these.
+        A rounded output that the values show comes on top of these edits.
         """
-        believable = self._believable_edits()
+        believable = self.believable_edits()
         max_edits = min(max_edits, believable, MAX_EDITS)
         precision_edits = len(self.precisions[0].edits)
         last = max_edits + precision_edits
         for level in range(1, last + 1):
             exhaustive = level == last and believable > max_edits
             step = Step(level, level - precision_edits, exhaustive, narrow_sums)
-            for stage in STAGES:
-                if stage.applies(self, step):
-                    yield from stage.candidate_lists(self, step)
+            yield step.edits, self._lists_of(step)
 
-    def _believable_edits(self) -> int:
+    def lists_with(self, edits: int) -> Iterator[Candidates]:
+        """The candidates of every stage with so many edits, 0 included."""
+        if edits == 0:
+            # What is right in full precision need not be rounded, though few numbers may look so.
+            yield self.searched([PrecisionModel(self.problem.rounding)], 0)
+            yield self.searched(self.precisions, 0)
+            return
+        level = edits + len(self.precisions[0].edits)
+        yield from self._lists_of(Step(level, edits, exhaustive=False, narrow_sums=False))
+
+    def _lists_of(self, step: Step) -> Iterator[Candidates]:
+        for stage in STAGES:
+            if stage.applies(self, step):
+                yield from stage.candidate_lists(self, step)
+
+    def believable_edits(self) -> int:
         """How many edits the obtained values are evidence enough for."""
         other_size = self.problem.obtained.shape != self.problem.spec.shape("output")
         bits = self.problem.evidence_bits + OTHER_SIZE_BITS * other_size

@@ -440,6 +440,57 @@ def channels_scaled(work: Work, rng: np.random.Generator) -> Edit | None:
     return {"code": "channels-scaled"}
 
 
+def not_computed(work: Work, rng: np.random.Generator) -> Edit | None:
+    try:
+        items, channels, *space = work.output().shape
+    except ValueError:
+        return None
+    if min(space, default=0) < 5:
+        return None
+    left, value = [("zero", 0.0), ("nan", np.nan), (-7.0, -7.0)][rng.integers(3)]
+    kept: list[Any] = [slice(None), slice(None), *(slice(None) for _ in space)]
+    edit: Edit = {"code": "not-computed", "left": left}
+    kind = rng.integers(4)
+    # With the items of the input, or the channels of the kernel, in another order, other ones of
+    # the asked convolution would be missing.
+    if kind == 0 and items > 1 and work.x is work.drawn.x:
+        edit["where"], kept[0] = f"item {items - 1}", slice(items - 1)
+    elif kind == 1 and channels > 1 and work.geometry.groups == 1 and work.w is work.drawn.w:
+        edit["where"], kept[1] = "channel 0", slice(1, None)
+    elif kind == 2:
+        edit["width"], kept[2] = [[0, 1], *([0, 0] for _ in space[1:])], slice(space[0] - 1)
+    else:
+        edit["width"] = [[1, 1] for _ in space]
+        kept[2:] = [slice(1, -1) for _ in space]
+
+    def overwrite(output: Array) -> Array:
+        written = np.full_like(output, value)
+        written[tuple(kept)] = output[tuple(kept)]
+        return written
+
+    work.after.append(overwrite)
+    return edit
+
+
+def output_is_input(work: Work, rng: np.random.Generator) -> Edit | None:
+    if work.drawn.x.shape[1] != work.out_channels:
+        return None
+    work.after.append(lambda output: work.drawn.x.astype(np.float64))
+    return {"code": "output-is-input"}
+
+
+def output_rolled(work: Work, rng: np.random.Generator) -> Edit | None:
+    size = work.output().shape[2:]
+    if min(size, default=0) < 3:
+        return None
+    shift = [int(rng.integers(-((n - 1) // 2), n // 2 + 1)) for n in size]
+    if not any(shift):
+        return None
+    axes = tuple(range(2, len(size) + 2))
+    work.after.append(lambda output: np.roll(output, shift, axes))
+    return {"code": "output-rolled", "shift": shift}
+
+
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "input": (
         input_axes_permuted,
@@ -474,9 +525,10 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         overlap_accumulated,
         clipped,
         integer_wrapped,
+        not_computed,
     ),
     # Planted alone only: beside another fault it need not be found.
-    "output alone": (channels_scaled,),
+    "output alone": (channels_scaled, output_is_input, output_rolled),
 }
 
 

@@ -105,8 +105,12 @@ class Problem:
 
     @cached_property
     def obtained_range(self) -> tuple[float, float]:
-        """The smallest and the largest obtained value."""
-        return float(np.min(self.obtained)), float(np.max(self.obtained))
+        """The smallest and the largest obtained value that is not NaN; NaN where all are."""
+        # Unlike np.nanmin, this does not warn of an output that is all NaN.
+        smallest, largest = (
+            extreme.reduce(self.obtained, axis=None) for extreme in (np.fmin, np.fmax)
+        )
+        return float(smallest), float(largest)
 
     @cached_property
     def likely_activations(self) -> list[Activation]:
@@ -154,6 +158,15 @@ class Problem:
         if self.bias is None:
             return np.zeros(self.spec.out_channels)
         return np.asarray(self.bias, np.float64).reshape(-1)
+
+
+def in_narrower_type(first: Array, second: Array) -> tuple[Array, Array]:
+    """Both arrays in the narrower of their two types, in which copies of numbers are equal.
+
+    The operands of a problem may be in a narrower type than the output that was saved.
+    """
+    dtype = min(first.dtype, second.dtype, key=lambda each: each.itemsize)
+    return first.astype(dtype, copy=False), second.astype(dtype, copy=False)
 
 
 def _view(array: Array) -> ArrayView:

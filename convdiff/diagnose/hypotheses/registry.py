@@ -24,6 +24,7 @@ from convdiff.diagnose.hypotheses.input import INPUT
 from convdiff.diagnose.hypotheses.kernel import KERNEL
 from convdiff.diagnose.hypotheses.nondeterminism import NotDeterministic
 from convdiff.diagnose.hypotheses.operation import OPERATION
+from convdiff.diagnose.hypotheses.output_part import NotComputed, OutputIsInput, OutputRolled
 from convdiff.diagnose.hypotheses.output_values import OUTPUT
 from convdiff.diagnose.hypotheses.precision import ReducedPrecision
 from convdiff.errors import one_of
@@ -45,7 +46,13 @@ class Families:
         self.geometry: tuple[GeometryHypothesis, ...] = GEOMETRY
         self.input: tuple[InputHypothesis, ...] = INPUT
         self.output: tuple[OutputHypothesis, ...] = OUTPUT
-        self.other: tuple[Hypothesis, ...] = (ReducedPrecision(), NotDeterministic())
+        self.other: tuple[Hypothesis, ...] = (
+            NotComputed(),
+            OutputIsInput(),
+            OutputRolled(),
+            ReducedPrecision(),
+            NotDeterministic(),
+        )
 
     def __iter__(self) -> Iterator[Hypothesis]:
         yield from self.kernel

@@ -1,0 +1,113 @@
+"""Hypotheses of outputs that hold something else than a convolution, in part or as a whole.
+
+They make no forms: `fit` looks for them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from convdiff.diagnose.hypotheses.base import Edits, Hypothesis, enumeration
+from convdiff.records import Edit
+from convdiff.spec.conv_spec import ConvSpec
+
+
+class NotComputed(Hypothesis):
+    """A part of the output, mostly its border, was never computed.
+
+    How it shows: The outermost rows and columns, the last row, a channel or a batch item hold zero,
+    NaN, one number or a copy of the input; the rest is right, or has one fault throughout.
+    Typical causes: A loop over the inner pixels, from 1 to h-1; Pillow's ImageFilter.Kernel, which
+    copies the border from the input; pandas' rolling windows, which start with NaN; an unpadded
+    result written into a padded buffer; a loop that ends one too early.
+    What tells it apart: An input whose border is not zero, and values that differ. A kernel of
+    zeros or a ReLU gives zeros too, but only where the sums are zero or negative.
+    Fix: Pad the input, so that every element is computed, or compare without the border:
+        numpy: `np.pad(input, 1)` before a loop over the windows; `output[..., 1:-1, 1:-1]`
+        scipy: `scipy.ndimage.correlate(input, kernel, mode="constant")`
+        torch: `F.conv2d(input, kernel, padding="same")`
+        tensorflow: `tf.nn.conv2d(input, kernel, strides=1, padding="SAME")`
+        jax: `jax.lax.conv(input, kernel, (1, 1), "SAME")`
+    """
+
+    code: ClassVar[str] = "not-computed"
+    shown_by: ClassVar[str] = "an input whose border is not zero"
+
+    def sentence(self, edit: Edit) -> str:
+        left = edit["left"]
+        holds = {"zero": "zeros", "nan": "NaN", "input": "a copy of the input"}.get(
+            left, f"{left:.6g}" if isinstance(left, float) else str(left)
+        )
+        where = edit.get("where") or f"the border, {_widths(edit['width'])}"
+        return f"{where} was not computed and holds {holds}"
+
+
+def _widths(width: list[list[int]]) -> str:
+    """The width of a border: "1 wide", or each axis' lo and hi."""
+    sides = {side for pair in width for side in pair}
+    if len(sides) == 1:
+        return f"{sides.pop()} wide,"
+    return "(lo, hi) " + enumeration([f"({lo}, {hi})" for lo, hi in width]) + ","
+
+
+class OutputIsInput(Hypothesis):
+    """The output is the input itself, for nothing was computed.
+
+    How it shows: Every element is one of the input, where it lies or at the middle of the window. A
+    kernel with a single 1 in its middle gives that too, and is no fault.
+    Typical causes: The wrong variable or file was saved; a call with the input as the output array
+    (out=, dst=) that returned early; a kernel that was still an identity, since its weights were
+    not loaded; a filter that was skipped in a branch.
+    What tells it apart: A kernel that is no multiple of an identity, and an input whose values
+    differ.
+    Fix: Save what the call returns, and give it an output array of its own:
+        numpy: `output = np.empty_like(input)` for out=, and not the input
+        opencv: `output = cv2.filter2D(input, cv2.CV_32F, kernel)`
+        torch: `output = F.conv2d(input, kernel)`
+        tensorflow: `output = tf.nn.conv2d(input, kernel, strides=1, padding="VALID")`
+        jax: `output = jax.lax.conv(input, kernel, (1, 1), "VALID")`
+    """
+
+    code: ClassVar[str] = "output-is-input"
+    shown_by: ClassVar[str] = "an input whose values differ, and a kernel that is no identity"
+
+    def sentence(self, edit: Edit) -> str:
+        return "the output is the input itself"
+
+
+class OutputRolled(Hypothesis):
+    """The output is right, but rolled along its axes.
+
+    How it shows: What leaves at one end comes in at the other: every element of the reference is
+    there, a fixed number of positions away.
+    Typical causes: An ifftshift or fftshift that is missing or was made twice, so that the kernel
+    of a product of Fourier transforms has its origin in a corner instead of the middle, or the
+    reverse; a kernel padded to the size of the image without np.roll; np.roll in place of a crop.
+    What tells it apart: An output that does not repeat. Under padding that wraps around, another
+    padding does the same.
+    Fix: Put the kernel's origin where the transform has it, or roll the output back:
+        numpy: `np.fft.ifftshift(kernel, axes=(-2, -1))` before np.fft.fft2
+        numpy: `np.roll(output, (-1, -1), axis=(-2, -1))` for a shift of [1, 1]
+        torch: `torch.fft.ifftshift(kernel, dim=(-2, -1))`
+        tensorflow: `tf.signal.ifftshift(kernel, axes=(-2, -1))`
+        jax: `jnp.fft.ifftshift(kernel, axes=(-2, -1))`
+    """
+
+    code: ClassVar[str] = "output-rolled"
+    shown_by: ClassVar[str] = "an input that does not repeat"
+
+    def sentence(self, edit: Edit) -> str:
+        shift = edit["shift"]
+        by = ", ".join(map(str, shift)) if len(shift) == 1 else f"({', '.join(map(str, shift))})"
+        return f"the output is rolled by {by} positions"
+
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        half_kernel, half_size = (
+            tuple({n // 2, (n - 1) // 2, (n + 1) // 2} for n in sizes)
+            for sizes in (spec.kernel_size, spec.output_size)
+        )
+        by = [abs(shift) for shift in edit["shift"]]
+        for halves in (half_kernel, half_size):
+            if all(n in half for n, half in zip(by, halves, strict=True)):
+                return "an ifftshift is missing, or one too many"
+        return None
