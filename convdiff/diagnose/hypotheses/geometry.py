@@ -17,7 +17,7 @@ from convdiff.diagnose.core.padding_names import (
     padding_difference,
 )
 from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.hypotheses.base import Edits, GeometryHypothesis
+from convdiff.diagnose.hypotheses.base import Edits, GeometryHypothesis, first_values
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec, numbers_text, pairs_text
 from convdiff.spec.padding import Pair, kernel_span
@@ -185,6 +185,45 @@ def _was_flipped(edits: Edits, spec: ConvSpec) -> bool:
     return spec.flip != any(edit["code"] in flips for edit in edits)
 
 
+class WrongPadValue(GeometryHypothesis):
+    """The padding held other numbers than zero.
+
+    How it shows: The border differs, by as much whatever the input is: by the number times the sum
+    of the weights that fall on the padding. A kernel whose weights sum to zero there hides it.
+    Typical causes: A quantized input padded with the integer 0 where its zero point stands for
+    zero, or with the zero point where 0 is meant; padding before the mean is subtracted, or a mean
+    or BatchNorm folded into the first layer, whose padding then is minus the mean, one number for
+    each channel; cval= of scipy.ndimage and cv2's borderValue; padding of images with 255; -inf
+    left over from a pooling layer.
+    What tells it apart: An input that is not constant, for which reflect, replicate and wrap differ
+    from a constant; several kernels, so that the border has more values than there are numbers.
+    Fix: Pad with the same number on both sides, by hand, and convolve with padding 0; for one
+    position:
+        numpy: `np.pad(input, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=value)`
+        scipy: `scipy.ndimage.correlate(image, kernel, mode="constant", cval=value)`
+        torch: `F.pad(input, (1, 1, 1, 1), value=value)`; one per channel: subtract it from the
+            input, pad with zeros, and add it again
+        tensorflow: `tf.pad(input, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=value)`
+        jax: `jnp.pad(input, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=value)`
+    """
+
+    code: ClassVar[str] = "wrong-pad-value"
+    shown_by: ClassVar[str] = "a larger border, and a kernel of distinct weights"
+    oddness: ClassVar[float] = 0.2
+
+    def is_fitted(self, edit: Edit) -> bool:
+        return True
+
+    def sentence(self, edit: Edit) -> str:
+        obtained = edit["obtained"]
+        if isinstance(obtained, list):
+            return (
+                f"the padding held a number for each input channel ({first_values(obtained)}) "
+                f"instead of {edit['asked']}"
+            )
+        return f"the padding held {obtained:.9g} instead of {edit['asked']}"
+
+
 class WrongStride(GeometryHypothesis):
     """The kernel moved by another step than asked for.
 
@@ -296,6 +335,7 @@ def _pairs(pairs: list[list[int]]) -> str:
 GEOMETRY: tuple[GeometryHypothesis, ...] = (
     WrongPadding(),
     WrongPadMode(),
+    WrongPadValue(),
     WrongStride(),
     WrongDilation(),
     WrongOutputPadding(),
