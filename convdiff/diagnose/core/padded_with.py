@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,14 +21,18 @@ from convdiff.spec.layout import Array
 
 # The edit whose numbers are read off.
 CODE = "wrong-pad-value"
-# Bits that the elements left over must hold, beside those that the numbers were read off.
-MIN_EVIDENCE_BITS = 40
+# Bits that the elements must hold beyond those of the numbers, beside other edits and without.
+MIN_EVIDENCE_BITS, MIN_EVIDENCE_BITS_ALONE = 40, 27
+# Bits of a number's sign and decimal point, and of each of its digits.
+SIGN_AND_POINT_BITS, DIGIT_BITS = 4, 3.32
 # Numbers of a table of weights, and input channels with a number each, beyond which none is fitted.
 MAX_TABLE_SIZE, MAX_CHANNELS = 1 << 24, 128
 # Equations from which the numbers of the channels are fitted, for each number.
 MAX_EQUATIONS_PER_NUMBER = 16
 # Decimals to which the numbers of the channels are rounded, where that explains them as well.
 MAX_DECIMALS = 9
+# Decimals of numbers that are short: numbers fitted to something else hardly ever are.
+SHORT_DECIMALS = 4
 
 
 class PaddingWeights(NamedTuple):
@@ -69,13 +73,13 @@ class PaddingWeights(NamedTuple):
 
     def at_positions(self, by_kind: Array) -> Array:
         """(O, kinds along each axis) as (O, *space)."""
-        return np.asarray(by_kind[(slice(None), *np.ix_(*self.kinds))])
+        index: tuple[Any, ...] = (slice(None), *np.ix_(*self.kinds))
+        return np.asarray(by_kind[index])
 
     def added(self, numbers: Array, groups: int) -> Reference:
         """What a padding that holds `numbers`, (C,), adds to each sum, as (1, O, *space)."""
         outputs, inner = self.table.shape[:2]
-        each = numbers.reshape(groups, 1, inner)
-        each = np.broadcast_to(each, (groups, outputs // groups, inner)).reshape(outputs, inner)
+        each = np.repeat(numbers.reshape(groups, inner), outputs // groups, axis=0)
         return Reference(
             *(
                 self.at_positions(np.einsum("oi...,oi->o...", table, factors))[None]
@@ -141,7 +145,7 @@ class PaddedWith(FittedChange):
         for numbers in self._numbers(whole, weights, rests):
             per_channel = np.broadcast_to(numbers, (whole.spec.in_channels,))
             added = weights.added(per_channel, groups)
-            if not _is_evidence(whole.obtained, added.output, rests, numbers.size):
+            if not _is_evidence(whole, added.output, rests, numbers):
                 continue
             sums = Reference(whole.sums.output + added.output, whole.sums.scale + added.scale)
             fields = self.then.verify(replace(whole, sums=sums))
@@ -167,13 +171,7 @@ class PaddedWith(FittedChange):
             fields = self.then.verify(inner)
             if fields is None:
                 return None
-            for edit in fields.values():
-                constants = np.reshape(
-                    edit.get("values", 0.0), (1, -1, *(1,) * (obtained.ndim - 2))
-                )
-                factor = float(str(edit.get("factor", 1.0)))
-                ends = (low - constants) / factor, (high - constants) / factor
-                low, high = np.minimum(*ends), np.maximum(*ends)
+            low, high = _undone(fields, low, high)
         else:
             with np.errstate(all="ignore"):
                 low, high = self.then.sum_interval(obtained, low, high)
@@ -196,6 +194,24 @@ class PaddedWith(FittedChange):
             yield from _number_per_channel(weights, rests, relative, whole.spec.groups)
 
 
+def _undone(fields: Fields, low: Array, high: Array) -> tuple[Array, Array]:
+    """Between what the sums lie, given between what the obtained values do and what was read off.
+
+    (N, O, *space): constants are taken off again, factors divided out, and orders put back.
+    """
+    for code, edit in fields.items():
+        values: Any = edit.get("values", 0.0)
+        constants = np.reshape(np.asarray(values, float), (1, -1, *(1,) * (low.ndim - 2)))
+        factor = float(str(edit.get("factor", 1.0)))
+        ends = (low - constants) / factor, (high - constants) / factor
+        low, high = np.minimum(*ends), np.maximum(*ends)
+        if "permutation" in edit:
+            order: Any = edit["permutation"]
+            axis = 1 if code == "output-channels-permuted" else 0
+            low, high = (each.take(np.argsort(order), axis) for each in (low, high))
+    return low, high
+
+
 def _one_number(weights: PaddingWeights, rests: Rests, relative: float) -> float | None:
     """The number that takes the fewest digits, of those that agree with every known rest."""
     per_number = weights.at_positions(weights.table.sum(axis=1))[None]
@@ -208,7 +224,7 @@ def _one_number(weights: PaddingWeights, rests: Rests, relative: float) -> float
         np.broadcast_to(each, telling.shape)[telling] for each in (per_number, sizes)
     )
     value, slack = rests.value[telling], rests.slack[telling]
-    best = np.argmax(np.abs(per_number) / slack)
+    best = np.argmax(np.abs(per_number) / (slack + relative * np.abs(value)))
     slack = slack + relative * sizes * abs(value[best] / per_number[best])
     ends = (value - slack) / per_number, (value + slack) / per_number
     low, high = float(np.minimum(*ends).max()), float(np.maximum(*ends).min())
@@ -221,7 +237,8 @@ def _number_per_channel(
 ) -> Iterator[Array]:
     """The numbers of all input channels by least squares: rounded to a few decimals, and as fitted.
 
-    None if they are not determined, or if there are no more equations than numbers.
+    None if they are not determined.  As many numbers as equations explain anything: then only short
+    ones are believed.
     """
     outputs, inner = weights.table.shape[:2]
     table = weights.table.reshape(outputs, inner, -1)
@@ -229,22 +246,22 @@ def _number_per_channel(
     kind = np.ravel_multi_index(np.ix_(*weights.kinds), shape).reshape(-1)
     # Elements of one channel and one kind give the same equation: their mean.
     known = rests.known.reshape(*rests.known.shape[:2], -1)
-    totals = np.zeros((3, outputs, table.shape[2]))
-    for total, each in zip(totals, (np.ones(1), rests.value, rests.slack), strict=True):
-        each = np.where(known, np.broadcast_to(each, rests.value.shape).reshape(known.shape), 0)
-        np.add.at(total, (slice(None), kind), each.sum(axis=0))
-    counts = totals[0]
-    means, slack = totals[1:] / np.maximum(counts, 1)
-    fitted, equations = [], []
+    counts, means, slack = np.zeros((3, outputs, table.shape[2]))
+    for total, each in ((counts, np.ones(())), (means, rests.value), (slack, rests.slack)):
+        values = np.broadcast_to(each, rests.value.shape).reshape(known.shape)
+        for channel, row in enumerate(np.where(known, values, 0).sum(axis=0)):
+            total[channel] = np.bincount(kind, row, table.shape[2])
+    means, slack = means / np.maximum(counts, 1), slack / np.maximum(counts, 1)
+    fitted, equations, determined = [], [], True
     for group in range(groups):
         own = slice(group * outputs // groups, (group + 1) * outputs // groups)
         rows = np.moveaxis(table[own], 1, 2)
         reached = (counts[own] > 0) & rows.any(axis=2)
         design, right, error = rows[reached], means[own][reached], slack[own][reached]
         step = max(1, len(design) // (MAX_EQUATIONS_PER_NUMBER * inner))
-        design, right, error = design[::step], right[::step], np.maximum(error[::step], 1e-300)
-        if len(np.unique(design, axis=0)) <= inner:
-            return
+        design, right = design[::step], right[::step]
+        error = error[::step] + relative * np.abs(right)
+        determined &= len(np.unique(design, axis=0)) > inner
         numbers, _, rank, _ = np.linalg.lstsq(design / error[:, None], right / error, rcond=1e-9)
         if rank < inner:
             return
@@ -261,14 +278,29 @@ def _number_per_channel(
         ):
             yield tidy
             break
+        if decimals == SHORT_DECIMALS and not determined:
+            return
     yield exact
 
 
-def _is_evidence(obtained: Array, added: Array, rests: Rests, numbers: int) -> bool:
-    """Whether the elements that the padding reaches say more than the numbers read off them."""
+def _is_evidence(whole: WholeOutput, added: Array, rests: Rests, numbers: Array) -> bool:
+    """Whether the elements that the padding reaches say more than it takes to write the numbers."""
     size = np.broadcast_to(np.abs(added), rests.value.shape)
     telling = rests.known & (size > 2 * rests.slack)
-    if len(np.unique(obtained[telling])) <= numbers:
+    obtained = whole.obtained[telling]
+    if len(np.unique(obtained)) <= numbers.size:
         return False
     bits = np.log2(size[telling] / rests.slack[telling])
-    return float(bits.sum()) * (1 - numbers / bits.size) >= MIN_EVIDENCE_BITS
+    if (obtained == np.rint(obtained)).all():
+        # Whole numbers agree by chance, however finely they are stored.
+        bits = np.minimum(bits, np.log2(size[telling] + 1))
+    written = [SIGN_AND_POINT_BITS + DIGIT_BITS * _digits(number) for number in numbers.tolist()]
+    read_off = np.minimum(written, bits.mean())
+    needed = MIN_EVIDENCE_BITS if whole.edits > 1 else MIN_EVIDENCE_BITS_ALONE
+    return bool(bits.sum() - read_off.sum() >= needed)
+
+
+def _digits(number: float) -> int:
+    """The significant digits of a number, of nine at most."""
+    mantissa = f"{abs(number):.8e}".partition("e")[0].replace(".", "")
+    return len(mantissa.rstrip("0"))

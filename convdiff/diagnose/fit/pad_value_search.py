@@ -12,17 +12,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from convdiff.diagnose.core.forms import OutputForm
+from convdiff.diagnose.core.forms import InputForm, KernelForm, OutputForm
 from convdiff.diagnose.core.output_change import FittedChange
 from convdiff.diagnose.core.padded_with import PaddedWith
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.hypotheses.geometry import WrongPadValue
 from convdiff.diagnose.search.batches import FormGroup
-from convdiff.diagnose.search.candidate import Candidate, cheapest_candidates
+from convdiff.diagnose.search.candidate import (
+    MAX_CANDIDATES_PER_LEVEL,
+    Candidate,
+    cheapest_candidates,
+)
 from convdiff.diagnose.search.engine import Search, channels_seen
+from convdiff.diagnose.search.geometry_table import TRIED_PAD_MODES, GeometryTable
 from convdiff.diagnose.search.intervals import ObtainedIntervals
-from convdiff.diagnose.search.windows import SamplePoint
+from convdiff.diagnose.search.windows import SamplePoint, gather_windows_by_row, row_norms
 from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.layout import Array
 from convdiff.spec.padding import kernel_span
 
 # Pairs of elements of the interior at which combinations must agree, and the elements drawn for
@@ -44,12 +50,94 @@ class PadValueSearch:
         others = edits - 1
         if self.search.problem.spec.transposed or not 0 <= others <= MAX_OTHER_EDITS:
             return
+        if others == 0:
+            # A single proof, which needs no interior.
+            yield from self._as_asked(precision)
+            return
+        yield from self._with_other_windows(precision)
         for op, _ in enumerate(self.search.forms.operations):
             if self.search.forms.spec(op).transposed:
                 continue
             for output_edits in range(min(others, 1) + 1):
                 for outputs in self.search.forms.output_groups(op, output_edits):
                     yield from self._in_group(op, outputs, others - output_edits, precision)
+
+    def _as_asked(self, precision: PrecisionModel) -> Iterator[Candidate]:
+        geometry, groups = self.search.asked_geometry(), self.search.forms.output_groups(0, 0)
+        if geometry is None or not groups:
+            return
+        (x,), (w,) = self.search.forms.inputs(0, 0), self.search.forms.kernels(0, 0)
+        for output in groups[0].forms:
+            cost = output.cost + precision.cost
+            candidate = Candidate(x, w, geometry.form(0), output, precision, cost)
+            if candidate.geometry.mode == "constant" and _is_padded(candidate):
+                yield _with_pad_value(candidate)
+
+    def _with_other_windows(self, precision: PrecisionModel) -> Iterator[Candidate]:
+        """Candidates of the asked operation with one other edit, of the geometry.
+
+        Each geometry is held against elements of its own interior.
+        """
+        search = self.search
+        inputs, kernels = search.forms.input_groups(0, 0)[:1], search.forms.kernel_groups(0, 0)[:1]
+        for outputs in search.forms.output_groups(0, 0):
+            if not inputs or inputs[0].shape[0] != outputs.shape[0]:
+                continue
+            (x,), (w,) = inputs, kernels
+            for table in search.geometries(0, x.shape[2:], w.shape[2:], outputs.shape[2:], 1):
+                numbers = np.flatnonzero(table.pad_modes == TRIED_PAD_MODES.index("constant"))
+                first, last = _interiors(table, numbers, w.shape[2:], x.shape[2:], outputs.shape)
+                has_interior = (first <= last).all(axis=1)
+                numbers, first, last = (a[has_interior] for a in (numbers, first, last))
+                generator = np.random.default_rng(13)
+                for _ in range(2 * POINT_PAIRS):
+                    if not numbers.size:
+                        break
+                    item, channel = generator.integers(outputs.shape[:2])
+                    span = last - first + 1
+                    place = first + (generator.random(first.shape) * span).astype(int)
+                    agree = self._agree(
+                        (x, w, outputs), table, numbers, (int(item), int(channel), place), precision
+                    )
+                    numbers, first, last = (a[agree] for a in (numbers, first, last))
+                for number in numbers[:MAX_CANDIDATES_PER_LEVEL].tolist():
+                    geometry = table.form(number)
+                    cost = geometry.cost + precision.cost
+                    candidate = Candidate(
+                        x.forms[0], w.forms[0], geometry, outputs.forms[0], precision, cost
+                    )
+                    if _is_padded(candidate):
+                        yield _with_pad_value(candidate)
+
+    def _agree(
+        self,
+        groups: tuple[FormGroup[InputForm], FormGroup[KernelForm], FormGroup[OutputForm]],
+        table: GeometryTable,
+        numbers: Array,
+        element: tuple[int, int, Array],
+        precision: PrecisionModel,
+    ) -> Array:
+        """Which geometries give what was obtained, each at a position of its own."""
+        (x, w, outputs), (item, channel, places) = groups, element
+        points = [SamplePoint(item, channel, tuple(places[0].tolist()))]
+        sample_filter = self.search.sample_filter(0, outputs, precision, points)
+        (seen,) = sample_filter.channels
+        count = len(numbers)
+        windows = gather_windows_by_row(
+            x.arrays,
+            np.zeros(count, int),
+            np.full(count, item),
+            np.broadcast_to(np.arange(seen.start, seen.stop), (count, seen.stop - seen.start)),
+            table.windows_by_row(numbers, places, w.shape[2:], x.shape[2:]),
+        )
+        kernel = w.kernel_rows(channel)
+        sums = windows @ kernel.values[0] + self.search.problem.channel_bias[channel]
+        index = [np.full(count, item), np.full(count, channel), *places.T]
+        obtained = outputs.arrays.gather(*index)[0]
+        bias = np.abs(self.search.problem.channel_bias[channel])
+        slack = sample_filter.slack(row_norms(windows) * kernel.norms[0] + bias)
+        slack = slack + precision.rounding.storage_error(sums)
+        return np.asarray(np.abs(obtained - sums) <= slack)
 
     def _in_group(
         self, op: int, outputs: FormGroup[OutputForm], edits: int, precision: PrecisionModel
@@ -87,6 +175,27 @@ class PadValueSearch:
         if shape not in self._points:
             self._points[shape] = _interior_points(outputs, self.search.problem.spec)
         return self._points[shape]
+
+
+def _interiors(
+    table: GeometryTable,
+    numbers: Array,
+    taps: tuple[int, ...],
+    input_size: tuple[int, ...],
+    shape: tuple[int, ...],
+) -> tuple[Array, Array]:
+    """The first and the last position whose window lies inside the input, (geometries, axes)."""
+    ends = []
+    for axis, choices in enumerate(table.choices[numbers].T):
+        stride, lo, dilation, input_dilation = (
+            each.reshape(-1) for each in table.axes[axis].correlation[:, choices]
+        )
+        room = (input_size[axis] - 1) * input_dilation - (taps[axis] - 1) * dilation + lo
+        ends.append(
+            (np.maximum(-(-lo // stride), 0), np.minimum(room // stride, shape[2 + axis] - 1))
+        )
+    first, last = (np.stack(each, axis=-1) for each in zip(*ends, strict=True))
+    return first, last
 
 
 def _interior_points(outputs: FormGroup[OutputForm], spec: ConvSpec) -> list[SamplePoint]:
