@@ -471,7 +471,6 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
     "geometry": (
         wrong_padding,
         wrong_pad_mode,
-        wrong_pad_value,
         wrong_stride,
         wrong_dilation,
         wrong_groups,
@@ -493,6 +492,8 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         clipped,
         integer_wrapped,
     ),
+    # Planted alone only.  Beside one other fault: tests/diagnose/fit/test_pad_value_search.py.
+    "geometry alone": (wrong_pad_value,),
     # Planted alone only: beside another fault it need not be found.
     "output alone": (channels_scaled,),
 }

@@ -180,6 +180,9 @@ class PaddedWith(FittedChange):
         np.copyto(value, (low + high) / 2 - sums.output, where=known)
         np.copyto(width, (high - low) / 2, where=known)
         own = rounding.bound_units * rounding.unit_roundoff * (sums.scale + late)
+        if self.then.is_open:
+            # What was read off in the interior is as far off as the values there are.
+            own = own + own.max(initial=0)
         return Rests(value, width + own + rounding.underflow_error + rounding.decimal_error, known)
 
     def _numbers(
@@ -280,6 +283,7 @@ def _number_per_channel(
             break
         if decimals == SHORT_DECIMALS and not determined:
             return
+    yield np.array([float(f"{number:.7g}") for number in exact.tolist()])
     yield exact
 
 

@@ -198,13 +198,13 @@ class WrongPadValue(GeometryHypothesis):
     What tells it apart: An input that is not constant, for which reflect, replicate and wrap differ
     from a constant; several kernels, so that the border has more values than there are numbers.
     Fix: Pad with the same number on both sides, by hand, and convolve with padding 0; for one
-    position:
-        numpy: `np.pad(input, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=value)`
-        scipy: `scipy.ndimage.correlate(image, kernel, mode="constant", cval=value)`
-        torch: `F.pad(input, (1, 1, 1, 1), value=value)`; one per channel: subtract it from the
+    position of -128:
+        numpy: `np.pad(input, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-128)`
+        scipy: `scipy.ndimage.correlate(image, kernel, mode="constant", cval=-128)`
+        torch: `F.pad(input, (1, 1, 1, 1), value=-128)`; one per channel: subtract it from the
             input, pad with zeros, and add it again
-        tensorflow: `tf.pad(input, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=value)`
-        jax: `jnp.pad(input, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=value)`
+        tensorflow: `tf.pad(input, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=-128)`
+        jax: `jnp.pad(input, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-128)`
     """
 
     code: ClassVar[str] = "wrong-pad-value"
