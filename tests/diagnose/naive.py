@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ class Geometry:
     padding: tuple[tuple[int, int], ...]
     dilation: tuple[int, ...]
     groups: int = 1
-    pad_mode: str = "constant"
+    pad_mode: str | tuple[str, ...] = "constant"
     transposed: bool = False
     output_padding: tuple[int, ...] = ()
     pad_values: tuple[float, ...] = ()
@@ -45,7 +46,8 @@ def _direct(x: Array, w: Array, g: Geometry) -> Array:
     for axis, (lo, hi) in enumerate(g.padding):
         widths = [(0, 0)] * x.ndim
         widths[axis + 2] = (max(lo, 0), max(hi, 0))
-        x = np.pad(x, widths, mode=g.pad_mode)  # type: ignore[call-overload]
+        mode: Any = g.pad_mode if isinstance(g.pad_mode, str) else g.pad_mode[axis]
+        x = np.pad(x, widths, mode=mode)
         cut = [slice(None)] * x.ndim
         cut[axis + 2] = slice(max(-lo, 0), x.shape[axis + 2] - max(-hi, 0))
         x = x[tuple(cut)]

@@ -85,7 +85,9 @@ class PadValueSearch:
                 continue
             (x,), (w,) = inputs, kernels
             for table in search.geometries(0, x.shape[2:], w.shape[2:], outputs.shape[2:], 1):
-                numbers = np.flatnonzero(table.pad_modes == TRIED_PAD_MODES.index("constant"))
+                numbers = np.flatnonzero(
+                    (table.pad_modes == TRIED_PAD_MODES.index("constant")).all(axis=1)
+                )
                 first, last = _interiors(table, numbers, w.shape[2:], x.shape[2:], outputs.shape)
                 has_interior = (first <= last).all(axis=1)
                 numbers, first, last = (a[has_interior] for a in (numbers, first, last))
