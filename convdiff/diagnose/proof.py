@@ -86,6 +86,7 @@ def _verified(candidate: Candidate, sums: Reference, bias: Array) -> Fields | No
         return None
     if form.relu_before:
         sums = Reference(np.maximum(sums.output, 0), sums.scale)
+    kernel = candidate.precision.round_operand(candidate.kernel.array.to_array(), "kernel")
     whole = WholeOutput(
         obtained,
         sums,
@@ -95,6 +96,8 @@ def _verified(candidate: Candidate, sums: Reference, bias: Array) -> Fields | No
         candidate.geometry.correlation(),
         candidate.operation.spec,
         form.relu_after,
+        kernel,
+        candidate.input.size,
     )
     return form.change.verify(whole)
 

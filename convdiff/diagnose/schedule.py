@@ -16,6 +16,7 @@ from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.fit.channel_scale_search import ChannelScaleSearch
 from convdiff.diagnose.fit.order_search import ChannelOrderSearch
 from convdiff.diagnose.fit.overlap import overlap_candidates
+from convdiff.diagnose.fit.pad_value_search import PadValueSearch
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.engine import Search
 
@@ -95,6 +96,7 @@ class Schedule:
         ]
         self.narrow_sums = list(narrow_sum_models(problem))
         self.channel_scales = ChannelScaleSearch(self.search)
+        self.pad_values = PadValueSearch(self.search)
         also_rounded = [] if self.precisions[0].edits else self.both_operands_rounded
         self.channel_orders = ChannelOrderSearch(self.search, [*self.precisions, *also_rounded])
 
@@ -158,6 +160,11 @@ def _channel_scales(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     yield [c for precision in schedule.precisions for c in scales.level(step.edits, precision)]
 
 
+def _pad_values(schedule: Schedule, step: Step) -> Iterable[Candidates]:
+    values = schedule.pad_values
+    yield [c for precision in schedule.precisions for c in values.level(step.edits, precision)]
+
+
 def _overlaps(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     search = schedule.search
     yield [c for precision in schedule.precisions for c in overlap_candidates(search, precision)]
@@ -193,6 +200,11 @@ STAGES: tuple[Stage, ...] = (
         candidate_lists=lambda schedule, step: [
             schedule.searched(schedule.precisions, step.edits, stacked=True)
         ],
+    ),
+    Stage(
+        "other numbers than zero in the padding",
+        applies=lambda schedule, step: True,
+        candidate_lists=_pad_values,
     ),
     Stage(
         "output channels scaled and shifted",

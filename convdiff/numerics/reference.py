@@ -184,8 +184,14 @@ def _padded(x: Array, geometry: Correlation) -> tuple[Array, Correlation]:
         for n, (lo, hi) in zip(x.shape[2:], geometry.padding, strict=True)
     )
     widths = [(max(lo, 0), max(hi, 0)) for lo, hi in geometry.padding]
-    x = _numpy_pad(x[(slice(None), slice(None), *crop)], widths, geometry.pad_mode)
+    x = x[(slice(None), slice(None), *crop)]
     rank = len(geometry.stride)
+    if isinstance(geometry.pad_mode, str):
+        x = _numpy_pad(x, widths, geometry.pad_mode)
+    else:
+        for axis, mode in enumerate(geometry.pad_mode):
+            own = [pair if axis == other else (0, 0) for other, pair in enumerate(widths)]
+            x = _numpy_pad(x, own, mode)
     return x, geometry._replace(
         padding=((0, 0),) * rank, input_dilation=(1,) * rank, pad_mode="constant"
     )

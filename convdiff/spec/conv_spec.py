@@ -20,16 +20,16 @@ class Correlation(NamedTuple):
         y[p] = sum over k of xpad[p stride + k dilation] w[k]
         xpad = pad(dilate(x, input_dilation), padding)
 
-    where a negative (lo, hi) crops. A transposed convolution has the stride as its input dilation,
-    stride 1, padding d(k-1) - p, and a kernel that is flipped, with its input and output channels
-    exchanged within each group.
+    where a negative (lo, hi) crops, and `pad_mode` is that of all axes or has one for each. A
+    transposed convolution has the stride as its input dilation, stride 1, padding d(k-1) - p, and a
+    kernel that is flipped, with its input and output channels exchanged within each group.
     """
 
     stride: tuple[int, ...]
     padding: tuple[Pair, ...]
     dilation: tuple[int, ...]
     input_dilation: tuple[int, ...]
-    pad_mode: str
+    pad_mode: str | tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

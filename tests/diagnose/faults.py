@@ -243,6 +243,23 @@ def wrong_pad_mode(work: Work, rng: np.random.Generator) -> Edit | None:
     return {"code": "wrong-pad-mode", "asked": g.pad_mode, "obtained": mode}
 
 
+def wrong_pad_value(work: Work, rng: np.random.Generator) -> Edit | None:
+    g = work.geometry
+    channels = work.x.shape[1]
+    if g.transposed or g.pad_mode != "constant" or not max(max(pair) for pair in g.padding) > 0:
+        return None
+    if rng.random() < 0.5:
+        value = float(rng.choice([-128, 255, 1.85, -0.42, 1, 0.5]))
+        values, obtained = np.full(channels, value), value
+    else:
+        values = np.round(rng.standard_normal(channels) * 2, int(rng.integers(1, 5)))
+        obtained = values.tolist()
+        if channels == 1 or not values.all() or np.ptp(values) == 0:
+            return None
+    work.geometry = replace(g, pad_values=tuple(values.tolist()))
+    return {"code": "wrong-pad-value", "asked": 0, "obtained": obtained}
+
+
 def _changed(numbers: tuple[int, ...], rng: np.random.Generator, most: int) -> tuple[int, ...]:
     """The numbers with all, or one, set to a random number up to `most`."""
     value = int(rng.choice([v for v in range(1, most + 1) if v != numbers[0]]))
@@ -527,6 +544,8 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         integer_wrapped,
         not_computed,
     ),
+    # Planted alone only.  Beside one other fault: tests/diagnose/fit/test_pad_value_search.py.
+    "geometry alone": (wrong_pad_value,),
     # Planted alone only: beside another fault it need not be found.
     "output alone": (channels_scaled, output_is_input, output_rolled),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +18,19 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Geometry:
-    """What torch's functions take beside the arrays; pads are (lo, hi) for each axis."""
+    """What torch's functions take beside the arrays; pads are (lo, hi) for each axis.
+
+    `pad_values`, one per input channel, are what a constant padding holds instead of zeros.
+    """
 
     stride: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]
     dilation: tuple[int, ...]
     groups: int = 1
-    pad_mode: str = "constant"
+    pad_mode: str | tuple[str, ...] = "constant"
     transposed: bool = False
     output_padding: tuple[int, ...] = ()
+    pad_values: tuple[float, ...] = ()
 
 
 def convolve(x: Array, w: Array, g: Geometry) -> Array:
@@ -35,13 +40,18 @@ def convolve(x: Array, w: Array, g: Geometry) -> Array:
 
 
 def _direct(x: Array, w: Array, g: Geometry) -> Array:
+    # Padded with zeros below the values, and raised again.
+    raised = np.reshape(g.pad_values or 0.0, (1, -1, *(1,) * len(g.padding)))
+    x = x - raised
     for axis, (lo, hi) in enumerate(g.padding):
         widths = [(0, 0)] * x.ndim
         widths[axis + 2] = (max(lo, 0), max(hi, 0))
-        x = np.pad(x, widths, mode=g.pad_mode)  # type: ignore[call-overload]
+        mode: Any = g.pad_mode if isinstance(g.pad_mode, str) else g.pad_mode[axis]
+        x = np.pad(x, widths, mode=mode)
         cut = [slice(None)] * x.ndim
         cut[axis + 2] = slice(max(-lo, 0), x.shape[axis + 2] - max(-hi, 0))
         x = x[tuple(cut)]
+    x = x + raised
     taps = w.shape[2:]
     size = [
         (n - d * (k - 1) - 1) // s + 1

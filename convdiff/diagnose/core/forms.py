@@ -132,10 +132,10 @@ class AxisGeometry:
 
 @dataclass(frozen=True)
 class GeometryForm(Form):
-    """One `AxisGeometry` per spatial axis, and the pad mode."""
+    """One `AxisGeometry` per spatial axis, and the pad mode of all axes or of each."""
 
     axes: tuple[AxisGeometry, ...] = ()
-    mode: str = "constant"
+    mode: str | tuple[str, ...] = "constant"
 
     def correlation(self) -> Correlation:
         """The geometry as the reference takes it."""

@@ -17,7 +17,7 @@ from convdiff.diagnose.core.padding_names import (
     padding_difference,
 )
 from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.hypotheses.base import Edits, GeometryHypothesis
+from convdiff.diagnose.hypotheses.base import Edits, GeometryHypothesis, enumeration, first_values
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec, numbers_text, pairs_text
 from convdiff.spec.padding import Pair, kernel_span
@@ -123,7 +123,8 @@ class WrongPadMode(GeometryHypothesis):
     Typical causes: padding_mode left at "zeros"; OpenCV, whose default border BORDER_REFLECT_101 is
     numpy's reflect. The names differ: scipy.ndimage's reflect is numpy's symmetric, and its mirror
     is numpy's reflect; scipy.signal's symm is symmetric; torch's replicate is edge, and its
-    circular is wrap. A product of FFTs without zero padding wraps around.
+    circular is wrap. A product of FFTs without zero padding wraps around. Panoramas and grids of a
+    sphere, where it wraps around along the longitude only: the edit then has one mode per axis.
     What tells it apart: Two or more padded positions on every side, and an input whose values near
     the border all differ.
     Fix: Name the mode on both sides, or pad by hand and convolve with padding 0; for two positions,
@@ -141,9 +142,20 @@ class WrongPadMode(GeometryHypothesis):
     shown_by: ClassVar[str] = "values that differ near the border, and padding of 2 or more"
 
     def sentence(self, edit: Edit) -> str:
-        return f"the padding was filled by {edit['obtained']!r} instead of {edit['asked']!r}"
+        asked, obtained = edit["asked"], edit["obtained"]
+        if isinstance(obtained, str):
+            return f"the padding was filled by {obtained!r} instead of {asked!r}"
+        # One letter for each axis where there are as many as usual.
+        axes = "DHW"[-len(obtained) :]
+        each = enumeration(
+            [f"by {mode!r} along {axis}" for mode, axis in zip(obtained, axes, strict=True)]
+        )
+        return f"the padding was filled {each} instead of by {asked!r}"
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        if not isinstance(edit["obtained"], str):
+            wraps_one_way = set(edit["obtained"]) > {"wrap"} and len(edit["obtained"]) == 2
+            return "circular along one axis only, as for panoramas" if wraps_one_way else None
         if _is_product_of_ffts(edits, spec):
             if _was_flipped(edits, spec):
                 return (
@@ -183,6 +195,44 @@ def _was_flipped(edits: Edits, spec: ConvSpec) -> bool:
     """Whether the kernel was flipped in the end, be it asked for or not."""
     flips = ("kernel-flipped", "kernel-not-flipped")
     return spec.flip != any(edit["code"] in flips for edit in edits)
+
+
+class WrongPadValue(GeometryHypothesis):
+    """The padding held other numbers than zero.
+
+    How it shows: The border differs, by as much whatever the input is: by the number times the sum
+    of the weights that fall on the padding. A kernel whose weights sum to zero there hides it.
+    Typical causes: A quantized input padded with the integer 0 where its zero point stands for
+    zero, or with the zero point where 0 is meant; padding before the mean is subtracted, or a mean
+    or BatchNorm folded into the first layer, whose padding then is minus the mean, one number for
+    each channel; cval= of scipy.ndimage and cv2's borderValue; padding of images with 255.
+    What tells it apart: An input that is not constant, for which reflect, replicate and wrap differ
+    from a constant; several kernels, so that the border has more values than there are numbers.
+    Fix: Pad with the same number on both sides, by hand, and convolve with padding 0; for one
+    position of -128:
+        numpy: `np.pad(input, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-128)`
+        scipy: `scipy.ndimage.correlate(image, kernel, mode="constant", cval=-128)`
+        torch: `F.pad(input, (1, 1, 1, 1), value=-128)`; one per channel: subtract it from the
+            input, pad with zeros, and add it again
+        tensorflow: `tf.pad(input, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=-128)`
+        jax: `jnp.pad(input, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-128)`
+    """
+
+    code: ClassVar[str] = "wrong-pad-value"
+    shown_by: ClassVar[str] = "a larger border, and a kernel of distinct weights"
+    oddness: ClassVar[float] = 0.2
+
+    def is_fitted(self, edit: Edit) -> bool:
+        return True
+
+    def sentence(self, edit: Edit) -> str:
+        obtained = edit["obtained"]
+        if isinstance(obtained, list):
+            return (
+                f"the padding held a number for each input channel ({first_values(obtained)}) "
+                f"instead of {edit['asked']}"
+            )
+        return f"the padding held {obtained:.9g} instead of {edit['asked']}"
 
 
 class WrongStride(GeometryHypothesis):
@@ -296,6 +346,7 @@ def _pairs(pairs: list[list[int]]) -> str:
 GEOMETRY: tuple[GeometryHypothesis, ...] = (
     WrongPadding(),
     WrongPadMode(),
+    WrongPadValue(),
     WrongStride(),
     WrongDilation(),
     WrongOutputPadding(),

@@ -154,7 +154,7 @@ class Search:
         terms = math.prod(spec.kernel_size) * spec.in_channels // spec.groups
         return SampleFilter(
             points,
-            _channels_seen(points, spec),
+            channels_seen(points, spec),
             self._obtained[key],
             precision,
             terms,
@@ -244,7 +244,7 @@ class Search:
         """Blocks with the sums of all of these at the points, the inputs in portions."""
         request = ProductRequest(
             points,
-            _channels_seen(points, self.forms.spec(op))[0],
+            channels_seen(points, self.forms.spec(op))[0],
             self._windows_at(geometry, kernels.shape[2:], inputs.shape[2:], points),
             kernels.kernel_rows(points[0].channel),
         )
@@ -311,7 +311,7 @@ class Search:
         return self._points[shape]
 
 
-def _channels_seen(points: Sequence[SamplePoint], spec: ConvSpec) -> list[slice]:
+def channels_seen(points: Sequence[SamplePoint], spec: ConvSpec) -> list[slice]:
     """The input channels that the output channel of each point sees."""
     outer, inner = spec.out_channels // spec.groups, spec.in_channels // spec.groups
     starts = [point.channel // outer * inner for point in points]

@@ -31,6 +31,10 @@ from convdiff.spec.padding import Pair
 
 # The modes in the order in which they are tried; `GeometryTable.pad_modes` are indices of it.
 TRIED_PAD_MODES = ("constant", "reflect", "edge", "wrap", "symmetric")
+# By how much modes that differ between the axes are odder than one mode for all.
+UNEVEN_MODES_ODDNESS = 0.2
+# The most edits of the geometry beside which the axes may have different modes.
+MAX_EDITS_WITH_UNEVEN_MODES = 1
 # The most that oddness adds to the cost of a geometry: less than one more edit.
 MAX_ODDNESS = 0.9
 
@@ -54,9 +58,9 @@ class AskedGeometry(NamedTuple):
 class GeometryTable:
     """Geometries as rows of numbers.
 
-    Geometry g takes choice choices[g, a] of axes[a] along spatial axis a, fills its padding by
-    TRIED_PAD_MODES[pad_modes[g]], and costs costs[g].  `choices` is (geometries, axes), `pad_modes`
-    and `costs` are (geometries,).
+    Geometry g takes choice choices[g, a] of axes[a] along spatial axis a, where its padding is
+    filled by TRIED_PAD_MODES[pad_modes[g, a]], and costs costs[g].  `choices` and `pad_modes` are
+    (geometries, axes), `costs` is (geometries,).
     """
 
     asked: AskedGeometry
@@ -121,8 +125,8 @@ class GeometryTable:
         for axis in range(rank):
             correlation = self.axes[axis].correlation[:, self.choices[numbers, axis]]
             indices = np.empty((len(numbers), kernel_size[axis]), int)
-            for mode in dict.fromkeys(pad_modes.tolist()):
-                rows = pad_modes == mode
+            for mode in dict.fromkeys(pad_modes[:, axis].tolist()):
+                rows = pad_modes[:, axis] == mode
                 indices[rows] = tap_indices(
                     correlation[:, rows],
                     positions[rows, axis, None],
@@ -140,7 +144,8 @@ class GeometryTable:
             axis.axis_geometry(choice)
             for axis, choice in zip(self.axes, self.choices[number].tolist(), strict=True)
         )
-        return geometry_form(axes, self.asked, TRIED_PAD_MODES[self.pad_modes[number]])
+        modes = tuple(TRIED_PAD_MODES[mode] for mode in self.pad_modes[number].tolist())
+        return geometry_form(axes, self.asked, modes)
 
     def _axis_windows(self, axis: int, position: Array, taps: int, input_size: int) -> Array:
         """(positions, geometries, taps): the input indices along one axis, -1 for zeros.
@@ -154,13 +159,14 @@ class GeometryTable:
             column = np.arange(len(self))
         else:
             column = self.choices[:, axis]
-        modes = [*dict.fromkeys(self.pad_modes.tolist())]
+        pad_modes = self.pad_modes[:, axis]
+        modes = [*dict.fromkeys(pad_modes.tolist())]
         for mode in modes:
             by_choice = tap_indices(correlation, position, taps, input_size, TRIED_PAD_MODES[mode])
             if mode == modes[0]:
                 indices = by_choice[:, column]
             else:
-                in_mode = self.pad_modes == mode
+                in_mode = pad_modes == mode
                 indices[:, in_mode] = by_choice[:, column[in_mode]]
         return indices
 
@@ -177,7 +183,7 @@ def _window_table(read: list[Array]) -> WindowTable:
 
 
 def geometry_form(
-    axes: tuple[AxisGeometry, ...], asked: AskedGeometry, pad_mode: str
+    axes: tuple[AxisGeometry, ...], asked: AskedGeometry, pad_modes: tuple[str, ...]
 ) -> GeometryForm:
     """The form of a geometry, with the edits that lead to it from what was asked."""
     edits: list[Edit] = []
@@ -209,8 +215,10 @@ def geometry_form(
                 "obtained": list(output_paddings),
             }
         )
+    pad_mode = pad_modes[0] if len(set(pad_modes)) == 1 else pad_modes
     if pad_mode != asked.pad_mode and not asked.transposed:
-        edits.append({"code": "wrong-pad-mode", "asked": asked.pad_mode, "obtained": pad_mode})
+        obtained = pad_mode if isinstance(pad_mode, str) else list(pad_mode)
+        edits.append({"code": "wrong-pad-mode", "asked": asked.pad_mode, "obtained": obtained})
     return GeometryForm(tuple(edits), float(len(edits)), axes, pad_mode)
 
 
@@ -256,7 +264,8 @@ def enumerate_geometries(
     ]
     if not parts:
         empty = np.zeros(0, int)
-        return GeometryTable(asked, axes, empty.reshape(0, len(axes)), empty, empty.astype(float))
+        none = empty.reshape(0, len(axes))
+        return GeometryTable(asked, axes, none, none, empty.astype(float))
     choices, pad_modes, oddness = (np.concatenate(column) for column in zip(*parts, strict=True))
     return GeometryTable(asked, axes, choices, pad_modes, edits + np.minimum(oddness, MAX_ODDNESS))
 
@@ -266,7 +275,7 @@ def _geometries_changing(
 ) -> Iterator[tuple[Array, Array, Array]]:
     """Yields the geometries that change every kind of edit in `changed`, and nothing else.
 
-    They come as (choices, pad modes, oddness): (n, axes), (n,) and (n,).
+    They come as (choices, pad modes, oddness): (n, axes), (n, axes) and (n,).
     """
     allowed = [axis.changing(changed) for axis in axes]
     if not all(map(len, allowed)):
@@ -290,20 +299,43 @@ def _geometries_changing(
     if len(axes) > 2 and len(changed) > 1:
         # Too many to try them all.
         keep &= paddings.related()
-    pad_modes = ["constant" if asked.transposed else asked.pad_mode]
-    if "pad_mode" in changed or pad_modes != ["constant"]:
+    rank, usual = len(axes), "constant" if asked.transposed else asked.pad_mode
+    pad_modes = [(usual,) * rank]
+    if "pad_mode" in changed or usual != "constant":
         # Negative padding crops, and it is not defined whether that happens before the border is
         # filled or after.
         keep &= ~((paddings.amounts < 0).any(axis=(0, 2)) & paddings.differs.any(axis=0))
     if "pad_mode" in changed:
         keep &= (paddings.amounts > 0).any(axis=(0, 2))
-        pad_modes = [mode for mode in TRIED_PAD_MODES if mode != asked.pad_mode]
+        pad_modes = [(mode,) * rank for mode in TRIED_PAD_MODES if mode != asked.pad_mode]
         oddness = oddness + 0.05
-    if keep.any():
-        yield from (
-            (choices[keep], np.full(int(keep.sum()), TRIED_PAD_MODES.index(mode)), oddness[keep])
-            for mode in pad_modes
+    if not keep.any():
+        return
+    choices, oddness = choices[keep], oddness[keep]
+    yield from (_in_modes(choices, modes, oddness) for modes in pad_modes)
+    if "pad_mode" in changed and len(changed) <= MAX_EDITS_WITH_UNEVEN_MODES:
+        # Along an axis without padding the mode makes no difference.
+        everywhere = (paddings.amounts[:, keep] > 0).any(axis=2).all(axis=0)
+        choices, oddness = choices[everywhere], oddness[everywhere] + UNEVEN_MODES_ODDNESS
+        yield from (_in_modes(choices, modes, oddness) for modes in _uneven_modes(rank))
+
+
+def _in_modes(choices: Array, modes: tuple[str, ...], oddness: Array) -> tuple[Array, Array, Array]:
+    """Geometries with one pad mode for each axis, as `_geometries_changing` yields them."""
+    numbers = [TRIED_PAD_MODES.index(mode) for mode in modes]
+    return choices, np.tile(numbers, (len(choices), 1)), oddness
+
+
+def _uneven_modes(rank: int) -> list[tuple[str, ...]]:
+    """Two modes for the axes, such as wrap along W and zeros along H: one axis has its own."""
+    return list(
+        dict.fromkeys(
+            tuple(own if axis == at else others for axis in range(rank))
+            for others, own in itertools.permutations(TRIED_PAD_MODES, 2)
+            for at in range(rank)
+            if rank > 1
         )
+    )
 
 
 class _PaddingColumns(NamedTuple):

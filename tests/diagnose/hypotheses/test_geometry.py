@@ -54,6 +54,47 @@ def test_a_pad_mode_has_the_names_of_the_libraries(mode: str, words: str) -> Non
     assert words in summary(X, w, conv(padded, w), padding=2)
 
 
+UNEVEN_MODES = [
+    ("wrap", "constant"),
+    ("constant", "wrap"),
+    ("edge", "reflect"),
+    ("constant", "constant", "wrap"),
+    ("wrap", "edge", "wrap"),
+]
+
+
+@pytest.mark.parametrize("modes", UNEVEN_MODES)
+@pytest.mark.parametrize("asked", ["constant", "wrap"])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_the_axes_may_have_different_pad_modes(
+    modes: tuple[str, ...], asked: str, flipped: bool
+) -> None:
+    rank = len(modes)
+    x, w = normal(2, 3, *(8, 7, 9)[:rank]), normal(4, 3, *(5,) * rank)
+    kernel = np.flip(w, (*range(2, w.ndim),)) if flipped else w
+    obtained = conv(x, kernel, 2, pad_mode=modes)
+    edits = first_edits(x, w, obtained, padding=2, pad_mode=asked)
+    expected = {"code": "wrong-pad-mode", "asked": asked, "obtained": list(modes)}
+    assert [edit["code"] for edit in edits if edit != expected] == ["kernel-flipped"] * flipped
+    assert expected in edits
+
+
+@pytest.mark.parametrize(("pads", "mode"), [(((2, 2), (0, 0)), "wrap"), (((1, 1), (1, 1)), "edge")])
+def test_one_pad_mode_is_simpler_than_one_for_each_axis(
+    pads: tuple[tuple[int, int], ...], mode: str
+) -> None:
+    obtained = conv(X, W, pads, pad_mode=mode)
+    (edit,) = first_edits(X, W, obtained, padding=[list(pair) for pair in pads])
+    assert edit["obtained"] == mode
+
+
+def test_a_pad_mode_for_each_axis_is_told_in_words() -> None:
+    w = normal(4, 3, 5, 5)
+    text = summary(X, w, conv(X, w, 2, pad_mode=("constant", "wrap")), padding=2)
+    assert "by 'constant' along H and by 'wrap' along W instead of by 'constant'" in text
+    assert "circular along one axis only" in text
+
+
 @pytest.mark.parametrize(
     ("conjugate", "words"),
     [

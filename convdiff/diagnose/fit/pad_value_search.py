@@ -1,0 +1,251 @@
+"""A padding that was filled with other numbers than zero, alone and beside other edits.
+
+The numbers are not known, but in the interior, where no window reaches the padding, they change
+nothing.  So combinations are held against elements of the interior alone, and the few that agree
+there are left to the proof, which reads the numbers off the border (`core/padded_with.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from convdiff.diagnose.core.forms import InputForm, KernelForm, OutputForm
+from convdiff.diagnose.core.output_change import FittedChange
+from convdiff.diagnose.core.padded_with import PaddedWith
+from convdiff.diagnose.core.precision_model import PrecisionModel
+from convdiff.diagnose.hypotheses.geometry import WrongPadValue
+from convdiff.diagnose.search.batches import FormGroup
+from convdiff.diagnose.search.candidate import (
+    MAX_CANDIDATES_PER_LEVEL,
+    Candidate,
+    cheapest_candidates,
+)
+from convdiff.diagnose.search.engine import Search, channels_seen
+from convdiff.diagnose.search.geometry_table import TRIED_PAD_MODES, GeometryTable
+from convdiff.diagnose.search.intervals import ObtainedIntervals
+from convdiff.diagnose.search.windows import SamplePoint, gather_windows_by_row, row_norms
+from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.layout import Array
+from convdiff.spec.padding import kernel_span
+
+# Pairs of elements of the interior at which combinations must agree, and the elements drawn for
+# each, of which one that is not zero is taken.
+POINT_PAIRS, DRAWS = 8, 6
+# The most edits beside the numbers in the padding.
+MAX_OTHER_EDITS = 1
+
+
+class PadValueSearch:
+    """Candidates with other numbers in the padding than zeros."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self._points: dict[tuple[int, ...], list[SamplePoint]] = {}
+
+    def level(self, edits: int, precision: PrecisionModel) -> Iterator[Candidate]:
+        """Candidates with so many edits, the padding's among them."""
+        others = edits - 1
+        if self.search.problem.spec.transposed or not 0 <= others <= MAX_OTHER_EDITS:
+            return
+        if others == 0:
+            # A single proof, which needs no interior.
+            yield from self._as_asked(precision)
+            return
+        yield from self._with_other_windows(precision)
+        for op, _ in enumerate(self.search.forms.operations):
+            if self.search.forms.spec(op).transposed:
+                continue
+            for output_edits in range(min(others, 1) + 1):
+                for outputs in self.search.forms.output_groups(op, output_edits):
+                    yield from self._in_group(op, outputs, others - output_edits, precision)
+
+    def _as_asked(self, precision: PrecisionModel) -> Iterator[Candidate]:
+        geometry, groups = self.search.asked_geometry(), self.search.forms.output_groups(0, 0)
+        if geometry is None or not groups:
+            return
+        (x,), (w,) = self.search.forms.inputs(0, 0), self.search.forms.kernels(0, 0)
+        for output in groups[0].forms:
+            cost = output.cost + precision.cost
+            candidate = Candidate(x, w, geometry.form(0), output, precision, cost)
+            if candidate.geometry.mode == "constant" and _is_padded(candidate):
+                yield _with_pad_value(candidate)
+
+    def _with_other_windows(self, precision: PrecisionModel) -> Iterator[Candidate]:
+        """Candidates of the asked operation with one other edit, of the geometry.
+
+        Each geometry is held against elements of its own interior.
+        """
+        search = self.search
+        inputs, kernels = search.forms.input_groups(0, 0)[:1], search.forms.kernel_groups(0, 0)[:1]
+        for outputs in search.forms.output_groups(0, 0):
+            if not inputs or inputs[0].shape[0] != outputs.shape[0]:
+                continue
+            (x,), (w,) = inputs, kernels
+            for table in search.geometries(0, x.shape[2:], w.shape[2:], outputs.shape[2:], 1):
+                numbers = np.flatnonzero(
+                    (table.pad_modes == TRIED_PAD_MODES.index("constant")).all(axis=1)
+                )
+                first, last = _interiors(table, numbers, w.shape[2:], x.shape[2:], outputs.shape)
+                has_interior = (first <= last).all(axis=1)
+                numbers, first, last = (a[has_interior] for a in (numbers, first, last))
+                generator = np.random.default_rng(13)
+                for _ in range(2 * POINT_PAIRS):
+                    if not numbers.size:
+                        break
+                    item, channel = generator.integers(outputs.shape[:2])
+                    span = last - first + 1
+                    place = first + (generator.random(first.shape) * span).astype(int)
+                    agree = self._agree(
+                        (x, w, outputs), table, numbers, (int(item), int(channel), place), precision
+                    )
+                    numbers, first, last = (a[agree] for a in (numbers, first, last))
+                for number in numbers[:MAX_CANDIDATES_PER_LEVEL].tolist():
+                    geometry = table.form(number)
+                    cost = geometry.cost + precision.cost
+                    candidate = Candidate(
+                        x.forms[0], w.forms[0], geometry, outputs.forms[0], precision, cost
+                    )
+                    if _is_padded(candidate):
+                        yield _with_pad_value(candidate)
+
+    def _agree(
+        self,
+        groups: tuple[FormGroup[InputForm], FormGroup[KernelForm], FormGroup[OutputForm]],
+        table: GeometryTable,
+        numbers: Array,
+        element: tuple[int, int, Array],
+        precision: PrecisionModel,
+    ) -> Array:
+        """Which geometries give what was obtained, each at a position of its own."""
+        (x, w, outputs), (item, channel, places) = groups, element
+        points = [SamplePoint(item, channel, tuple(places[0].tolist()))]
+        sample_filter = self.search.sample_filter(0, outputs, precision, points)
+        (seen,) = sample_filter.channels
+        count = len(numbers)
+        windows = gather_windows_by_row(
+            x.arrays,
+            np.zeros(count, int),
+            np.full(count, item),
+            np.broadcast_to(np.arange(seen.start, seen.stop), (count, seen.stop - seen.start)),
+            table.windows_by_row(numbers, places, w.shape[2:], x.shape[2:]),
+        )
+        kernel = w.kernel_rows(channel)
+        sums = windows @ kernel.values[0] + self.search.problem.channel_bias[channel]
+        index = [np.full(count, item), np.full(count, channel), *places.T]
+        obtained = outputs.arrays.gather(*index)[0]
+        bias = np.abs(self.search.problem.channel_bias[channel])
+        slack = sample_filter.slack(row_norms(windows) * kernel.norms[0] + bias)
+        slack = slack + precision.rounding.storage_error(sums)
+        return np.asarray(np.abs(obtained - sums) <= slack)
+
+    def _in_group(
+        self, op: int, outputs: FormGroup[OutputForm], edits: int, precision: PrecisionModel
+    ) -> Iterator[Candidate]:
+        forms = [
+            form
+            for form in outputs.forms
+            if not isinstance(form.change, FittedChange) and not form.relu_before
+        ]
+        if not forms:
+            return
+        group = FormGroup(forms)
+        points = self._interior_points(group)
+        if not points:
+            return
+        problem, spec = self.search.problem, self.search.forms.spec(op)
+        intervals = ObtainedIntervals(
+            group.forms, group.arrays, points, problem.channel_bias, precision
+        )
+        sample_filter = replace(
+            self.search.sample_filter(op, outputs, precision, points),
+            channels=channels_seen(points, spec),
+            obtained=intervals,
+            cheap_proof=False,
+        )
+        for batch in self.search.batches(op, outputs, edits, stacked=False, points=points[:2]):
+            agreeing = sample_filter.survivors(batch)
+            for candidate in cheapest_candidates(batch, group, precision, *agreeing):
+                if candidate.geometry.mode == "constant" and _is_padded(candidate):
+                    yield _with_pad_value(candidate)
+
+    def _interior_points(self, outputs: FormGroup[OutputForm]) -> list[SamplePoint]:
+        """Elements of the interior in pairs of one channel; none where there is no interior."""
+        shape = outputs.shape
+        if shape not in self._points:
+            self._points[shape] = _interior_points(outputs, self.search.problem.spec)
+        return self._points[shape]
+
+
+def _interiors(
+    table: GeometryTable,
+    numbers: Array,
+    taps: tuple[int, ...],
+    input_size: tuple[int, ...],
+    shape: tuple[int, ...],
+) -> tuple[Array, Array]:
+    """The first and the last position whose window lies inside the input, (geometries, axes)."""
+    ends = []
+    for axis, choices in enumerate(table.choices[numbers].T):
+        stride, lo, dilation, input_dilation = (
+            each.reshape(-1) for each in table.axes[axis].correlation[:, choices]
+        )
+        room = (input_size[axis] - 1) * input_dilation - (taps[axis] - 1) * dilation + lo
+        ends.append(
+            (np.maximum(-(-lo // stride), 0), np.minimum(room // stride, shape[2 + axis] - 1))
+        )
+    first, last = (np.stack(each, axis=-1) for each in zip(*ends, strict=True))
+    return first, last
+
+
+def _interior_points(outputs: FormGroup[OutputForm], spec: ConvSpec) -> list[SamplePoint]:
+    shape = outputs.shape
+    middles = [_middle(spec, axis, size) for axis, size in enumerate(shape[2:])]
+    if not all(map(len, middles)):
+        return []
+    generator = np.random.default_rng(11)
+    counts = POINT_PAIRS, 2, DRAWS
+    channel = np.broadcast_to(generator.integers(shape[1], size=(POINT_PAIRS, 1, 1)), counts)
+    drawn = [generator.integers(shape[0], size=counts), channel]
+    drawn += [np.array(middle)[generator.integers(len(middle), size=counts)] for middle in middles]
+    index = [each.reshape(-1, DRAWS) for each in drawn]
+    values = outputs.arrays.gather(*index)[0]
+    best = (np.isfinite(values) * (1 + (values != 0))).argmax(axis=1)
+    rows = np.arange(len(best))
+    if not np.isfinite(values[rows, best]).all():
+        return []
+    item, channels, *position = (each[rows, best].tolist() for each in index)
+    places = zip(*position, strict=True)
+    return [SamplePoint(i, c, place) for i, c, place in zip(item, channels, places, strict=True)]
+
+
+def _middle(spec: ConvSpec, axis: int, size: int) -> range:
+    """Output positions whose windows lie inside the input, those in the middle if there are many.
+
+    As asked; where the output has another size, as if the padding were the same at both ends.
+    """
+    n = (spec.input_size[axis] - 1) * spec.input_dilation[axis] + 1
+    stride, (lo, _) = spec.stride[axis], spec.padding[axis]
+    span = kernel_span(spec.kernel_size[axis], spec.dilation[axis])
+    if size != spec.output_size[axis]:
+        lo = max((size - 1) * stride + span - n, 0) // 2
+    first, last = max(-(-lo // stride), 0), min((n - span + lo) // stride, size - 1)
+    # Another padding, stride or dilation leaves less.
+    spare = (last + 1 - first) // 4
+    return range(first + spare, last + 1 - spare)
+
+
+def _is_padded(candidate: Candidate) -> bool:
+    """Whether some window may reach the padding."""
+    return any(axis.lo > 0 or axis.hi > 0 for axis in candidate.geometry.axes)
+
+
+def _with_pad_value(candidate: Candidate) -> Candidate:
+    """The candidate with numbers in its padding that are still to be read off."""
+    edit = {"code": WrongPadValue.code, "asked": 0}
+    geometry = candidate.geometry.plus(edit, WrongPadValue.oddness)
+    output = replace(candidate.output, change=PaddedWith(candidate.output.change))
+    cost = candidate.cost + 1 + WrongPadValue.oddness
+    return replace(candidate, geometry=geometry, output=output, cost=cost)

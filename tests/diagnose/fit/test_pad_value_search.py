@@ -1,0 +1,150 @@
+"""The numbers in a padding are read off, beside another fault too; what looks like them is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convdiff
+from convdiff.records import Edit
+from tests.diagnose.findings import conv, first_edits, normal
+from tests.diagnose.naive import Array
+
+ONE, EACH = (1.85,) * 3, (0.75, -1.25, 0.5)
+
+
+def arrays(rank: int, size: int = 11) -> tuple[Array, Array]:
+    """An input of three channels and a kernel of four."""
+    size = size if rank < 3 else 7
+    return normal(2, 3, *(size,) * rank), normal(4, 3, *(3,) * rank)
+
+
+def pad_value(obtained: object) -> Edit:
+    return {"code": "wrong-pad-value", "asked": 0, "obtained": obtained}
+
+
+def as_found(values: tuple[float, ...]) -> object:
+    return values[0] if values == ONE else list(values)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("values", [ONE, EACH])
+@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"dilation": 2}])
+def test_the_numbers_are_read_off(
+    rank: int, values: tuple[float, ...], options: dict[str, Any]
+) -> None:
+    x, w = arrays(rank)
+    obtained = conv(x, w, 2, pad_values=values, **options)
+    assert first_edits(x, w, obtained, padding=2, **options) == [pad_value(as_found(values))]
+
+
+@pytest.mark.parametrize("value", [-128.0, 255.0, 0.00784, 1 / 3])
+def test_any_number_is_read_off(value: float) -> None:
+    x, w = arrays(2)
+    (edit,) = first_edits(x, w, conv(x, w, 1, pad_values=(value,) * 3), padding=1)
+    assert edit["obtained"] == pytest.approx(value, rel=1e-6)
+
+
+@pytest.mark.parametrize("values", [ONE, EACH])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_the_numbers_are_read_off_beside_groups(groups: int, values: tuple[float, ...]) -> None:
+    x, w = normal(1, 3, 9, 8), normal(6, 3 // groups, 3, 3)
+    obtained = conv(x, w, 1, groups=groups, pad_values=values)
+    assert first_edits(x, w, obtained, padding=1, groups=groups) == [pad_value(as_found(values))]
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("values", [ONE, EACH])
+@pytest.mark.parametrize(
+    ("code", "change", "options"),
+    [
+        ("kernel-flipped", lambda x, w: (x, np.flip(w, (*range(2, w.ndim),))), {}),
+        ("input-channels-reversed", lambda x, w: (x[:, ::-1], w), {}),
+        ("wrong-stride", lambda x, w: (x, w), {"stride": 2}),
+        ("wrong-dilation", lambda x, w: (x, w), {"dilation": 2}),
+        ("wrong-padding", lambda x, w: (x, w), {"padding": 2}),
+    ],
+)
+def test_the_numbers_are_read_off_beside_another_fault(
+    rank: int,
+    values: tuple[float, ...],
+    code: str,
+    change: Callable[[Array, Array], tuple[Array, Array]],
+    options: dict[str, Any],
+) -> None:
+    x, w = arrays(rank)
+    obtained = conv(*change(x, w), **{"padding": 1, **options}, pad_values=values)
+    edits = {edit["code"]: edit for edit in first_edits(x, w, obtained, padding=1)}
+    assert sorted(edits) == sorted([code, "wrong-pad-value"]), edits
+    assert edits["wrong-pad-value"] == pad_value(as_found(values))
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("bias-missing", lambda sums, bias: sums),
+        ("bias-doubled", lambda sums, bias: sums + 2 * bias),
+        ("bias-added", lambda sums, bias: sums + bias + normal(4, 1, 1, seed=2)),
+        ("scaled", lambda sums, bias: (sums + bias) * np.float32(1.7)),
+        ("activation-applied", lambda sums, bias: np.maximum(sums + bias, 0)),
+        ("output-channels-reversed", lambda sums, bias: (sums + bias)[:, ::-1]),
+    ],
+)
+def test_the_numbers_are_read_off_beside_a_change_of_the_output(
+    code: str, change: Callable[[Array, Array], Array]
+) -> None:
+    (x, w), bias = arrays(2), normal(4)
+    obtained = change(conv(x, w, 1, pad_values=EACH), bias[:, None, None])
+    edits = {e["code"]: e for e in first_edits(x, w, obtained, padding=1, bias=bias)}
+    assert sorted(edits) == sorted([code, "wrong-pad-value"]), edits
+    assert edits["wrong-pad-value"] == pad_value(list(EACH))
+
+
+@pytest.mark.parametrize("mode", ["reflect", "edge", "wrap", "symmetric"])
+@pytest.mark.parametrize("constant", [True, False])
+def test_a_pad_mode_is_no_number(mode: str, constant: bool) -> None:
+    x, w = arrays(2)
+    x = np.full_like(x, 1.5) if constant else x
+    (edit,) = first_edits(x, w, conv(x, w, 1, pad_mode=mode), padding=1)
+    assert edit["code"] == "wrong-pad-mode"
+
+
+def test_a_bias_is_no_number_in_the_padding() -> None:
+    x, w = arrays(2)
+    (edit,) = first_edits(x, w, conv(x, w, 1) + 2.5, padding=1)
+    assert edit["code"] == "bias-added"
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("constant", [True, False])
+def test_another_border_is_no_number_in_the_padding(rank: int, constant: bool) -> None:
+    x, w = arrays(rank)
+    x, w = (np.full_like(x, 1.5), np.ones_like(w)) if constant else (x, w)
+    sums = conv(x, w, 1)
+    inside = conv(np.ones_like(x), np.ones_like(w), 1)
+    is_border = inside < inside.max()
+    last = np.zeros_like(sums)
+    last[..., -1] = 1
+    borders = {
+        "averaged by count": sums * inside.max() / inside,
+        "never computed": np.where(is_border, 0, sums),
+        "another constant": np.where(is_border, 7, sums),
+        "noise": np.where(is_border, sums + normal(*sums.shape), sums),
+        "a constant in the last column": sums + last * normal(4, *(1,) * rank),
+    }
+    for name, border in borders.items():
+        result = convdiff.diff(x, w, border.astype(np.float32), padding=1)
+        codes = [edit["code"] for finding in result.findings for edit in finding.edits]
+        assert "wrong-pad-value" not in codes, name
+
+
+def test_two_whole_numbers_at_the_border_are_no_evidence() -> None:
+    x = np.arange(1, 9, dtype=np.float32).reshape(1, 1, 8)
+    w = np.ones((1, 1, 3), np.float32)
+    obtained = conv(x, w, 1)
+    obtained[..., 0] += 2
+    obtained[..., -1] += 2
+    assert not convdiff.diff(x, w, obtained, padding=1).findings
