@@ -391,6 +391,11 @@ def scaled(work: Work, rng: np.random.Generator) -> Edit | None:
 
 
 def activation_applied(work: Work, rng: np.random.Generator) -> Edit | None:
+    if rng.random() < 0.3:
+        output = np.asarray(work.output())
+        if output.min() < 0 < output.max():
+            work.after.append(np.abs)
+            return {"code": "activation-applied", "obtained": "abs"}
     work.after.append(lambda y: np.maximum(y, 0))
     return {"code": "activation-applied", "obtained": "relu"}
 

@@ -14,7 +14,14 @@ from convdiff.diagnose.core.activations import (
     Function,
     clamp_argument_between,
 )
-from convdiff.diagnose.core.output_change import Fields, OutputChange, PartialSums, WholeOutput
+from convdiff.diagnose.core.output_change import (
+    Fields,
+    OpenChange,
+    OutputChange,
+    PartialSums,
+    SumPair,
+    WholeOutput,
+)
 from convdiff.spec.layout import Array
 
 # What rounding may amount to, as a share of the spread of the obtained values, for an agreement to
@@ -62,6 +69,29 @@ class Clamped(OutputChange):
     def partial_sums(self, values: Array) -> PartialSums:
         cut = (values >= self.high).astype(int) - (values <= self.low)
         return PartialSums(values, cut, as_obtained=False)
+
+
+@dataclass(frozen=True)
+class Magnitude(OpenChange):
+    """The signs of the sums were dropped, so that each sum may have had either."""
+
+    def possible_sums(self, obtained: Array) -> Array:
+        return np.stack([obtained, -obtained], axis=1)
+
+    def relates(self, pair: SumPair) -> Array:
+        error = np.abs(np.abs(pair.sums) - pair.obtained)
+        return np.asarray((error <= pair.slack + pair.storage_error).all(axis=0))
+
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        sums, scale = whole.sums
+        slack = whole.rounding.allowed_error(sums, scale)
+        # Of one sign, the output is the sums themselves, or the sums times -1.
+        if not ((sums > slack).any() and (sums < -slack).any()):
+            return None
+        if not whole.rounding.explains_all(whole.obtained, np.abs(sums), scale):
+            return None
+        # Where rounding is as large as the values, any magnitude agrees.
+        return {} if np.median(slack) < MAX_SLACK_SHARE_IF_NARROW * np.std(sums) else None
 
 
 RELU = Clamped(0.0, np.inf)

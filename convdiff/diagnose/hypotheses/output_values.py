@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from convdiff.diagnose.core.activation_change import RELU, RELU6, Activated, Clamped
+from convdiff.diagnose.core.activation_change import RELU, RELU6, Activated, Clamped, Magnitude
 from convdiff.diagnose.core.activations import SIGMOID, TANH
 from convdiff.diagnose.core.forms import OutputForm
 from convdiff.diagnose.core.output_change import UNCHANGED, Fields, OpenChange, SumPair, WholeOutput
@@ -37,6 +37,8 @@ from convdiff.spec.layout import Array
 # How odd the common activations are, and all others.
 ACTIVATION_ODDNESS = {SIGMOID: 0.3, TANH: 0.35}
 OTHER_ACTIVATION_ODDNESS = 0.4
+# How odd magnitudes are.
+MAGNITUDE_ODDNESS = 0.3
 # The share of the values of an integer type that wrapped sums must span to be evidence.
 MIN_WRAPPED_RANGE = 1 / 16
 # The share of the modulus that rounding may amount to; above it, any sum is near some multiple.
@@ -44,16 +46,18 @@ MAX_SLACK_OF_MODULUS = 1 / 8
 
 
 class ActivationApplied(OutputHypothesis):
-    """An activation was applied to the output.
+    """An activation was applied to the output, or its magnitude was taken.
 
     How it shows: With ReLU no element is negative, and the output is zero where the reference is
-    negative. Sigmoid and tanh stay within (0, 1) and (-1, 1). GELU, SiLU, Mish and hard swish go no
-    lower than -0.170, -0.278, -0.309 and -0.375, and ELU no lower than -1. A leaky ReLU gives small
+    negative. Of magnitudes (abs) none is negative either, and each has the size of the reference's.
+    Sigmoid and tanh stay within (0, 1) and (-1, 1). GELU, SiLU, Mish and hard swish go no lower
+    than -0.170, -0.278, -0.309 and -0.375, and ELU no lower than -1. A leaky ReLU gives small
     negative values beside large positive ones. ReLU on an output without negative elements shows
     nothing.
     Typical causes: activation="relu" in a Keras layer; an output saved by a hook after a fused
     activation; inference libraries that fuse Conv and ReLU; an in-place nn.ReLU(inplace=True) that
-    overwrites the saved array.
+    overwrites the saved array; np.abs or cv2.convertScaleAbs before the output of an edge filter is
+    shown as a picture.
     What tells it apart: Negative elements exclude ReLU and ReLU6, elements above 6 exclude ReLU6.
     A leaky ReLU is recognized by the slopes 0.01, 0.1, 0.2, 0.25 and 0.3 only.
     Fix: Save the output before the activation, or apply it on both sides:
@@ -81,12 +85,17 @@ class ActivationApplied(OutputHypothesis):
             yield base.plus({"code": self.code, "obtained": "relu6"}, 0.3, change=RELU6)
         if low == 0:
             yield base.plus(relu, 0.1, change=RELU)
+        if low >= 0 < high:
+            magnitude = {"code": self.code, "obtained": "abs"}
+            yield base.plus(magnitude, MAGNITUDE_ODDNESS, change=Magnitude())
         for activation in problem.likely_activations:
             oddness = ACTIVATION_ODDNESS.get(activation, OTHER_ACTIVATION_ODDNESS)
             edit = {"code": self.code, **activation.fields}
             yield base.plus(edit, oddness, change=Activated(activation))
 
     def sentence(self, edit: Edit) -> str:
+        if edit["obtained"] == "abs":
+            return "the magnitude of each sum was taken: its sign was dropped"
         kind = f" (its {edit['approximate']} approximation)" if "approximate" in edit else ""
         slope = f" with slope {edit['slope']:g}" if "slope" in edit else ""
         return f"{edit['obtained']}{kind}{slope} was applied to the output"

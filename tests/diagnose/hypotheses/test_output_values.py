@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+import convdiff
 from tests.diagnose.findings import conv, explanations, normal
 from tests.diagnose.naive import Array
 
@@ -51,3 +52,23 @@ def test_wrapped_sums_are_found() -> None:
     obtained = conv(x, w).astype(np.int64).astype(np.uint8)
     edits = explanations(x.astype(np.float32), w.astype(np.float32), obtained)[0]
     assert edits == [{"code": "integer-wrapped", "obtained": "uint8"}]
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_magnitudes_are_found(flipped: bool) -> None:
+    x, w = normal(2, 3, 8, 8), normal(4, 3, 3, 3)
+    obtained = np.abs(conv(x, w[:, :, ::-1, ::-1] if flipped else w, 1)).astype(np.float32)
+    edits = explanations(x, w, obtained, padding=1)[0]
+    expected = [{"code": "activation-applied", "obtained": "abs"}]
+    assert edits == [{"code": "kernel-flipped", "axes": ["H", "W"]}] * flipped + expected
+
+
+def test_sums_of_one_sign_are_scaled_by_minus_1_not_magnitudes() -> None:
+    x, w = np.abs(normal(2, 3, 8, 8)), -np.abs(normal(4, 3, 3, 3))
+    edits = explanations(x, w, np.abs(conv(x, w, 1)).astype(np.float32), padding=1)[0]
+    assert edits == [{"code": "scaled", "factor": -1.0}]
+
+
+def test_magnitudes_of_noise_are_not_explained() -> None:
+    x, w = normal(2, 3, 8, 8), normal(4, 3, 3, 3)
+    assert not convdiff.diff(x, w, np.abs(normal(2, 4, 8, 8, seed=5)), padding=1).findings
