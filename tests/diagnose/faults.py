@@ -435,6 +435,16 @@ def integer_wrapped(work: Work, rng: np.random.Generator) -> Edit | None:
     return {"code": "integer-wrapped", "obtained": "int8"}
 
 
+def stored_as_integer(work: Work, rng: np.random.Generator) -> Edit | None:
+    output = np.asarray(work.output())
+    fractional = np.abs(output - np.rint(output)) > 0.01
+    if output.size < 30 or np.std(output) < 1 or fractional.mean() < 0.2 or output.min() > -2:
+        return None
+    rounding, cut = [("toward-zero", np.trunc), ("down", np.floor)][rng.integers(2)]
+    work.after.append(cut)
+    return {"code": "stored-as-integer", "type": "int64", "rounding": rounding}
+
+
 def channels_scaled(work: Work, rng: np.random.Generator) -> Edit | None:
     channels = work.out_channels
     if channels < 2 or np.asarray(work.output()).size < 8 * channels:
@@ -479,6 +489,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         overlap_accumulated,
         clipped,
         integer_wrapped,
+        stored_as_integer,
     ),
     # Planted alone only: beside another fault it need not be found.
     "output alone": (channels_scaled,),

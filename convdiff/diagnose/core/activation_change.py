@@ -64,7 +64,7 @@ class Clamped(OutputChange):
 
     def verify(self, whole: WholeOutput) -> Fields | None:
         clip = lambda values: np.clip(values, self.low, self.high)  # noqa: E731
-        return {} if function_explains(clip, whole) else None
+        return {} if function_explains(clip, whole, computes=False) else None
 
     def partial_sums(self, values: Array) -> PartialSums:
         cut = (values >= self.high).astype(int) - (values <= self.low)
@@ -98,9 +98,10 @@ RELU = Clamped(0.0, np.inf)
 RELU6 = Clamped(0.0, 6.0)
 
 
-def function_explains(function: Function, whole: WholeOutput) -> bool:
+def function_explains(function: Function, whole: WholeOutput, *, computes: bool = True) -> bool:
     """Whether the function of every sum, give or take the sum's rounding, is the obtained value.
 
+    A function that `computes` rounds its own results; one that only selects values does not.
     Where rounding could move a value across much of the range, or all values are alike, agreement
     is no evidence.
     """
@@ -109,9 +110,12 @@ def function_explains(function: Function, whole: WholeOutput) -> bool:
     slack = rounding.allowed_error(sums, whole.sums.scale)
     below, above = function(sums - slack), function(sums + slack)
     moved = np.maximum(np.abs(above - expected), np.abs(below - expected))
-    # GELU takes a number near 1 from 1: what is left is as exact as the 1.
-    own = 8 * rounding.unit_roundoff * (1 + (1 + np.abs(sums)) * np.abs(expected))
-    own = own + rounding.allowed_error(expected, np.zeros_like(expected))
+    own = rounding.allowed_error(expected, np.zeros_like(expected))
+    if computes:
+        # GELU takes a number near 1 from 1: what is left is as exact as the 1.
+        own = own + 8 * rounding.unit_roundoff * (1 + (1 + np.abs(sums)) * np.abs(expected))
+    else:
+        own = own + rounding.unit_roundoff * np.abs(expected)
     if not (np.abs(whole.obtained - expected) <= moved + own).all():
         return False
     if not np.ptp(whole.obtained):

@@ -20,6 +20,7 @@ from convdiff.diagnose.core.output_change import UNCHANGED, Fields, OpenChange, 
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import OutputHypothesis
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded, BiasDoubled, BiasMissing
+from convdiff.diagnose.hypotheses.output_integer import StoredAsInteger
 from convdiff.diagnose.hypotheses.output_order import (
     BATCH_REORDERED,
     OutputAxesPermuted,
@@ -231,5 +232,6 @@ OUTPUT: tuple[OutputHypothesis, ...] = (
     OutputChannelsPermuted(),
     Clipped(),
     IntegerWrapped(),
+    StoredAsInteger(),
     ChannelsScaled(),
 )
