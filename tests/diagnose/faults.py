@@ -413,9 +413,11 @@ def overlap_accumulated(work: Work, rng: np.random.Generator) -> Edit | None:
 
 
 def clipped(work: Work, rng: np.random.Generator) -> Edit | None:
-    low, high = [(-1, 1), (0, 1), (0, 255)][rng.integers(3)]
     output = np.asarray(work.output())
+    low, high = [(-1, 1), (0, 1), (0, 255), (-1.5, 2.5)][rng.integers(4)]
     if (output > high).sum() < 2 or ((output > low) & (output < high)).mean() < 0.2:
+        return None
+    if low == -1.5 and (output < low).sum() < 2:
         return None
     work.after.append(lambda y: np.clip(y, low, high))
     return {"code": "clipped", "limits": [low, high]}

@@ -27,6 +27,9 @@ from convdiff.spec.layout import Array
 # What rounding may amount to, as a share of the spread of the obtained values, for an agreement to
 # be evidence: an activation may hide much.  Of outputs stored in 16 bits it may be more.
 MAX_SLACK_SHARE, MAX_SLACK_SHARE_IF_NARROW = 0.01, 0.05
+# Bits that the obtained values must hold for limits that are read off them: alone, and for each
+# edit beside these.
+MIN_BITS, MIN_BITS_PER_EDIT = 16.0, 8.0
 
 
 @dataclass(frozen=True)
@@ -54,17 +57,37 @@ class Activated(OutputChange):
 
 @dataclass(frozen=True)
 class Clamped(OutputChange):
-    """Values below `low` and above `high` were set to these limits."""
+    """Values below `low` and above `high` were set to these limits.
+
+    `read_off` says that the limits are not known ones, but the extremes of the obtained values.
+    """
 
     low: float
     high: float
+    read_off: bool = False
 
     def sum_interval(self, obtained: Array, low: Array, high: Array) -> tuple[Array, Array]:
         return clamp_argument_between((self.low, self.high), obtained, low, high)
 
     def verify(self, whole: WholeOutput) -> Fields | None:
         clip = lambda values: np.clip(values, self.low, self.high)  # noqa: E731
+        if self.read_off and not self._is_evidence(whole):
+            return None
         return {} if function_explains(clip, whole, computes=False) else None
+
+    def _is_evidence(self, whole: WholeOutput) -> bool:
+        """Whether sums lie beyond each limit, and the values hold enough bits for the edits.
+
+        Values at a limit hold little, as do whole numbers that are all alike.
+        """
+        sums, scale = whole.sums
+        slack = whole.rounding.allowed_error(sums, scale)
+        bits = entropy(whole.obtained)
+        return bool(
+            (np.isinf(self.low) or (sums < self.low - slack).any())
+            and (np.isinf(self.high) or (sums > self.high + slack).any())
+            and bits >= MIN_BITS + MIN_BITS_PER_EDIT * (whole.edits - 1)
+        )
 
     def partial_sums(self, values: Array) -> PartialSums:
         cut = (values >= self.high).astype(int) - (values <= self.low)
@@ -96,6 +119,12 @@ class Magnitude(OpenChange):
 
 RELU = Clamped(0.0, np.inf)
 RELU6 = Clamped(0.0, 6.0)
+
+
+def entropy(values: Array) -> float:
+    """The entropy of the values in bits: how unlikely it is that others agree with them all."""
+    counts = np.unique(values, return_counts=True)[1]
+    return float(-(counts * np.log2(counts / values.size)).sum())
 
 
 def function_explains(function: Function, whole: WholeOutput, *, computes: bool = True) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from convdiff.diagnose.core.activation_change import entropy
 from convdiff.diagnose.core.output_change import Fields, OutputChange, WholeOutput
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
@@ -77,14 +78,8 @@ class RoundedToInteger(OutputChange):
         beyond = (sums < self.low - 1) | (sums > self.high + 1)
         fractional = ~beyond & (np.abs(sums - np.rint(sums)) > slack)
         needed = MIN_BITS + MIN_BITS_PER_EDIT * (whole.edits - 1)
-        if fractional.sum() < MIN_FRACTIONAL_SUMS or _bits(obtained) < needed:
+        if fractional.sum() < MIN_FRACTIONAL_SUMS or entropy(obtained) < needed:
             return None
         limits = type_limits(self.integer_type)
         saturated = ((sums < limits[0] - 1) | (sums > limits[1] + 1)).any()
         return {STORED_AS_INTEGER: {"saturated": True} if saturated else {}}
-
-
-def _bits(values: Array) -> float:
-    """The entropy of the values in bits: how unlikely it is that others agree with them all."""
-    counts = np.unique(values, return_counts=True)[1]
-    return float(-(counts * np.log2(counts / values.size)).sum())

@@ -127,6 +127,12 @@ class Problem:
         return float(np.min(self.obtained)), float(np.max(self.obtained))
 
     @cached_property
+    def repeated_extremes(self) -> tuple[bool, bool]:
+        """Whether the smallest and the largest obtained value occur more than once."""
+        low, high = (int((self.obtained == end).sum()) > 1 for end in self.obtained_range)
+        return low, high
+
+    @cached_property
     def likely_activations(self) -> list[Activation]:
         """The activations that can give the obtained values: see `core.activations`."""
         return list(likely_activations(self.obtained, *self.obtained_range))

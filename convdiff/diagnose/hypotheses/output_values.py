@@ -105,12 +105,13 @@ class ActivationApplied(OutputHypothesis):
 class Clipped(OutputHypothesis):
     """Values beyond two limits were clipped to them.
 
-    How it shows: The smallest or the largest value is a round number (0, 255, 1) that occurs many
-    times. If all sums lie within the limits, nothing shows.
+    How it shows: The smallest or the largest value, often a round number (0, 255, 1), occurs many
+    times. If all sums lie within the limits, nothing shows. Where only one limit was met, the other
+    is null, unless it is that of a common type or minus the first one.
     Typical causes: OpenCV's filter2D, which saturates to the type of its input; np.clip before an
-    image is saved; a quantized layer; a hard sigmoid or ReLU6 after the convolution.
+    image is saved; a quantized layer; a hard sigmoid or hard tanh after the convolution.
     What tells it apart: Values well inside the limits, and some beyond both. ReLU, its rival, has
-    only one limit.
+    only one limit, 0.
     Fix: Convert the input before the call, and clip only what is displayed:
         numpy: `input.astype(np.float32)`
         opencv: `cv2.filter2D(image, cv2.CV_32F, kernel)`
@@ -132,17 +133,53 @@ class Clipped(OutputHypothesis):
     )
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """The limits that contain all obtained values, and that some of them equal."""
+        """Common limits that the obtained values meet, or else their extremes, if repeated."""
         if base.change != UNCHANGED:
             return
         low, high = problem.obtained_range
+        is_common = False
         for least, most in self.limits:
             if least <= low < high <= most and (high == most or low == least != 0):
                 edit = {"code": self.code, "limits": [least, most]}
                 yield base.plus(edit, 0.3, change=Clamped(float(least), float(most)))
+                is_common |= high == most and low == least
+        if not is_common and np.isfinite([low, high]).all() and low < high:
+            yield from self._at_extremes(problem, base)
+
+    def _at_extremes(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
+        """The limits that the extremes of the obtained values are, if any is repeated."""
+        low, high = problem.obtained_range
+        low_repeated, high_repeated = problem.repeated_extremes
+        limits: list[float | None]
+        if low_repeated and high_repeated:
+            limits = [low, high]
+        elif high_repeated:
+            limits = [-high if -high < low else None, high]
+        elif low_repeated and low != 0:
+            limits = [low, -low if high < -low else None]
+        else:
+            return
+        least, most = limits
+        change = Clamped(
+            -np.inf if least is None or not low_repeated else least,
+            np.inf if most is None or not high_repeated else most,
+            read_off=True,
+        )
+        edit = {"code": self.code, "limits": [_number(limit) for limit in limits]}
+        yield base.plus(edit, 0.35, change=change)
 
     def sentence(self, edit: Edit) -> str:
-        return f"values were clipped at {edit['limits'][0]:g} and {edit['limits'][1]:g}"
+        low, high = edit["limits"]
+        if low is None:
+            return f"values above {high:g} were clipped to it"
+        if high is None:
+            return f"values below {low:g} were clipped to it"
+        return f"values were clipped at {low:g} and {high:g}"
+
+
+def _number(limit: float | None) -> float | None:
+    """A limit as it is shown: a whole number without a fraction, None for no limit."""
+    return int(limit) if limit is not None and limit == int(limit) else limit
 
 
 class IntegerWrapped(OutputHypothesis):
