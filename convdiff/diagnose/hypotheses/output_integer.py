@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from convdiff.diagnose.core.activation_change import Clamped
+from convdiff.diagnose.core.activation_change import Clamped, Magnitude
 from convdiff.diagnose.core.forms import OutputForm
 from convdiff.diagnose.core.integer_storage import (
     DOWN,
     NEAREST,
     STORED_AS_INTEGER,
     TOWARD_ZERO,
+    RoundedMagnitude,
     RoundedToInteger,
     integer_edit,
     type_limits,
@@ -57,10 +58,10 @@ class StoredAsInteger(OutputHypothesis):
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
         """The ways to round, if the obtained values are whole numbers and the sums are not.
 
-        Also after clipping or ReLU.  Rounding to the nearest is a precision model unless values are
-        cut off at limits.
+        Also after clipping, ReLU or abs.  Rounding to the nearest is a precision model unless
+        values are cut off at limits.
         """
-        if not isinstance(base.change, Clamped) and base.change != UNCHANGED:
+        if not isinstance(base.change, Clamped | Magnitude) and base.change != UNCHANGED:
             return
         if not problem.rounded_to_integers:
             return
@@ -76,7 +77,8 @@ class StoredAsInteger(OutputHypothesis):
         for rounding, oddness in ROUNDING_ODDNESS.items():
             if rounding == NEAREST and not (saturates and problem.integer_type):
                 continue
-            change = RoundedToInteger(name, rounding, least, most)
+            rounded = RoundedToInteger(name, rounding, least, most)
+            change = RoundedMagnitude(rounded) if isinstance(base.change, Magnitude) else rounded
             yield base.plus(integer_edit(name, rounding), oddness, change=change)
 
     def sentence(self, edit: Edit) -> str:

@@ -90,6 +90,26 @@ def test_a_relu_before_it_is_found_too() -> None:
     assert [edit["code"] for edit in edits] == ["activation-applied", "stored-as-integer"]
 
 
+EDGES = np.array([[1, 0.1, -1.3], [2, 0, -2], [1, 0, -0.7]], np.float32)
+
+
+@pytest.mark.parametrize(("rounding", "cut"), [("nearest", np.rint), ("toward-zero", np.trunc)])
+@pytest.mark.parametrize(("integer_type", "most"), [("uint8", 255), ("int32", 2**15)])
+def test_magnitudes_before_it_are_found_too(
+    rounding: str, cut: Any, integer_type: str, most: int
+) -> None:
+    obtained = np.minimum(cut(np.abs(filtered(EDGES))), most).astype(integer_type)
+    edits = edits_of(EDGES, obtained)
+    assert [edit["code"] for edit in edits] == ["activation-applied", "stored-as-integer"]
+    assert edits[1] == stored(integer_type, rounding, saturated=most == 255)
+
+
+def test_rounded_magnitudes_are_found_beside_another_fault() -> None:
+    obtained = np.rint(np.abs(filtered(EDGES[::-1, ::-1]))).astype(np.int32)
+    codes = {edit["code"] for edit in edits_of(EDGES, obtained)}
+    assert codes == {"kernel-flipped", "activation-applied", "stored-as-integer"}
+
+
 def test_a_filter_in_fixed_point_is_rounded() -> None:
     near = filtered(BLUR) + np.random.default_rng(1).uniform(-0.1, 0.1, (1, 1, 15, 17))
     assert edits_of(BLUR, np.rint(near).astype(np.uint8)) == [stored("uint8", "nearest")]
