@@ -21,6 +21,8 @@ from convdiff.spec.layout import Array
 # The code of the hypothesis `StoredAsInteger`.
 STORED_AS_INTEGER = "stored-as-integer"
 NEAREST, TOWARD_ZERO, DOWN = ROUNDINGS = ("nearest", "toward-zero", "down")
+# The type of whole numbers in an array of floats: that of a Python integer in NumPy.
+TYPE_OF_WHOLE_FLOATS = "int64"
 # How far a value rounded to the nearest whole number is from the sum, at most.  Filters of 8-bit
 # images work with weights in fixed point, which adds a little.
 HALF, HALF_OF_8_BITS = 0.5, 0.6

@@ -12,6 +12,7 @@ from convdiff.diagnose.core.integer_storage import (
     NEAREST,
     STORED_AS_INTEGER,
     TOWARD_ZERO,
+    TYPE_OF_WHOLE_FLOATS,
     RoundedMagnitude,
     RoundedToInteger,
     integer_edit,
@@ -24,8 +25,6 @@ from convdiff.records import Edit
 
 # How odd each way to round is.
 ROUNDING_ODDNESS = {NEAREST: 0.1, TOWARD_ZERO: 0.11, DOWN: 0.3}
-# The type of whole numbers in an array of floats: that of a Python integer in NumPy.
-TYPE_OF_WHOLE_FLOATS = "int64"
 IN_WORDS = {
     NEAREST: "rounded to the nearest whole number",
     TOWARD_ZERO: "cut off toward zero",

@@ -46,6 +46,17 @@ def test_pixels_that_were_rounded_do_not_differ(held_as: type) -> None:
     assert result.findings[0].edits == (stored("uint8", "nearest"),)
 
 
+@pytest.mark.parametrize("flipped", [False, True])
+def test_floats_that_were_rounded_may_have_been_printed(*, flipped: bool) -> None:
+    x, w = normal(2, 3, 8, 8), normal(4, 3, 3, 3)
+    obtained = np.rint(conv(x, w[:, :, ::-1, ::-1] if flipped else w, 1))
+    found = explanations(x, w, obtained, padding=1)
+    beside = ["kernel-flipped"] * flipped
+    codes = [[edit["code"] for edit in edits] for edits in found]
+    assert codes[0] == [*beside, "reduced-precision"]
+    assert [*beside, "stored-as-integer"] in codes
+
+
 @pytest.mark.parametrize(("rounding", "cut"), [("toward-zero", np.trunc), ("down", np.floor)])
 @pytest.mark.parametrize("held_as", [np.int64, np.float32])
 def test_sums_that_were_cut_off_are_no_constant(rounding: str, cut: Any, held_as: type) -> None:
