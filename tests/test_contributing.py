@@ -423,22 +423,22 @@ def test_the_recipe_for_a_hypothesis(copy: Copy) -> None:
     output = copy.pytest(
         "tests/diagnose/hypotheses",
         "tests/diagnose/test_planted.py",
-        *("-k", "SignLost or sign-lost or sign_lost or every_code_is_planted"),
+        *("-k", "SumsSquared or sums-squared or sums_squared or every_code_is_planted"),
     )
     assert set(output.split("[100%]")[0].strip()) == {"."}
-    explained = copy.python("-m", "convdiff", "explain", "sign-lost")
-    assert "np.abs before the output of an edge filter" in explained
+    explained = copy.python("-m", "convdiff", "explain", "sums-squared")
+    assert "the energy of a Gabor filter" in explained
 
 
 def test_a_hypothesis_that_lacks_its_sentence_is_named(copy: Copy) -> None:
     copy.follow(section("Add a hypothesis"))
     module = copy.root / "convdiff/diagnose/hypotheses/output_values.py"
-    sentence = '        return "the signs of the sums were lost"\n'
+    sentence = '        return "the sums were squared"\n'
     head = "    def sentence(self, edit: Edit) -> str:\n"
     assert head + sentence in module.read_text()
     module.write_text(module.read_text().replace(head + sentence, ""))
-    with pytest.raises(AssertionError, match="SignLost lacks `sentence`"):
-        copy.pytest("tests/diagnose/hypotheses/test_base.py", "-k", "SignLost")
+    with pytest.raises(AssertionError, match="SumsSquared lacks `sentence`"):
+        copy.pytest("tests/diagnose/hypotheses/test_base.py", "-k", "SumsSquared")
 
 
 def test_the_recipe_for_a_report_format(copy: Copy) -> None:

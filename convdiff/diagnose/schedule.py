@@ -76,9 +76,7 @@ class Schedule:
         self.problem = problem
         self.search = Search(problem)
         output_models = [
-            precision
-            for precision in problem.suggested_models
-            if precision.edits[0]["where"] != "accumulator"
+            precision for precision in problem.suggested_models if not precision.has_narrow_sums
         ]
         narrower = [
             m for m in output_models if m.rounding.stored_dtype != problem.rounding.stored_dtype

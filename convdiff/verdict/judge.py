@@ -12,13 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 from convdiff.diagnose import MAX_EDITS, Diagnosis, Explanation, Problem, best_model, clauses
+from convdiff.diagnose.core.integer_storage import STORED_AS_INTEGER
 from convdiff.diagnose.core.precision_fit import is_worth_fitting
 from convdiff.diagnose.core.precision_model import REDUCED_PRECISION, PrecisionModel
 from convdiff.numerics.arithmetic import Arithmetic, Operands, possible_arithmetics, stored_dtype
 from convdiff.numerics.error_bound import Comparison, Rounding, compare, within_normwise_bound
 from convdiff.numerics.precision import is_narrow, significand_bits
 from convdiff.numerics.reference import Reference, compute_reference
-from convdiff.records import Answer, Case, ErrorStats, Finding, Row
+from convdiff.records import Answer, Case, Edit, ErrorStats, Finding, Row
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
@@ -72,7 +73,7 @@ class Judge:
         assert answer.output is not None
         output = with_unit_axes(answer.output, self.case.spec)
         arithmetics = list(self._possible_arithmetics(answer, output))
-        return self._problem(output, arithmetics[self._index_to_diagnose])
+        return self._problem(answer, output, arithmetics[self._index_to_diagnose])
 
     def reference(self, dtype: str | None = None) -> Reference:
         """The reference for the arrays cast to `dtype` (default: the spec's)."""
@@ -104,7 +105,7 @@ class Judge:
             flattened = unflattened(output, spec)
             if flattened is not None:
                 unflat, order = flattened
-                row = self._row(replace(answer, output=unflat))
+                row = self._row(replace(answer, output=unflat.astype(answer.output.dtype)))
                 note = messages.flattened(output.shape, unflat.shape, order)
                 return replace(row, message=messages.joined(note, row.message))
         if output.shape != spec.shape("output"):
@@ -161,18 +162,18 @@ class Judge:
         if operands.dtype == rounding.compute_dtype == "float32" and is_worth_fitting(
             comparison, rounding
         ):
-            problem = self._problem(output, trial.arithmetic)
+            problem = self._problem(answer, output, trial.arithmetic)
             precision = best_model(problem, self.reference(operands.dtype), comparison)
             if precision is not None:
                 return _reduced_precision_row(answer, comparison.stats, precision)
         if is_narrow(rounding.compute_dtype):
-            fault = self._fault_within_narrow_bound(output, rounding, comparison)
+            fault = self._fault_within_narrow_bound(answer, output, rounding, comparison)
             if fault is not None:
                 return self._explained_row(answer, comparison.stats, fault)
         return Row(answer, "rounding", comparison.stats)
 
     def _fault_within_narrow_bound(
-        self, output: Array, rounding: Rounding, comparison: Comparison
+        self, answer: Answer, output: Array, rounding: Rounding, comparison: Comparison
     ) -> Explanation | None:
         """The fault of an output that only the wide bound of 16-bit sums explains.
 
@@ -189,7 +190,7 @@ class Judge:
             return None
         typical = rounding.is_typical_max(comparison.stats.units)
         for dtype in dtypes:
-            problem = self._problem(output, Arithmetic(self.operands(dtype), float32_sums))
+            problem = self._problem(answer, output, Arithmetic(self.operands(dtype), float32_sums))
             fault = _fault_in_narrow_sums(problem, typical=typical)
             if fault is not None:
                 return fault
@@ -199,7 +200,7 @@ class Judge:
         """The row of an output that is beyond the bound of every possible arithmetic."""
         stats = trials[0].comparison.stats
         arithmetic, comparison = trials[self._index_to_diagnose]
-        problem = self._problem(output, arithmetic)
+        problem = self._problem(answer, output, arithmetic)
         reference = self.reference(arithmetic.operands.dtype)
         precision = best_model(problem, reference, comparison)
         # Narrow sums explain errors so large that a fault may hide in them: one that fits without
@@ -245,7 +246,7 @@ class Judge:
         if not edits:
             # 16-bit sums explain it, and 16 bits were asked.
             return Row(answer, "rounding", stats)
-        if all(edit["code"] == REDUCED_PRECISION for edit in edits):
+        if all(map(_only_rounds, edits)):
             finding = explanation.finding(self.case.spec)
             return Row(answer, "reduced-precision", stats, (finding,))
         return self._explained_row(answer, stats, explanation, region)
@@ -272,7 +273,7 @@ class Judge:
         if part is not None and self._agrees_with_part(answer, output, part[0]):
             return Row(answer, "different", message=messages.agreeing_part(shapes, part[1]))
         arithmetics = list(self._possible_arithmetics(answer, output))
-        problem = self._problem(output, arithmetics[self._index_to_diagnose])
+        problem = self._problem(answer, output, arithmetics[self._index_to_diagnose])
         explanation = Diagnosis(problem).explanation()
         if explanation is None:
             return Row(answer, "different", message=messages.unexplained_shape(shapes))
@@ -290,11 +291,39 @@ class Judge:
             for operands, rounding in self._possible_arithmetics(answer, output)
         )
 
-    def _problem(self, output: Array, arithmetic: Arithmetic) -> Problem:
+    def _problem(self, answer: Answer, output: Array, arithmetic: Arithmetic) -> Problem:
         operands, rounding = arithmetic
         return Problem(
-            self.case.spec, operands.input, operands.kernel, operands.bias, output, rounding
+            self.case.spec,
+            operands.input,
+            operands.kernel,
+            operands.bias,
+            output,
+            rounding,
+            self._integer_type(answer),
         )
+
+    def _integer_type(self, answer: Answer) -> str | None:
+        """The integer type that an answer was stored in, or that of the input if it may have been.
+
+        Outputs of the input's integer type are often held in an array of floats afterwards.
+        """
+        output, given = answer.output, self.case.input.array
+        assert output is not None
+        if output.dtype.kind in "iu":
+            return output.dtype.name
+        if given.dtype.kind not in "iu" or not output.size:
+            return None
+        limits = np.iinfo(given.dtype)
+        within = limits.min <= np.min(output) and np.max(output) <= limits.max
+        return given.dtype.name if within and bool((output == np.rint(output)).all()) else None
+
+
+def _only_rounds(edit: Edit) -> bool:
+    """Whether an edit moves values by no more than some rounding does."""
+    if edit["code"] == STORED_AS_INTEGER:
+        return not edit.get("saturated")
+    return bool(edit["code"] == REDUCED_PRECISION)
 
 
 def _fault_in_narrow_sums(problem: Problem, *, typical: bool) -> Explanation | None:

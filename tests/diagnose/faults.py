@@ -408,6 +408,11 @@ def scaled(work: Work, rng: np.random.Generator) -> Edit | None:
 
 
 def activation_applied(work: Work, rng: np.random.Generator) -> Edit | None:
+    if rng.random() < 0.3:
+        output = np.asarray(work.output())
+        if output.min() < 0 < output.max():
+            work.after.append(np.abs)
+            return {"code": "activation-applied", "obtained": "abs"}
     work.after.append(lambda y: np.maximum(y, 0))
     return {"code": "activation-applied", "obtained": "relu"}
 
@@ -425,9 +430,11 @@ def overlap_accumulated(work: Work, rng: np.random.Generator) -> Edit | None:
 
 
 def clipped(work: Work, rng: np.random.Generator) -> Edit | None:
-    low, high = [(-1, 1), (0, 1), (0, 255)][rng.integers(3)]
     output = np.asarray(work.output())
+    low, high = [(-1, 1), (0, 1), (0, 255), (-1.5, 2.5)][rng.integers(4)]
     if (output > high).sum() < 2 or ((output > low) & (output < high)).mean() < 0.2:
+        return None
+    if low == -1.5 and (output < low).sum() < 2:
         return None
     work.after.append(lambda y: np.clip(y, low, high))
     return {"code": "clipped", "limits": [low, high]}
@@ -445,6 +452,16 @@ def integer_wrapped(work: Work, rng: np.random.Generator) -> Edit | None:
         return None
     work.after.append(lambda y: (y + 128) % 256 - 128)
     return {"code": "integer-wrapped", "obtained": "int8"}
+
+
+def stored_as_integer(work: Work, rng: np.random.Generator) -> Edit | None:
+    output = np.asarray(work.output())
+    fractional = np.abs(output - np.rint(output)) > 0.01
+    if output.size < 30 or np.std(output) < 1 or fractional.mean() < 0.2 or output.min() > -2:
+        return None
+    rounding, cut = [("toward-zero", np.trunc), ("down", np.floor)][rng.integers(2)]
+    work.after.append(cut)
+    return {"code": "stored-as-integer", "type": "int64", "rounding": rounding}
 
 
 def channels_scaled(work: Work, rng: np.random.Generator) -> Edit | None:
@@ -543,6 +560,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         clipped,
         integer_wrapped,
         not_computed,
+        stored_as_integer,
     ),
     # Planted alone only.  Beside one other fault: tests/diagnose/fit/test_pad_value_search.py.
     "geometry alone": (wrong_pad_value,),

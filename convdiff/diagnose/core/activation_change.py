@@ -14,12 +14,22 @@ from convdiff.diagnose.core.activations import (
     Function,
     clamp_argument_between,
 )
-from convdiff.diagnose.core.output_change import Fields, OutputChange, PartialSums, WholeOutput
+from convdiff.diagnose.core.output_change import (
+    Fields,
+    OpenChange,
+    OutputChange,
+    PartialSums,
+    SumPair,
+    WholeOutput,
+)
 from convdiff.spec.layout import Array
 
 # What rounding may amount to, as a share of the spread of the obtained values, for an agreement to
 # be evidence: an activation may hide much.  Of outputs stored in 16 bits it may be more.
 MAX_SLACK_SHARE, MAX_SLACK_SHARE_IF_NARROW = 0.01, 0.05
+# Bits that the obtained values must hold for limits that are read off them: alone, and for each
+# edit beside these.
+MIN_BITS, MIN_BITS_PER_EDIT = 16.0, 8.0
 
 
 @dataclass(frozen=True)
@@ -47,30 +57,80 @@ class Activated(OutputChange):
 
 @dataclass(frozen=True)
 class Clamped(OutputChange):
-    """Values below `low` and above `high` were set to these limits."""
+    """Values below `low` and above `high` were set to these limits.
+
+    `read_off` says that the limits are not known ones, but the extremes of the obtained values.
+    """
 
     low: float
     high: float
+    read_off: bool = False
 
     def sum_interval(self, obtained: Array, low: Array, high: Array) -> tuple[Array, Array]:
         return clamp_argument_between((self.low, self.high), obtained, low, high)
 
     def verify(self, whole: WholeOutput) -> Fields | None:
         clip = lambda values: np.clip(values, self.low, self.high)  # noqa: E731
-        return {} if function_explains(clip, whole) else None
+        if self.read_off and not self._is_evidence(whole):
+            return None
+        return {} if function_explains(clip, whole, computes=False) else None
+
+    def _is_evidence(self, whole: WholeOutput) -> bool:
+        """Whether sums lie beyond each limit, and the values hold enough bits for the edits.
+
+        Values at a limit hold little, as do whole numbers that are all alike.
+        """
+        sums, scale = whole.sums
+        slack = whole.rounding.allowed_error(sums, scale)
+        bits = entropy(whole.obtained)
+        return bool(
+            (np.isinf(self.low) or (sums < self.low - slack).any())
+            and (np.isinf(self.high) or (sums > self.high + slack).any())
+            and bits >= MIN_BITS + MIN_BITS_PER_EDIT * (whole.edits - 1)
+        )
 
     def partial_sums(self, values: Array) -> PartialSums:
         cut = (values >= self.high).astype(int) - (values <= self.low)
         return PartialSums(values, cut, as_obtained=False)
 
 
+@dataclass(frozen=True)
+class Magnitude(OpenChange):
+    """The signs of the sums were dropped, so that each sum may have had either."""
+
+    def possible_sums(self, obtained: Array) -> Array:
+        return np.stack([obtained, -obtained], axis=1)
+
+    def relates(self, pair: SumPair) -> Array:
+        error = np.abs(np.abs(pair.sums) - pair.obtained)
+        return np.asarray((error <= pair.slack + pair.storage_error).all(axis=0))
+
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        sums, scale = whole.sums
+        slack = whole.rounding.allowed_error(sums, scale)
+        # Of one sign, the output is the sums themselves, or the sums times -1.
+        if not ((sums > slack).any() and (sums < -slack).any()):
+            return None
+        if not whole.rounding.explains_all(whole.obtained, np.abs(sums), scale):
+            return None
+        # Where rounding is as large as the values, any magnitude agrees.
+        return {} if np.median(slack) < MAX_SLACK_SHARE_IF_NARROW * np.std(sums) else None
+
+
 RELU = Clamped(0.0, np.inf)
 RELU6 = Clamped(0.0, 6.0)
 
 
-def function_explains(function: Function, whole: WholeOutput) -> bool:
+def entropy(values: Array) -> float:
+    """The entropy of the values in bits: how unlikely it is that others agree with them all."""
+    counts = np.unique(values, return_counts=True)[1]
+    return float(-(counts * np.log2(counts / values.size)).sum())
+
+
+def function_explains(function: Function, whole: WholeOutput, *, computes: bool = True) -> bool:
     """Whether the function of every sum, give or take the sum's rounding, is the obtained value.
 
+    A function that `computes` rounds its own results; one that only selects values does not.
     Where rounding could move a value across much of the range, or all values are alike, agreement
     is no evidence.
     """
@@ -79,9 +139,12 @@ def function_explains(function: Function, whole: WholeOutput) -> bool:
     slack = rounding.allowed_error(sums, whole.sums.scale)
     below, above = function(sums - slack), function(sums + slack)
     moved = np.maximum(np.abs(above - expected), np.abs(below - expected))
-    # GELU takes a number near 1 from 1: what is left is as exact as the 1.
-    own = 8 * rounding.unit_roundoff * (1 + (1 + np.abs(sums)) * np.abs(expected))
-    own = own + rounding.allowed_error(expected, np.zeros_like(expected))
+    own = rounding.allowed_error(expected, np.zeros_like(expected))
+    if computes:
+        # GELU takes a number near 1 from 1: what is left is as exact as the 1.
+        own = own + 8 * rounding.unit_roundoff * (1 + (1 + np.abs(sums)) * np.abs(expected))
+    else:
+        own = own + rounding.unit_roundoff * np.abs(expected)
     if not (np.abs(whole.obtained - expected) <= moved + own).all():
         return False
     if not np.ptp(whole.obtained):

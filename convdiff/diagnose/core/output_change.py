@@ -220,6 +220,11 @@ class OpenChange(OutputChange):
         """
         return None
 
+    def possible_intervals(self, obtained: Array) -> tuple[Array, Array] | None:
+        """The ends of the intervals of such sums; by default each holds one of `possible_sums`."""
+        sums = self.possible_sums(obtained)
+        return None if sums is None else (sums, sums)
+
     def invariant(self, first: SumBounds, second: SumBounds, pair: FirstPair) -> Invariant | None:
         """The invariant of the first two sample points, whose sums are `first` and `second`.
 

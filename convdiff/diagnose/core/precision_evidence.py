@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from convdiff.diagnose.core.integer_storage import NEAREST, TYPE_OF_WHOLE_FLOATS, integer_edit
 from convdiff.diagnose.core.precision_model import (
     SIXTEEN_BIT_FORMATS,
     PrecisionModel,
@@ -23,6 +24,9 @@ OUTPUT_SAMPLE = 4096
 MAX_LOG10_CHANCE = -6.0
 # Fewer different values than this lie on a grid by chance or by nature.
 MIN_DISTINCT_VALUES = 4
+# A float array that was printed so may as well have been rounded to whole numbers.
+NO_DECIMALS = "0 decimals"
+WHOLE_FLOATS = integer_edit(TYPE_OF_WHOLE_FLOATS, NEAREST)
 # Numbers with so many decimals or more were not written in decimals.
 MAX_DECIMALS = 8
 # Stands for the decimals of such numbers.
@@ -51,9 +55,9 @@ def suggested_models(
             replace(rounding, compute_dtype=stored), name, (precision_edit(name, "accumulator"),)
         )
     for digits, error in printed_grids(obtained, natural_decimals(operands)):
-        yield PrecisionModel(
-            replace(rounding, decimal_error=error), None, (precision_edit(digits, "output"),)
-        )
+        edit = precision_edit(digits, "output")
+        rivals = ((WHOLE_FLOATS,),) if digits == NO_DECIMALS else ()
+        yield PrecisionModel(replace(rounding, decimal_error=error), None, (edit,), rivals)
 
 
 def _stored_in_16_bits(obtained: Array, rounding: Rounding) -> Iterator[PrecisionModel]:

@@ -50,7 +50,7 @@ class PrecisionModel:
     @property
     def has_narrow_sums(self) -> bool:
         """Whether sums were accumulated in a narrower type than asked."""
-        return any(edit["where"] == "accumulator" for edit in self.edits)
+        return any(edit.get("where") == "accumulator" for edit in self.edits)
 
     @cached_property
     def screening_model(self) -> PrecisionModel:

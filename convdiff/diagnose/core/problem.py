@@ -6,15 +6,16 @@ them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from convdiff.diagnose.core.activations import Activation, likely_activations
 from convdiff.diagnose.core.array_view import MAX_COPIED_ELEMENTS, ArrayView
+from convdiff.diagnose.core.integer_storage import NEAREST, integer_edit, largest_error
 from convdiff.diagnose.core.layouts import mistaken_reshapes, to_layout
-from convdiff.diagnose.core.precision_evidence import suggested_models
+from convdiff.diagnose.core.precision_evidence import natural_decimals, suggested_models
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.precision import cast, significand_bits
@@ -35,7 +36,9 @@ class Problem:
 
     `input`, `kernel` and `bias` are in the layouts of `spec`.  `obtained` is in its output layout,
     if it has that many axes; its shape need not be the one that was asked.  `rounding` bounds what
-    computing and storing the output may have changed.
+    computing and storing the output may have changed.  `integer_type` is the integer type that the
+    output was stored in, if it was; a float array of whole numbers counts as the integer type of
+    the input.
     """
 
     spec: ConvSpec
@@ -44,6 +47,7 @@ class Problem:
     bias: Array | None
     obtained: Array
     rounding: Rounding
+    integer_type: str | None = None
 
     @property
     def operands(self) -> tuple[Array, ...]:
@@ -54,7 +58,21 @@ class Problem:
     @cached_property
     def suggested_models(self) -> tuple[PrecisionModel, ...]:
         """Models of reduced precision that the obtained values suggest, likeliest first."""
-        return tuple(suggested_models(self.obtained, self.rounding, self.operands))
+        models = suggested_models(self.obtained, self.rounding, self.operands)
+        if self.integer_type is None:
+            return tuple(models)
+        # Whole numbers look as if they had been printed.
+        others = tuple(model for model in models if not model.rounding.decimal_error)
+        if not self.rounded_to_integers:
+            return others
+        rounding = replace(self.rounding, decimal_error=largest_error(self.integer_type))
+        edits = (integer_edit(self.integer_type, NEAREST),)
+        return (PrecisionModel(rounding, None, edits, could_hide_fault=True), *others)
+
+    @cached_property
+    def rounded_to_integers(self) -> bool:
+        """Whether the obtained values are whole numbers, although such sums have fractions."""
+        return self.obtained_integral and natural_decimals(self.operands) > 0
 
     @cached_property
     def x(self) -> Array:
@@ -111,6 +129,12 @@ class Problem:
             extreme.reduce(self.obtained, axis=None) for extreme in (np.fmin, np.fmax)
         )
         return float(smallest), float(largest)
+
+    @cached_property
+    def repeated_extremes(self) -> tuple[bool, bool]:
+        """Whether the smallest and the largest obtained value occur more than once."""
+        low, high = (int((self.obtained == end).sum()) > 1 for end in self.obtained_range)
+        return low, high
 
     @cached_property
     def likely_activations(self) -> list[Activation]:

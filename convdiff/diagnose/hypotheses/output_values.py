@@ -13,13 +13,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from convdiff.diagnose.core.activation_change import RELU, RELU6, Activated, Clamped
+from convdiff.diagnose.core.activation_change import RELU, RELU6, Activated, Clamped, Magnitude
 from convdiff.diagnose.core.activations import SIGMOID, TANH
 from convdiff.diagnose.core.forms import OutputForm
 from convdiff.diagnose.core.output_change import UNCHANGED, Fields, OpenChange, SumPair, WholeOutput
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import OutputHypothesis
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded, BiasDoubled, BiasMissing
+from convdiff.diagnose.hypotheses.output_integer import StoredAsInteger
 from convdiff.diagnose.hypotheses.output_order import (
     BATCH_REORDERED,
     OutputAxesPermuted,
@@ -37,6 +38,8 @@ from convdiff.spec.layout import Array
 # How odd the common activations are, and all others.
 ACTIVATION_ODDNESS = {SIGMOID: 0.3, TANH: 0.35}
 OTHER_ACTIVATION_ODDNESS = 0.4
+# How odd magnitudes are.
+MAGNITUDE_ODDNESS = 0.3
 # The share of the values of an integer type that wrapped sums must span to be evidence.
 MIN_WRAPPED_RANGE = 1 / 16
 # The share of the modulus that rounding may amount to; above it, any sum is near some multiple.
@@ -44,16 +47,18 @@ MAX_SLACK_OF_MODULUS = 1 / 8
 
 
 class ActivationApplied(OutputHypothesis):
-    """An activation was applied to the output.
+    """An activation was applied to the output, or its magnitude was taken.
 
     How it shows: With ReLU no element is negative, and the output is zero where the reference is
-    negative. Sigmoid and tanh stay within (0, 1) and (-1, 1). GELU, SiLU, Mish and hard swish go no
-    lower than -0.170, -0.278, -0.309 and -0.375, and ELU no lower than -1. A leaky ReLU gives small
+    negative. Of magnitudes (abs) none is negative either, and each has the size of the reference's.
+    Sigmoid and tanh stay within (0, 1) and (-1, 1). GELU, SiLU, Mish and hard swish go no lower
+    than -0.170, -0.278, -0.309 and -0.375, and ELU no lower than -1. A leaky ReLU gives small
     negative values beside large positive ones. ReLU on an output without negative elements shows
     nothing.
     Typical causes: activation="relu" in a Keras layer; an output saved by a hook after a fused
     activation; inference libraries that fuse Conv and ReLU; an in-place nn.ReLU(inplace=True) that
-    overwrites the saved array.
+    overwrites the saved array; np.abs or cv2.convertScaleAbs before the output of an edge filter is
+    shown as a picture.
     What tells it apart: Negative elements exclude ReLU and ReLU6, elements above 6 exclude ReLU6.
     A leaky ReLU is recognized by the slopes 0.01, 0.1, 0.2, 0.25 and 0.3 only.
     Fix: Save the output before the activation, or apply it on both sides:
@@ -81,12 +86,17 @@ class ActivationApplied(OutputHypothesis):
             yield base.plus({"code": self.code, "obtained": "relu6"}, 0.3, change=RELU6)
         if low == 0:
             yield base.plus(relu, 0.1, change=RELU)
+        if low >= 0 < high:
+            magnitude = {"code": self.code, "obtained": "abs"}
+            yield base.plus(magnitude, MAGNITUDE_ODDNESS, change=Magnitude())
         for activation in problem.likely_activations:
             oddness = ACTIVATION_ODDNESS.get(activation, OTHER_ACTIVATION_ODDNESS)
             edit = {"code": self.code, **activation.fields}
             yield base.plus(edit, oddness, change=Activated(activation))
 
     def sentence(self, edit: Edit) -> str:
+        if edit["obtained"] == "abs":
+            return "the magnitude of each sum was taken: its sign was dropped"
         kind = f" (its {edit['approximate']} approximation)" if "approximate" in edit else ""
         slope = f" with slope {edit['slope']:g}" if "slope" in edit else ""
         return f"{edit['obtained']}{kind}{slope} was applied to the output"
@@ -95,12 +105,13 @@ class ActivationApplied(OutputHypothesis):
 class Clipped(OutputHypothesis):
     """Values beyond two limits were clipped to them.
 
-    How it shows: The smallest or the largest value is a round number (0, 255, 1) that occurs many
-    times. If all sums lie within the limits, nothing shows.
+    How it shows: The smallest or the largest value, often a round number (0, 255, 1), occurs many
+    times. If all sums lie within the limits, nothing shows. Where only one limit was met, the other
+    is null, unless it is that of a common type or minus the first one.
     Typical causes: OpenCV's filter2D, which saturates to the type of its input; np.clip before an
-    image is saved; a quantized layer; a hard sigmoid or ReLU6 after the convolution.
+    image is saved; a quantized layer; a hard sigmoid or hard tanh after the convolution.
     What tells it apart: Values well inside the limits, and some beyond both. ReLU, its rival, has
-    only one limit.
+    only one limit, 0.
     Fix: Convert the input before the call, and clip only what is displayed:
         numpy: `input.astype(np.float32)`
         opencv: `cv2.filter2D(image, cv2.CV_32F, kernel)`
@@ -122,17 +133,53 @@ class Clipped(OutputHypothesis):
     )
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """The limits that contain all obtained values, and that some of them equal."""
+        """Common limits that the obtained values meet, or else their extremes, if repeated."""
         if base.change != UNCHANGED:
             return
         low, high = problem.obtained_range
+        is_common = False
         for least, most in self.limits:
             if least <= low < high <= most and (high == most or low == least != 0):
                 edit = {"code": self.code, "limits": [least, most]}
                 yield base.plus(edit, 0.3, change=Clamped(float(least), float(most)))
+                is_common |= high == most and low == least
+        if not is_common and np.isfinite([low, high]).all() and low < high:
+            yield from self._at_extremes(problem, base)
+
+    def _at_extremes(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
+        """The limits that the extremes of the obtained values are, if any is repeated."""
+        low, high = problem.obtained_range
+        low_repeated, high_repeated = problem.repeated_extremes
+        limits: list[float | None]
+        if low_repeated and high_repeated:
+            limits = [low, high]
+        elif high_repeated:
+            limits = [-high if -high < low else None, high]
+        elif low_repeated and low != 0:
+            limits = [low, -low if high < -low else None]
+        else:
+            return
+        least, most = limits
+        change = Clamped(
+            -np.inf if least is None or not low_repeated else least,
+            np.inf if most is None or not high_repeated else most,
+            read_off=True,
+        )
+        edit = {"code": self.code, "limits": [_number(limit) for limit in limits]}
+        yield base.plus(edit, 0.35, change=change)
 
     def sentence(self, edit: Edit) -> str:
-        return f"values were clipped at {edit['limits'][0]:g} and {edit['limits'][1]:g}"
+        low, high = edit["limits"]
+        if low is None:
+            return f"values above {high:g} were clipped to it"
+        if high is None:
+            return f"values below {low:g} were clipped to it"
+        return f"values were clipped at {low:g} and {high:g}"
+
+
+def _number(limit: float | None) -> float | None:
+    """A limit as it is shown: a whole number without a fraction, None for no limit."""
+    return int(limit) if limit is not None and limit == int(limit) else limit
 
 
 class IntegerWrapped(OutputHypothesis):
@@ -222,5 +269,6 @@ OUTPUT: tuple[OutputHypothesis, ...] = (
     OutputChannelsPermuted(),
     Clipped(),
     IntegerWrapped(),
+    StoredAsInteger(),
     ChannelsScaled(),
 )

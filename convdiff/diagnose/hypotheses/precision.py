@@ -7,10 +7,13 @@ between them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
+from convdiff.diagnose.core.precision_evidence import NO_DECIMALS, WHOLE_FLOATS
 from convdiff.diagnose.core.precision_model import REDUCED_PRECISION
-from convdiff.diagnose.hypotheses.base import Hypothesis
+from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.hypotheses.base import Edits, Hypothesis
 from convdiff.records import Edit
 
 
@@ -46,3 +49,8 @@ class ReducedPrecision(Hypothesis):
         if where == "accumulator":
             return f"sums were accumulated in {what}"
         return f"the {where} {'were' if where == 'inputs' else 'was'} rounded to {what}"
+
+    def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
+        """Printed without decimals, or rounded to whole numbers."""
+        if edit["obtained"] == NO_DECIMALS:
+            yield WHOLE_FLOATS

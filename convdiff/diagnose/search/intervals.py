@@ -140,24 +140,26 @@ class ObtainedIntervals:
         for number, change in self.open_changes:
             forms = np.flatnonzero(self.change_of == number)
             if change.axis is not None:
-                sums, written = (array[0] for array in self._along[change][:2])
-                if precision.uses_kernel_max and sums.shape[1] > MAX_ROUGHLY_REORDERED:
+                least, written = (array[0] for array in self._along[change][:2])
+                most = least
+                if precision.uses_kernel_max and least.shape[1] > MAX_ROUGHLY_REORDERED:
                     continue
             else:
-                listed = change.possible_sums(self.values[0, forms])
+                listed = change.possible_intervals(self.values[0, forms])
                 if listed is None:
                     continue
-                sums = listed
+                least, most = listed
+                sums = np.where(np.isfinite(least), least, most)
                 written = self._storing_error(sums) * (2 if change.stored_again else 1)
             slack = written + self.bias_error[0, forms, None]
-            shifted = sums - self.bias[0, forms, None]
-            low, high = shifted - slack, shifted + slack
+            bias = self.bias[0, forms, None]
+            low, high = least - bias - slack, most - bias + slack
             # With a ReLU before, a 0 may have been any negative sum.  Of several zeros only the
             # first gets that interval, since the others would repeat it.
-            zero = (sums == 0) & self.relu_before[forms, None]
+            zero = (least == 0) & (most == 0) & self.relu_before[forms, None]
             first_zero = np.cumsum(zero, axis=1) == 1
             low = np.where(zero, np.where(first_zero, -np.inf, np.inf), low)
-            found.append((low.reshape(-1), high.reshape(-1), np.repeat(forms, sums.shape[1])))
+            found.append((low.reshape(-1), high.reshape(-1), np.repeat(forms, least.shape[1])))
         return Intervals(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
 
 

@@ -1,0 +1,118 @@
+"""The output change that stores sums as whole numbers, and the edit that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from convdiff.diagnose.core.activation_change import entropy
+from convdiff.diagnose.core.output_change import (
+    Fields,
+    OpenChange,
+    OutputChange,
+    SumPair,
+    WholeOutput,
+)
+from convdiff.numerics.reference import Reference
+from convdiff.records import Edit
+from convdiff.spec.layout import Array
+
+# The code of the hypothesis `StoredAsInteger`.
+STORED_AS_INTEGER = "stored-as-integer"
+NEAREST, TOWARD_ZERO, DOWN = ROUNDINGS = ("nearest", "toward-zero", "down")
+# The type of whole numbers in an array of floats: that of a Python integer in NumPy.
+TYPE_OF_WHOLE_FLOATS = "int64"
+# How far a value rounded to the nearest whole number is from the sum, at most.  Filters of 8-bit
+# images work with weights in fixed point, which adds a little.
+HALF, HALF_OF_8_BITS = 0.5, 0.6
+EIGHT_BIT_TYPES = ("uint8", "int8")
+# Bits that the obtained values must hold: for this edit alone, and for each edit beside it.
+MIN_BITS, MIN_BITS_PER_EDIT = 8.0, 8.0
+# Sums that are no whole numbers, at least: others show no rounding.
+MIN_FRACTIONAL_SUMS = 3
+
+
+def integer_edit(integer_type: str, rounding: str) -> Edit:
+    """The edit "the output was stored as `integer_type`, rounded in this way"."""
+    return {"code": STORED_AS_INTEGER, "type": integer_type, "rounding": rounding}
+
+
+def largest_error(integer_type: str | None) -> float:
+    """How far a value rounded to the nearest whole number may be from the sum."""
+    return HALF_OF_8_BITS if integer_type in EIGHT_BIT_TYPES else HALF
+
+
+def type_limits(integer_type: str) -> tuple[float, float]:
+    """The least and the largest value of an integer type, as its name in NumPy says it."""
+    limits = np.iinfo(integer_type)
+    return float(limits.min), float(limits.max)
+
+
+@dataclass(frozen=True)
+class RoundedToInteger(OutputChange):
+    """Sums were rounded to whole numbers, and those beyond `low` and `high` set to these limits.
+
+    The limits are those of the integer type, or narrower ones of a clipping before it.
+    """
+
+    integer_type: str
+    rounding: str
+    low: float
+    high: float
+
+    def sum_interval(self, obtained: Array, low: Array, high: Array) -> tuple[Array, Array]:
+        if self.rounding == NEAREST:
+            error = largest_error(self.integer_type)
+            low, high = low - error, high + error
+        elif self.rounding == DOWN:
+            high = high + 1
+        else:
+            low = low - (obtained <= 0)
+            high = high + (obtained >= 0)
+        low = np.where(obtained <= self.low, -np.inf, low)
+        high = np.where(obtained >= self.high, np.inf, high)
+        impossible = (obtained < self.low) | (obtained > self.high)
+        return np.where(impossible, np.inf, low), np.where(impossible, -np.inf, high)
+
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        sums, scale = whole.sums
+        obtained = whole.obtained
+        slack = whole.rounding.allowed_error(sums, scale)
+        low, high = self.sum_interval(obtained, obtained, obtained)
+        if not ((sums + slack >= low) & (sums - slack <= high)).all():
+            return None
+        if (obtained != np.rint(obtained)).any():
+            return None
+        beyond = (sums < self.low - 1) | (sums > self.high + 1)
+        fractional = ~beyond & (np.abs(sums - np.rint(sums)) > slack)
+        needed = MIN_BITS + MIN_BITS_PER_EDIT * (whole.edits - 1)
+        if fractional.sum() < MIN_FRACTIONAL_SUMS or entropy(obtained) < needed:
+            return None
+        limits = type_limits(self.integer_type)
+        saturated = ((sums < limits[0] - 1) | (sums > limits[1] + 1)).any()
+        return {STORED_AS_INTEGER: {"saturated": True} if saturated else {}}
+
+
+@dataclass(frozen=True)
+class RoundedMagnitude(OpenChange):
+    """Magnitudes of sums were stored as whole numbers: each sum may have had either sign."""
+
+    rounded: RoundedToInteger
+
+    def possible_intervals(self, obtained: Array) -> tuple[Array, Array]:
+        low, high = self.rounded.sum_interval(obtained, obtained, obtained)
+        return np.stack([low, -high], axis=1), np.stack([high, -low], axis=1)
+
+    def relates(self, pair: SumPair) -> Array:
+        low, high = self.rounded.sum_interval(pair.obtained, pair.obtained, pair.obtained)
+        magnitude, slack = np.abs(pair.sums), pair.slack + pair.storage_error
+        return np.asarray(((magnitude + slack >= low) & (magnitude - slack <= high)).all(axis=0))
+
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        sums, scale = whole.sums
+        # Of one sign, the output is the sums themselves, or the sums times -1.
+        if not ((sums > 1).any() and (sums < -1).any()):
+            return None
+        magnitudes = Reference(np.abs(sums), scale)
+        return self.rounded.verify(replace(whole, sums=magnitudes))
