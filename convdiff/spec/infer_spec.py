@@ -27,6 +27,7 @@ from convdiff.spec.settings import Settings, axis_numbers
 
 # These frameworks flip the kernel unless told otherwise.
 FLIPPING = ("theano", "numpy", "scipy")
+EXCHANGE_NOTE = "the kernel is longer than the input: {} slides the input over it"
 
 
 def read_spec(
@@ -56,6 +57,9 @@ def read_spec(
         padding, output_padding = _direct_padding(
             settings, input_size, spans, stride, input_dilation
         )
+        word = str(settings.padding).strip().lower()
+        if _exchanges_operands(settings, word, input_size, spans):
+            notes = [*notes, EXCHANGE_NOTE.format(settings.as_)]
     return ConvSpec(
         input_layout=reading.input,
         kernel_layout=reading.kernel,
@@ -149,11 +153,47 @@ def _direct_padding(
     padding = parse_padding(default if settings.padding is None else settings.padding, rank)
     output_padding = axis_numbers("--output-padding", settings.output_padding, rank, 0)
     if isinstance(padding, str):
-        padding = tuple(
-            word_pair(padding, (n - 1) * r + 1, span, s)
-            for n, r, span, s in zip(input_size, input_dilation, spans, stride, strict=True)
-        )
+        lengths = tuple((n - 1) * r + 1 for n, r in zip(input_size, input_dilation, strict=True))
+        if settings.as_ in PLAIN_ARRAYS and padding in ("same", "valid"):
+            exchanged = _exchanges_operands(settings, padding, lengths, spans)
+            padding = tuple(
+                _plain_pair(padding, settings, n, span, exchanged=exchanged)
+                for n, span in zip(lengths, spans, strict=True)
+            )
+        else:
+            padding = tuple(
+                word_pair(padding, n, span, s)
+                for n, span, s in zip(lengths, spans, stride, strict=True)
+            )
     return padding, output_padding
+
+
+def _exchanges_operands(settings: Settings, word: str, lengths: Shape, spans: Shape) -> bool:
+    """Whether NumPy or SciPy slide the input over the kernel, as they do where that is longer.
+
+    `word` is the padding.
+    """
+    return (
+        settings.as_ in PLAIN_ARRAYS
+        and word in (("same", "valid") if settings.as_ == "numpy" else ("valid",))
+        and all(span > n for n, span in zip(lengths, spans, strict=True))
+    )
+
+
+def _plain_pair(word: str, settings: Settings, n: int, span: int, *, exchanged: bool) -> Pair:
+    """The (lo, hi) of `same` and `valid` along one axis, as NumPy and scipy.signal mean them.
+
+    Both cut `same` out of the middle of the full output. For an even kernel that pads more at the
+    start, where TensorFlow's SAME pads more at the end. They slide the longer array over the
+    shorter one if `exchanged`.
+    """
+    if word == "valid":
+        return (span - n, span - n) if exchanged else (0, 0)
+    if not exchanged:
+        return span // 2, (span - 1) // 2
+    pair = span - 1 - n // 2, span - 1 - (n - 1) // 2
+    # np.correlate reverses the output of exchanged operands; np.convolve needs not.
+    return pair[::-1] if _flip(settings) else pair
 
 
 def _transposed_padding(

@@ -17,7 +17,9 @@ from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
 
 # Padding words that set the output's size, the likeliest first.
-SIZING_WORDS = ("same", "full", "valid", "same_lower", "half")
+SIZING_WORDS = ("same", "full", "valid")
+# Words that are tried after the paddings in numbers, which more people know.
+RARE_WORDS = ("same_lower", "half")
 # The widest padding in numbers that is tried.
 MAX_PADDING = 8
 
@@ -35,6 +37,7 @@ def other_questions(
     if settings.padding is None and settings.output_size is None:
         paddings += [{"padding": word} for word in SIZING_WORDS]
         paddings += [{"padding": width} for width in range(1, MAX_PADDING + 1)]
+        paddings += [{"padding": word} for word in RARE_WORDS]
     tried: list[dict[str, object]] = [
         {**layouts, **padding} for layouts in direct for padding in paddings
     ]

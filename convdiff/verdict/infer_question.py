@@ -1,4 +1,4 @@
-"""The convolution that is asked, where the options leave it open: saved outputs are evidence for it.
+"""The asked convolution where the options leave it open: saved outputs are evidence for it.
 
 A bare `convdiff run x.npy k.npy --saved other=y.npy` asks nothing but why the output differs. If it
 has not the size that the options' defaults give, the padding (or the layouts, or a transposed
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,7 +32,17 @@ MAX_PRODUCTS = 1 << 26
 # The elements of a saved output that are needed to choose a reading by its values.
 MIN_ELEMENTS = 4
 
+# What may be wrong with an output that still shows by its values which reading is meant.
+VARIANTS = ("as it is", "flipped", "padded otherwise")
+
 Options = dict[str, object]
+
+
+class Reading(NamedTuple):
+    """A convolution that may be meant, and the options that ask for it beside the given ones."""
+
+    spec: ConvSpec
+    options: Options
 
 
 @dataclass(frozen=True)
@@ -58,60 +69,28 @@ def infer_question(
 
     Raises ConvdiffError where the shapes make none, or several that no output tells apart.
     """
-    shapes = input.array.shape, kernel.array.shape
-    asked: tuple[ConvSpec, list[str]] | None = None
-    error: ConvdiffError | None = None
-    try:
-        asked = read_spec(*shapes, settings, bias=bias is not None, dtype=dtype)
-    except ConvdiffError as refused:
-        error = refused
-    if asked is not None and settings.padding is not None:
-        return Question(asked[0], tuple(asked[1]))
-    if error is not None and not _may_be_ambiguous(settings, error):
-        raise error
     search = _Search(input, kernel, bias, settings, dtype)
-    found: dict[str, tuple[ConvSpec, Options]] = {}
+    asked, error = search.asked()
+    if asked is not None and (settings.padding is not None or not saved):
+        return asked
+    found: dict[str, Reading] = {}
     for name, stored in saved:
-        if asked is not None and _has_shape(stored, asked[0]):
-            continue
-        reading = search.reading(stored, must_agree=error is not None)
-        if reading is not None:
-            found[name] = reading
-    if asked is not None and (len(found) < len(saved) or not found):
-        spec, notes = asked
-    elif found:
-        name, (spec, options) = next(iter(found.items()))
-        if asked is None:
-            try:
-                notes = read_spec(
-                    *shapes,
-                    replace(settings, **options),  # type: ignore[arg-type]
-                    bias=bias is not None,
-                    dtype=dtype,
-                )[1]
-            except ConvdiffError:
-                notes = []
-        else:
-            same_layouts = (asked[0].input_layout, asked[0].kernel_layout) == (
-                spec.input_layout,
-                spec.kernel_layout,
-            )
-            notes = asked[1] if same_layouts else []
-        notes = [*notes, _note(options, spec, asked and asked[0], "")]
-    else:
-        assert error is not None
+        if asked is None or not _has_shape(stored, asked.spec):
+            reading = search.reading(stored, must_agree=asked is None)
+            if reading is not None:
+                found[name] = reading
+    if error is not None and not found:
         raise error
-    others = []
-    for name, (other, options) in found.items():
-        if other != spec:
-            notes = [*notes, _note(options, other, spec, f"{name} is ")]
-            others.append((name, other))
-    return Question(spec, tuple(notes), tuple(others))
-
-
-def _may_be_ambiguous(settings: Settings, error: ConvdiffError) -> bool:
-    """Whether a saved output may tell how arrays are meant that are refused as they stand."""
-    return not (settings.input_layout and settings.kernel_layout) or isinstance(error, SpecError)
+    question = asked
+    if question is None or len(found) == len(saved):
+        question = search.question(next(iter(found.values())), asked)
+    others = [(name, reading) for name, reading in found.items() if reading.spec != question.spec]
+    notes = [f"{name} is {_note(reading, question.spec)}" for name, reading in others]
+    return Question(
+        question.spec,
+        (*question.notes, *notes),
+        tuple((name, reading.spec) for name, reading in others),
+    )
 
 
 class _Search:
@@ -122,35 +101,61 @@ class _Search:
     ) -> None:
         self._input, self._kernel, self._bias = input, kernel, bias
         self._settings, self._dtype = settings, dtype
-        self._questions: list[tuple[ConvSpec, Options]] | None = None
+        self._questions: list[Reading] | None = None
 
-    def reading(self, output: Stored, *, must_agree: bool) -> tuple[ConvSpec, Options] | None:
+    def asked(self) -> tuple[Question | None, ConvdiffError | None]:
+        """The convolution that the settings alone ask for, or why they ask for none."""
+        try:
+            return self._read({}), None
+        except ConvdiffError as error:
+            return None, error
+
+    def question(self, reading: Reading, asked: Question | None) -> Question:
+        """The reading as the asked convolution, with notes; `asked` is what the settings ask."""
+        notes = self._read(reading.options).notes
+        if asked is not None and _layouts(asked.spec) == _layouts(reading.spec):
+            notes = asked.notes
+        note = _note(reading, None if asked is None else asked.spec)
+        return Question(reading.spec, (*notes, note))
+
+    def _read(self, options: Options) -> Question:
+        spec, notes = read_spec(
+            self._input.array.shape,
+            self._kernel.array.shape,
+            replace(self._settings, **options),  # type: ignore[arg-type]
+            bias=self._bias is not None,
+            dtype=self._dtype,
+        )
+        return Question(spec, tuple(notes))
+
+    def reading(self, output: Stored, *, must_agree: bool) -> Reading | None:
         """The likeliest convolution with the output's shape; of several the one that agrees.
 
         With `must_agree`, several of which none agrees are no reading.
         """
         if self._questions is None:
-            self._questions = list(
-                other_questions(
+            self._questions = [
+                Reading(spec, options)
+                for spec, options in other_questions(
                     self._input.array.shape,
                     self._kernel.array.shape,
                     self._settings,
                     bias=self._bias is not None,
                     dtype=self._dtype,
                 )
-            )
-        fitting: dict[ConvSpec, Options] = {}
-        for spec, options in self._questions:
-            if _has_shape(output, spec):
-                fitting.setdefault(spec, options)
+            ]
+        fitting: dict[ConvSpec, Reading] = {}
+        for reading in self._questions:
+            if _has_shape(output, reading.spec):
+                fitting.setdefault(reading.spec, reading)
         if len(fitting) > 1:
-            for variants in ("asked", "flipped", "padded otherwise"):
-                for spec, options in fitting.items():
-                    if any(self._agrees(v, output) for v in _variants(spec, variants)):
-                        return spec, options
+            for kind in VARIANTS:
+                for reading in fitting.values():
+                    if any(self._agrees(spec, output) for spec in _variants(reading.spec, kind)):
+                        return reading
             if must_agree and len({_layouts(spec) for spec in fitting}) > 1:
                 return None
-        return next(iter(fitting.items()), None)
+        return next(iter(fitting.values()), None)
 
     def _agrees(self, spec: ConvSpec, output: Stored) -> bool:
         """Whether rounding explains every element; False for what is too large to compute."""
@@ -177,7 +182,7 @@ class _Search:
 
 def _variants(spec: ConvSpec, kind: str) -> list[ConvSpec]:
     """The convolution itself, flipped, or with each of the other pad modes."""
-    if kind == "asked":
+    if kind == "as it is":
         return [spec]
     if kind == "flipped":
         return [replace(spec, flip=not spec.flip)]
@@ -200,25 +205,19 @@ def _layouts(spec: ConvSpec) -> tuple[str, str, bool]:
     return spec.input_layout, spec.kernel_layout, spec.transposed
 
 
-def _note(options: Options, spec: ConvSpec, asked: ConvSpec | None, subject: str) -> str:
+def _note(reading: Reading, asked: ConvSpec | None) -> str:
     """What was taken for the question, and the options that ask for something else."""
-    said, other = [], []
+    spec, options = reading
+    said, others = [], []
     if options.get("transposed"):
         said.append("transposed")
-        other.append("--input-layout and --kernel-layout")
-    if "input_layout" in options and (asked is None or _layouts(asked) != _layouts(spec)):
+    if asked is None or _layouts(asked) != _layouts(spec):
         said.append(f"input {spec.input_layout}, kernel {spec.kernel_layout}")
-        other.append("--input-layout and --kernel-layout")
+        others += ["--input-layout", "--kernel-layout"]
     for name in ("padding", "output_padding"):
         if name in options:
             said.append(f"{name.replace('_', ' ')} {options[name]}")
-            other.append(f"--{name.replace('_', '-')}")
-    if not said:
-        said = [f"input {spec.input_layout}, kernel {spec.kernel_layout}"]
-        other = ["--input-layout and --kernel-layout"]
-    picks = " and ".join(dict.fromkeys(other))
-    verb = "picks" if len(set(other)) == 1 and " and " not in picks else "pick"
-    return (
-        f"{subject}read as {', '.join(said)}: the saved output has that size; {picks} {verb} "
-        "another"
-    )
+            others.append(f"--{name.replace('_', '-')}")
+    *first, last = others
+    pick = f"{', '.join(first)} and {last} pick others" if first else f"{last} picks another"
+    return f"read as {', '.join(said)}: the saved output has that size; {pick}"

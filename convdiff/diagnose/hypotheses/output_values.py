@@ -22,6 +22,7 @@ from convdiff.diagnose.hypotheses.base import OutputHypothesis
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded, BiasDoubled, BiasMissing
 from convdiff.diagnose.hypotheses.output_order import (
     BATCH_REORDERED,
+    OperandsExchanged,
     OutputAxesPermuted,
     OutputBatchPermuted,
     OutputChannelsPermuted,
@@ -208,6 +209,7 @@ class Wrapped(OpenChange):
 
 
 OUTPUT: tuple[OutputHypothesis, ...] = (
+    OperandsExchanged(),
     OutputAxesPermuted(),
     OutputReshaped(),
     OutputChannelsReversed(),
