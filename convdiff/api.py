@@ -116,6 +116,8 @@ def _case(
     dtype = compute_dtype(x, w, settings.dtype)
     question = infer_question(x, w, b, settings, ((name, y),), dtype)
     spec = question.spec
+    if question.exchanged:
+        x, w = w, x
     if b is not None:
         b = replace(b, array=bias_vector(b.array, spec, "bias"))
     array_notes = (

@@ -43,6 +43,8 @@ def load_case(
     saved = _saved(request, backends)
     question = infer_question(input, kernel, bias, settings, saved if request.infer else (), dtype)
     spec = question.spec
+    if question.exchanged:
+        input, kernel = kernel, input
     if bias is not None:
         bias = replace(bias, array=bias_vector(bias.array, spec, f"--bias {bias.name}"))
     if cut:

@@ -5,8 +5,9 @@
 1. Layouts of input and kernel: given, or inferred from the shapes (`infer_layouts`).
 2. Channels: the groups, given or implied, and from them the output channels.
 3. Stride, dilation and input dilation: one number per spatial axis.
-4. Padding: a word becomes (lo, hi) pairs, which depend on the sizes. For a transposed convolution
-   it also settles the output padding (`_transposed_padding`).
+4. Padding: a word becomes (lo, hi) pairs, which depend on the sizes; `same` and `valid` of NumPy
+   and SciPy are their own. For a transposed convolution it also settles the output padding
+   (`_transposed_padding`).
 5. Layout of the output: given, or the input's, with a channel axis if one is needed.
 """
 

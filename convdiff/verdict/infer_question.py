@@ -32,13 +32,19 @@ MAX_PRODUCTS = 1 << 26
 # The elements of a saved output that are needed to choose a reading by its values.
 MIN_ELEMENTS = 4
 
+# The invariant of a ConvSpec that a kernel longer than its input breaks.
+EMPTY_OUTPUT = 5
+EXCHANGED_NOTE = (
+    "read with input and kernel exchanged, as the kernel is longer than the input; --padding says "
+    "that it is not so"
+)
 # What may be wrong with an output that still shows by its values which reading is meant.
 VARIANTS = ("as it is", "flipped", "padded otherwise")
 
 Options = dict[str, object]
 
 
-class Reading(NamedTuple):
+class Proposal(NamedTuple):
     """A convolution that may be meant, and the options that ask for it beside the given ones."""
 
     spec: ConvSpec
@@ -49,12 +55,14 @@ class Reading(NamedTuple):
 class Question:
     """The asked convolution, and notes on what was inferred.
 
-    `other_specs` are those of saved outputs that have another size, by the output's name.
+    `other_specs` are those of saved outputs that have another size, by the output's name.  With
+    `exchanged`, the kernel was given as the input and the input as the kernel.
     """
 
     spec: ConvSpec
     notes: tuple[str, ...] = ()
     other_specs: tuple[tuple[str, ConvSpec], ...] = ()
+    exchanged: bool = False
 
 
 def infer_question(
@@ -69,31 +77,72 @@ def infer_question(
 
     Raises ConvdiffError where the shapes make none, or several that no output tells apart.
     """
-    search = _Search(input, kernel, bias, settings, dtype)
-    asked, error = search.asked()
+    proposals = _Proposals(input, kernel, bias, settings, dtype)
+    _, error = proposals.asked()
+    if _may_be_exchanged(settings, error) and not any(
+        proposals.agreeing(stored) for _, stored in saved
+    ):
+        exchanged = _exchanged_question(
+            _Proposals(kernel, input, bias, settings, dtype), settings, saved
+        )
+        if exchanged is not None:
+            return exchanged
+    return _question(proposals, settings, saved)
+
+
+def _question(
+    proposals: _Proposals, settings: Settings, saved: Sequence[tuple[str, Stored]]
+) -> Question:
+    """The convolution of the arrays in the order in which they are given."""
+    asked, error = proposals.asked()
     if asked is not None and (settings.padding is not None or not saved):
         return asked
-    found: dict[str, Reading] = {}
+    found: dict[str, Proposal] = {}
     for name, stored in saved:
         if asked is None or not _has_shape(stored, asked.spec):
-            reading = search.reading(stored, must_agree=asked is None)
-            if reading is not None:
-                found[name] = reading
+            proposal = proposals.of_output(stored, must_agree=asked is None)
+            if proposal is not None:
+                found[name] = proposal
     if error is not None and not found:
         raise error
-    question = asked
-    if question is None or len(found) == len(saved):
-        question = search.question(next(iter(found.values())), asked)
-    others = [(name, reading) for name, reading in found.items() if reading.spec != question.spec]
-    notes = [f"{name} is {_note(reading, question.spec)}" for name, reading in others]
+    if asked is not None and len(found) < len(saved):
+        question = asked
+    else:
+        question = proposals.question(next(iter(found.values())), asked)
+    others = [
+        (name, proposal) for name, proposal in found.items() if proposal.spec != question.spec
+    ]
+    other_notes = [f"{name} is {_note(proposal, question.spec)}" for name, proposal in others]
     return Question(
         question.spec,
-        (*question.notes, *notes),
-        tuple((name, reading.spec) for name, reading in others),
+        (*question.notes, *other_notes),
+        tuple((name, proposal.spec) for name, proposal in others),
     )
 
 
-class _Search:
+def _may_be_exchanged(settings: Settings, error: ConvdiffError | None) -> bool:
+    """Whether the first array may be the kernel: it is the shorter one, and nothing is said."""
+    return (
+        isinstance(error, SpecError)
+        and error.invariant == EMPTY_OUTPUT
+        and settings.padding is settings.input_layout is settings.kernel_layout is None
+    )
+
+
+def _exchanged_question(
+    exchanged: _Proposals, settings: Settings, saved: Sequence[tuple[str, Stored]]
+) -> Question | None:
+    """The convolution of the exchanged arrays; None where no saved output has its size."""
+    try:
+        question = _question(exchanged, settings, saved)
+    except ConvdiffError:
+        return None
+    if not any(_has_shape(stored, question.spec) for _, stored in saved):
+        return None
+    return replace(question, notes=(EXCHANGED_NOTE, *question.notes), exchanged=True)
+
+
+class _Proposals:
     """The readings of one case's arrays, which are listed when an output needs them."""
 
     def __init__(
@@ -101,7 +150,7 @@ class _Search:
     ) -> None:
         self._input, self._kernel, self._bias = input, kernel, bias
         self._settings, self._dtype = settings, dtype
-        self._questions: list[Reading] | None = None
+        self._all: list[Proposal] | None = None
 
     def asked(self) -> tuple[Question | None, ConvdiffError | None]:
         """The convolution that the settings alone ask for, or why they ask for none."""
@@ -110,13 +159,20 @@ class _Search:
         except ConvdiffError as error:
             return None, error
 
-    def question(self, reading: Reading, asked: Question | None) -> Question:
-        """The reading as the asked convolution, with notes; `asked` is what the settings ask."""
-        notes = self._read(reading.options).notes
-        if asked is not None and _layouts(asked.spec) == _layouts(reading.spec):
-            notes = asked.notes
-        note = _note(reading, None if asked is None else asked.spec)
-        return Question(reading.spec, (*notes, note))
+    def question(self, proposal: Proposal, asked: Question | None) -> Question:
+        """The proposal as the asked convolution, with notes; `asked` is what the settings ask."""
+        notes = self._read(proposal.options).notes
+        known = asked
+        if known is None and self._settings.padding is None:
+            # The layouts that are read anyway need not be said: only the output would be empty.
+            try:
+                known = self._read({"padding": "full"})
+            except ConvdiffError:
+                known = None
+        if known is not None and _layouts(known.spec) == _layouts(proposal.spec):
+            notes = known.notes
+        note = _note(proposal, None if known is None else known.spec)
+        return Question(proposal.spec, (*notes, note))
 
     def _read(self, options: Options) -> Question:
         spec, notes = read_spec(
@@ -128,14 +184,30 @@ class _Search:
         )
         return Question(spec, tuple(notes))
 
-    def reading(self, output: Stored, *, must_agree: bool) -> Reading | None:
+    def of_output(self, output: Stored, *, must_agree: bool) -> Proposal | None:
         """The likeliest convolution with the output's shape; of several the one that agrees.
 
         With `must_agree`, several of which none agrees are no reading.
         """
-        if self._questions is None:
-            self._questions = [
-                Reading(spec, options)
+        fitting = self._fitting(output)
+        if len(fitting) > 1:
+            for kind in VARIANTS:
+                for proposal in fitting:
+                    if any(self._agrees(spec, output) for spec in _variants(proposal.spec, kind)):
+                        return proposal
+            if must_agree and len({_layouts(proposal.spec) for proposal in fitting}) > 1:
+                return None
+        return fitting[0] if fitting else None
+
+    def agreeing(self, output: Stored) -> bool:
+        """Whether the output is that of any convolution that the settings leave room for."""
+        return any(self._agrees(proposal.spec, output) for proposal in self._fitting(output))
+
+    def _fitting(self, output: Stored) -> list[Proposal]:
+        """The convolutions with the output's shape, the likeliest first."""
+        if self._all is None:
+            self._all = [
+                Proposal(spec, options)
                 for spec, options in other_questions(
                     self._input.array.shape,
                     self._kernel.array.shape,
@@ -144,18 +216,11 @@ class _Search:
                     dtype=self._dtype,
                 )
             ]
-        fitting: dict[ConvSpec, Reading] = {}
-        for reading in self._questions:
-            if _has_shape(output, reading.spec):
-                fitting.setdefault(reading.spec, reading)
-        if len(fitting) > 1:
-            for kind in VARIANTS:
-                for reading in fitting.values():
-                    if any(self._agrees(spec, output) for spec in _variants(reading.spec, kind)):
-                        return reading
-            if must_agree and len({_layouts(spec) for spec in fitting}) > 1:
-                return None
-        return next(iter(fitting.values()), None)
+        fitting: dict[ConvSpec, Proposal] = {}
+        for proposal in self._all:
+            if _has_shape(output, proposal.spec):
+                fitting.setdefault(proposal.spec, proposal)
+        return list(fitting.values())
 
     def _agrees(self, spec: ConvSpec, output: Stored) -> bool:
         """Whether rounding explains every element; False for what is too large to compute."""
@@ -205,9 +270,9 @@ def _layouts(spec: ConvSpec) -> tuple[str, str, bool]:
     return spec.input_layout, spec.kernel_layout, spec.transposed
 
 
-def _note(reading: Reading, asked: ConvSpec | None) -> str:
+def _note(proposal: Proposal, asked: ConvSpec | None) -> str:
     """What was taken for the question, and the options that ask for something else."""
-    spec, options = reading
+    spec, options = proposal
     said, others = [], []
     if options.get("transposed"):
         said.append("transposed")
@@ -218,6 +283,8 @@ def _note(reading: Reading, asked: ConvSpec | None) -> str:
         if name in options:
             said.append(f"{name.replace('_', ' ')} {options[name]}")
             others.append(f"--{name.replace('_', '-')}")
+    if not others:
+        others = ["--padding"]
     *first, last = others
     pick = f"{', '.join(first)} and {last} pick others" if first else f"{last} picks another"
     return f"read as {', '.join(said)}: the saved output has that size; {pick}"
