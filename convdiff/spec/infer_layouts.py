@@ -16,6 +16,7 @@ given, that is the only reading. Otherwise:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from convdiff.errors import ConvdiffError
@@ -40,6 +41,30 @@ class Reading(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.input} with {self.kernel}"
+
+
+def with_items_apart(settings: Settings, input_shape: Shape, kernel_shape: Shape) -> Settings:
+    """The settings with N for the C of given layouts, where a plain kernel meets a picture.
+
+    Who says HWC of a picture and gives a 2-D kernel means each of its channels alone.
+    """
+    layout = (settings.input_layout or "").strip().upper()
+    kernel_layout = (settings.kernel_layout or "").strip().upper()
+    is_picture = (
+        "C" in layout
+        and "N" not in layout
+        and len(layout) == len(input_shape) == len(kernel_shape) + 1
+        and input_shape[layout.index("C")] > 1
+        and not set(kernel_layout) - set(SPATIAL)
+    )
+    if not is_picture:
+        return settings
+    output_layout = settings.output_layout
+    return replace(
+        settings,
+        input_layout=layout.replace("C", "N"),
+        output_layout=output_layout and output_layout.upper().replace("C", "N"),
+    )
 
 
 def infer_layouts(

@@ -21,6 +21,7 @@ from convdiff.spec.infer_layouts import (
     Shape,
     infer_layouts,
     number_of_groups,
+    with_items_apart,
 )
 from convdiff.spec.layout import Array, axis_sizes, check_layout, spatial_axes
 from convdiff.spec.padding import Pair, kernel_span, parse_padding, word_pair
@@ -40,6 +41,7 @@ def read_spec(
     where the numbers make no convolution.
     """
     _check_settings(settings)
+    settings = with_items_apart(settings, input_shape, kernel_shape)
     reading, notes = infer_layouts(input_shape, kernel_shape, settings)
     x, w = axis_sizes(reading.input, input_shape), axis_sizes(reading.kernel, kernel_shape)
     axes = spatial_axes(reading.input)

@@ -29,8 +29,8 @@ def other_questions(
 ) -> Iterator[tuple[ConvSpec, dict[str, object]]]:
     """Convolutions that `settings` leave room for, each with the options that it adds to them.
 
-    By what has to be supplied: a padding; layouts; both; and `transposed` only where the arrays
-    make no direct convolution.
+    By what has to be supplied: a padding; layouts; both; groups; and `transposed` only where the
+    arrays make no direct convolution.
     """
     direct = _readings(input_shape, kernel_shape, settings)
     paddings: list[dict[str, object]] = [{}]
@@ -41,6 +41,12 @@ def other_questions(
     tried: list[dict[str, object]] = [
         {**layouts, **padding} for layouts in direct for padding in paddings
     ]
+    for groups in _possible_groups(input_shape, kernel_shape, settings):
+        grouped = _readings(input_shape, kernel_shape, replace(settings, groups=groups))
+        tried += [
+            {"groups": groups, **layouts, **padding}
+            for layouts, padding in itertools.product(grouped, paddings)
+        ]
     if not (direct or settings.transposed or settings.as_ in PLAIN_ARRAYS):
         transposed = replace(settings, transposed=True)
         for layouts, padding in itertools.product(
@@ -73,6 +79,15 @@ def _readings(
     return [
         {"input_layout": reading.input, "kernel_layout": reading.kernel} for reading in readings
     ]
+
+
+def _possible_groups(input_shape: Shape, kernel_shape: Shape, settings: Settings) -> list[int]:
+    """The numbers of groups above 1 that may be implied by the shapes, where none is given."""
+    given = settings.groups is not None or settings.depthwise or settings.transposed
+    if given or settings.as_ in PLAIN_ARRAYS or len(kernel_shape) < 3:
+        return []
+    pairs = itertools.product(input_shape, kernel_shape)
+    return sorted({n // k for n, k in pairs if k and n % k == 0 and n > k})
 
 
 def _output_paddings(settings: Settings, padding: dict[str, object]) -> list[dict[str, object]]:

@@ -21,14 +21,16 @@ from convdiff.numerics.reference import compute_reference
 from convdiff.records import Stored
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import PAD_MODES, ConvSpec
+from convdiff.spec.infer_layouts import with_items_apart
 from convdiff.spec.infer_spec import bias_vector, read_spec
-from convdiff.spec.layout import element_count
+from convdiff.spec.layout import Array, element_count
 from convdiff.spec.other_questions import other_questions
 from convdiff.spec.settings import Settings
 from convdiff.verdict.judge import with_unit_axes
+from convdiff.verdict.unflatten import unflattened
 
 # Multiplications beyond which a convolution is not computed to choose among several.
-MAX_PRODUCTS = 1 << 26
+MAX_PRODUCTS = 1 << 25
 # The elements of a saved output that are needed to choose a reading by its values.
 MIN_ELEMENTS = 4
 
@@ -77,6 +79,7 @@ def infer_question(
 
     Raises ConvdiffError where the shapes make none, or several that no output tells apart.
     """
+    settings = with_items_apart(settings, input.array.shape, kernel.array.shape)
     proposals = _Proposals(input, kernel, bias, settings, dtype)
     _, error = proposals.asked()
     if _may_be_exchanged(settings, error) and not any(
@@ -100,7 +103,7 @@ def _question(
     found: dict[str, Proposal] = {}
     for name, stored in saved:
         if asked is None or not _has_shape(stored, asked.spec):
-            proposal = proposals.of_output(stored, must_agree=asked is None)
+            proposal = proposals.of_output(stored, asked.spec if asked else None)
             if proposal is not None:
                 found[name] = proposal
     if error is not None and not found:
@@ -184,10 +187,10 @@ class _Proposals:
         )
         return Question(spec, tuple(notes))
 
-    def of_output(self, output: Stored, *, must_agree: bool) -> Proposal | None:
+    def of_output(self, output: Stored, asked: ConvSpec | None) -> Proposal | None:
         """The likeliest convolution with the output's shape; of several the one that agrees.
 
-        With `must_agree`, several of which none agrees are no reading.
+        Where the settings ask for none (`asked`), several of which none agrees are no reading.
         """
         fitting = self._fitting(output)
         if len(fitting) > 1:
@@ -195,9 +198,21 @@ class _Proposals:
                 for proposal in fitting:
                     if any(self._agrees(spec, output) for spec in _variants(proposal.spec, kind)):
                         return proposal
-            if must_agree and len({_layouts(proposal.spec) for proposal in fitting}) > 1:
+            if asked is None and len({_layouts(proposal.spec) for proposal in fitting}) > 1:
                 return None
-        return fitting[0] if fitting else None
+        if fitting:
+            return fitting[0]
+        return None if asked is None else self._of_output_in_another_order(output, asked)
+
+    def _of_output_in_another_order(self, output: Stored, asked: ConvSpec) -> Proposal | None:
+        """The padding with which an output has the asked sizes in another order, or merged axes."""
+        if _has_sizes(output, asked):
+            return None
+        for proposal in self._all or ():
+            same_layouts = _layouts(proposal.spec) == _layouts(asked)
+            if same_layouts and _has_sizes(output, proposal.spec):
+                return proposal
+        return None
 
     def agreeing(self, output: Stored) -> bool:
         """Whether the output is that of any convolution that the settings leave room for."""
@@ -223,12 +238,13 @@ class _Proposals:
         return list(fitting.values())
 
     def _agrees(self, spec: ConvSpec, output: Stored) -> bool:
-        """Whether rounding explains every element; False for what is too large to compute."""
-        products = element_count(spec.shape("output")) * math.prod(spec.kernel_size)
+        """Whether rounding explains the first batch item; False for what is too large to compute.
+
+        One item is enough to choose among a few convolutions, of which each is judged afterwards.
+        """
         obtained = with_unit_axes(output.array, spec)
         if (
-            products * spec.in_channels // spec.groups > MAX_PRODUCTS
-            or obtained.size < MIN_ELEMENTS
+            obtained.size < MIN_ELEMENTS
             or obtained.dtype.kind not in "fiub"
             or obtained.shape != spec.shape("output")
         ):
@@ -237,12 +253,21 @@ class _Proposals:
             bias = None if self._bias is None else bias_vector(self._bias.array, spec, "bias")
         except ConvdiffError:
             return False
+        item = replace(spec, batch=1)
+        products = element_count(item.shape("output")) * math.prod(spec.kernel_size)
+        if products * spec.in_channels // spec.groups > MAX_PRODUCTS:
+            return False
+        x = _first_item(self._input.array, spec.input_layout)
+        y = normal_output(item, _first_item(obtained, spec.output_layout)).astype(np.float64)
         with np.errstate(all="ignore"):
-            expected = compute_reference(spec, self._input.array, self._kernel.array, bias)
-            rounding = rounding_as_asked(spec, stored_dtype(obtained, output.stored))
-            return rounding.explains_all(
-                normal_output(spec, obtained).astype(np.float64), expected.output, expected.scale
-            )
+            expected = compute_reference(item, x, self._kernel.array, bias)
+            rounding = rounding_as_asked(item, stored_dtype(obtained, output.stored))
+            return rounding.explains_all(y, expected.output, expected.scale)
+
+
+def _first_item(array: Array, layout: str) -> Array:
+    """The first batch item, with its batch axis."""
+    return array[tuple(slice(1) if letter == "N" else slice(None) for letter in layout)]
 
 
 def _variants(spec: ConvSpec, kind: str) -> list[ConvSpec]:
@@ -266,8 +291,16 @@ def _has_shape(stored: Stored, spec: ConvSpec) -> bool:
     return with_unit_axes(stored.array, spec).shape == spec.shape("output")
 
 
-def _layouts(spec: ConvSpec) -> tuple[str, str, bool]:
-    return spec.input_layout, spec.kernel_layout, spec.transposed
+def _has_sizes(stored: Stored, spec: ConvSpec) -> bool:
+    """Whether the output has the asked shape with its axes in another order, or some merged."""
+    sizes, asked = (
+        [n for n in shape if n != 1] for shape in (stored.array.shape, spec.shape("output"))
+    )
+    return sorted(sizes) == sorted(asked) or unflattened(stored.array, spec) is not None
+
+
+def _layouts(spec: ConvSpec) -> tuple[str, str, bool, int]:
+    return spec.input_layout, spec.kernel_layout, spec.transposed, spec.groups
 
 
 def _note(proposal: Proposal, asked: ConvSpec | None) -> str:
@@ -279,7 +312,7 @@ def _note(proposal: Proposal, asked: ConvSpec | None) -> str:
     if asked is None or _layouts(asked) != _layouts(spec):
         said.append(f"input {spec.input_layout}, kernel {spec.kernel_layout}")
         others += ["--input-layout", "--kernel-layout"]
-    for name in ("padding", "output_padding"):
+    for name in ("groups", "padding", "output_padding"):
         if name in options:
             said.append(f"{name.replace('_', ' ')} {options[name]}")
             others.append(f"--{name.replace('_', '-')}")

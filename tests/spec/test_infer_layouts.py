@@ -42,6 +42,8 @@ INFERRED: list[tuple[Shape, Shape, dict[str, Any], tuple[str, str, str]]] = [
     ((4, 30), (7,), {"as": "numpy"}, ("NW", "W", "NW")),
     ((1, 3, 9, 8), (3, 3), {}, ("CNHW", "HW", "CNHW")),
     ((4, 30), (7,), {"input_layout": "WN", "padding": 3}, ("WN", "W", "WN")),
+    ((20, 24, 3), (3, 3), {"input_layout": "HWC"}, ("HWN", "HW", "HWN")),
+    ((3, 20, 24), (3, 3), {"input_layout": "chw", "output_layout": "HWC"}, ("NHW", "HW", "HWN")),
     # Axes of size 1 that only one of the arrays has.
     ((1, 1, 9, 8), (3, 3), {}, ("NCHW", "HW", "NCHW")),
     ((5, 9, 8, 1), (3, 3), {}, ("NHWC", "HW", "NHWC")),

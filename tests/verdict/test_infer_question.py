@@ -125,6 +125,31 @@ def test_layouts_that_the_values_tell_apart() -> None:
         convdiff.diff(x, w, normal(1, 4, 1, 1))
 
 
+def test_an_output_in_another_order_tells_the_padding_too() -> None:
+    x, w = normal(1, 3, 9, 10), normal(4, 3, 3, 3)
+    y = convolve(x, w, Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), 1)).astype(np.float32)
+    result = convdiff.diff(x, w, np.moveaxis(y, 1, -1))
+    assert codes(result) == ["output-axes-permuted"]
+    assert "read as padding same" in notes(result)
+    flat = convdiff.diff(x, w, y.reshape(1, -1))
+    assert flat.agrees
+    assert "read as padding same" in notes(flat)
+    valid = convdiff.diff(x, w, np.moveaxis(y[..., 1:-1, 1:-1], 1, -1))
+    assert codes(valid) == ["output-axes-permuted"]
+    assert "read as padding" not in notes(valid)
+
+
+@pytest.mark.parametrize("pad", [0, 1])
+def test_forgotten_groups_are_told_by_the_output(pad: int) -> None:
+    x, w = normal(2, 4, 9, 10), normal(6, 2, 3, 3)
+    y = convolve(x, w, Geometry((1, 1), ((pad, pad),) * 2, (1, 1), 2)).astype(np.float32)
+    result = convdiff.diff(x, w, y)
+    assert result.agrees
+    assert "groups 2" in notes(result)
+    with pytest.raises(ConvdiffError, match="--groups 2 would fit"):
+        convdiff.diff(x, w, normal(2, 5, 7, 7))
+
+
 def test_a_forgotten_transposed_is_told_by_the_shape() -> None:
     x, w = normal(2, 4, 5, 6), normal(4, 3, 3, 3)
     g = Geometry((2, 2), ((0, 0), (0, 0)), (1, 1), 1, "constant", True, (0, 0))
