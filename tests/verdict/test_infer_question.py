@@ -103,6 +103,10 @@ def test_a_picture_and_rows_keep_their_items_apart() -> None:
         correlated(picture[..., c].astype(np.float32), w, 1, 1, "reflect") for c in range(3)
     ]
     assert codes(convdiff.diff(picture, w, np.stack(filtered, -1))) == ["wrong-pad-mode"]
+    finding = convdiff.diff(picture, w, np.stack(filtered[::-1], -1)).findings[0]
+    assert "RGB/BGR" in finding.summary
+    offered = [{edit["code"] for edit in edits} for edits in (finding.edits, *finding.rivals)]
+    assert {"input-channels-reversed", "wrong-pad-mode"} in offered
     rows, k = normal(4, 30), normal(7)
     result = convdiff.diff(rows, k, np.stack([correlated(row, k, 3, 3) for row in rows]))
     assert result.agrees
