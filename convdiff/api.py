@@ -12,10 +12,11 @@ from convdiff.errors import ConvdiffError, one_of
 from convdiff.exit_codes import FAIL_ON, exit_code
 from convdiff.fixes import with_fixes
 from convdiff.records import Answer, Case, Finding, Report, Row, Verdict
-from convdiff.spec.infer_spec import bias_vector, read_spec
+from convdiff.spec.infer_spec import bias_vector
 from convdiff.spec.settings import Settings
 from convdiff.suite_result import AGREEING, passes
 from convdiff.verdict.degenerate_arrays import blind_spots
+from convdiff.verdict.infer_question import infer_question
 from convdiff.verdict.judge import Judge
 
 # The mildest verdict that `assert_agrees` fails on by default.
@@ -74,7 +75,9 @@ def diff(
     `input`, `kernel`, `obtained` and `bias` (one value per output channel) are arrays, or anything
     that np.asarray accepts.  `options` are those of `convdiff run`: stride, padding, dilation,
     groups, transposed, input_layout, ..., and `as_` (or "as").  `name` is that of `obtained` in the
-    result.  Raises ConvdiffError if shapes and options do not make a convolution.
+    result.  Where no padding is given, and `obtained` has not the size that the default gives, it
+    tells the padding and the layouts that are asked for, and a note of the case says so; give
+    padding=0 to ask for none.  Raises ConvdiffError if shapes and options make no convolution.
     """
     case, answer = _case(input, kernel, obtained, bias, name, options)
     return Result(case, Judge(case).row(answer))
@@ -111,9 +114,10 @@ def _case(
     )
     b = None if bias is None else from_memory(bias, "bias")
     dtype = compute_dtype(x, w, settings.dtype)
-    spec, spec_notes = read_spec(
-        x.array.shape, w.array.shape, settings, bias=b is not None, dtype=dtype
-    )
+    question = infer_question(x, w, b, settings, ((name, y),), dtype)
+    spec = question.spec
+    if question.exchanged:
+        x, w = w, x
     if b is not None:
         b = replace(b, array=bias_vector(b.array, spec, "bias"))
     array_notes = (
@@ -121,7 +125,7 @@ def _case(
         *nonfinite_notes(w, "kernel"),
         *blind_spots(spec, x.array, w.array),
     )
-    case = Case(spec, x, w, b, saved=((name, y),), notes=(*spec_notes, *array_notes))
+    case = Case(spec, x, w, b, saved=((name, y),), notes=(*question.notes, *array_notes))
     answer = Answer(name, "saved", "ok", output=y.array, stored=y.stored)
     return case, answer
 
@@ -138,7 +142,8 @@ def assert_agrees(
 ) -> None:
     """Raises AssertionError with the diagnosis unless rounding explains every element.
 
-    Takes the arguments of `diff`.  `fail_on` is the mildest verdict that fails: "different" accepts
+    Takes the arguments of `diff`, and like it reads a padding that is not given off `obtained`: give
+    padding=0 to assert that there is none.  `fail_on` is the mildest verdict that fails: "different" accepts
     reduced precision, "rounding" accepts only identical outputs.  `allow` are the codes of findings
     that do not fail.
     """

@@ -57,7 +57,8 @@ class Case:
     """One comparison to make: a convolution, its arrays, and what to compare with it.
 
     `saved` are (name, array) pairs in the spec's output layout.  `notes` are sentences for the
-    reader, such as which layouts were inferred.
+    reader, such as which layouts were inferred.  `other_specs` are the convolutions, by name, of
+    saved outputs that were read as outputs of another one.
     """
 
     spec: ConvSpec
@@ -68,6 +69,7 @@ class Case:
     calls: tuple[Call, ...] = ()
     notes: tuple[str, ...] = ()
     name: str = "run"
+    other_specs: tuple[tuple[str, ConvSpec], ...] = ()
 
 
 class PrecisionSetting(NamedTuple):

@@ -94,7 +94,11 @@ def _diagnosed_settings(
     array = {role: stored.array for role, stored in arrays.items()}
     try:
         findings = diff(
-            array["input"], array["kernel"], output.array, bias=array.get("bias"), **options
+            array["input"],
+            array["kernel"],
+            output.array,
+            bias=array.get("bias"),
+            **{"padding": 0, **options},
         ).findings
         edits = findings[0].edits if findings else ()
         if not edits or any(edit["code"] not in _SETTINGS_OF_EDIT for edit in edits):

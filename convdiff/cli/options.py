@@ -170,7 +170,7 @@ CONVOLUTION = all_of(
             help=(
                 "valid, same (the end gets one more if the total is odd), same_lower, half, full "
                 "or causal; one number, or one per axis: 1,2; or lo:hi per axis: 0:1,0:1. Negative "
-                "numbers crop."
+                "numbers crop. Not given: none, or what a saved output's size tells."
             ),
         ),
         option(

@@ -161,6 +161,7 @@ def command(ctx: click.Context, /, no_align: bool, **options: Any) -> None:
     notes = (*ctx.obj.notes(from_config), *((UNALIGNED_NOTE,) if no_align else ()))
     request = Request(
         settings=settings,
+        infer=True,
         align=not no_align,
         command=run_view.command_line(),
         notes=notes,

@@ -35,6 +35,9 @@ class RowJudge:
     def __init__(self, case: Case, *, pictures: bool = False, judge: Judge | None = None) -> None:
         self._case, self._pictures = case, pictures
         self._judge = judge or Judge(case)
+        self._other_judges = {
+            name: Judge(replace(case, spec=spec)) for name, spec in case.other_specs
+        }
         began = time.perf_counter()
         self._judge.reference()
         self.reference_seconds = time.perf_counter() - began
@@ -42,20 +45,26 @@ class RowJudge:
     def rows(self, answers: Iterable[Answer]) -> Iterator[Row]:
         """A row for each answer, in the order of the answers."""
         for answer in answers:
-            row = self._judge.row(answer)
+            judge = self._judge_of(answer)
+            row = judge.row(answer)
             if answer.again is not None:
                 row = self._not_deterministic(row, answer.again)
             if row.findings:
                 # Not at the top of the module: outputs that agree need no dialects.
                 from convdiff.fixes import with_fixes
 
-                row = with_fixes(row, self._case.spec)
+                row = with_fixes(row, judge.case.spec)
             if row.verdict in ("different", "reduced-precision"):
                 # Not at the top of the module: it loads more of the diagnosis.
                 from convdiff.make_picture import with_picture
 
-                row = with_picture(row, self._judge, kernels=self._pictures)
+                row = with_picture(row, judge, kernels=self._pictures)
             yield row
+
+    def _judge_of(self, answer: Answer) -> Judge:
+        """The judge of the convolution that this answer was read as an output of."""
+        other = self._other_judges.get(answer.name) if answer.kind == "saved" else None
+        return other or self._judge
 
     def _not_deterministic(self, row: Row, again: Array) -> Row:
         """The worse row of two different answers of one backend, with the finding that they differ.

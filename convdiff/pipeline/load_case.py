@@ -10,10 +10,11 @@ from convdiff.pipeline.request import Request
 from convdiff.pipeline.row_names import call_name, parse_saved, saved_names, unique
 from convdiff.pipeline.select_backends import SelectedBackends
 from convdiff.records import Call, Case, Stored
-from convdiff.spec.infer_spec import bias_vector, read_spec
+from convdiff.spec.infer_spec import bias_vector
 from convdiff.spec.layout import Array, spatial_axes
 from convdiff.spec.padding import Pair
 from convdiff.verdict.degenerate_arrays import blind_spots
+from convdiff.verdict.infer_question import infer_question
 
 NOTHING_TO_COMPARE = (
     "nothing to compare with: give --saved FILE, --call NAME=CODE or --backend NAME"
@@ -38,20 +39,21 @@ def load_case(
         input = replace(input, array=_cropped(input.array, settings.input_layout, crop))
     bias = read(request.bias, "--bias") if request.bias is not None else None
     dtype = compute_dtype(input, kernel, settings.dtype)
-    spec, spec_notes = read_spec(
-        input.array.shape, kernel.array.shape, settings, bias=bias is not None, dtype=dtype
-    )
-    if bias is not None:
-        bias = replace(bias, array=bias_vector(bias.array, spec, f"--bias {bias.name}"))
     backends = [backend.name for backend in selected.backends]
     saved = _saved(request, backends)
+    question = infer_question(input, kernel, bias, settings, saved if request.infer else (), dtype)
+    spec = question.spec
+    if question.exchanged:
+        input, kernel = kernel, input
+    if bias is not None:
+        bias = replace(bias, array=bias_vector(bias.array, spec, f"--bias {bias.name}"))
     if cut:
         saved = tuple(
             (name, replace(stored, array=_cropped(stored.array, spec.output_layout, cut)))
             for name, stored in saved
         )
     calls = _calls(selected, [*backends, *(name for name, _ in saved)])
-    case_notes = [*request.notes, *spec_notes]
+    case_notes = [*request.notes, *question.notes]
     if settings.dtype is None and {input.stored, kernel.stored} != {dtype}:
         case_notes.append(
             f"{input.stored} input, {kernel.stored} kernel: computed in {dtype} (--dtype picks "
@@ -63,7 +65,16 @@ def load_case(
     case_notes += selected.notes
     if not (saved or calls or backends):
         case_notes.append(NOTHING_TO_COMPARE)
-    return Case(spec, input, kernel, bias, saved, calls, tuple(case_notes))
+    return Case(
+        spec,
+        input,
+        kernel,
+        bias,
+        saved,
+        calls,
+        tuple(case_notes),
+        other_specs=question.other_specs,
+    )
 
 
 def _cropped(array: Array, layout: str, crop: Sequence[Pair]) -> Array:

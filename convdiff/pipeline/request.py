@@ -17,6 +17,7 @@ class Request:
     "torch:cpu/native").  Without `backends` every usable backend runs, with ("none",) none does;
     those in `require` run in either case.  `paths` ("default" or "all") selects the paths of
     backends that were named without one.  `saved` are `[NAME=]FILE`, `calls` are `NAME=CODE`.
+    With `infer`, saved outputs tell the padding and layouts that `settings` leave open.
     Without `align` each framework's own default call is run.  `pictures` asks for all that the HTML
     page shows, including kernels.  `command` is the command that repeats the run, and `notes` are
     sentences for the reader.
@@ -25,6 +26,7 @@ class Request:
     input: str
     kernel: str
     settings: Settings
+    infer: bool = False
     bias: str | None = None
     saved: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()

@@ -9,8 +9,9 @@ The way of the data, in order:
 4. `infer_layouts`: which axis of the two arrays is which, where the user gave no layouts.
 5. `infer_spec`: `read_spec` makes a `ConvSpec` of `Settings` and the arrays' shapes. It turns every
    word into numbers.
-6. `conv_spec`: `ConvSpec`, the result. Its constructor checks ten numbered invariants.
-7. `canonical`: a case's arrays in the normal form, in which every convolution, transposed or not,
+6. `other_questions`: the specs that settings without a padding or layouts leave room for.
+7. `conv_spec`: `ConvSpec`, the result. Its constructor checks ten numbered invariants.
+8. `canonical`: a case's arrays in the normal form, in which every convolution, transposed or not,
    is one cross-correlation (`conv_spec.Correlation`).
 
 Invariants: a `ConvSpec` holds numbers only, nothing in it is left to infer, and one that exists is

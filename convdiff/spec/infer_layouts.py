@@ -6,7 +6,8 @@ given, that is the only reading. Otherwise:
 1. `_tiers` lists the readings that match the arrays' numbers of axes and the layout that is given,
    if one is. The tiers, from likely to unlikely: the pairs that a framework means by default (NCHW
    with OIHW, NHWC with HWIO); plain spatial arrays without channels (HW with HW); mixtures of the
-   default pairs (NCHW with HWIO); the given layout with each of its common partners.
+   default pairs (NCHW with HWIO); the given layout with each of its common partners; arrays of
+   which one lacks axes that the other has (`_sparse_tiers`: a colour picture with a 2-D kernel).
 2. `_channel_problem` says what disagrees in the channel counts under a reading, groups included. A
    reading without a problem fits.
 3. The first tier in which a reading fits decides. If several fit in that tier, the shapes are
@@ -15,6 +16,7 @@ given, that is the only reading. Otherwise:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from convdiff.errors import ConvdiffError
@@ -27,6 +29,8 @@ Shape = tuple[int, ...]
 CHANNELS_LAST = ("tensorflow", "keras")
 # Libraries whose convolutions take arrays without batch and channel axes.
 PLAIN_ARRAYS = ("numpy", "scipy")
+# The most channels of a picture: with more, a last axis is taken for a spatial one.
+MAX_PICTURE_CHANNELS = 4
 
 
 class Reading(NamedTuple):
@@ -39,6 +43,30 @@ class Reading(NamedTuple):
         return f"{self.input} with {self.kernel}"
 
 
+def with_items_apart(settings: Settings, input_shape: Shape, kernel_shape: Shape) -> Settings:
+    """The settings with N for the C of given layouts, where a plain kernel meets a picture.
+
+    Who says HWC of a picture and gives a 2-D kernel means each of its channels alone.
+    """
+    layout = (settings.input_layout or "").strip().upper()
+    kernel_layout = (settings.kernel_layout or "").strip().upper()
+    is_picture = (
+        "C" in layout
+        and "N" not in layout
+        and len(layout) == len(input_shape) == len(kernel_shape) + 1
+        and input_shape[layout.index("C")] > 1
+        and not set(kernel_layout) - set(SPATIAL)
+    )
+    if not is_picture:
+        return settings
+    output_layout = settings.output_layout
+    return replace(
+        settings,
+        input_layout=layout.replace("C", "N"),
+        output_layout=output_layout and output_layout.upper().replace("C", "N"),
+    )
+
+
 def infer_layouts(
     input_shape: Shape, kernel_shape: Shape, settings: Settings
 ) -> tuple[Reading, list[str]]:
@@ -48,8 +76,9 @@ def infer_layouts(
     """
     if settings.input_layout and settings.kernel_layout:
         return _given_reading(input_shape, kernel_shape, settings), []
+    sparse = [[reading] for reading in _sparse_readings(input_shape, kernel_shape, settings)]
     rejected: list[str] = []
-    for tier, readings in enumerate(_tiers(input_shape, kernel_shape, settings)):
+    for tier, readings in enumerate([*_tiers(input_shape, kernel_shape, settings), *sparse]):
         problems = {
             reading: _channel_problem(reading, input_shape, kernel_shape, settings)
             for reading in readings
@@ -57,11 +86,27 @@ def infer_layouts(
         fitting = [reading for reading, problem in problems.items() if problem is None]
         if len(fitting) == 1:
             by_default = tier == 0 and len(readings) > 1
+            if readings in sparse:
+                return fitting[0], [sparse_note(fitting[0], input_shape)]
             return fitting[0], [_note(fitting[0], by_default, settings)]
         if fitting:
             raise ConvdiffError(_ambiguous(input_shape, kernel_shape, fitting))
         rejected += [f"{reading}: {problem}" for reading, problem in problems.items()]
     raise ConvdiffError(_no_reading(input_shape, kernel_shape, settings, rejected))
+
+
+def fitting_readings(input_shape: Shape, kernel_shape: Shape, settings: Settings) -> list[Reading]:
+    """Every reading that fits the shapes and the given layouts, the likeliest first."""
+    tiers = [
+        *_tiers(input_shape, kernel_shape, settings),
+        _sparse_readings(input_shape, kernel_shape, settings),
+    ]
+    readings = dict.fromkeys(reading for tier in tiers for reading in tier)
+    return [
+        reading
+        for reading in readings
+        if _channel_problem(reading, input_shape, kernel_shape, settings) is None
+    ]
 
 
 def number_of_groups(
@@ -171,6 +216,59 @@ def _readings_with_channels(space: str, settings: Settings) -> tuple[list[Readin
     return [usual_first, usual_last], mixed
 
 
+def _sparse_readings(input_shape: Shape, kernel_shape: Shape, settings: Settings) -> list[Reading]:
+    """Readings of arrays of which one lacks axes that the other has, the likeliest first.
+
+    A plain kernel is slid over each item of an axis by itself, as OpenCV does with the channels of
+    a picture: that axis is then the batch, so HWC is read as HWN. A plain input takes a kernel with
+    channel axes of size 1, and the reverse.
+    """
+    readings: list[Reading] = []
+    space = AXES_OF_RANK.get(len(kernel_shape), "")
+    if 1 <= len(space) <= 2:
+        if len(input_shape) == len(space) + 1:
+            first, last = Reading(f"N{space}", space), Reading(f"{space}N", space)
+            readings += (
+                [last, first]
+                if _items_are_last(input_shape, kernel_shape)
+                else [
+                    first,
+                    last,
+                ]
+            )
+        if len(input_shape) == len(space) + 2:
+            inputs = [f"NC{space}", f"N{space}C", f"CN{space}", f"C{space}N"]
+            readings += [Reading(input, space) for input in inputs]
+    space = AXES_OF_RANK.get(len(input_shape), "")
+    if space and settings.as_ not in PLAIN_ARRAYS and len(kernel_shape) == len(space) + 2:
+        usual, mixed = _readings_with_channels(space, settings)
+        plain_inputs = [Reading(space, reading.kernel) for reading in usual + mixed]
+        # A kernel with one output channel too is a plain kernel with axes of size 1.
+        readings += sorted(
+            plain_inputs, key=lambda r: axis_sizes(r.kernel, kernel_shape).get("O", 1)
+        )
+    readings = [reading for reading in readings if _lacks_nothing(reading, input_shape)]
+    return [reading for reading in dict.fromkeys(readings) if _agrees_with_given(reading, settings)]
+
+
+def _lacks_nothing(reading: Reading, input_shape: Shape) -> bool:
+    """Whether a channel axis of the input, of which a plain kernel has none, has size 1."""
+    return axis_sizes(reading.input, input_shape).get("C", 1) == 1
+
+
+def _items_are_last(input_shape: Shape, kernel_shape: Shape) -> bool:
+    """Whether the last axis of an input with one axis more than the kernel counts its items.
+
+    So it is for the channels of a picture, and where the kernel does not fit otherwise.
+    """
+    if len(kernel_shape) == 2 and input_shape[-1] <= MAX_PICTURE_CHANNELS < input_shape[0]:
+        return True
+    pairs = zip(input_shape[1:], kernel_shape, strict=True)
+    return any(k > n for n, k in pairs) and all(
+        k <= n for n, k in zip(input_shape[:-1], kernel_shape, strict=True)
+    )
+
+
 def _with_unbatched(readings: list[Reading]) -> list[Reading]:
     """The readings, and after them each without its batch axis."""
     unbatched = [
@@ -262,6 +360,16 @@ def _note(reading: Reading, by_default: bool, settings: Settings) -> str:
     else:
         reason = "by default" if by_default else "the only reading that fits"
     return f"read as input {reading.input}, kernel {reading.kernel} ({reason})"
+
+
+def sparse_note(reading: Reading, input_shape: Shape) -> str:
+    """How arrays were read of which one lacks axes of the other."""
+    note = f"read as input {reading.input}, kernel {reading.kernel}"
+    items = axis_sizes(reading.input, input_shape).get("N", 1)
+    if items == 1:
+        return f"{note} (the only reading that fits)"
+    place = {0: "first", len(input_shape) - 1: "last"}.get(reading.input.index("N"), "second")
+    return f"{note}: the kernel slides over each of the {items} items of the {place} axis alone"
 
 
 def _ambiguous(input_shape: Shape, kernel_shape: Shape, fitting: list[Reading]) -> str:

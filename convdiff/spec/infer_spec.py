@@ -5,8 +5,9 @@
 1. Layouts of input and kernel: given, or inferred from the shapes (`infer_layouts`).
 2. Channels: the groups, given or implied, and from them the output channels.
 3. Stride, dilation and input dilation: one number per spatial axis.
-4. Padding: a word becomes (lo, hi) pairs, which depend on the sizes. For a transposed convolution
-   it also settles the output padding (`_transposed_padding`).
+4. Padding: a word becomes (lo, hi) pairs, which depend on the sizes; `same` and `valid` of NumPy
+   and SciPy are their own. For a transposed convolution it also settles the output padding
+   (`_transposed_padding`).
 5. Layout of the output: given, or the input's, with a channel axis if one is needed.
 """
 
@@ -20,6 +21,7 @@ from convdiff.spec.infer_layouts import (
     Shape,
     infer_layouts,
     number_of_groups,
+    with_items_apart,
 )
 from convdiff.spec.layout import Array, axis_sizes, check_layout, spatial_axes
 from convdiff.spec.padding import Pair, kernel_span, parse_padding, word_pair
@@ -27,6 +29,7 @@ from convdiff.spec.settings import Settings, axis_numbers
 
 # These frameworks flip the kernel unless told otherwise.
 FLIPPING = ("theano", "numpy", "scipy")
+EXCHANGE_NOTE = "the kernel is longer than the input: {} slides the input over it"
 
 
 def read_spec(
@@ -38,6 +41,7 @@ def read_spec(
     where the numbers make no convolution.
     """
     _check_settings(settings)
+    settings = with_items_apart(settings, input_shape, kernel_shape)
     reading, notes = infer_layouts(input_shape, kernel_shape, settings)
     x, w = axis_sizes(reading.input, input_shape), axis_sizes(reading.kernel, kernel_shape)
     axes = spatial_axes(reading.input)
@@ -56,6 +60,9 @@ def read_spec(
         padding, output_padding = _direct_padding(
             settings, input_size, spans, stride, input_dilation
         )
+        word = str(settings.padding).strip().lower()
+        if _exchanges_operands(settings, word, input_size, spans):
+            notes = [*notes, EXCHANGE_NOTE.format(settings.as_)]
     return ConvSpec(
         input_layout=reading.input,
         kernel_layout=reading.kernel,
@@ -149,11 +156,47 @@ def _direct_padding(
     padding = parse_padding(default if settings.padding is None else settings.padding, rank)
     output_padding = axis_numbers("--output-padding", settings.output_padding, rank, 0)
     if isinstance(padding, str):
-        padding = tuple(
-            word_pair(padding, (n - 1) * r + 1, span, s)
-            for n, r, span, s in zip(input_size, input_dilation, spans, stride, strict=True)
-        )
+        lengths = tuple((n - 1) * r + 1 for n, r in zip(input_size, input_dilation, strict=True))
+        if settings.as_ in PLAIN_ARRAYS and padding in ("same", "valid"):
+            exchanged = _exchanges_operands(settings, padding, lengths, spans)
+            padding = tuple(
+                _plain_pair(padding, settings, n, span, exchanged=exchanged)
+                for n, span in zip(lengths, spans, strict=True)
+            )
+        else:
+            padding = tuple(
+                word_pair(padding, n, span, s)
+                for n, span, s in zip(lengths, spans, stride, strict=True)
+            )
     return padding, output_padding
+
+
+def _exchanges_operands(settings: Settings, word: str, lengths: Shape, spans: Shape) -> bool:
+    """Whether NumPy or SciPy slide the input over the kernel, as they do where that is longer.
+
+    `word` is the padding.
+    """
+    return (
+        settings.as_ in PLAIN_ARRAYS
+        and word in (("same", "valid") if settings.as_ == "numpy" else ("valid",))
+        and all(span > n for n, span in zip(lengths, spans, strict=True))
+    )
+
+
+def _plain_pair(word: str, settings: Settings, n: int, span: int, *, exchanged: bool) -> Pair:
+    """The (lo, hi) of `same` and `valid` along one axis, as NumPy and scipy.signal mean them.
+
+    Both cut `same` out of the middle of the full output. For an even kernel that pads more at the
+    start, where TensorFlow's SAME pads more at the end. They slide the longer array over the
+    shorter one if `exchanged`.
+    """
+    if word == "valid":
+        return (span - n, span - n) if exchanged else (0, 0)
+    if not exchanged:
+        return span // 2, (span - 1) // 2
+    pair = span - 1 - n // 2, span - 1 - (n - 1) // 2
+    # np.correlate reverses the output of exchanged operands; np.convolve needs not.
+    return pair[::-1] if _flip(settings) else pair
 
 
 def _transposed_padding(

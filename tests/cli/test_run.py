@@ -37,6 +37,26 @@ def test_an_output_that_agrees_exits_with_0(invoke: Invoke) -> None:
     assert result.stderr == ""
 
 
+def test_saved_outputs_of_two_sizes_have_their_own_readings(invoke: Invoke, folder: Path) -> None:
+    rng = np.random.default_rng(2)
+    x, k = rng.standard_normal(20), rng.standard_normal(5)
+    arrays = {"signal": x, "k": k, "full": np.correlate(x, k, "full")}
+    arrays["same"] = np.convolve(x, k, "same")
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    saved = ("--saved", "same.npy", "--saved", "full.npy", "--format", "json")
+    result = invoke("run", "signal.npy", "k.npy", "--backend", "none", *saved)
+    by_name = rows(result.stdout)
+    assert by_name["same"]["findings"][0]["edits"] == [{"code": "kernel-flipped", "axes": ["W"]}]
+    assert by_name["full"]["verdict"] in ("identical", "rounding")
+    notes = json.loads(result.stdout)["notes"]
+    assert "read as padding same: the saved output has that size; --padding picks another" in notes
+    assert (
+        "full is read as padding full: the saved output has that size; --padding picks another"
+        in notes
+    )
+
+
 def test_an_output_that_differs_exits_with_1_and_is_explained(invoke: Invoke) -> None:
     result = invoke(
         "run",

@@ -33,6 +33,23 @@ INFERRED: list[tuple[Shape, Shape, dict[str, Any], tuple[str, str, str]]] = [
     ((1, 4, 4, 4), (4, 4, 4, 4), {"as": "jax", "transposed": True}, ("NHWC", "HWIO", "NHWC")),
     ((1, 4, 4, 4), (4, 4, 4, 4), {"input_layout": "NHWC"}, ("NHWC", "HWIO", "NHWC")),
     ((7, 8), (5, 3, 3), {"input_layout": "HW", "kernel_layout": "OHW"}, ("HW", "OHW", "CHW")),
+    # A plain kernel slides over each item of the axis that it lacks.
+    ((20, 24, 3), (3, 3), {}, ("HWN", "HW", "HWN")),
+    ((3, 20, 24), (3, 3), {}, ("NHW", "HW", "NHW")),
+    ((20, 24, 16), (3, 3), {}, ("NHW", "HW", "NHW")),
+    ((4, 30), (7,), {}, ("NW", "W", "NW")),
+    ((30, 4), (7,), {}, ("WN", "W", "WN")),
+    ((4, 30), (7,), {"as": "numpy"}, ("NW", "W", "NW")),
+    ((1, 3, 9, 8), (3, 3), {}, ("CNHW", "HW", "CNHW")),
+    ((4, 30), (7,), {"input_layout": "WN", "padding": 3}, ("WN", "W", "WN")),
+    ((20, 24, 3), (3, 3), {"input_layout": "HWC"}, ("HWN", "HW", "HWN")),
+    ((3, 20, 24), (3, 3), {"input_layout": "chw", "output_layout": "HWC"}, ("NHW", "HW", "HWN")),
+    # Axes of size 1 that only one of the arrays has.
+    ((1, 1, 9, 8), (3, 3), {}, ("NCHW", "HW", "NCHW")),
+    ((5, 9, 8, 1), (3, 3), {}, ("NHWC", "HW", "NHWC")),
+    ((9, 8), (1, 1, 3, 3), {}, ("HW", "OIHW", "HW")),
+    ((9, 8), (5, 1, 3, 3), {}, ("HW", "OIHW", "CHW")),
+    ((30,), (7, 1, 1), {}, ("W", "WIO", "W")),
 ]
 
 
@@ -60,6 +77,19 @@ def test_layouts_are_inferred(
             {"as": "keras"},
             "read as input NHWC, kernel HWIO (as keras has them)",
         ),
+        (
+            (20, 24, 3),
+            (3, 3),
+            {},
+            "read as input HWN, kernel HW: the kernel slides over each of the 3 items of the last "
+            "axis alone",
+        ),
+        (
+            (1, 1, 9, 8),
+            (3, 3),
+            {},
+            "read as input NCHW, kernel HW (the only reading that fits)",
+        ),
     ],
 )
 def test_a_note_says_what_was_inferred(
@@ -79,6 +109,9 @@ REFUSED: list[tuple[Shape, Shape, dict[str, Any], str]] = [
     ((1, 4, 4, 4), (4, 4, 4, 4), {}, "--input-layout NHWC --kernel-layout HWIO"),
     ((1, 4, 8, 8), (4, 3, 3, 3), {}, "no layout fits"),
     ((1, 4, 8, 8), (4, 2, 3, 3), {}, "--groups 2 would fit"),
+    # Channels that one plain kernel would have to sum over, or not: nobody can tell.
+    ((2, 3, 8, 8), (3, 3), {}, "found 4 and 2 axes, which make no convolution"),
+    ((8, 8), (1, 3, 3, 3), {}, "no layout fits"),
     ((1, 4, 8, 8), (4, 4, 3), {}, "found 4 and 3 axes, which make no convolution"),
     ((1, 4, 8, 8), (4, 4, 3, 3), {"groups": 3}, "no layout fits"),
     ((1, 4, 8, 8), (4, 4, 3, 3), {"input_layout": "CHW"}, "found 3 axes, expected 4"),

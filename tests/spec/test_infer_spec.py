@@ -7,9 +7,28 @@ from typing import Any
 import numpy as np
 import pytest
 
+from convdiff import assert_agrees
 from convdiff.errors import ConvdiffError
-from convdiff.spec.infer_spec import bias_vector
+from convdiff.spec.infer_spec import bias_vector, read_spec
+from convdiff.spec.settings import Settings
 from tests.spec.conftest import Shape, read
+
+# Lengths of signal and kernel, options with `as`, and the (lo, hi) pair of that library's mode.
+PLAIN_MODES: list[tuple[int, int, dict[str, Any], tuple[int, int]]] = [
+    (9, 3, {"as": "numpy", "padding": "same"}, (1, 1)),
+    (9, 4, {"as": "numpy", "padding": "same"}, (2, 1)),
+    (9, 4, {"as": "numpy", "padding": " SAME"}, (2, 1)),
+    (9, 4, {"as": "scipy", "padding": "same"}, (2, 1)),
+    (9, 4, {"as": "torch", "padding": "same"}, (1, 2)),
+    (9, 4, {"as": "numpy", "padding": "same_lower"}, (2, 1)),
+    (9, 4, {"as": "numpy", "padding": np.array([[1, 2]])}, (1, 2)),
+    # The longer kernel is taken for the signal: the output is as long as it.
+    (4, 7, {"as": "numpy", "padding": "same"}, (5, 4)),
+    (4, 7, {"as": "numpy", "padding": "same", "flip": False}, (4, 5)),
+    (4, 7, {"as": "numpy", "padding": "valid"}, (3, 3)),
+    (4, 7, {"as": "scipy", "padding": "same"}, (3, 3)),
+    (4, 7, {"as": "scipy", "padding": "valid"}, (3, 3)),
+]
 
 INPUT, KERNEL = (1, 4, 8, 8), (4, 4, 3, 3)
 
@@ -138,3 +157,27 @@ def test_the_bias_has_one_value_per_output_channel() -> None:
     for array in (np.zeros(3), np.zeros((2, 2))):
         with pytest.raises(ConvdiffError, match=r"^--bias: found shape .* expected \(4,\)"):
             bias_vector(array, spec, "--bias")
+
+
+@pytest.mark.parametrize(("n", "k", "options", "pair"), PLAIN_MODES)
+def test_the_modes_of_numpy_and_scipy(
+    n: int, k: int, options: dict[str, Any], pair: tuple[int, int]
+) -> None:
+    shape = ((1, 1, n), (1, 1, k)) if options["as"] == "torch" else ((n,), (k,))
+    assert read(*shape, **options).padding == (pair,)
+
+
+@pytest.mark.parametrize("flip", [True, False])
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize(("n", "k"), [(10, 4), (10, 5), (4, 7), (5, 8), (4, 8), (5, 9), (6, 6)])
+def test_the_modes_are_those_of_numpy(n: int, k: int, mode: Any, flip: bool) -> None:
+    rng = np.random.default_rng(n)
+    x, w = rng.standard_normal(n), rng.standard_normal(k)
+    obtained = (np.convolve if flip else np.correlate)(x, w, mode)
+    assert_agrees(x, w, obtained, as_="numpy", padding=mode, flip=flip)
+
+
+def test_a_note_says_that_the_longer_kernel_is_taken_for_the_signal() -> None:
+    settings = Settings.from_mapping({"as": "numpy", "padding": "same"})
+    notes = read_spec((4,), (7,), settings, bias=False, dtype="float64")[1]
+    assert "the kernel is longer than the input: numpy slides the input over it" in notes

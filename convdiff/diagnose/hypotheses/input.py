@@ -221,11 +221,24 @@ class InputBatchPermuted(InputHypothesis):
     def sentence(self, edit: Edit) -> str:
         return "the input's batch items were read in another order"
 
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        return "RGB/BGR" if _is_reversed_picture(edit, spec) else None
+
     def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
-        """The output's items in the same order, unless other edits move the batch."""
+        """The output's items in the same order, unless other edits move the batch.
+
+        The items of a colour picture with a plain kernel are its channels.
+        """
+        if _is_reversed_picture(edit, problem.spec):
+            yield {"code": InputChannelsReversed.code}
         codes = {other["code"] for other in edits}
         if not codes & {*CODES_THAT_MOVE_THE_BATCH, "output-batch-permuted"}:
             yield {"code": "output-batch-permuted", "permutation": edit["permutation"]}
+
+
+def _is_reversed_picture(edit: Edit, spec: ConvSpec) -> bool:
+    """Whether the items are the three channels of a picture (HWC, read as HWN), reversed."""
+    return edit["permutation"] == [2, 1, 0] and spec.input_layout in ("HWN", "NHW")
 
 
 class GroupsInterleaved(Hypothesis):

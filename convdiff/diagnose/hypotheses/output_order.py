@@ -20,6 +20,8 @@ from convdiff.diagnose.hypotheses.base import (
 )
 from convdiff.diagnose.hypotheses.input import GroupsInterleaved, group_interleavings
 from convdiff.records import Edit
+from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.padding import kernel_span
 
 
 class OutputAxesPermuted(OutputHypothesis):
@@ -233,3 +235,51 @@ class OutputChannelsPermuted(OutputHypothesis):
 
 
 CHANNELS_REORDERED = Reordered(OutputChannelsPermuted.code, CHANNEL_AXIS)
+
+
+class OperandsExchanged(OutputHypothesis):
+    """Input and kernel were exchanged: the input was slid over the kernel.
+
+    How it shows: The output is reversed along every spatial axis. A convolution with a flipped
+    kernel is the same either way, and shows nothing.
+    Typical causes: np.correlate(kernel, signal), whose arguments have no order in which one is
+    plainly the kernel; F.conv1d(weight, input); np.correlate and scipy.signal.correlate in mode
+    valid, which exchange operands by themselves where the second is longer.
+    What tells it apart: Data without symmetry. A reversed input under a flipped kernel gives the
+    same output, and so does a template match whose lags have the opposite sign.
+    Fix: Pass the input first and the kernel second, or reverse the output:
+        numpy: `output[..., ::-1]` undoes it for a signal, `output[..., ::-1, ::-1]` for an image
+        torch: `F.conv1d(input, kernel)`
+        tensorflow: `tf.nn.conv2d(input, filters)`
+        jax: `jnp.correlate(input, kernel, mode="full")`
+        theano: `theano.tensor.nnet.conv2d(input, filters)`
+    """
+
+    code: ClassVar[str] = "operands-exchanged"
+    shown_by: ClassVar[str] = "an input or a kernel without symmetry"
+
+    def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
+        """The obtained output reversed along all spatial axes, where exchanging has that effect."""
+        if not base.edits and _operands_can_be_exchanged(problem.spec):
+            axes = range(2, len(base.array.shape))
+            yield base.plus({"code": self.code}, 0.3, array=base.array.flipped(axes))
+
+    def sentence(self, edit: Edit) -> str:
+        return "input and kernel were exchanged, so that the output is reversed"
+
+
+def _operands_can_be_exchanged(spec: ConvSpec) -> bool:
+    """Whether an exchange of the operands reverses the output, and does nothing else.
+
+    Along several axes, libraries keep the output's size only in the modes full and valid.
+    """
+    full = tuple((kernel_span(k, 1) - 1,) * 2 for k in spec.kernel_size)
+    plain_mode = spec.rank == 1 or spec.padding in (full, ((0, 0),) * spec.rank)
+    return (
+        spec.batch == spec.out_channels == spec.groups == 1
+        and not spec.transposed
+        and not spec.flip
+        and max(*spec.stride, *spec.dilation, *spec.input_dilation) == 1
+        and plain_mode
+        and (spec.pad_mode == "constant" or not any(map(any, spec.padding)))
+    )

@@ -23,6 +23,7 @@ from convdiff.diagnose.hypotheses.output_bias import BiasAdded, BiasDoubled, Bia
 from convdiff.diagnose.hypotheses.output_integer import StoredAsInteger
 from convdiff.diagnose.hypotheses.output_order import (
     BATCH_REORDERED,
+    OperandsExchanged,
     OutputAxesPermuted,
     OutputBatchPermuted,
     OutputChannelsPermuted,
@@ -255,6 +256,7 @@ class Wrapped(OpenChange):
 
 
 OUTPUT: tuple[OutputHypothesis, ...] = (
+    OperandsExchanged(),
     OutputAxesPermuted(),
     OutputReshaped(),
     OutputChannelsReversed(),

@@ -1,0 +1,323 @@
+"""The asked convolution where the options leave it open: saved outputs are evidence for it.
+
+A bare `convdiff run x.npy k.npy --saved other=y.npy` asks nothing but why the output differs. If it
+has not the size that the options' defaults give, the padding (or the layouts, or a transposed
+convolution) under which it has that size is taken for the question, and a note says so. What the
+options say is never changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from convdiff.errors import ConvdiffError, SpecError
+from convdiff.numerics.arithmetic import rounding_as_asked, stored_dtype
+from convdiff.numerics.reference import compute_reference
+from convdiff.records import Stored
+from convdiff.spec.canonical import normal_output
+from convdiff.spec.conv_spec import PAD_MODES, ConvSpec
+from convdiff.spec.infer_layouts import with_items_apart
+from convdiff.spec.infer_spec import bias_vector, read_spec
+from convdiff.spec.layout import Array, element_count
+from convdiff.spec.other_questions import other_questions
+from convdiff.spec.settings import Settings
+from convdiff.verdict.judge import with_unit_axes
+from convdiff.verdict.unflatten import unflattened
+
+# Multiplications beyond which a convolution is not computed to choose among several.
+MAX_PRODUCTS = 1 << 25
+# The elements of a saved output that are needed to choose a reading by its values.
+MIN_ELEMENTS = 4
+
+# The invariant of a ConvSpec that a kernel longer than its input breaks.
+EMPTY_OUTPUT = 5
+EXCHANGED_NOTE = (
+    "read with input and kernel exchanged, as the kernel is longer than the input; --padding says "
+    "that it is not so"
+)
+# What may be wrong with an output that still shows by its values which reading is meant.
+VARIANTS = ("as it is", "flipped", "padded otherwise")
+
+Options = dict[str, object]
+
+
+class Proposal(NamedTuple):
+    """A convolution that may be meant, and the options that ask for it beside the given ones."""
+
+    spec: ConvSpec
+    options: Options
+
+
+@dataclass(frozen=True)
+class Question:
+    """The asked convolution, and notes on what was inferred.
+
+    `other_specs` are those of saved outputs that have another size, by the output's name.  With
+    `exchanged`, the kernel was given as the input and the input as the kernel.
+    """
+
+    spec: ConvSpec
+    notes: tuple[str, ...] = ()
+    other_specs: tuple[tuple[str, ConvSpec], ...] = ()
+    exchanged: bool = False
+
+
+def infer_question(
+    input: Stored,
+    kernel: Stored,
+    bias: Stored | None,
+    settings: Settings,
+    saved: Sequence[tuple[str, Stored]],
+    dtype: str,
+) -> Question:
+    """The convolution of `input` and `kernel` that `settings` ask for, or that the outputs show.
+
+    Raises ConvdiffError where the shapes make none, or several that no output tells apart.
+    """
+    settings = with_items_apart(settings, input.array.shape, kernel.array.shape)
+    proposals = _Proposals(input, kernel, bias, settings, dtype)
+    _, error = proposals.asked()
+    if _may_be_exchanged(settings, error) and not any(
+        proposals.agreeing(stored) for _, stored in saved
+    ):
+        exchanged = _exchanged_question(
+            _Proposals(kernel, input, bias, settings, dtype), settings, saved
+        )
+        if exchanged is not None:
+            return exchanged
+    return _question(proposals, settings, saved)
+
+
+def _question(
+    proposals: _Proposals, settings: Settings, saved: Sequence[tuple[str, Stored]]
+) -> Question:
+    """The convolution of the arrays in the order in which they are given."""
+    asked, error = proposals.asked()
+    if asked is not None and (settings.padding is not None or not saved):
+        return asked
+    found: dict[str, Proposal] = {}
+    for name, stored in saved:
+        if asked is None or not _has_shape(stored, asked.spec):
+            proposal = proposals.of_output(stored, asked.spec if asked else None)
+            if proposal is not None:
+                found[name] = proposal
+    if error is not None and not found:
+        raise error
+    if asked is not None and len(found) < len(saved):
+        question = asked
+    else:
+        question = proposals.question(next(iter(found.values())), asked)
+    others = [
+        (name, proposal) for name, proposal in found.items() if proposal.spec != question.spec
+    ]
+    other_notes = [f"{name} is {_note(proposal, question.spec)}" for name, proposal in others]
+    return Question(
+        question.spec,
+        (*question.notes, *other_notes),
+        tuple((name, proposal.spec) for name, proposal in others),
+    )
+
+
+def _may_be_exchanged(settings: Settings, error: ConvdiffError | None) -> bool:
+    """Whether the first array may be the kernel: it is the shorter one, and nothing is said."""
+    return (
+        isinstance(error, SpecError)
+        and error.invariant == EMPTY_OUTPUT
+        and settings.padding is settings.input_layout is settings.kernel_layout is None
+    )
+
+
+def _exchanged_question(
+    exchanged: _Proposals, settings: Settings, saved: Sequence[tuple[str, Stored]]
+) -> Question | None:
+    """The convolution of the exchanged arrays; None where no saved output has its size."""
+    try:
+        question = _question(exchanged, settings, saved)
+    except ConvdiffError:
+        return None
+    if not any(_has_shape(stored, question.spec) for _, stored in saved):
+        return None
+    return replace(question, notes=(EXCHANGED_NOTE, *question.notes), exchanged=True)
+
+
+class _Proposals:
+    """The readings of one case's arrays, which are listed when an output needs them."""
+
+    def __init__(
+        self, input: Stored, kernel: Stored, bias: Stored | None, settings: Settings, dtype: str
+    ) -> None:
+        self._input, self._kernel, self._bias = input, kernel, bias
+        self._settings, self._dtype = settings, dtype
+        self._all: list[Proposal] | None = None
+
+    def asked(self) -> tuple[Question | None, ConvdiffError | None]:
+        """The convolution that the settings alone ask for, or why they ask for none."""
+        try:
+            return self._read({}), None
+        except ConvdiffError as error:
+            return None, error
+
+    def question(self, proposal: Proposal, asked: Question | None) -> Question:
+        """The proposal as the asked convolution, with notes; `asked` is what the settings ask."""
+        notes = self._read(proposal.options).notes
+        known = asked
+        if known is None and self._settings.padding is None:
+            # The layouts that are read anyway need not be said: only the output would be empty.
+            try:
+                known = self._read({"padding": "full"})
+            except ConvdiffError:
+                known = None
+        if known is not None and _layouts(known.spec) == _layouts(proposal.spec):
+            notes = known.notes
+        note = _note(proposal, None if known is None else known.spec)
+        return Question(proposal.spec, (*notes, note))
+
+    def _read(self, options: Options) -> Question:
+        spec, notes = read_spec(
+            self._input.array.shape,
+            self._kernel.array.shape,
+            replace(self._settings, **options),  # type: ignore[arg-type]
+            bias=self._bias is not None,
+            dtype=self._dtype,
+        )
+        return Question(spec, tuple(notes))
+
+    def of_output(self, output: Stored, asked: ConvSpec | None) -> Proposal | None:
+        """The likeliest convolution with the output's shape; of several the one that agrees.
+
+        Where the settings ask for none (`asked`), several of which none agrees are no reading.
+        """
+        fitting = self._fitting(output)
+        if len(fitting) > 1:
+            for kind in VARIANTS:
+                for proposal in fitting:
+                    if any(self._agrees(spec, output) for spec in _variants(proposal.spec, kind)):
+                        return proposal
+            if asked is None and len({_layouts(proposal.spec) for proposal in fitting}) > 1:
+                return None
+        if fitting:
+            return fitting[0]
+        return None if asked is None else self._of_output_in_another_order(output, asked)
+
+    def _of_output_in_another_order(self, output: Stored, asked: ConvSpec) -> Proposal | None:
+        """The padding with which an output has the asked sizes in another order, or merged axes."""
+        if _has_sizes(output, asked):
+            return None
+        for proposal in self._all or ():
+            same_layouts = _layouts(proposal.spec) == _layouts(asked)
+            if same_layouts and _has_sizes(output, proposal.spec):
+                return proposal
+        return None
+
+    def agreeing(self, output: Stored) -> bool:
+        """Whether the output is that of any convolution that the settings leave room for."""
+        return any(self._agrees(proposal.spec, output) for proposal in self._fitting(output))
+
+    def _fitting(self, output: Stored) -> list[Proposal]:
+        """The convolutions with the output's shape, the likeliest first."""
+        if self._all is None:
+            self._all = [
+                Proposal(spec, options)
+                for spec, options in other_questions(
+                    self._input.array.shape,
+                    self._kernel.array.shape,
+                    self._settings,
+                    bias=self._bias is not None,
+                    dtype=self._dtype,
+                )
+            ]
+        fitting: dict[ConvSpec, Proposal] = {}
+        for proposal in self._all:
+            if _has_shape(output, proposal.spec):
+                fitting.setdefault(proposal.spec, proposal)
+        return list(fitting.values())
+
+    def _agrees(self, spec: ConvSpec, output: Stored) -> bool:
+        """Whether rounding explains the first batch item; False for what is too large to compute.
+
+        One item is enough to choose among a few convolutions, of which each is judged afterwards.
+        """
+        obtained = with_unit_axes(output.array, spec)
+        if (
+            obtained.size < MIN_ELEMENTS
+            or obtained.dtype.kind not in "fiub"
+            or obtained.shape != spec.shape("output")
+        ):
+            return False
+        try:
+            bias = None if self._bias is None else bias_vector(self._bias.array, spec, "bias")
+        except ConvdiffError:
+            return False
+        item = replace(spec, batch=1)
+        products = element_count(item.shape("output")) * math.prod(spec.kernel_size)
+        if products * spec.in_channels // spec.groups > MAX_PRODUCTS:
+            return False
+        x = _first_item(self._input.array, spec.input_layout)
+        y = normal_output(item, _first_item(obtained, spec.output_layout)).astype(np.float64)
+        with np.errstate(all="ignore"):
+            expected = compute_reference(item, x, self._kernel.array, bias)
+            rounding = rounding_as_asked(item, stored_dtype(obtained, output.stored))
+            return rounding.explains_all(y, expected.output, expected.scale)
+
+
+def _first_item(array: Array, layout: str) -> Array:
+    """The first batch item, with its batch axis."""
+    return array[tuple(slice(1) if letter == "N" else slice(None) for letter in layout)]
+
+
+def _variants(spec: ConvSpec, kind: str) -> list[ConvSpec]:
+    """The convolution itself, flipped, or with each of the other pad modes."""
+    if kind == "as it is":
+        return [spec]
+    if kind == "flipped":
+        return [replace(spec, flip=not spec.flip)]
+    variants = []
+    for mode in PAD_MODES:
+        if mode != spec.pad_mode and any(map(any, spec.padding)):
+            try:
+                variants.append(replace(spec, pad_mode=mode))
+            except SpecError:
+                continue
+    return variants
+
+
+def _has_shape(stored: Stored, spec: ConvSpec) -> bool:
+    """Whether the output has the asked shape, up to axes of size 1."""
+    return with_unit_axes(stored.array, spec).shape == spec.shape("output")
+
+
+def _has_sizes(stored: Stored, spec: ConvSpec) -> bool:
+    """Whether the output has the asked shape with its axes in another order, or some merged."""
+    sizes, asked = (
+        [n for n in shape if n != 1] for shape in (stored.array.shape, spec.shape("output"))
+    )
+    return sorted(sizes) == sorted(asked) or unflattened(stored.array, spec) is not None
+
+
+def _layouts(spec: ConvSpec) -> tuple[str, str, bool, int]:
+    return spec.input_layout, spec.kernel_layout, spec.transposed, spec.groups
+
+
+def _note(proposal: Proposal, asked: ConvSpec | None) -> str:
+    """What was taken for the question, and the options that ask for something else."""
+    spec, options = proposal
+    said, others = [], []
+    if options.get("transposed"):
+        said.append("transposed")
+    if asked is None or _layouts(asked) != _layouts(spec):
+        said.append(f"input {spec.input_layout}, kernel {spec.kernel_layout}")
+        others += ["--input-layout", "--kernel-layout"]
+    for name in ("groups", "padding", "output_padding"):
+        if name in options:
+            said.append(f"{name.replace('_', ' ')} {options[name]}")
+            others.append(f"--{name.replace('_', '-')}")
+    if not others:
+        others = ["--padding"]
+    *first, last = others
+    pick = f"{', '.join(first)} and {last} pick others" if first else f"{last} picks another"
+    return f"read as {', '.join(said)}: the saved output has that size; {pick}"
