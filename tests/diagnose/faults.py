@@ -523,9 +523,9 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         scaled,
         activation_applied,
         overlap_accumulated,
+        not_computed,
         clipped,
         integer_wrapped,
-        not_computed,
     ),
     # Planted alone only: beside another fault it need not be found.
     "output alone": (channels_scaled, output_is_input, output_rolled),

@@ -43,6 +43,8 @@ ITEM_CODES = ("output-batch-permuted", "input-batch-permuted")
 
 # Whether the elements at an index of (N, O, *space) hold what was left in the part not computed.
 Holds = Callable[[Any], Array]
+# The fields of an edit that say what they hold.
+Content = dict[str, str | float]
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def computed_parts(problem: Problem) -> Iterator[ComputedPart]:
     if problem.obtained.ndim != len(spec.output_layout) or not problem.obtained.size:
         return
     y = normal_output(spec, problem.obtained)
-    for left, holds, least in _possible_contents(problem, y):
+    for content, holds, least in _possible_contents(problem, y):
         if not _outermost_hold(y.shape, holds):
             continue
         written = ~holds(...)
@@ -120,30 +122,39 @@ def computed_parts(problem: Problem) -> Iterator[ComputedPart]:
             part = y[items][:, channels][(slice(None), slice(None), *kept)]
             if y.size - part.size < least or part.size < MIN_COMPUTED or not _varies(part):
                 continue
-            edits = tuple(_edits(left, spec, items, channels, border))
+            edits = tuple(_edits(content, spec, items, channels, border))
             for cropped, part_spec in _part_specs(spec, y.shape, border):
                 made = _part_problem(problem, part_spec, part, items, channels)
                 if made is not None:
                     yield ComputedPart(spec, made, edits, cropped)
 
 
-def _possible_contents(problem: Problem, y: Array) -> Iterator[tuple[str | float, Holds, int]]:
-    """What the other part may hold, and the fewest elements of it that are evidence."""
+def _possible_contents(problem: Problem, y: Array) -> Iterator[tuple[Content, Holds, int]]:
+    """The edit's fields for what the rest holds, and the fewest elements that are evidence."""
 
     def equal_to(number: float) -> Holds:
         return lambda at: np.asarray(y[at] == number)
 
-    yield "zero", equal_to(0.0), 1
-    yield "nan", lambda at: np.isnan(y[at]), 1
+    yield {"left": "zero"}, equal_to(0.0), 1
+    yield {"left": "nan"}, lambda at: np.isnan(y[at]), 1
     x = problem.x
     same_places = x.shape[0] == y.shape[0] and x.shape[2:] == y.shape[2:]
     if same_places and x.shape[1] in (1, y.shape[1]):
         narrow_y, narrow_x = in_narrower_type(y, x)
         copied = np.broadcast_to(narrow_x, y.shape)
-        yield "input", lambda at: narrow_y[at] == copied[at], MIN_ELEMENTS_OF_INPUT
+        yield {"left": "input"}, lambda at: narrow_y[at] == copied[at], MIN_ELEMENTS_OF_INPUT
+    bias = problem.channel_bias
+    if bias.size == y.shape[1] and bias.any():
+        narrow_y, narrow_bias = in_narrower_type(y, bias.astype(problem.input.dtype))
+        added = np.broadcast_to(narrow_bias.reshape(1, -1, *(1,) * problem.spec.rank), y.shape)
+        yield (
+            {"left": "zero", "plus": "bias"},
+            lambda at: narrow_y[at] == added[at],
+            MIN_ELEMENTS_OF_NUMBER,
+        )
     numbers = {float(y[(end,) * y.ndim]) for end in (0, -1)}
     for number in sorted(n for n in numbers if math.isfinite(n) and n != 0):
-        yield number, equal_to(number), MIN_ELEMENTS_OF_NUMBER
+        yield {"left": number}, equal_to(number), MIN_ELEMENTS_OF_NUMBER
 
 
 def _outermost_hold(shape: tuple[int, ...], holds: Holds) -> bool:
@@ -188,17 +199,17 @@ def _varies(part: Array) -> bool:
 
 
 def _edits(
-    left: str | float, spec: ConvSpec, items: Array, channels: Array, border: tuple[Pair, ...]
+    content: Content, spec: ConvSpec, items: Array, channels: Array, border: tuple[Pair, ...]
 ) -> Iterator[Edit]:
     """An edit for the border, one for the items and one for the channels that were left out."""
     for name, kept in (("item", items), ("channel", channels)):
         missing = np.flatnonzero(~kept).tolist()
         if missing:
             numbers = f"{name}{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))}"
-            yield {"code": NotComputed.code, "left": left, "where": numbers}
+            yield {"code": NotComputed.code, **content, "where": numbers}
     if any(map(any, border)):
         width = [list(pair) for pair in border]
-        edit: Edit = {"code": NotComputed.code, "left": left, "width": width}
+        edit: Edit = {"code": NotComputed.code, **content, "width": width}
         where = _one_end(spec.axes, border)
         yield edit if where is None else {**edit, "where": where}
 

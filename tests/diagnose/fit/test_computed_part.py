@@ -46,6 +46,22 @@ def test_the_border_holds_what_it_held_before(left: str | float, value: float) -
     assert first_edits(x, w, obtained, padding=1, **LAYOUTS) == [{**BORDER, "left": left}]
 
 
+def test_a_bias_was_added_to_the_border() -> None:
+    x, w = arrays()
+    bias = normal(4)
+    obtained = only_inner(conv(x, w, 1)) + bias[:, None, None]
+    edits = first_edits(x, w, obtained, bias=bias, padding=1, **LAYOUTS)
+    assert edits == [{**BORDER, "plus": "bias"}]
+
+
+def test_a_half_that_was_not_computed() -> None:
+    x, w = arrays()
+    obtained = conv(x, w, 1)
+    obtained[..., 5:, :] = 0
+    edits = first_edits(x, w, obtained, padding=1, **LAYOUTS)
+    assert [edit["width"] for edit in edits] == [[[0, 4], [0, 0]]]
+
+
 def test_the_border_is_a_copy_of_the_input() -> None:
     x, w = arrays(1, 1)
     obtained = only_inner(conv(x, w, 1), x)
