@@ -30,6 +30,8 @@ from convdiff.spec.padding import Pair
 MIN_ELEMENTS_OF_INPUT, MIN_ELEMENTS_OF_NUMBER = 2, 3
 # The fewest elements that must have been computed.
 MIN_COMPUTED = 4
+# Strides that may have been taken for the asked one.
+OTHER_STRIDES = (1, 2, 3, 4)
 # Edits with one number for each output channel, or item, of which the part may have only some.
 CHANNEL_CODES = (
     "output-channels-permuted",
@@ -77,24 +79,20 @@ class ComputedPart:
         )
         transposed = asked.transposed != ("wrong-transposed" in codes)
         steps = [-1] * asked.rank if transposed else stride
-        restored = (self._with_asked_padding(edit, steps) for edit in edits)
-        return (*(edit for edit in restored if edit is not None), *self.edits)
-
-    def _with_asked_padding(self, edit: Edit, steps: Sequence[int]) -> Edit | None:
-        """The edit as it is beside the asked padding; None where that is the obtained one.
-
-        `steps` is how much padding an output element takes along each axis.
-        """
-        if edit["code"] != "wrong-padding":
-            return edit
+        of_part: Sequence[Sequence[int]] = next(
+            (edit["obtained"] for edit in edits if edit["code"] == "wrong-padding"), part.padding
+        )
+        # The padding beside the whole output: each of its elements takes a step of padding.
         obtained = [
             [lo + before * step, hi + after * step]
-            for (lo, hi), (before, after), step in zip(
-                edit["obtained"], self.cropped, steps, strict=True
-            )
+            for (lo, hi), (before, after), step in zip(of_part, self.cropped, steps, strict=True)
         ]
-        asked = [list(pair) for pair in self.asked.padding]
-        return None if obtained == asked else {**edit, "asked": asked, "obtained": obtained}
+        padding = [list(pair) for pair in asked.padding]
+        others = tuple(edit for edit in edits if edit["code"] != "wrong-padding")
+        if obtained == padding:
+            return (*others, *self.edits)
+        moved: Edit = {"code": "wrong-padding", "asked": padding, "obtained": obtained}
+        return (*others, moved, *self.edits)
 
 
 def computed_parts(problem: Problem) -> Iterator[ComputedPart]:
@@ -239,15 +237,43 @@ def _part_specs(
         if inner != spec.output_size:
             yield uncropped, spec
         return
-    steps = (-1,) * spec.rank if spec.transposed else spec.stride
-    padding = tuple(
-        (lo - before * step, hi - after * step)
-        for (lo, hi), (before, after), step in zip(spec.padding, border, steps, strict=True)
-    )
-    try:
-        yield border, replace(spec, padding=padding)
-    except SpecError:
+    for steps in dict.fromkeys(_padding_steps(spec, shape[2:])):
+        padding = tuple(
+            (lo - before * step, hi - after * step)
+            for (lo, hi), (before, after), step in zip(spec.padding, border, steps, strict=True)
+        )
+        try:
+            yield border, replace(spec, padding=padding)
+        except SpecError:
+            continue
+
+
+def _padding_steps(spec: ConvSpec, size: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """How much padding an output element may take along each axis.
+
+    It is the stride, or -1 where the padding of a transposed convolution crops.  An output of
+    another size may have been made with another stride, or by the other kind of convolution.
+    """
+    cropped = (-1,) * spec.rank
+    yield cropped if spec.transposed else spec.stride
+    if size == spec.output_size:
         return
+    if spec.transposed:
+        yield spec.stride
+        return
+    yield cropped
+    strides = [
+        next((s for s in OTHER_STRIDES if _output_size(spec, axis, s) == n), spec.stride[axis])
+        for axis, n in enumerate(size)
+    ]
+    yield tuple(strides)
+
+
+def _output_size(spec: ConvSpec, axis: int, stride: int) -> int:
+    """The size of a direct convolution's output along an axis, with another stride."""
+    span = (spec.kernel_size[axis] - 1) * spec.dilation[axis] + 1
+    dilated = (spec.input_size[axis] - 1) * spec.input_dilation[axis] + 1
+    return (dilated + sum(spec.padding[axis]) - span) // stride + 1
 
 
 def _part_problem(
