@@ -153,11 +153,11 @@ def test_the_fault_of_the_rest_is_found(transposed: bool) -> None:
 def test_another_stride_or_padding_of_the_rest() -> None:
     x, w = normal(1, 2, 15, 15), normal(3, 2, 3, 3)
     strided: dict[str, Any] = {"stride": 2, "padding": 1}
-    for made, code in ((strided, "wrong-stride"), ({"padding": 2}, "wrong-padding")):
+    for made, code in ((strided, "wrong-stride"), ({"padding": 0}, "wrong-padding")):
         obtained = only_inner(conv(x, w, **made))
         edits = first_edits(x, w, obtained, padding=1, **LAYOUTS)
         assert [edit["code"] for edit in edits] == [code, "not-computed"]
-        assert edits[0]["obtained"] in ([2, 2], [[2, 2], [2, 2]])
+        assert edits[0]["obtained"] in ([2, 2], [[0, 0], [0, 0]])
 
 
 def test_a_stride_and_a_dilation() -> None:
