@@ -179,7 +179,7 @@ class Diagnosis:
                 continue
             found = diagnosis._first_proven(diagnosis._schedule.lists_with(beside))
             full = (other.full_edits(each) for each in found)
-            restored = tuple(each for each in full if each is not None)
+            restored = tuple(each for each in full if each is not None and len(each) <= edits)
             if restored:
                 return tuple(sorted(restored, key=len))
         return ()

@@ -557,9 +557,9 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         scaled,
         activation_applied,
         overlap_accumulated,
+        not_computed,
         clipped,
         integer_wrapped,
-        not_computed,
         stored_as_integer,
     ),
     # Planted alone only.  Beside one other fault: tests/diagnose/fit/test_pad_value_search.py.

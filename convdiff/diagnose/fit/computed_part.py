@@ -30,6 +30,8 @@ from convdiff.spec.padding import Pair
 MIN_ELEMENTS_OF_INPUT, MIN_ELEMENTS_OF_NUMBER = 2, 3
 # The fewest elements that must have been computed.
 MIN_COMPUTED = 4
+# Strides that may have been taken for the asked one.
+OTHER_STRIDES = (1, 2, 3, 4)
 # Edits with one number for each output channel, or item, of which the part may have only some.
 CHANNEL_CODES = (
     "output-channels-permuted",
@@ -43,6 +45,8 @@ ITEM_CODES = ("output-batch-permuted", "input-batch-permuted")
 
 # Whether the elements at an index of (N, O, *space) hold what was left in the part not computed.
 Holds = Callable[[Any], Array]
+# The fields of an edit that say what they hold.
+Content = dict[str, str | float]
 
 
 @dataclass(frozen=True)
@@ -75,24 +79,20 @@ class ComputedPart:
         )
         transposed = asked.transposed != ("wrong-transposed" in codes)
         steps = [-1] * asked.rank if transposed else stride
-        restored = (self._with_asked_padding(edit, steps) for edit in edits)
-        return (*(edit for edit in restored if edit is not None), *self.edits)
-
-    def _with_asked_padding(self, edit: Edit, steps: Sequence[int]) -> Edit | None:
-        """The edit as it is beside the asked padding; None where that is the obtained one.
-
-        `steps` is how much padding an output element takes along each axis.
-        """
-        if edit["code"] != "wrong-padding":
-            return edit
+        of_part: Sequence[Sequence[int]] = next(
+            (edit["obtained"] for edit in edits if edit["code"] == "wrong-padding"), part.padding
+        )
+        # The padding beside the whole output: each of its elements takes a step of padding.
         obtained = [
             [lo + before * step, hi + after * step]
-            for (lo, hi), (before, after), step in zip(
-                edit["obtained"], self.cropped, steps, strict=True
-            )
+            for (lo, hi), (before, after), step in zip(of_part, self.cropped, steps, strict=True)
         ]
-        asked = [list(pair) for pair in self.asked.padding]
-        return None if obtained == asked else {**edit, "asked": asked, "obtained": obtained}
+        padding = [list(pair) for pair in asked.padding]
+        others = tuple(edit for edit in edits if edit["code"] != "wrong-padding")
+        if obtained == padding:
+            return (*others, *self.edits)
+        moved: Edit = {"code": "wrong-padding", "asked": padding, "obtained": obtained}
+        return (*others, moved, *self.edits)
 
 
 def computed_parts(problem: Problem) -> Iterator[ComputedPart]:
@@ -104,7 +104,7 @@ def computed_parts(problem: Problem) -> Iterator[ComputedPart]:
     if problem.obtained.ndim != len(spec.output_layout) or not problem.obtained.size:
         return
     y = normal_output(spec, problem.obtained)
-    for left, holds, least in _possible_contents(problem, y):
+    for content, holds, least in _possible_contents(problem, y):
         if not _outermost_hold(y.shape, holds):
             continue
         written = ~holds(...)
@@ -120,30 +120,39 @@ def computed_parts(problem: Problem) -> Iterator[ComputedPart]:
             part = y[items][:, channels][(slice(None), slice(None), *kept)]
             if y.size - part.size < least or part.size < MIN_COMPUTED or not _varies(part):
                 continue
-            edits = tuple(_edits(left, spec, items, channels, border))
+            edits = tuple(_edits(content, spec, items, channels, border))
             for cropped, part_spec in _part_specs(spec, y.shape, border):
                 made = _part_problem(problem, part_spec, part, items, channels)
                 if made is not None:
                     yield ComputedPart(spec, made, edits, cropped)
 
 
-def _possible_contents(problem: Problem, y: Array) -> Iterator[tuple[str | float, Holds, int]]:
-    """What the other part may hold, and the fewest elements of it that are evidence."""
+def _possible_contents(problem: Problem, y: Array) -> Iterator[tuple[Content, Holds, int]]:
+    """The edit's fields for what the rest holds, and the fewest elements that are evidence."""
 
     def equal_to(number: float) -> Holds:
         return lambda at: np.asarray(y[at] == number)
 
-    yield "zero", equal_to(0.0), 1
-    yield "nan", lambda at: np.isnan(y[at]), 1
+    yield {"left": "zero"}, equal_to(0.0), 1
+    yield {"left": "nan"}, lambda at: np.isnan(y[at]), 1
     x = problem.x
     same_places = x.shape[0] == y.shape[0] and x.shape[2:] == y.shape[2:]
     if same_places and x.shape[1] in (1, y.shape[1]):
         narrow_y, narrow_x = in_narrower_type(y, x)
         copied = np.broadcast_to(narrow_x, y.shape)
-        yield "input", lambda at: narrow_y[at] == copied[at], MIN_ELEMENTS_OF_INPUT
+        yield {"left": "input"}, lambda at: narrow_y[at] == copied[at], MIN_ELEMENTS_OF_INPUT
+    bias = problem.channel_bias
+    if bias.size == y.shape[1] and bias.any():
+        narrow_y, narrow_bias = in_narrower_type(y, bias.astype(problem.input.dtype))
+        added = np.broadcast_to(narrow_bias.reshape(1, -1, *(1,) * problem.spec.rank), y.shape)
+        yield (
+            {"left": "zero", "plus": "bias"},
+            lambda at: narrow_y[at] == added[at],
+            MIN_ELEMENTS_OF_NUMBER,
+        )
     numbers = {float(y[(end,) * y.ndim]) for end in (0, -1)}
     for number in sorted(n for n in numbers if math.isfinite(n) and n != 0):
-        yield number, equal_to(number), MIN_ELEMENTS_OF_NUMBER
+        yield {"left": number}, equal_to(number), MIN_ELEMENTS_OF_NUMBER
 
 
 def _outermost_hold(shape: tuple[int, ...], holds: Holds) -> bool:
@@ -188,17 +197,17 @@ def _varies(part: Array) -> bool:
 
 
 def _edits(
-    left: str | float, spec: ConvSpec, items: Array, channels: Array, border: tuple[Pair, ...]
+    content: Content, spec: ConvSpec, items: Array, channels: Array, border: tuple[Pair, ...]
 ) -> Iterator[Edit]:
     """An edit for the border, one for the items and one for the channels that were left out."""
     for name, kept in (("item", items), ("channel", channels)):
         missing = np.flatnonzero(~kept).tolist()
         if missing:
             numbers = f"{name}{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))}"
-            yield {"code": NotComputed.code, "left": left, "where": numbers}
+            yield {"code": NotComputed.code, **content, "where": numbers}
     if any(map(any, border)):
         width = [list(pair) for pair in border]
-        edit: Edit = {"code": NotComputed.code, "left": left, "width": width}
+        edit: Edit = {"code": NotComputed.code, **content, "width": width}
         where = _one_end(spec.axes, border)
         yield edit if where is None else {**edit, "where": where}
 
@@ -228,15 +237,43 @@ def _part_specs(
         if inner != spec.output_size:
             yield uncropped, spec
         return
-    steps = (-1,) * spec.rank if spec.transposed else spec.stride
-    padding = tuple(
-        (lo - before * step, hi - after * step)
-        for (lo, hi), (before, after), step in zip(spec.padding, border, steps, strict=True)
-    )
-    try:
-        yield border, replace(spec, padding=padding)
-    except SpecError:
+    for steps in dict.fromkeys(_padding_steps(spec, shape[2:])):
+        padding = tuple(
+            (lo - before * step, hi - after * step)
+            for (lo, hi), (before, after), step in zip(spec.padding, border, steps, strict=True)
+        )
+        try:
+            yield border, replace(spec, padding=padding)
+        except SpecError:
+            continue
+
+
+def _padding_steps(spec: ConvSpec, size: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """How much padding an output element may take along each axis.
+
+    It is the stride, or -1 where the padding of a transposed convolution crops.  An output of
+    another size may have been made with another stride, or by the other kind of convolution.
+    """
+    cropped = (-1,) * spec.rank
+    yield cropped if spec.transposed else spec.stride
+    if size == spec.output_size:
         return
+    if spec.transposed:
+        yield spec.stride
+        return
+    yield cropped
+    strides = [
+        next((s for s in OTHER_STRIDES if _output_size(spec, axis, s) == n), spec.stride[axis])
+        for axis, n in enumerate(size)
+    ]
+    yield tuple(strides)
+
+
+def _output_size(spec: ConvSpec, axis: int, stride: int) -> int:
+    """The size of a direct convolution's output along an axis, with another stride."""
+    span = (spec.kernel_size[axis] - 1) * spec.dilation[axis] + 1
+    dilated = (spec.input_size[axis] - 1) * spec.input_dilation[axis] + 1
+    return (dilated + sum(spec.padding[axis]) - span) // stride + 1
 
 
 def _part_problem(

@@ -38,6 +38,7 @@ class NotComputed(Hypothesis):
         holds = {"zero": "zeros", "nan": "NaN", "input": "a copy of the input"}.get(
             left, f"{left:.6g}" if isinstance(left, float) else str(left)
         )
+        holds += " plus the bias" if "plus" in edit else ""
         where = edit.get("where") or f"the border, {_widths(edit['width'])}"
         return f"{where} was not computed and holds {holds}"
 

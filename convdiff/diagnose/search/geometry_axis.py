@@ -312,7 +312,8 @@ def _likeliest_ends(
     end = np.where(fitting.any(axis=0), first_hi, end)
     hi = asked.padding[1]
     end = np.where((least <= hi) & (hi <= most), hi, end)
-    moderate = ((least <= span + 1) | np.isin(end, asked.all_paddings)) & (most >= -2)
+    # Few crop by more than 2, unless that was asked, or a border was not computed.
+    moderate = ((least <= span + 1) | np.isin(end, asked.all_paddings)) & (most >= min(0, hi) - 2)
     return end, moderate | (starts_match & (plausible_hi == end)).any(axis=0)
 
 
@@ -331,7 +332,8 @@ def _transposed_ends(
         np.broadcast_arrays(cropped + asked.output_padding, starts, asked.padding[1], 0), axis=-1
     )
     output_paddings = ends - cropped
-    fits = (output_paddings >= 0) & (ends >= -stride) & (ends <= span + stride)
+    most = np.maximum(span + stride, asked.padding[1] + 2)
+    fits = (output_paddings >= 0) & (ends >= -stride) & (ends <= most)
     fits[..., 1:] &= (output_paddings <= np.maximum(stride, dilation))[..., 1:]
     for number in range(1, 4):
         # Only the first of equal ends.

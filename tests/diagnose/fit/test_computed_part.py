@@ -46,6 +46,22 @@ def test_the_border_holds_what_it_held_before(left: str | float, value: float) -
     assert first_edits(x, w, obtained, padding=1, **LAYOUTS) == [{**BORDER, "left": left}]
 
 
+def test_a_bias_was_added_to_the_border() -> None:
+    x, w = arrays()
+    bias = normal(4)
+    obtained = only_inner(conv(x, w, 1)) + bias[:, None, None]
+    edits = first_edits(x, w, obtained, bias=bias, padding=1, **LAYOUTS)
+    assert edits == [{**BORDER, "plus": "bias"}]
+
+
+def test_a_half_that_was_not_computed() -> None:
+    x, w = arrays()
+    obtained = conv(x, w, 1)
+    obtained[..., 5:, :] = 0
+    edits = first_edits(x, w, obtained, padding=1, **LAYOUTS)
+    assert [edit["width"] for edit in edits] == [[[0, 4], [0, 0]]]
+
+
 def test_the_border_is_a_copy_of_the_input() -> None:
     x, w = arrays(1, 1)
     obtained = only_inner(conv(x, w, 1), x)
@@ -132,6 +148,16 @@ def test_the_fault_of_the_rest_is_found(transposed: bool) -> None:
     edits = first_edits(x, w, obtained, padding=1, stride=stride[0], transposed=transposed)
     assert {edit["code"] for edit in edits} == {"kernel-flipped", "not-computed"}
     assert edits[-1] == BORDER
+
+
+def test_another_stride_or_padding_of_the_rest() -> None:
+    x, w = normal(1, 2, 15, 15), normal(3, 2, 3, 3)
+    strided: dict[str, Any] = {"stride": 2, "padding": 1}
+    for made, code in ((strided, "wrong-stride"), ({"padding": 0}, "wrong-padding")):
+        obtained = only_inner(conv(x, w, **made))
+        edits = first_edits(x, w, obtained, padding=1, **LAYOUTS)
+        assert [edit["code"] for edit in edits] == [code, "not-computed"]
+        assert edits[0]["obtained"] in ([2, 2], [[0, 0], [0, 0]])
 
 
 def test_a_stride_and_a_dilation() -> None:
