@@ -35,7 +35,7 @@ from convdiff.spec.padding import kernel_span
 # each, of which one that is not zero is taken.
 POINT_PAIRS, DRAWS = 8, 6
 # The most edits beside the numbers in the padding.
-MAX_OTHER_EDITS = 1
+MAX_OTHER_EDITS = 2
 
 
 class PadValueSearch:
@@ -54,7 +54,8 @@ class PadValueSearch:
             # A single proof, which needs no interior.
             yield from self._as_asked(precision)
             return
-        yield from self._with_other_windows(precision)
+        if others == 1:
+            yield from self._with_other_windows(precision)
         for op, _ in enumerate(self.search.forms.operations):
             if self.search.forms.spec(op).transposed:
                 continue

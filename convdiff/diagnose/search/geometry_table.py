@@ -33,8 +33,8 @@ from convdiff.spec.padding import Pair
 TRIED_PAD_MODES = ("constant", "reflect", "edge", "wrap", "symmetric")
 # By how much modes that differ between the axes are odder than one mode for all.
 UNEVEN_MODES_ODDNESS = 0.2
-# The most edits of the geometry beside which the axes may have different modes.
-MAX_EDITS_WITH_UNEVEN_MODES = 1
+# The most edits of the geometry, the modes' among them, where the axes may have different modes.
+MAX_EDITS_WITH_UNEVEN_MODES = 2
 # The most that oddness adds to the cost of a geometry: less than one more edit.
 MAX_ODDNESS = 0.9
 

@@ -103,6 +103,15 @@ def test_the_numbers_are_read_off_beside_a_change_of_the_output(
     assert edits["wrong-pad-value"] == pad_value(list(EACH))
 
 
+@pytest.mark.parametrize("values", [ONE, EACH])
+def test_the_numbers_are_read_off_beside_two_faults(values: tuple[float, ...]) -> None:
+    x, w = arrays(2)
+    obtained = conv(x[:, ::-1], np.flip(w, (2, 3)), 1, pad_values=values)
+    edits = {edit["code"]: edit for edit in first_edits(x, w, obtained, padding=1)}
+    assert sorted(edits) == ["input-channels-reversed", "kernel-flipped", "wrong-pad-value"]
+    assert edits["wrong-pad-value"] == pad_value(as_found(values))
+
+
 @pytest.mark.parametrize("mode", ["reflect", "edge", "wrap", "symmetric"])
 @pytest.mark.parametrize("constant", [True, False])
 def test_a_pad_mode_is_no_number(mode: str, constant: bool) -> None:
@@ -139,6 +148,14 @@ def test_another_border_is_no_number_in_the_padding(rank: int, constant: bool) -
         result = convdiff.diff(x, w, border.astype(np.float32), padding=1)
         codes = [edit["code"] for finding in result.findings for edit in finding.edits]
         assert "wrong-pad-value" not in codes, name
+
+
+def test_whole_numbers_padded_with_their_zero_point() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(-128, 128, (1, 3, 8, 9)).astype(np.float32)
+    w = rng.integers(-128, 128, (4, 3, 3, 3)).astype(np.float32)
+    obtained = conv(x, w, 1, pad_values=(-7.0,) * 3)
+    assert first_edits(x, w, obtained, padding=1) == [pad_value(-7)]
 
 
 def test_two_whole_numbers_at_the_border_are_no_evidence() -> None:

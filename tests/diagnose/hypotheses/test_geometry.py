@@ -88,6 +88,12 @@ def test_one_pad_mode_is_simpler_than_one_for_each_axis(
     assert edit["obtained"] == mode
 
 
+def test_the_axes_may_have_different_pad_modes_beside_another_padding() -> None:
+    obtained = conv(X, normal(4, 3, 5, 5), 2, pad_mode=("constant", "wrap"))
+    edits = first_edits(X, normal(4, 3, 5, 5), obtained, padding=1)
+    assert [edit["obtained"] for edit in edits] == [[[2, 2], [2, 2]], ["constant", "wrap"]]
+
+
 def test_a_pad_mode_for_each_axis_is_told_in_words() -> None:
     w = normal(4, 3, 5, 5)
     text = summary(X, w, conv(X, w, 2, pad_mode=("constant", "wrap")), padding=2)
