@@ -45,8 +45,9 @@ How a verdict comes about, in the order of the judge's code:
     -   A subclass of `Judge` that knows more about the case (the weights of a port, say) may give
         the row here.
     -   "different" with the diagnosis' explanation: the simplest edits that give every element.
-        Where most elements agree, at most two edits are believed.  Edits of precision alone make it
-        "reduced-precision", or "rounding" if they are what was asked.
+        Where most elements agree, at most two edits are believed.  Edits of precision alone, or
+        of an integer type that clipped nothing, make it "reduced-precision"; or "rounding" if they
+        are what was asked.
     -   "different" without an explanation: the region that differs, and how near known mistakes
         come to the output.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,6 +30,8 @@ HALF, HALF_OF_8_BITS = 0.5, 0.6
 EIGHT_BIT_TYPES = ("uint8", "int8")
 # Bits that the obtained values must hold: for this edit alone, and for each edit beside it.
 MIN_BITS, MIN_BITS_PER_EDIT = 8.0, 8.0
+# The share of the modulus that rounding may amount to; above it, any sum is near some multiple.
+MAX_SLACK_OF_MODULUS = 1 / 64
 # Sums that are no whole numbers, at least: others show no rounding.
 MIN_FRACTIONAL_SUMS = 3
 
@@ -89,8 +92,10 @@ class RoundedToInteger(OutputChange):
         needed = MIN_BITS + MIN_BITS_PER_EDIT * (whole.edits - 1)
         if fractional.sum() < MIN_FRACTIONAL_SUMS or entropy(obtained) < needed:
             return None
-        limits = type_limits(self.integer_type)
-        saturated = ((sums < limits[0] - 1) | (sums > limits[1] + 1)).any()
+        least, most = type_limits(self.integer_type)
+        saturated = (self.low >= least and (sums < least - 1).any()) or (
+            self.high <= most and (sums > most + 1).any()
+        )
         return {STORED_AS_INTEGER: {"saturated": True} if saturated else {}}
 
 
@@ -116,3 +121,36 @@ class RoundedMagnitude(OpenChange):
             return None
         magnitudes = Reference(np.abs(sums), scale)
         return self.rounded.verify(replace(whole, sums=magnitudes))
+
+
+@dataclass(frozen=True)
+class RoundedAndWrapped(OpenChange):
+    """Sums were rounded to whole numbers, which then lost an unknown multiple of `modulus`."""
+
+    rounded: RoundedToInteger
+    modulus: float
+
+    # The multiples by which the first sum may have wrapped; a sum that lost more is missed.
+    multiples: ClassVar[Array] = np.arange(-16.0, 17.0)
+
+    def possible_intervals(self, obtained: Array) -> tuple[Array, Array]:
+        whole_numbers = obtained[:, None] + self.modulus * self.multiples
+        return self.rounded.sum_interval(whole_numbers, whole_numbers, whole_numbers)
+
+    def relates(self, pair: SumPair) -> Array:
+        whole_numbers = self._unwrapped(pair.obtained, pair.sums)
+        low, high = self.rounded.sum_interval(whole_numbers, whole_numbers, whole_numbers)
+        slack = pair.slack + pair.storage_error
+        return np.asarray(((pair.sums + slack >= low) & (pair.sums - slack <= high)).all(axis=0))
+
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        unwrapped = self._unwrapped(whole.obtained, whole.sums.output)
+        slack = whole.rounding.allowed_error(*whole.sums).max()
+        wrapped = unwrapped != whole.obtained
+        if not wrapped.any() or slack > self.modulus * MAX_SLACK_OF_MODULUS:
+            return None
+        return self.rounded.verify(replace(whole, obtained=unwrapped))
+
+    def _unwrapped(self, obtained: Array, sums: Array) -> Array:
+        """The whole numbers near the sums that wrapped to the obtained values."""
+        return np.asarray(obtained + self.modulus * np.rint((sums - obtained) / self.modulus))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+import numpy as np
+
 from convdiff.diagnose.core.activation_change import Clamped, Magnitude
 from convdiff.diagnose.core.forms import OutputForm
 from convdiff.diagnose.core.integer_storage import (
@@ -13,6 +15,7 @@ from convdiff.diagnose.core.integer_storage import (
     STORED_AS_INTEGER,
     TOWARD_ZERO,
     TYPE_OF_WHOLE_FLOATS,
+    RoundedAndWrapped,
     RoundedMagnitude,
     RoundedToInteger,
     integer_edit,
@@ -23,6 +26,8 @@ from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import OutputHypothesis
 from convdiff.records import Edit
 
+# The code of `IntegerWrapped`, whose module imports this one.
+INTEGER_WRAPPED = "integer-wrapped"
 # How odd each way to round is.
 ROUNDING_ODDNESS = {NEAREST: 0.1, TOWARD_ZERO: 0.11, DOWN: 0.3}
 IN_WORDS = {
@@ -57,12 +62,14 @@ class StoredAsInteger(OutputHypothesis):
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
         """The ways to round, if the obtained values are whole numbers and the sums are not.
 
-        Also after clipping, ReLU or abs.  Rounding to the nearest is a precision model unless
-        values are cut off at limits.
+        Also after clipping, ReLU or abs, and before wrapping around.  Rounding to the nearest is a
+        precision model unless values are cut off at limits.
         """
-        if not isinstance(base.change, Clamped | Magnitude) and base.change != UNCHANGED:
-            return
         if not problem.rounded_to_integers:
+            return
+        if base.edits and base.edits[-1]["code"] == INTEGER_WRAPPED:
+            yield from self._wrapped(problem, base, base.edits[-1]["obtained"])
+        if not isinstance(base.change, Clamped | Magnitude) and base.change != UNCHANGED:
             return
         name = problem.integer_type or TYPE_OF_WHOLE_FLOATS
         least, most = type_limits(name)
@@ -78,6 +85,16 @@ class StoredAsInteger(OutputHypothesis):
                 continue
             rounded = RoundedToInteger(name, rounding, least, most)
             change = RoundedMagnitude(rounded) if isinstance(base.change, Magnitude) else rounded
+            yield base.plus(integer_edit(name, rounding), oddness, change=change)
+
+    def _wrapped(self, problem: Problem, base: OutputForm, name: str) -> Iterator[OutputForm]:
+        """The ways to round before the whole numbers wrapped around in the type of this name."""
+        if problem.integer_type not in (None, name):
+            return
+        least, most = type_limits(name)
+        for rounding, oddness in ROUNDING_ODDNESS.items():
+            rounded = RoundedToInteger(name, rounding, -np.inf, np.inf)
+            change = RoundedAndWrapped(rounded, modulus=most - least + 1)
             yield base.plus(integer_edit(name, rounding), oddness, change=change)
 
     def sentence(self, edit: Edit) -> str:

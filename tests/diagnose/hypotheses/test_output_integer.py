@@ -121,6 +121,14 @@ def test_rounded_magnitudes_are_found_beside_another_fault() -> None:
     assert codes == {"kernel-flipped", "activation-applied", "stored-as-integer"}
 
 
+@pytest.mark.parametrize(("rounding", "cut"), [("nearest", np.rint), ("toward-zero", np.trunc)])
+def test_whole_numbers_that_then_wrapped_are_found(rounding: str, cut: Any) -> None:
+    obtained = cut(filtered(SHARPEN)).astype(np.int64).astype(np.uint8)
+    edits = edits_of(SHARPEN, obtained)
+    wrapped = {"code": "integer-wrapped", "obtained": "uint8"}
+    assert edits == [wrapped, stored("uint8", rounding)]
+
+
 def test_a_filter_in_fixed_point_is_rounded() -> None:
     near = filtered(BLUR) + np.random.default_rng(1).uniform(-0.1, 0.1, (1, 1, 15, 17))
     assert edits_of(BLUR, np.rint(near).astype(np.uint8)) == [stored("uint8", "nearest")]
