@@ -142,10 +142,10 @@ def assert_agrees(
 ) -> None:
     """Raises AssertionError with the diagnosis unless rounding explains every element.
 
-    Takes the arguments of `diff`, and like it reads a padding that is not given off `obtained`: give
-    padding=0 to assert that there is none.  `fail_on` is the mildest verdict that fails: "different" accepts
-    reduced precision, "rounding" accepts only identical outputs.  `allow` are the codes of findings
-    that do not fail.
+    Takes the arguments of `diff`, and like it reads a padding that is not given off `obtained`:
+    give padding=0 to assert that there is none.  `fail_on` is the mildest verdict that fails:
+    "different" accepts reduced precision, "rounding" accepts only identical outputs.  `allow` are
+    the codes of findings that do not fail.
     """
     __tracebackhide__ = True
     if fail_on not in FAIL_ON:
