@@ -99,7 +99,7 @@ def _question(
     """The convolution of the arrays in the order in which they are given."""
     asked, error = proposals.asked()
     if asked is not None and (settings.padding is not None or not saved):
-        return asked
+        return proposals.in_other_layouts(asked, saved) or asked
     found: dict[str, Proposal] = {}
     for name, stored in saved:
         if asked is None or not _has_shape(stored, asked.spec):
@@ -212,6 +212,21 @@ class _Proposals:
             same_layouts = _layouts(proposal.spec) == _layouts(asked)
             if same_layouts and _has_sizes(output, proposal.spec):
                 return proposal
+        return None
+
+    def in_other_layouts(
+        self, asked: Question, saved: Sequence[tuple[str, Stored]]
+    ) -> Question | None:
+        """The convolution in other layouts under which every saved output agrees; None if none is.
+
+        For layouts that nobody gave, such as NCHW with HWIO, whose sizes fit OIHW by chance.
+        """
+        if not saved or any(_has_shape(stored, asked.spec) for _, stored in saved):
+            return None
+        for proposal in self._fitting(saved[0][1]):
+            only_layouts = not proposal.options.keys() - {"input_layout", "kernel_layout"}
+            if only_layouts and all(self._agrees(proposal.spec, stored) for _, stored in saved):
+                return self.question(proposal, asked)
         return None
 
     def agreeing(self, output: Stored) -> bool:

@@ -121,6 +121,18 @@ def test_the_layouts_of_an_rgb_first_layer_in_two_frameworks() -> None:
     assert "read as input NCHW, kernel HWIO, padding same" in notes(result)
 
 
+def test_layouts_that_nobody_gave_are_told_beside_a_padding_that_was_said() -> None:
+    x, w = normal(1, 3, 20, 20), normal(3, 3, 3, 16)
+    geometry = Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+    y = convolve(x, w.transpose(3, 2, 0, 1), geometry).astype(np.float32)
+    result = convdiff.diff(x, w, y, padding="same")
+    assert result.agrees
+    assert "read as input NCHW, kernel HWIO: " in notes(result)
+    layouts = {"input_layout": "NCHW", "kernel_layout": "OIHW"}
+    assert not convdiff.diff(x, w, y, padding="same", **layouts).agrees
+    assert "kernel OIHW" in notes(convdiff.diff(x, w, normal(*y.shape), padding="same"))
+
+
 def test_layouts_that_the_values_tell_apart() -> None:
     x, w = normal(1, 4, 4, 4), normal(4, 4, 4, 4)
     y = convolve(x, w, Geometry((1, 1), ((3, 3), (3, 3)), (1, 1), 1)).astype(np.float32)
