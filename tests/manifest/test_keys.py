@@ -8,7 +8,7 @@ from convdiff.spec.settings import Settings
 
 
 def test_every_option_of_run_is_a_key() -> None:
-    others = {"settings", "command", "align", "calls", "pictures", "notes"}
+    others = {"settings", "command", "align", "calls", "pictures", "notes", "infer"}
     options = {name.rstrip("_") for name in Settings.names()} | {
         name for name in Request.__dataclass_fields__ if name not in others
     }
