@@ -544,7 +544,7 @@ def dilation_zero(work: Work, rng: np.random.Generator) -> Edit | None:
     if g.transposed or g.pad_mode != "constant":
         return None
     before = work.output().shape
-    work.geometry = replace(g, dilation=(0,) * len(asked))
+    work.w = work.w.sum(tuple(range(2, work.w.ndim)), keepdims=True)
     if work.output().shape == before:
         return None
     return {"code": "wrong-dilation", "asked": asked, "obtained": [0] * len(asked)}
@@ -574,7 +574,7 @@ def depth_to_space(work: Work, rng: np.random.Generator) -> Edit | None:
 
 def space_to_depth(work: Work, rng: np.random.Generator) -> Edit | None:
     rank = len(work.drawn.axes)
-    if any(n % 2 for n in work.output().shape[2:]):
+    if any(n % 2 or n < 4 for n in work.output().shape[2:]):
         return None
     order = str(rng.choice(["DCR", "CRD"]))
 

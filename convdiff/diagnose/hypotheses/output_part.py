@@ -114,7 +114,7 @@ class OutputRolled(Hypothesis):
 
 
 class AveragedByCount(Hypothesis):
-    """The sums were divided by how much of each window lay inside the input, not in the padding.
+    """The sums were divided by how much of the window lay inside the input.
 
     How it shows: The interior is right, or scaled throughout; at the border the values are larger,
     by the number of taps, or the sum of weights, over that inside the input.
@@ -123,7 +123,7 @@ class AveragedByCount(Hypothesis):
     What tells it apart: Padding, and an input whose border is not zero. Without padding, both give
     the same.
     Fix: Count the padding on both sides, or on neither:
-        numpy: `output * counts / kernel.size`, with the counts of np.ones_like(input)
+        numpy: `np.pad(input, 1)` before the windows are averaged
         torch: `F.avg_pool2d(input, 3, 1, 1, count_include_pad=True)`
         tensorflow: `tf.nn.avg_pool2d(tf.pad(input, pads), 3, 1, "VALID")`
         jax: `nn.avg_pool(input, (3, 3), padding="SAME", count_include_pad=True)` of flax.linen
@@ -140,7 +140,7 @@ class AveragedByCount(Hypothesis):
 
 
 class DepthToSpace(Hypothesis):
-    """Channels of the output became blocks of pixels: a pixel shuffle came after the convolution.
+    """Channels of the output became blocks of pixels: a pixel shuffle.
 
     How it shows: The output has fewer channels and is larger along each axis by the same factor.
     Typical causes: A sub-pixel layer that was saved with its convolution; a hook on the wrong
@@ -148,11 +148,11 @@ class DepthToSpace(Hypothesis):
     What tells it apart: More than one channel that is left: else the orders DCR (blocks first, as
     in TensorFlow and ONNX) and CRD (channels first, as torch's PixelShuffle) are the same.
     Fix: Save the output before the shuffle, or shuffle on both sides in the same order:
+        numpy: `output[..., ::2, ::2]` has the elements of one channel for each block
         torch: `F.pixel_shuffle(output, 2)` is CRD
         tensorflow: `tf.nn.depth_to_space(output, 2)` is DCR
-        onnx: `DepthToSpace` with `mode="CRD"` or `mode="DCR"`
-        numpy: `output.reshape(n, 2, 2, c, h, w).transpose(0, 3, 4, 1, 5, 2)` is DCR, before a
-            reshape to (n, c, 2 * h, 2 * w)
+        jax: `output.reshape(N, 2, 2, O, H, W).transpose(0, 3, 4, 1, 5, 2)` is DCR, before a reshape
+            to (N, O, 2 * H, 2 * W)
     """
 
     code: ClassVar[str] = "depth-to-space"
@@ -166,15 +166,18 @@ class DepthToSpace(Hypothesis):
 
 
 class SpaceToDepth(Hypothesis):
-    """Blocks of pixels of the output became channels: the inverse of a pixel shuffle.
+    """Blocks of pixels of the output became channels.
 
     How it shows: The output has more channels and is smaller along each axis by the same factor.
     Typical causes: A space-to-depth layer that was saved with its convolution, or a compiler that
     keeps outputs in that form.
     What tells it apart: More than one output channel: else the orders DCR and CRD are the same.
     Fix: Save the output before it, or undo it in the same order:
+        numpy: `output[..., ::2, ::2]` makes a channel of the first pixel of each block
         torch: `F.pixel_shuffle(output, 2)` undoes CRD
         tensorflow: `tf.nn.depth_to_space(output, 2)` undoes DCR
+        jax: `output.reshape(N, 2, 2, O, H, W).transpose(0, 3, 4, 1, 5, 2)` undoes DCR, before a
+            reshape to (N, O, 2 * H, 2 * W)
     """
 
     code: ClassVar[str] = "space-to-depth"
@@ -194,6 +197,7 @@ class MultiplierIgnored(Hypothesis):
     Typical causes: A depthwise kernel that takes the multiplier to be 1, as many on mobile chips.
     What tells it apart: A multiplier above 1, and filters that differ.
     Fix: Use all filters, or run it as a convolution with groups:
+        numpy: `kernel.reshape(-1, 1, *kernel.shape[2:])` puts all filters along one axis
         torch: `F.conv2d(input, kernel, groups=input.shape[1])` with C * M filters
         tensorflow: `tf.nn.depthwise_conv2d(input, kernel, [1, 1, 1, 1], "SAME")`
         jax: `jax.lax.conv_general_dilated(..., feature_group_count=C)`
