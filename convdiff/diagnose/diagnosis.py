@@ -16,6 +16,7 @@ from convdiff.diagnose.fit.other_weights import (
     kernel_difference,
     solve_weights,
 )
+from convdiff.diagnose.fit.restored_output import Restored, restored_outputs
 from convdiff.diagnose.fit.whole_output import RolledBack, input_copy, rolled_back
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.registry import by_code
@@ -34,6 +35,14 @@ MAX_RIVALS = 20
 # Products of one proof from which on proofs are expensive, and explanations that are then enough.
 EXPENSIVE_PROOF_PRODUCTS = 1 << 28
 ENOUGH_EXPENSIVE_PROOFS = 3
+# Edits that may give the same output as one that is undone before the search.
+AMBIGUOUS_CODES = (
+    "overlap-accumulated",
+    "output-axes-permuted",
+    "output-reshaped",
+    "wrong-pad-mode",
+    "wrong-pad-value",
+)
 # The share of the elements that the nearest miss must gain over the asked convolution.
 MIN_GAIN = 0.05
 
@@ -101,6 +110,7 @@ class Diagnosis:
         """
         for edits, lists in self._schedule.candidate_lists(max_edits, narrow_sums=narrow_sums):
             found = self._with_whole_outputs(self._first_proven(lists), edits)
+            found = self._with_restored_outputs(found, edits)
             found = found or self._beside(self._computed_parts, edits)
             if found:
                 return Explanation(found[: MAX_RIVALS + 1])
@@ -158,6 +168,30 @@ class Diagnosis:
         """The parts of the output that may be all that was computed, with their diagnoses."""
         return [(part, Diagnosis(part.problem)) for part in computed_parts(self.problem)]
 
+    @cached_property
+    def _restored_outputs(self) -> list[tuple[Restored, Diagnosis]]:
+        """The output restored in the ways that the shapes allow, with their diagnoses."""
+        return [(each, Diagnosis(each.problem)) for each in restored_outputs(self.problem)]
+
+    def _with_restored_outputs(self, found: tuple[Edits, ...], edits: int) -> tuple[Edits, ...]:
+        """The proven edits, so many in each, with those of which one is undone first."""
+        codes = {edit["code"] for each in found for edit in each}
+        if edits == 0 or (found and (edits > 1 or not codes & {*AMBIGUOUS_CODES})):
+            return found
+        restored = (
+            self._beside([pair], edits)
+            for pair in self._restored_outputs
+            if edits == 1 or not pair[0].alone
+        )
+        unique: list[Edits] = []
+        for each in (each for lists in restored for each in lists):
+            if each not in unique:
+                unique.append(each)
+        # Counts that were fitted say less than counts that are known.
+        fitted = "overlap-accumulated" in codes
+        known_first = bool(found) and (fitted or Explanation(found).is_fitted)
+        return (*unique, *found) if known_first else (*found, *unique)
+
     def _rolled_back(self, *, beside_edits: bool) -> list[tuple[RolledBack, Diagnosis]]:
         """The output rolled back by the likely shifts, with their diagnoses."""
         if beside_edits not in self._rolled:
@@ -166,7 +200,7 @@ class Diagnosis:
         return self._rolled[beside_edits]
 
     def _beside(
-        self, others: Sequence[tuple[ComputedPart | RolledBack, Diagnosis]], edits: int
+        self, others: Sequence[tuple[ComputedPart | RolledBack | Restored, Diagnosis]], edits: int
     ) -> tuple[Edits, ...]:
         """Explanations with so many edits by which another problem is right but for some of them.
 

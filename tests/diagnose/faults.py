@@ -525,6 +525,82 @@ def output_rolled(work: Work, rng: np.random.Generator) -> Edit | None:
     return {"code": "output-rolled", "shift": shift}
 
 
+def averaged_by_count(work: Work, rng: np.random.Generator) -> Edit | None:
+    g = work.geometry
+    if g.transposed or g.pad_mode != "constant" or work.drawn.bias is not None:
+        return None
+    ones = np.ones((1, 1, *work.x.shape[2:])), np.ones((1, 1, *work.w.shape[2:]))
+    counts = convolve(*ones, replace(g, groups=1))
+    if counts.min() < 1 or counts.min() == counts.max():
+        return None
+    taps = ones[1].size
+    work.after.append(lambda output: output * taps / counts)
+    return {"code": "averaged-by-count"}
+
+
+def dilation_zero(work: Work, rng: np.random.Generator) -> Edit | None:
+    g = work.geometry
+    asked = list(g.dilation)
+    if g.transposed or g.pad_mode != "constant":
+        return None
+    before = work.output().shape
+    work.w = work.w.sum(tuple(range(2, work.w.ndim)), keepdims=True)
+    if work.output().shape == before:
+        return None
+    return {"code": "wrong-dilation", "asked": asked, "obtained": [0] * len(asked)}
+
+
+def depth_to_space(work: Work, rng: np.random.Generator) -> Edit | None:
+    rank = len(work.drawn.axes)
+    parts = 2**rank
+    if work.out_channels % parts:
+        return None
+    order = str(rng.choice(["DCR", "CRD"]))
+
+    def shuffled(output: Array) -> Array:
+        n, channels, *size = output.shape
+        result = np.zeros((n, channels // parts, *(2 * m for m in size)))
+        for number, offsets in enumerate(np.ndindex(*(2,) * rank)):
+            place = tuple(slice(offset, None, 2) for offset in offsets)
+            first = number * (channels // parts)
+            block = slice(first, first + channels // parts)
+            taken = block if order == "DCR" else slice(number, None, parts)
+            result[(slice(None), slice(None), *place)] = output[:, taken]
+        return result
+
+    work.after.append(shuffled)
+    return {"code": "depth-to-space", "block": 2, "order": order}
+
+
+def space_to_depth(work: Work, rng: np.random.Generator) -> Edit | None:
+    rank = len(work.drawn.axes)
+    if any(n % 2 or n < 4 for n in work.output().shape[2:]):
+        return None
+    order = str(rng.choice(["DCR", "CRD"]))
+
+    def split(output: Array) -> Array:
+        blocks = [
+            output[(slice(None), slice(None), *(slice(offset, None, 2) for offset in offsets))]
+            for offsets in np.ndindex(*(2,) * rank)
+        ]
+        if order == "DCR":
+            return np.concatenate(blocks, 1)
+        stacked = np.stack(blocks, 2)
+        return stacked.reshape(stacked.shape[0], -1, *stacked.shape[3:])
+
+    work.after.append(split)
+    return {"code": "space-to-depth", "block": 2, "order": order}
+
+
+def multiplier_ignored(work: Work, rng: np.random.Generator) -> Edit | None:
+    g, channels = work.geometry, work.x.shape[1]
+    if g.transposed or g.groups != channels or work.out_channels == channels:
+        return None
+    multiplier = work.out_channels // channels
+    work.after.append(lambda output: output[:, ::multiplier])
+    return {"code": "multiplier-ignored"}
+
+
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "input": (
         input_axes_permuted,
@@ -565,7 +641,16 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
     # Planted alone only.  Beside one other fault: tests/diagnose/fit/test_pad_value_search.py.
     "geometry alone": (wrong_pad_value,),
     # Planted alone only: beside another fault it need not be found.
-    "output alone": (channels_scaled, output_is_input, output_rolled),
+    "output alone": (
+        channels_scaled,
+        output_is_input,
+        output_rolled,
+        averaged_by_count,
+        depth_to_space,
+        space_to_depth,
+        multiplier_ignored,
+    ),
+    "dilation alone": (dilation_zero,),
 }
 
 

@@ -112,3 +112,100 @@ class OutputRolled(Hypothesis):
             if all(n in half for n, half in zip(by, halves, strict=True)):
                 return "an ifftshift is missing, or one too many"
         return None
+
+
+class AveragedByCount(Hypothesis):
+    """The sums were divided by how much of the window lay inside the input.
+
+    How it shows: The interior is right, or scaled throughout; at the border the values are larger,
+    by the number of taps, or the sum of weights, over that inside the input.
+    Typical causes: Average pooling with count_include_pad=False, which is what TensorFlow's SAME
+    does; pandas' min_periods; a normalized box or Gaussian filter; partial convolution.
+    What tells it apart: Padding, and an input whose border is not zero. Without padding, both give
+    the same.
+    Fix: Count the padding on both sides, or on neither:
+        numpy: `np.pad(input, 1)` before the windows are averaged
+        torch: `F.avg_pool2d(input, 3, 1, 1, count_include_pad=True)`
+        tensorflow: `tf.nn.avg_pool2d(tf.pad(input, pads), 3, 1, "VALID")`
+        jax: `nn.avg_pool(input, (3, 3), padding="SAME", count_include_pad=True)` of flax.linen
+    """
+
+    code: ClassVar[str] = "averaged-by-count"
+    shown_by: ClassVar[str] = "an input whose border is not zero"
+
+    def sentence(self, edit: Edit) -> str:
+        return "the sums were divided by the count, or the weights, inside the input at the border"
+
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        return "count_include_pad=False"
+
+
+class DepthToSpace(Hypothesis):
+    """Channels of the output became blocks of pixels: a pixel shuffle.
+
+    How it shows: The output has fewer channels and is larger along each axis by the same factor.
+    Typical causes: A sub-pixel layer that was saved with its convolution; a hook on the wrong
+    layer.
+    What tells it apart: More than one channel that is left: else the orders DCR (blocks first, as
+    in TensorFlow and ONNX) and CRD (channels first, as torch's PixelShuffle) are the same.
+    Fix: Save the output before the shuffle, or shuffle on both sides in the same order:
+        numpy: `output[..., ::2, ::2]` has the elements of one channel for each block
+        torch: `F.pixel_shuffle(output, 2)` is CRD
+        tensorflow: `tf.nn.depth_to_space(output, 2)` is DCR
+        jax: `output.reshape(N, 2, 2, O, H, W).transpose(0, 3, 4, 1, 5, 2)` is DCR, before a reshape
+            to (N, O, 2 * H, 2 * W)
+    """
+
+    code: ClassVar[str] = "depth-to-space"
+    shown_by: ClassVar[str] = "an output with more channels than one block has pixels"
+
+    def sentence(self, edit: Edit) -> str:
+        return f"channels became blocks of {edit['block']} pixels, in the order {edit['order']}"
+
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        return "a pixel shuffle (depth to space)"
+
+
+class SpaceToDepth(Hypothesis):
+    """Blocks of pixels of the output became channels.
+
+    How it shows: The output has more channels and is smaller along each axis by the same factor.
+    Typical causes: A space-to-depth layer that was saved with its convolution, or a compiler that
+    keeps outputs in that form.
+    What tells it apart: More than one output channel: else the orders DCR and CRD are the same.
+    Fix: Save the output before it, or undo it in the same order:
+        numpy: `output[..., ::2, ::2]` makes a channel of the first pixel of each block
+        torch: `F.pixel_shuffle(output, 2)` undoes CRD
+        tensorflow: `tf.nn.depth_to_space(output, 2)` undoes DCR
+        jax: `output.reshape(N, 2, 2, O, H, W).transpose(0, 3, 4, 1, 5, 2)` undoes DCR, before a
+            reshape to (N, O, 2 * H, 2 * W)
+    """
+
+    code: ClassVar[str] = "space-to-depth"
+    shown_by: ClassVar[str] = "an output with more than one channel"
+
+    def sentence(self, edit: Edit) -> str:
+        return f"blocks of {edit['block']} pixels became channels, in the order {edit['order']}"
+
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        return "the inverse of a pixel shuffle (space to depth)"
+
+
+class MultiplierIgnored(Hypothesis):
+    """Only the first filter of each channel of a depthwise convolution was used.
+
+    How it shows: The output has as many channels as the input, although each has several filters.
+    Typical causes: A depthwise kernel that takes the multiplier to be 1, as many on mobile chips.
+    What tells it apart: A multiplier above 1, and filters that differ.
+    Fix: Use all filters, or run it as a convolution with groups:
+        numpy: `kernel.reshape(-1, 1, *kernel.shape[2:])` puts all filters along one axis
+        torch: `F.conv2d(input, kernel, groups=input.shape[1])` with C * M filters
+        tensorflow: `tf.nn.depthwise_conv2d(input, kernel, [1, 1, 1, 1], "SAME")`
+        jax: `jax.lax.conv_general_dilated(..., feature_group_count=C)`
+    """
+
+    code: ClassVar[str] = "multiplier-ignored"
+    shown_by: ClassVar[str] = "a multiplier above 1, and filters that differ"
+
+    def sentence(self, edit: Edit) -> str:
+        return "only the first filter of each channel was used: the multiplier was ignored"

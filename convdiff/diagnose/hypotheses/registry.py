@@ -24,7 +24,15 @@ from convdiff.diagnose.hypotheses.input import INPUT
 from convdiff.diagnose.hypotheses.kernel import KERNEL
 from convdiff.diagnose.hypotheses.nondeterminism import NotDeterministic
 from convdiff.diagnose.hypotheses.operation import OPERATION
-from convdiff.diagnose.hypotheses.output_part import NotComputed, OutputIsInput, OutputRolled
+from convdiff.diagnose.hypotheses.output_part import (
+    AveragedByCount,
+    DepthToSpace,
+    MultiplierIgnored,
+    NotComputed,
+    OutputIsInput,
+    OutputRolled,
+    SpaceToDepth,
+)
 from convdiff.diagnose.hypotheses.output_values import OUTPUT
 from convdiff.diagnose.hypotheses.precision import ReducedPrecision
 from convdiff.errors import one_of
@@ -50,6 +58,10 @@ class Families:
             NotComputed(),
             OutputIsInput(),
             OutputRolled(),
+            AveragedByCount(),
+            DepthToSpace(),
+            SpaceToDepth(),
+            MultiplierIgnored(),
             ReducedPrecision(),
             NotDeterministic(),
         )
