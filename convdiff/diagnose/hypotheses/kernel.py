@@ -468,8 +468,7 @@ class Quantized(KernelHypothesis):
     How it shows: Errors of about a thousandth of the largest weight times the input, everywhere.
     Typical causes: Weights stored as int8 with a scale and read back as floats.
     What tells it apart: Weights of different sizes along each channel axis.
-    Fix: Compare with the weights that were used, or leave out the quantization:
-        numpy: `scale * q.astype(np.float32)` as the kernel on both sides
+    Fix: Compare with the weights that were used, a NumPy array as well, or do not quantize them:
         torch: pass `q.dequantize()` as the kernel on both sides, or the float weights
         tensorflow: convert without `converter.optimizations`
         jax: pass `scale * q.astype(jnp.float32)` as the kernel on both sides
