@@ -9,7 +9,7 @@ from convdiff.records import Finding, Row
 from convdiff.spec.conv_spec import ConvSpec
 
 # Findings of a right call: a setting or the algorithm is to blame, so other code would not help.
-CODES_WITHOUT_FIX = {"reduced-precision", "not-deterministic"}
+CODES_WITHOUT_FIX = {"reduced-precision", "quantized", "not-deterministic"}
 
 # Words in the name of a saved output that tell which framework made it.
 NAME_WORDS = {

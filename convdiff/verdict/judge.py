@@ -323,7 +323,7 @@ def _only_rounds(edit: Edit) -> bool:
     """Whether an edit moves values by no more than some rounding does."""
     if edit["code"] == STORED_AS_INTEGER:
         return not edit.get("saturated")
-    return bool(edit["code"] == REDUCED_PRECISION)
+    return edit["code"] in (REDUCED_PRECISION, "quantized")
 
 
 def _fault_in_narrow_sums(problem: Problem, *, typical: bool) -> Explanation | None:
