@@ -129,7 +129,7 @@ def kernel_channels_reversed(work: Work, rng: np.random.Generator) -> Edit | Non
     return {"code": "kernel-channels-reversed", "axis": work.drawn.options()["kernel_layout"][axis]}
 
 
-def kernel_quantized(work: Work, rng: np.random.Generator) -> Edit | None:
+def quantized(work: Work, rng: np.random.Generator) -> Edit | None:
     scale = float(np.abs(work.w.astype(np.float64)).max()) / 127
     rounded = (np.rint(work.w.astype(np.float64) / scale) * scale).astype(work.w.dtype)
     if work.w.size < 8 or np.allclose(rounded, work.w, rtol=1e-4):
@@ -656,7 +656,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
     ),
     # Planted alone only.  Beside one other fault: tests/diagnose/fit/test_pad_value_search.py.
     "geometry alone": (wrong_pad_value,),
-    "kernel alone": (kernel_quantized,),
+    "kernel alone": (quantized,),
     # Planted alone only: beside another fault it need not be found.
     "output alone": (
         channels_scaled,

@@ -32,6 +32,9 @@ from convdiff.spec.layout import axis_sizes
 # How odd it is that two axes of the kernel, or more, were read in the wrong order.
 TWO_AXES_ODDNESS, MORE_AXES_ODDNESS = 0.1, 0.5
 REVERSED_ODDNESS = 0.3
+# Kernels with more weights are not rounded to every usual grid: that costs more than the search.
+# Of a flipped kernel there are several forms.
+MAX_QUANTIZED_WEIGHTS, MAX_FLIPPED_WEIGHTS = 1 << 18, 1 << 15
 
 
 class KernelFlipped(KernelHypothesis):
@@ -482,15 +485,18 @@ class Quantized(KernelHypothesis):
         self, problem: Problem, operation: OperationForm, base: KernelForm
     ) -> Iterator[KernelForm]:
         """The kernel rounded to 8 bits with the usual scales, for the whole or for each channel."""
-        if base.has(self.code) or base.own_edits or not base.array.size:
+        # Rounding and flips may come in either order.
+        flipped = [edit["code"] for edit in base.own_edits] == [KernelFlipped.code]
+        if (base.own_edits and not flipped) or not base.array.size:
             return
         kernel = base.array.to_array()
-        if kernel.dtype.kind != "f" or not np.isfinite(kernel).all():
+        is_small = kernel.size <= (MAX_FLIPPED_WEIGHTS if flipped else MAX_QUANTIZED_WEIGHTS)
+        if kernel.dtype.kind != "f" or not is_small or not np.isfinite(kernel).all():
             return
         seen = [kernel]
+        wide = kernel.astype(np.float64)
         for per, axis in (("tensor", None), ("O", 0), ("I", 1)):
             others = tuple(a for a in range(kernel.ndim) if a != axis)
-            wide = kernel.astype(np.float64)
             largest = np.abs(wide).max(axis=others, keepdims=True)
             for divisor in (127.0, 128.0, 127.5):
                 scale = np.where(largest > 0, largest / divisor, 1.0)
