@@ -119,6 +119,11 @@ class ChannelOrderSearch:
         costs = np.concatenate(
             [member.kernels.costs + member.forms[0].cost for member in view.members]
         )
+        # A kernel and its rounded forms agree alike, and one order is fitted for all of them.
+        rounded = [
+            any(edit["code"] == "quantized" for edit in form.own_edits) for _, form in kernels
+        ]
+        agreement[rounded] = -1
         # Of kernels that agree equally the cheaper ones first.
         ranking = np.lexsort((costs, -agreement.round(SCORE_DECIMALS))).tolist()
         return [
