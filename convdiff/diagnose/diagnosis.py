@@ -17,7 +17,7 @@ from convdiff.diagnose.fit.other_weights import (
     solve_weights,
 )
 from convdiff.diagnose.fit.restored_output import Restored, restored_outputs
-from convdiff.diagnose.fit.whole_output import RolledBack, input_copy, rolled_back
+from convdiff.diagnose.fit.whole_output import input_copy, rolled_back
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.registry import by_code
 from convdiff.diagnose.nearest_miss import nearest_miss
@@ -64,6 +64,12 @@ class Explanation:
         known = by_code()
         return any(known[edit["code"]].is_fitted(edit) for edit in self.simplest)
 
+    @property
+    def only_rounds(self) -> bool:
+        """Whether the first list moves values by no more than rounding does."""
+        known = by_code()
+        return all(known[edit["code"]].only_rounds(edit) for edit in self.simplest)
+
     def finding(self, spec: ConvSpec) -> Finding:
         """As a finding, with the words for it; `spec` is what was asked."""
         first, *rivals = self.edit_lists
@@ -97,7 +103,7 @@ class Diagnosis:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._schedule = Schedule(problem)
-        self._rolled: dict[bool, list[tuple[RolledBack, Diagnosis]]] = {}
+        self._rolled: dict[bool, list[tuple[Restored, Diagnosis]]] = {}
 
     def explanation(
         self, max_edits: int = MAX_EDITS, *, narrow_sums: bool = True
@@ -192,7 +198,7 @@ class Diagnosis:
         known_first = bool(found) and (fitted or Explanation(found).is_fitted)
         return (*unique, *found) if known_first else (*found, *unique)
 
-    def _rolled_back(self, *, beside_edits: bool) -> list[tuple[RolledBack, Diagnosis]]:
+    def _rolled_back(self, *, beside_edits: bool) -> list[tuple[Restored, Diagnosis]]:
         """The output rolled back by the likely shifts, with their diagnoses."""
         if beside_edits not in self._rolled:
             found = rolled_back(self._schedule.search, beside_edits=beside_edits)
@@ -200,7 +206,7 @@ class Diagnosis:
         return self._rolled[beside_edits]
 
     def _beside(
-        self, others: Sequence[tuple[ComputedPart | RolledBack | Restored, Diagnosis]], edits: int
+        self, others: Sequence[tuple[ComputedPart | Restored, Diagnosis]], edits: int
     ) -> tuple[Edits, ...]:
         """Explanations with so many edits by which another problem is right but for some of them.
 

@@ -12,14 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from convdiff.diagnose import MAX_EDITS, Diagnosis, Explanation, Problem, best_model, clauses
-from convdiff.diagnose.core.integer_storage import STORED_AS_INTEGER
 from convdiff.diagnose.core.precision_fit import is_worth_fitting
-from convdiff.diagnose.core.precision_model import REDUCED_PRECISION, PrecisionModel
+from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.numerics.arithmetic import Arithmetic, Operands, possible_arithmetics, stored_dtype
 from convdiff.numerics.error_bound import Comparison, Rounding, compare, within_normwise_bound
 from convdiff.numerics.precision import is_narrow, significand_bits
 from convdiff.numerics.reference import Reference, compute_reference
-from convdiff.records import Answer, Case, Edit, ErrorStats, Finding, Row
+from convdiff.records import Answer, Case, ErrorStats, Finding, Row
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
@@ -242,11 +241,10 @@ class Judge:
                 message=messages.unexplained(region, known.text(self.case.spec)),
                 where=region,
             )
-        edits = explanation.simplest
-        if not edits:
+        if not explanation.simplest:
             # 16-bit sums explain it, and 16 bits were asked.
             return Row(answer, "rounding", stats)
-        if all(map(_only_rounds, edits)):
+        if explanation.only_rounds:
             finding = explanation.finding(self.case.spec)
             return Row(answer, "reduced-precision", stats, (finding,))
         return self._explained_row(answer, stats, explanation, region)
@@ -317,13 +315,6 @@ class Judge:
         limits = np.iinfo(given.dtype)
         within = limits.min <= np.min(output) and np.max(output) <= limits.max
         return given.dtype.name if within and bool((output == np.rint(output)).all()) else None
-
-
-def _only_rounds(edit: Edit) -> bool:
-    """Whether an edit moves values by no more than some rounding does."""
-    if edit["code"] == STORED_AS_INTEGER:
-        return not edit.get("saturated")
-    return edit["code"] in (REDUCED_PRECISION, "quantized")
 
 
 def _fault_in_narrow_sums(problem: Problem, *, typical: bool) -> Explanation | None:

@@ -44,6 +44,7 @@ from convdiff.diagnose.fit.order_views import (
     is_channel_order,
 )
 from convdiff.diagnose.hypotheses.input import MAX_ENUMERATED_LENGTH, group_interleavings
+from convdiff.diagnose.hypotheses.kernel import Quantized
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.engine import Search
 from convdiff.records import Edit
@@ -121,7 +122,7 @@ class ChannelOrderSearch:
         )
         # A kernel and its rounded forms agree alike, and one order is fitted for all of them.
         rounded = [
-            any(edit["code"] == "quantized" for edit in form.own_edits) for _, form in kernels
+            any(edit["code"] == Quantized.code for edit in form.own_edits) for _, form in kernels
         ]
         agreement[rounded] = -1
         # Of kernels that agree equally the cheaper ones first.

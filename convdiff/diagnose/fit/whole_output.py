@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from convdiff.diagnose.core.forms import InputForm, KernelForm
 from convdiff.diagnose.core.problem import Problem, in_narrower_type
-from convdiff.diagnose.hypotheses.base import Edits
+from convdiff.diagnose.fit.restored_output import Restored
 from convdiff.diagnose.hypotheses.output_part import OutputIsInput, OutputRolled
 from convdiff.diagnose.search.engine import Search
 from convdiff.numerics.reference import correlate
@@ -75,19 +75,7 @@ def _equal(obtained: Array, source: Array) -> bool:
     return bool(np.array_equal(*in_narrower_type(obtained, source), equal_nan=True))
 
 
-@dataclass(frozen=True)
-class RolledBack:
-    """A problem whose obtained output was rolled back, and the edit that says by how much."""
-
-    problem: Problem
-    edits: Edits
-
-    def full_edits(self, edits: Edits) -> Edits:
-        """The edits of the rolled output, given those of the one rolled back."""
-        return (*edits, *self.edits)
-
-
-def rolled_back(search: Search, *, beside_edits: bool) -> Iterator[RolledBack]:
+def rolled_back(search: Search, *, beside_edits: bool) -> Iterator[Restored]:
     """The output rolled back by the likely shifts; mostly none.
 
     They are those at which it is like the asked convolution, or, with `beside_edits`, like that of
@@ -101,7 +89,7 @@ def rolled_back(search: Search, *, beside_edits: bool) -> Iterator[RolledBack]:
     for shift in _likely_shifts(search, y, beside_edits=beside_edits):
         back = np.roll(y, [-by for by in shift], space)
         edit: Edit = {"code": OutputRolled.code, "shift": list(shift)}
-        yield RolledBack(replace(problem, obtained=user_output(spec, back)), (edit,))
+        yield Restored(replace(problem, obtained=user_output(spec, back)), (edit,))
 
 
 def _likely_shifts(search: Search, y: Array, *, beside_edits: bool) -> list[tuple[int, ...]]:
@@ -112,17 +100,16 @@ def _likely_shifts(search: Search, y: Array, *, beside_edits: bool) -> list[tupl
         return []
     channel = int(spread.argmax())
     obtained = _centered(y[0, channel])
-    (inputs, kernels) = search.forms.inputs(0, 0), search.forms.kernels(0, 0)[:1]
-    pairs = [(x, w) for x in inputs for w in kernels]
-    if beside_edits and pairs:
-        ((plain_x, plain_w),) = pairs[:1]
+    (plain_x,), (plain_w,) = search.forms.inputs(0, 0), search.forms.kernels(0, 0)
+    pairs = [(plain_x, plain_w)]
+    if beside_edits:
         pairs += [(x, plain_w) for x in search.forms.inputs(0, 1)]
         pairs += [(plain_x, w) for w in search.forms.kernels(0, 1)]
         terms = math.prod(plain_w.array.shape[1:])
         pairs = pairs[: max(1, MAX_SHIFT_PRODUCTS // (terms * obtained.size))]
     likeness: dict[tuple[int, ...], float] = {}
     for x, w in pairs:
-        if x.array.shape == pairs[0][0].array.shape and w.array.shape == pairs[0][1].array.shape:
+        if x.array.shape == plain_x.array.shape and w.array.shape == plain_w.array.shape:
             expected = _centered(_one_channel(spec, x, w, channel))
             found = _best_shift(obtained, expected)
             if found is not None and any(found[0]):

@@ -61,6 +61,10 @@ class Hypothesis:
         """Whether numbers of the edit are fitted to the output: then a match is weaker evidence."""
         return False
 
+    def only_rounds(self, edit: Edit) -> bool:
+        """Whether the edit moves values by no more than rounding does: then it is no difference."""
+        return False
+
     def showing_arrays(self, spec: ConvSpec) -> str | None:
         """`shown_by`; None if the convolution that was asked for, `spec`, has that property."""
         return self.shown_by

@@ -481,6 +481,9 @@ class Quantized(KernelHypothesis):
     code: ClassVar[str] = "quantized"
     shown_by: ClassVar[str] = "weights whose largest magnitude differs between channels"
 
+    def only_rounds(self, edit: Edit) -> bool:
+        return True
+
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
     ) -> Iterator[KernelForm]:

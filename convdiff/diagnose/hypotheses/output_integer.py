@@ -59,6 +59,9 @@ class StoredAsInteger(OutputHypothesis):
     code: ClassVar[str] = STORED_AS_INTEGER
     shown_by: ClassVar[str] = "sums with fractions, both positive and negative"
 
+    def only_rounds(self, edit: Edit) -> bool:
+        return not edit.get("saturated")
+
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
         """The ways to round, if the obtained values are whole numbers and the sums are not.
 

@@ -42,6 +42,9 @@ class ReducedPrecision(Hypothesis):
     code: ClassVar[str] = REDUCED_PRECISION
     shown_by: ClassVar[str] = "values that need all the digits of their type"
 
+    def only_rounds(self, edit: Edit) -> bool:
+        return True
+
     def sentence(self, edit: Edit) -> str:
         what, where = edit["obtained"], edit["where"]
         if "decimal" in what or "digits" in what:
