@@ -137,8 +137,9 @@ class Suite:
 
 
 def passes(row: Row, allowed: tuple[str, ...]) -> bool:
-    """Whether the row agrees, could not run, or differs as allowed: every edit of its first finding
-    has an allowed code.
+    """Whether the row agrees, could not run, or differs as allowed.
+
+    It does if every edit of its first finding has an allowed code.
     """
     if row.findings and set(row.findings[0].codes) <= set(allowed):
         return True

@@ -1,5 +1,6 @@
-"""Cases on a Dask cluster (`--scheduler tcp://HOST:8786`): each travels with its arrays to any
-machine that has room.
+"""Runs cases on a Dask cluster (`--scheduler tcp://HOST:8786`).
+
+Each case travels with its arrays to any machine that has room.
 
 When a machine is lost, dask.distributed runs its cases again elsewhere, and a case that brings down
 one machine after another is reported as trouble.  A case's arrays are part of its task rather than

@@ -1,5 +1,6 @@
-"""A Python file together with the modules that it imports from its own folder, so that a function
-in it can run on another machine.
+"""A Python file with the modules that it imports from its own folder.
+
+A function in it can then run on another machine.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ def file_with_local_imports(file: Path) -> dict[str, bytes]:
 
 
 def _imported_names(source: bytes) -> Iterator[str]:
-    """The first parts of the names of imported modules; none where the source does not parse, since
-    running it will report that.
+    """The first parts of the names of imported modules.
+
+    None where the source does not parse, since running it will report that.
     """
     try:
         tree = ast.parse(source)

@@ -1,5 +1,6 @@
-"""What runs on a machine of the cluster: one case, with its arrays, on the frameworks installed
-there.
+"""Checks one case on a machine of the cluster.
+
+The case comes with its arrays and runs on the frameworks that are installed there.
 
 Each process of the cluster starts its framework workers once, keeps them for all of its cases, and
 ends them when it ends.  Cases that need the workers run one after another; cases of saved outputs

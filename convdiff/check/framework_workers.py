@@ -1,5 +1,6 @@
-"""The framework workers of one check: all started together, once, and handed cases ahead of their
-answers.
+"""The framework workers of one check.
+
+All are started together, once, and get cases ahead of their answers.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
 
 class FrameworkWorkers:
-    """A context manager of the workers that `cases` need: one fleet for each timeout among them,
-    since a timeout belongs to a worker.
+    """A context manager of the workers that `cases` need.
+
+    One fleet for each timeout among them, since a timeout belongs to a worker.
     """
 
     def __init__(self, cases: Iterable[CheckCase]) -> None:

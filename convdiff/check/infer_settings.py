@@ -1,5 +1,6 @@
-"""The settings that give a saved output: common ones tried in turn, then those that the diagnosis
-finds in it.
+"""The settings that give a saved output.
+
+Common ones are tried in turn, then those that the diagnosis finds in the output.
 """
 
 from __future__ import annotations
@@ -205,8 +206,9 @@ def _layouts(spec: ConvSpec) -> dict[str, str]:
 
 
 def _reproduces(spec: ConvSpec, arrays: Mapping[str, Stored], output: Array) -> bool:
-    """Whether the convolution gives the output within rounding; False where it is too large to
-    compute.
+    """Whether the convolution gives the output within rounding.
+
+    False where it is too large to compute.
     """
     products = element_count(spec.shape("output")) * math.prod(spec.kernel_size)
     if products * spec.in_channels // spec.groups > MAX_PRODUCTS:

@@ -1,5 +1,6 @@
-"""The work of a comparing process on one case: read, compare, diagnose, and return a report without
-its arrays.
+"""The work of a comparing process on one case.
+
+It reads, compares and diagnoses the case, and returns a report without its arrays.
 
 Tasks are plain data that can be pickled, so that they run in another process or on another machine.
 """

@@ -9,6 +9,8 @@ from click.core import ParameterSource
 
 from convdiff.cli.options import (
     COLOR,
+    COMPARED_SECTION,
+    REQUIRE,
     Command,
     FileArgument,
     Seconds,
@@ -21,7 +23,7 @@ from convdiff.cli.report_files import REPORTS
 from convdiff.errors import ConvdiffError
 from convdiff.exit_codes import FAIL_ON
 
-_CASES, _COMPARED = "Cases", "What is compared"
+_CASES = "Cases"
 
 CASES = all_of(
     [
@@ -62,7 +64,7 @@ CASES = all_of(
 COMPARED = all_of(
     [
         option(
-            _COMPARED,
+            COMPARED_SECTION,
             "--backend",
             "backends",
             multiple=True,
@@ -70,30 +72,23 @@ COMPARED = all_of(
             shell_complete=complete_backend,
             help="Use this backend instead of the manifest's; none for saved outputs alone.",
         ),
+        REQUIRE,
         option(
-            _COMPARED,
-            "--require",
-            multiple=True,
-            metavar="NAME",
-            shell_complete=complete_backend,
-            help="Exit with 2 if this backend cannot run; repeatable.",
-        ),
-        option(
-            _COMPARED,
+            COMPARED_SECTION,
             "--timeout",
             type=Seconds(),
             metavar="SECONDS",
             help="For one backend and case. Default: the manifest's, else 60.",
         ),
         option(
-            _COMPARED,
+            COMPARED_SECTION,
             "--jobs",
             type=click.IntRange(min=1),
             metavar="N",
             help="Number of processes that compare. Default: one per core.",
         ),
         option(
-            _COMPARED,
+            COMPARED_SECTION,
             "--scheduler",
             metavar="ADDRESS",
             help="Run the cases on a Dask cluster: tcp://HOST:8786.",

@@ -256,6 +256,15 @@ def _set_color(ctx: click.Context, _: click.Parameter, value: str) -> None:
     ctx.color = ctx.find_root().color = {"always": True, "never": False}.get(value)
 
 
+COMPARED_SECTION = "What is compared"
+REQUIRE = option(
+    COMPARED_SECTION,
+    "--require",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_backend,
+    help="Exit with 2 if this backend cannot run; repeatable.",
+)
 COLOR = option(
     _OUTPUT,
     "--color",

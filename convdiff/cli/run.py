@@ -9,7 +9,9 @@ from click.core import ParameterSource
 
 from convdiff.cli.options import (
     COLOR,
+    COMPARED_SECTION,
     CONVOLUTION,
+    REQUIRE,
     Command,
     FileArgument,
     Seconds,
@@ -23,7 +25,7 @@ from convdiff.cli.report_files import REPORTS
 from convdiff.exit_codes import FAIL_ON
 from convdiff.pipeline.request import PATHS, Request
 
-_COMPARED, _OUTPUT = "What is compared", "Output"
+_OUTPUT = "Output"
 
 UNALIGNED_NOTE = (
     "nothing is aligned: each framework runs its own default call on the same arrays, and the "
@@ -34,14 +36,14 @@ UNALIGNED_NOTE = (
 COMPARED = all_of(
     [
         option(
-            _COMPARED,
+            COMPARED_SECTION,
             "--saved",
             multiple=True,
             metavar="[NAME=]FILE",
             help="An output that was computed elsewhere; repeatable.",
         ),
         option(
-            _COMPARED,
+            COMPARED_SECTION,
             "--call",
             "calls",
             multiple=True,
@@ -52,7 +54,7 @@ COMPARED = all_of(
             ),
         ),
         option(
-            _COMPARED,
+            COMPARED_SECTION,
             "--backend",
             "backends",
             multiple=True,
@@ -65,7 +67,7 @@ COMPARED = all_of(
             ),
         ),
         option(
-            _COMPARED,
+            COMPARED_SECTION,
             "--paths",
             type=Word(PATHS),
             default="default",
@@ -77,7 +79,7 @@ COMPARED = all_of(
             ),
         ),
         option(
-            _COMPARED,
+            COMPARED_SECTION,
             "--repeat",
             type=click.IntRange(min=1),
             default=1,
@@ -85,22 +87,15 @@ COMPARED = all_of(
             metavar="N",
             help="Run each backend N times; an output that changes is not-deterministic.",
         ),
+        REQUIRE,
         option(
-            _COMPARED,
-            "--require",
-            multiple=True,
-            metavar="NAME",
-            shell_complete=complete_backend,
-            help="Exit with 2 if this backend cannot run; repeatable.",
-        ),
-        option(
-            _COMPARED,
+            COMPARED_SECTION,
             "--no-align",
             is_flag=True,
             help="Run each framework's own default call, with nothing aligned.",
         ),
         option(
-            _COMPARED,
+            COMPARED_SECTION,
             "--timeout",
             type=Seconds(),
             default=60.0,

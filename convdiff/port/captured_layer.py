@@ -34,8 +34,9 @@ class CapturedLayer:
 
     @property
     def output(self) -> tuple[str, str]:
-        """The name (usually the framework's) and the file of the recorded output; the file is empty
-        where none was recorded.
+        """The name (usually the framework's) and the file of the recorded output.
+
+        The file is empty where no output was recorded.
         """
         value = self.entry.keys.get("saved", {})
         if isinstance(value, dict):

@@ -27,8 +27,9 @@ def relative_distance(x: Array, y: Array) -> float | None:
 
 
 def distance_by_channel(x: Array, y: Array) -> float | None:
-    """The distance with each channel measured by its own spread, if that is larger than the plain
-    one; None where the shapes differ.
+    """The larger of the plain distance and the one relative to each channel's spread.
+
+    None where the shapes differ.
 
     A normalization that follows divides each channel by its spread, and leaves no larger distance.
     """

@@ -1,5 +1,6 @@
-"""A transposed convolution that one side crops in a layer of its own: the same model, with outputs
-of other sizes.
+"""Transposed convolutions whose output one side crops in a separate layer.
+
+The models are the same, but the outputs of the convolution have other sizes.
 
 PyTorch's padding crops within the layer; in Keras a Cropping layer removes what "valid" leaves.
 """
@@ -35,8 +36,9 @@ def external_cropping(
     states: Sequence[OutputState],
     outputs: ModelOutputs,
 ) -> ExternalCropping | None:
-    """How layer `at` is made comparable; None where both sides crop alike, or where the difference
-    is a fault.
+    """How layer `at` is made comparable.
+
+    None where both sides crop alike, or where the difference is a fault.
 
     A difference counts as cropping in a separate layer only where what follows agrees: the next
     layer's input, or the models' outputs after the last layer.
@@ -72,8 +74,9 @@ def _differ_in_cropping_alone(source: ConvSpec, port: ConvSpec) -> bool:
 
 
 def _cut(spec: ConvSpec) -> list[Pair]:
-    """What is cut off the full output at (start, end) of each axis; output padding counts as
-    negative at the end.
+    """What is cut off the full output at (start, end) of each axis.
+
+    Output padding counts as negative at the end.
     """
     return [
         (lo, hi - added) for (lo, hi), added in zip(spec.padding, spec.output_padding, strict=True)

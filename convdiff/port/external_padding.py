@@ -1,5 +1,6 @@
-"""Padding that a side does in a layer of its own before the convolution: the same model, with
-inputs of other sizes.
+"""Padding that one side does in a separate layer before the convolution.
+
+The models are the same, but the inputs of the convolution have other sizes.
 
 Ports of PyTorch models to Keras and TensorFlow pad with ZeroPadding2D, since SAME with a stride is
 another padding; torch models call F.pad for asymmetric padding; in ONNX every padding but zeros is
@@ -34,8 +35,9 @@ SAMPLE_POSITIONS, SAMPLE_CHANNELS = 8, 16
 
 @dataclass(frozen=True)
 class ExternalPadding:
-    """What an input has beyond the core: (lo, hi) for each spatial axis, and the mode of numpy.pad
-    that makes it from the core.
+    """What an input has beyond the core that both sides share.
+
+    (lo, hi) for each spatial axis, and the mode of numpy.pad that makes the input from the core.
     """
 
     pairs: Pairs
@@ -89,8 +91,9 @@ def external_paddings(
 
 
 def combined_padding(spec: ConvSpec, external: ExternalPadding) -> tuple[Pairs, str] | None:
-    """The padding of a convolution together with the external padding before it, and its mode; None
-    where the two are no padding of one mode.
+    """The padding of a convolution and the external padding before it as one, and its mode.
+
+    None where the two are no padding of one mode.
     """
     if not any(lo or hi for lo, hi in spec.padding):
         return external.pairs, external.mode
@@ -142,8 +145,9 @@ def _around_common_core(
 
 
 def _alignments(x: Array, y: Array, likely_shifts: Sequence[int]) -> Iterator[tuple[Pairs, Pairs]]:
-    """The ways to lay y over x, likely ones first: what each has beyond their overlap at the ends
-    of each spatial axis.
+    """The ways in which x and y may overlap, the likely ones first.
+
+    Each says what x and y have beyond the overlap, at the ends of each spatial axis.
     """
     shifts_by_axis = [
         _shifts(n, m, likely)
@@ -157,8 +161,9 @@ def _alignments(x: Array, y: Array, likely_shifts: Sequence[int]) -> Iterator[tu
 
 
 def _shifts(n: int, m: int, likely: int) -> list[int]:
-    """The positions of y, of size m, at which x, of size n, may begin: those where more than half
-    of x overlaps.
+    """The positions of y at which x may begin: those where more than half of x overlaps.
+
+    x has size n, y size m.
     """
     more = m - n
     shifts = [likely, 0, more, more // 2, more - more // 2]
@@ -258,8 +263,9 @@ def _zeros_at_ends(array: Array, most: Pairs) -> Pairs:
 
 
 def _zeros(array: Array, axis: int, most: int, end: int) -> int:
-    """How many slices at this end (0: first, 1: last) hold nothing but zeros, at most `most` and
-    half of the axis.
+    """The number of slices at one end of an axis that hold nothing but zeros.
+
+    `end` is 0 for the first slices and 1 for the last; at most `most`, and half of the axis.
     """
     most = max(0, min(most, array.shape[axis] // 2))
     for count in range(most):

@@ -63,8 +63,9 @@ class SuspectFolds:
 def suspect_folds(
     layers: Sequence[LayerInputs], states: Sequence[OutputState], outputs: ModelOutputs
 ) -> SuspectFolds | None:
-    """The folds that may be wrong; None where all are confirmed or something else explains what
-    differs.
+    """The folds that may be wrong.
+
+    None where all are confirmed or something else explains what differs.
     """
     folds = [at for at, state in enumerate(states) if state == "folded"]
     shown_at = _first_difference(layers, states, outputs) if folds else None

@@ -1,5 +1,6 @@
-"""Whether the port's layers get the source's inputs: the distance of two inputs, and how far apart
-rounding may have brought them.
+"""Whether the port's layers get the source's inputs.
+
+By the distance of the two inputs, and how far apart rounding may have brought them.
 
 Rounding errors pile up over the layers, and in a badly conditioned model they grow.  What lies
 between two convolutions adds little to what came out of the earlier ones, however, so an input is
@@ -143,7 +144,7 @@ class LayerInputs:
 def layer_inputs(
     pairs: Sequence[LayerPair], states: Sequence[OutputState]
 ) -> tuple[LayerInputs, ...]:
-    """The inputs of all pairs, each with those before it."""
+    """The `LayerInputs` of every pair; each knows those of the earlier pairs."""
     inputs: list[LayerInputs] = []
     for at, pair in enumerate(pairs):
         inputs.append(LayerInputs(pair, tuple(inputs), tuple(states[:at])))
@@ -166,8 +167,9 @@ def distance_limit(
 
 
 def reached_distance(layers: Sequence[LayerInputs], states: Sequence[OutputState]) -> float:
-    """The largest distance of inputs and outputs before the first of these layers that is wrong or
-    whose input already differs.
+    """The largest distance of inputs and outputs before the first layer that differs.
+
+    A layer differs if it is wrong, or if its input already does.
     """
     reached = 0.0
     for layer, state in zip(layers, states, strict=False):

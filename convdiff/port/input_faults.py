@@ -51,8 +51,9 @@ class InputFault:
 
 
 def find_input_fault(layer: LayerInputs, limit: float) -> InputFault | None:
-    """The first known fault that turns the source's input into the port's within `limit`, a share
-    of its size.
+    """The first known fault that turns the source's input into the port's.
+
+    `limit` is the distance that may remain, as a share of the input's size.
 
     None where none does, or where the inputs cannot be read or hold NaN or infinity.
     """
@@ -76,8 +77,9 @@ def _searched_part(x: Array, y: Array) -> tuple[Array, Array]:
 
 
 def _candidates(x: Array, y: Array) -> Iterator[tuple[InputFault, Array, Array]]:
-    """The faults that may lie between x and y (N, C, *space), each with two arrays that are then
-    the same.
+    """The faults that may lie between x and y, (N, C, *space).
+
+    Each with two arrays that are the same if the fault explains the difference.
     """
     yield InputFault("relu missing"), np.maximum(y, 0), x
     yield InputFault("relu6 missing"), np.clip(y, 0, 6), x

@@ -1,5 +1,6 @@
-"""The judge of a port's layer: by the source's weights, and by the port's own where those do not
-explain the output.
+"""The judge of a port's layer.
+
+It judges by the source's weights, and by the port's own where those do not explain the output.
 """
 
 from __future__ import annotations
@@ -51,8 +52,9 @@ class PortLayerJudge(Judge):
         return row
 
     def row_without_diagnosis(self, answer: Answer, differing: Row) -> Row | None:
-        """The row by the port's own weights, where the source's cannot explain them; a fault
-        besides shows by the port's own too.
+        """The row by the port's own weights, where the source's cannot explain the output.
+
+        Another fault of the layer shows by the port's own weights too.
         """
         if not self._relation.conclusive:
             return None

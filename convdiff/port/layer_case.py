@@ -1,5 +1,6 @@
-"""The check case of one layer: the source's convolution on the port's input, compared with the
-port's output.
+"""The check case of one layer.
+
+It compares the source's convolution on the port's input with the port's output.
 """
 
 from __future__ import annotations
@@ -73,8 +74,9 @@ def layer_case(plan: PortPlan, at: int, request: CheckRequest) -> CheckCase:
 
 
 def _changed_settings(layer: LayerPlan, cropping: ExternalCropping | None) -> dict[str, Any]:
-    """The settings that replace the source's own: the port's layouts, and the padding in numbers
-    where part of it is done in a separate layer.
+    """The settings that replace the source's own.
+
+    The port's layouts, and the padding in numbers where part of it is done in a separate layer.
     """
     port_keys = layer.pair.port.entry.keys
     changes: dict[str, Any] = {

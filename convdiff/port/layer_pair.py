@@ -59,8 +59,9 @@ class LayerPair:
 
     @cached_property
     def output_distance(self) -> float | None:
-        """How far the outputs are apart, channel by channel; None where they are not both recorded
-        or their shapes differ.
+        """The distance of the outputs, channel by channel.
+
+        None where they are not both recorded or their shapes differ.
         """
         try:
             return distance_by_channel(*self.outputs)

@@ -56,8 +56,9 @@ class PortPlan:
         return tuple(layer.inputs for layer in self.layers)
 
     def states(self, correct: Mapping[int, bool]) -> tuple[OutputState, ...]:
-        """What is known of each layer's outputs, once the layers at the keys of `correct` are
-        judged.
+        """What is known of each layer's outputs.
+
+        `correct` says of the layers that were judged whether they are right, by position.
         """
         return tuple(_state(layer.folded, correct.get(at)) for at, layer in enumerate(self.layers))
 

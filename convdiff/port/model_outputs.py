@@ -42,8 +42,10 @@ class ModelOutputs:
         return self._distance is not None
 
     def agreement(self, states: Sequence[OutputState]) -> InputAgreement | None:
-        """The distance and its limit, given what is known of the layers' outputs; None where the
-        models' outputs are not comparable.
+        """The distance of the models' outputs and its limit.
+
+        `states` is what is known of the layers' outputs. None where the models' outputs are not
+        comparable.
         """
         if self._distance is None:
             return None

@@ -1,5 +1,6 @@
-"""The results of a port check: each layer's with what is known of its pair, and those that belong
-to no layer.
+"""The results of a port check.
+
+Each layer's with what is known of its pair, and those that belong to no layer.
 """
 
 from __future__ import annotations
@@ -65,8 +66,9 @@ def missing_layer_result(layer: CapturedLayer) -> CaseResult:
 def outputs_result(
     plan: PortPlan, outcomes: Sequence[LayerOutcome], manifest: Path
 ) -> CaseResult | None:
-    """The failing result of the models' outputs where every layer passes; None where they agree or
-    cannot be compared.
+    """The failing result of the models' outputs where every layer passes.
+
+    None where they agree or cannot be compared.
 
     `manifest` is the port's.
     """
@@ -157,8 +159,9 @@ def _without_fixes(row: Row) -> Row:
 
 
 def _in_terms_of_padding(report: Report, padding: Pairs) -> Report:
-    """The report with each finding replaced by the rival that obtains the port's whole padding,
-    where it has one.
+    """The report with findings by which the port has its own padding, as a whole.
+
+    A finding is replaced by its rival with that padding, where it has one.
     """
     spec = report.case.spec
     findings_by_row = [
@@ -182,8 +185,9 @@ def _in_terms_of_padding(report: Report, padding: Pairs) -> Report:
 
 
 def _by_rival(finding: Finding, spec: ConvSpec, padding: Pairs) -> Finding:
-    """The finding's rival that obtains this padding, with the finding among its rivals; the finding
-    itself where it does, or where none does.
+    """The finding with this padding: the finding itself, or else its rival.
+
+    A rival gets the finding among its own rivals. The finding itself where neither has it.
     """
     if any(_obtains(edit, padding) for edit in finding.edits):
         return finding

@@ -1,5 +1,6 @@
-"""The port's own kernel and bias, related to the source's: equal, rounded, another layer's, with a
-normalization folded in.
+"""How the port's own kernel and bias relate to the source's.
+
+They may be equal, rounded, another layer's, or have a normalization folded in.
 
 So a fault in a layer's weights is read off instead of searched for, and whatever else is wrong with
 the layer is found by its own weights.
@@ -70,8 +71,9 @@ class BiasRelation:
 
 @dataclass(frozen=True)
 class WeightRelation:
-    """What the port's weights are of the source's; `bias` is None where it is equal or does not
-    matter.
+    """How the port's weights relate to the source's.
+
+    `bias` is None where it is equal or does not matter.
     """
 
     kernel: KernelRelation
@@ -95,8 +97,9 @@ class WeightRelation:
 
 @dataclass(frozen=True)
 class OwnWeights:
-    """The port's kernel and bias by their files, how its kernel is read, and their relation to the
-    source's.
+    """The files of the port's kernel and bias, and how they relate to the source's.
+
+    Also how the kernel is read.
     """
 
     kernel: str
@@ -180,8 +183,9 @@ def _is_folded(w: Array, v: Array, unit: float) -> bool:
 
 
 def _rounded_to(values: Array, obtained: Array) -> str | int | None:
-    """The type or the number of decimals to which rounding `values` gives `obtained`; None where
-    there is none.
+    """The type, or number of decimals, to which rounding `values` gives `obtained`.
+
+    None where there is none.
     """
     for name, rounding in (("float16", to_float16), ("bfloat16", to_bfloat16)):
         if np.array_equal(rounding(values), obtained):

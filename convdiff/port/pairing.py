@@ -1,5 +1,6 @@
-"""Which layer of the port is which of the source: by the kernel's values whatever their layout, by
-name, else by order.
+"""Pairs the layers of the port with those of the source.
+
+By the kernel's values whatever their layout, by name, or else by order.
 """
 
 from __future__ import annotations
@@ -125,8 +126,9 @@ def _by_equal_kernel(layers: UnpairedLayers) -> Matches:
 
 
 def _aligned_kernels(layers: UnpairedLayers) -> list[tuple[int, int]]:
-    """The positions of equal kernels in the best alignment of both sides: the one with the most
-    equal kernels, then with the most kernels of one size besides.
+    """The positions of equal kernels in the best alignment of both sides.
+
+    The best has the most equal kernels, then the most other kernels of one size.
     """
     source, port = list(layers.source.items()), list(layers.port.items())
     equal_score = min(len(source), len(port)) + 1
@@ -156,8 +158,9 @@ def _aligned_kernels(layers: UnpairedLayers) -> list[tuple[int, int]]:
 
 
 def _by_channel_directions(layers: UnpairedLayers) -> Matches:
-    """Kernels that were rounded, or scaled by channel as a folded normalization does; the one of
-    the same name where several are alike.
+    """Pairs kernels that were rounded, or scaled by channel as by a folded normalization.
+
+    Where several are alike, the one of the same name.
     """
     free = dict(layers.port)
     matches: Matches = {}
@@ -175,8 +178,9 @@ def _by_channel_directions(layers: UnpairedLayers) -> Matches:
 
 
 def _mean_cosine(layer: CapturedLayer, other: CapturedLayer) -> float:
-    """The mean cosine between the output channels of two kernels, whatever their sign and whether
-    or not one is flipped; 0 where they cannot be compared.
+    """The mean cosine between the output channels of two kernels.
+
+    Whatever their sign and whether or not one is flipped; 0 where they cannot be compared.
     """
     if layer.kernel.array.size != other.kernel.array.size:
         return 0.0

@@ -116,7 +116,7 @@ def finding_and_weights(sentence: str, summary: str) -> str:
 
 
 def weights_and_message(sentence: str, message: str | None) -> str:
-    """The sentence on the port's weights, and what is known of an output they do not explain."""
+    """The sentence on the port's weights, with what is said of an unexplained output."""
     return f"{sentence}; {message}" if message else sentence
 
 

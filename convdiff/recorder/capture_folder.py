@@ -108,7 +108,7 @@ class CaptureFolder:
                 self._output_files.append(file)
 
     def skip(self, name: str, reason: str) -> None:
-        """Note a convolution that is not recorded; once, however often it runs."""
+        """Notes that a convolution is not recorded; once, however often it runs."""
         note = f"{name}: not recorded, {reason}"
         if note not in self.notes:
             self.notes.append(note)
@@ -154,7 +154,7 @@ class CaptureFolder:
         )
 
     def discard(self) -> None:
-        """Delete what was written: arrays are of no use without a manifest."""
+        """Deletes all files written so far, since arrays are of no use without a manifest."""
         self.close()
         files = list(self._output_files)
         for case in self._cases:

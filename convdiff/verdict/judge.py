@@ -57,7 +57,7 @@ class Judge:
             return self._row(answer)
 
     def row_without_diagnosis(self, answer: Answer, differing: Row) -> Row | None:
-        """The row of an answer whose difference is already explained, so that none is searched for.
+        """The row of an answer whose difference needs no search, as something else explains it.
 
         None here; subclasses that know more about the case override this.  `differing` is the row
         without an explanation.

@@ -33,7 +33,10 @@ MAX_CORNER_CHANNELS = 8
 
 
 def overlap_candidates(search: Search, precision: PrecisionModel) -> Iterator[Candidate]:
-    """The asked convolution with counts, and shifted or scaled, where its corners agree with it."""
+    """The asked convolution with overlaps added several times, and a constant or a factor.
+
+    Only where the corners agree, which are added once.
+    """
     geometry, groups = search.asked_geometry(), search.forms.output_groups(0, 0)
     if geometry is None or not groups or max(groups[0].shape[2:]) < 3:
         return
