@@ -19,6 +19,7 @@ from convdiff.diagnose.fit.other_weights import (
 from convdiff.diagnose.fit.restored_output import Restored, restored_outputs
 from convdiff.diagnose.fit.whole_output import input_copy, rolled_back
 from convdiff.diagnose.hypotheses.base import Edits
+from convdiff.diagnose.hypotheses.output_overlap import OverlapAccumulated
 from convdiff.diagnose.hypotheses.registry import by_code
 from convdiff.diagnose.nearest_miss import nearest_miss
 from convdiff.diagnose.proof import prove
@@ -37,7 +38,6 @@ EXPENSIVE_PROOF_PRODUCTS = 1 << 28
 ENOUGH_EXPENSIVE_PROOFS = 3
 # Edits that may give the same output as one that is undone before the search.
 AMBIGUOUS_CODES = (
-    "overlap-accumulated",
     "output-axes-permuted",
     "output-reshaped",
     "wrong-pad-mode",
@@ -115,7 +115,8 @@ class Diagnosis:
         sums that were kept in 16 bits are no explanation.
         """
         for edits, lists in self._schedule.candidate_lists(max_edits, narrow_sums=narrow_sums):
-            found = self._with_whole_outputs(self._first_proven(lists), edits)
+            found = self._with_averages(self._first_proven(lists), edits)
+            found = self._with_whole_outputs(found, edits)
             found = self._with_restored_outputs(found, edits)
             found = found or self._beside(self._computed_parts, edits)
             if found:
@@ -145,6 +146,16 @@ class Diagnosis:
             if proven:
                 return tuple(with_equivalents([edits for _, edits in proven], self.problem))
         return ()
+
+    def _with_averages(self, found: tuple[Edits, ...], edits: int) -> tuple[Edits, ...]:
+        """The proven edits, so many in each, with averages by count before fitted counts.
+
+        Counts that were fitted say less than counts that are known.
+        """
+        if not any(edit["code"] == OverlapAccumulated.code for each in found for edit in each):
+            return found
+        averages = self._first_proven(self._schedule.border_lists(edits))
+        return (*(each for each in averages if each not in found), *found)
 
     def _with_whole_outputs(self, found: tuple[Edits, ...], edits: int) -> tuple[Edits, ...]:
         """The proven edits, so many in each, with an output that is the input or is rolled."""
@@ -184,18 +195,12 @@ class Diagnosis:
         codes = {edit["code"] for each in found for edit in each}
         if edits == 0 or (found and (edits > 1 or not codes & {*AMBIGUOUS_CODES})):
             return found
-        restored = (
-            self._beside([pair], edits)
-            for pair in self._restored_outputs
-            if edits == 1 or not pair[0].alone
-        )
+        restored = (self._beside([pair], edits) for pair in self._restored_outputs)
         unique: list[Edits] = []
         for each in (each for lists in restored for each in lists):
             if each not in unique:
                 unique.append(each)
-        # Counts that were fitted say less than counts that are known.
-        fitted = "overlap-accumulated" in codes
-        known_first = bool(found) and (fitted or Explanation(found).is_fitted)
+        known_first = bool(found) and Explanation(found).is_fitted
         return (*unique, *found) if known_first else (*found, *unique)
 
     def _rolled_back(self, *, beside_edits: bool) -> list[tuple[Restored, Diagnosis]]:

@@ -36,7 +36,8 @@ class Proof:
 def predicted(problem: Problem, candidate: Candidate) -> Reference:
     """What the candidate's convolution gives, with the bias of its output form, float64."""
     bias = candidate.precision.possible_biases(problem.channel_bias)[0]
-    return _with_bias(_convolution(candidate), candidate.output, bias)
+    sums = _convolution(candidate)
+    return _with_bias(sums, _early_bias(sums, candidate.output, bias))
 
 
 def prove(problem: Problem, candidate: Candidate) -> Proof:
@@ -63,12 +64,16 @@ def _convolution(candidate: Candidate) -> Reference:
     )
 
 
-def _with_bias(sums: Reference, form: OutputForm, values: Array) -> Reference:
-    """The sums with `values`, one per channel, added as often as the form says."""
+def _early_bias(sums: Reference, form: OutputForm, values: Array) -> Array:
+    """What the form says was added to the sums, given one value per channel: (1, O, *space)."""
     if form.bias_factor == 0 or values.size != sums.output.shape[1] or not values.any():
-        return sums
-    bias = form.bias_factor * values.reshape(1, -1, *(1,) * (sums.output.ndim - 2))
-    return Reference(sums.output + bias, sums.scale + np.abs(bias))
+        return np.zeros(())
+    return form.bias_factor * values.reshape(1, -1, *(1,) * (sums.output.ndim - 2))
+
+
+def _with_bias(sums: Reference, bias: Array) -> Reference:
+    """The sums with a bias, (1, O, *space), or with 0."""
+    return Reference(sums.output + bias, sums.scale + np.abs(bias)) if bias.any() else sums
 
 
 def _verified(candidate: Candidate, sums: Reference, bias: Array) -> Fields | None:
@@ -78,7 +83,8 @@ def _verified(candidate: Candidate, sums: Reference, bias: Array) -> Fields | No
     if form.late_bias:
         late_bias = bias.reshape(1, -1, *(1,) * (obtained.ndim - 2))
         obtained = obtained - late_bias
-    sums = _with_bias(sums, form, bias)
+    early_bias = _early_bias(sums, form, bias)
+    sums = _with_bias(sums, early_bias)
     if sums.output.shape != obtained.shape or not sums.scale.any():
         # Windows that meet nothing but padding give zeros, which is no convolution of this input.
         return None
@@ -96,6 +102,7 @@ def _verified(candidate: Candidate, sums: Reference, bias: Array) -> Fields | No
         candidate.geometry.correlation(),
         candidate.operation.spec,
         form.relu_after,
+        early_bias,
         kernel,
         candidate.input.size,
     )

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from convdiff.diagnose.core.precision_fit import narrow_sum_models, operand_models
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.fit.border_search import BorderSearch
 from convdiff.diagnose.fit.channel_scale_search import ChannelScaleSearch
 from convdiff.diagnose.fit.order_search import ChannelOrderSearch
 from convdiff.diagnose.fit.overlap import overlap_candidates
-from convdiff.diagnose.fit.pad_value_search import PadValueSearch
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.engine import Search
 
@@ -94,7 +94,7 @@ class Schedule:
         ]
         self.narrow_sums = list(narrow_sum_models(problem))
         self.channel_scales = ChannelScaleSearch(self.search)
-        self.pad_values = PadValueSearch(self.search)
+        self.border = BorderSearch(self.search)
         also_rounded = [] if self.precisions[0].edits else self.both_operands_rounded
         self.channel_orders = ChannelOrderSearch(self.search, [*self.precisions, *also_rounded])
 
@@ -123,6 +123,14 @@ class Schedule:
             return
         level = edits + len(self.precisions[0].edits)
         yield from self._lists_of(Step(level, edits, exhaustive=False, narrow_sums=False))
+
+    def border_lists(self, edits: int) -> Iterator[Candidates]:
+        """The candidates with so many edits, one of which changes the border alone."""
+        for precision in self.precisions:
+            yield list(self.border.level(edits, precision))
+        if 0 < edits - 1 <= MAX_EDITS_BESIDE_PRINTING:
+            for precision in self.printed:
+                yield list(self.border.level(edits - 1, precision))
 
     def _lists_of(self, step: Step) -> Iterator[Candidates]:
         for stage in STAGES:
@@ -156,11 +164,6 @@ def _common(schedule: Schedule, step: Step) -> Iterable[Candidates]:
 def _channel_scales(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     scales = schedule.channel_scales
     yield [c for precision in schedule.precisions for c in scales.level(step.edits, precision)]
-
-
-def _pad_values(schedule: Schedule, step: Step) -> Iterable[Candidates]:
-    values = schedule.pad_values
-    yield [c for precision in schedule.precisions for c in values.level(step.edits, precision)]
 
 
 def _overlaps(schedule: Schedule, step: Step) -> Iterable[Candidates]:
@@ -200,9 +203,9 @@ STAGES: tuple[Stage, ...] = (
         ],
     ),
     Stage(
-        "other numbers than zero in the padding",
+        "other numbers than zero in the padding, or averages at the border",
         applies=lambda schedule, step: True,
-        candidate_lists=_pad_values,
+        candidate_lists=lambda schedule, step: schedule.border_lists(step.edits),
     ),
     Stage(
         "output channels scaled and shifted",

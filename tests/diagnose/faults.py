@@ -654,7 +654,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         integer_wrapped,
         stored_as_integer,
     ),
-    # Planted alone only.  Beside one other fault: tests/diagnose/fit/test_pad_value_search.py.
+    # Planted alone only.  Beside one other fault: tests/diagnose/fit/test_border_search.py.
     "geometry alone": (wrong_pad_value,),
     "kernel alone": (quantized,),
     # Planted alone only: beside another fault it need not be found.

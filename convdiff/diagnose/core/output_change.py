@@ -22,7 +22,7 @@ An output hypothesis hands the search the obtained array, read in some order, to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -125,8 +125,8 @@ class WholeOutput:
     """A candidate's convolution, computed in float64, beside the whole obtained array.
 
     `obtained` is (N, O, *space), without the bias that was added last, whose values `late_bias` has
-    (zero where there is none); `sums` has the bias that was added before the change.  `relu_after`
-    says that negative values were set to 0 after the change.  `edits` is how many edits the
+    (zero where there is none); `sums` has the `bias` that was added before the change.
+    `relu_after` says that negative values were set to 0 after the change.  `edits` is how many edits the
     candidate has, `geometry` where its windows lie, `spec` the operation that it ran, `kernel` its
     kernel (O, I per group, *space) in normal form, and `input_size` the spatial size of its input.
     """
@@ -139,6 +139,7 @@ class WholeOutput:
     geometry: Correlation
     spec: ConvSpec
     relu_after: bool = False
+    bias: Array = field(default_factory=lambda: np.zeros(()))
     kernel: Array | None = None
     input_size: tuple[int, ...] = ()
 

@@ -1,4 +1,4 @@
-"""Outputs whose change is undone before the search: shuffled pixels, averages, missing filters.
+"""Outputs whose change is undone before the search: shuffled pixels, missing filters, dilation 0.
 
 Each change has few variants that the shapes or the padding allow.  It is undone, or the asked
 convolution is replaced by the one that was run, and the search then runs on that problem.
@@ -16,35 +16,26 @@ from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.geometry import WrongDilation
 from convdiff.diagnose.hypotheses.output_part import (
-    AveragedByCount,
     DepthToSpace,
     MultiplierIgnored,
     SpaceToDepth,
 )
-from convdiff.numerics.reference import correlate
 from convdiff.records import Edit
 from convdiff.spec.canonical import normal_output, user_output
-from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 
 # The orders of the channels that a block of pixels becomes: block first, or channel first.
 ORDERS = ("DCR", "CRD")
 # Elements of the input and kernel of a convolution whose taps are channels, at most.
 MAX_REPEATED = 1 << 22
-# Roundings that a division and a multiplication add.
-DIVISION_ROUNDINGS = 3
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A problem in which a change of the output is undone, and the edits that say which.
-
-    Where it is `alone`, no other edits are looked for beside it.
-    """
+    """A problem in which a change of the output is undone, and the edits that say which."""
 
     problem: Problem
     edits: Edits
-    alone: bool = False
 
     def full_edits(self, edits: Edits) -> Edits:
         """The edits of the changed output, given those of the restored one."""
@@ -62,7 +53,6 @@ def restored_outputs(problem: Problem) -> Iterator[Restored]:
         yield from _shuffled_pixels(problem, y)
     elif not spec.transposed:
         yield from _without_dilation(problem, y)
-        yield from _averaged(problem, y)
 
 
 def _shuffled_pixels(problem: Problem, y: Array) -> Iterator[Restored]:
@@ -163,45 +153,4 @@ def _without_dilation(problem: Problem, y: Array) -> Iterator[Restored]:
         "obtained": [0] * spec.rank,
     }
     x = np.repeat(problem.x, taps, axis=1)
-    yield Restored(replace(problem, spec=one_tap, input=x, kernel=kernel), (edit,), alone=True)
-
-
-def _averaged(problem: Problem, y: Array) -> Iterator[Restored]:
-    """The output multiplied by what it may have been divided by, where the padding reaches it."""
-    spec = problem.spec
-    is_zero_padded = spec.pad_mode == "constant" and any(max(pair) > 0 for pair in spec.padding)
-    if not is_zero_padded or y.shape != (spec.batch, spec.out_channels, *spec.output_size):
-        return
-    bias = problem.channel_bias.reshape(1, -1, *(1,) * spec.rank)
-    rounding = replace(problem.rounding, terms=problem.rounding.terms + DIVISION_ROUNDINGS)
-    tried: list[Array] = []
-    for divisor in _divisors(problem):
-        if any(np.allclose(divisor, other) for other in tried):
-            continue
-        tried.append(divisor)
-        sums = (y.astype(np.float64) - bias) * divisor + bias
-        restored = replace(problem, obtained=user_output(spec, sums), rounding=rounding)
-        yield Restored(restored, ({"code": AveragedByCount.code},), alone=True)
-
-
-def _divisors(problem: Problem) -> Iterator[Array]:
-    """Values, and weights, inside each window, as shares of all and as they are: (1, O, *space)."""
-    spec, w = problem.spec, problem.w.astype(np.float64)
-    counts = _inside(spec, np.ones((1, 1, *spec.kernel_size)))
-    if counts.min() < 1 or counts.min() == counts.max():
-        return
-    yield counts / math.prod(spec.kernel_size)
-    yield counts * w.shape[1]
-    weights = w.sum(axis=1, keepdims=True)
-    # A sum of weights is a divisor of filters that average; of others it may be next to zero.
-    if (weights >= 0).all():
-        sums = _inside(spec, weights)
-        if sums.min() > 0:
-            yield sums / weights.sum(axis=tuple(range(1, w.ndim)), keepdims=True)[:, 0][None]
-            yield sums
-
-
-def _inside(spec: ConvSpec, weights: Array) -> Array:
-    """The sum of the weights, (O, 1, *space), that lie inside the input, at each position."""
-    ones = np.ones((1, 1, *spec.input_size))
-    return np.asarray(correlate(ones, weights, spec.correlation(), 1, spec.output_size))
+    yield Restored(replace(problem, spec=one_tap, input=x, kernel=kernel), (edit,))

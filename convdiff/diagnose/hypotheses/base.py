@@ -2,7 +2,7 @@
 
 A hypothesis is one class, and everything about it stands in that class or beside it (but for the
 forms of the geometry, which `search.geometry_table` lists together, and those of scaled channels
-and of numbers in the padding, which `fit.channel_scale_search` and `fit.pad_value_search` find):
+and of another border, which `fit.channel_scale_search` and `fit.border_search` find):
 
 * `code`, the name of its edit.
 * Its docstring, which `convdiff explain` prints.  The first line says what happened.  Then come the

@@ -131,6 +131,7 @@ class AveragedByCount(Hypothesis):
     """
 
     code: ClassVar[str] = "averaged-by-count"
+    oddness: ClassVar[float] = 0.2
     shown_by: ClassVar[str] = "an input whose border is not zero"
 
     def sentence(self, edit: Edit) -> str:

@@ -1,8 +1,9 @@
-"""A padding that was filled with other numbers than zero, alone and beside other edits.
+"""What changed the border alone: other numbers than zero in the padding, or an average there.
 
-The numbers are not known, but in the interior, where no window reaches the padding, they change
-nothing.  So combinations are held against elements of the interior alone, and the few that agree
-there are left to the proof, which reads the numbers off the border (`core/padded_with.py`).
+In the interior, where no window reaches the padding, such a change does nothing.  So combinations
+are held against elements of the interior alone, and the few that agree there are left to the proof.
+It reads the numbers in the padding off the border (`core/padded_with.py`), or divides by how much
+of each window lies inside the input (`core/averaged.py`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from convdiff.diagnose.core.averaged import Averaged
 from convdiff.diagnose.core.forms import InputForm, KernelForm, OutputForm
 from convdiff.diagnose.core.output_change import FittedChange
 from convdiff.diagnose.core.padded_with import PaddedWith
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.hypotheses.geometry import WrongPadValue
+from convdiff.diagnose.hypotheses.output_part import AveragedByCount
 from convdiff.diagnose.search.batches import FormGroup
 from convdiff.diagnose.search.candidate import (
     MAX_CANDIDATES_PER_LEVEL,
@@ -34,19 +37,19 @@ from convdiff.spec.padding import kernel_span
 # Pairs of elements of the interior at which combinations must agree, and the elements drawn for
 # each, of which one that is not zero is taken.
 POINT_PAIRS, DRAWS = 8, 6
-# The most edits beside the numbers in the padding.
+# The most edits beside that of the border.
 MAX_OTHER_EDITS = 2
 
 
-class PadValueSearch:
-    """Candidates with other numbers in the padding than zeros."""
+class BorderSearch:
+    """Candidates that differ from others at the border."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
         self._points: dict[tuple[int, ...], list[SamplePoint]] = {}
 
     def level(self, edits: int, precision: PrecisionModel) -> Iterator[Candidate]:
-        """Candidates with so many edits, the padding's among them."""
+        """Candidates with so many edits, that of the border among them."""
         others = edits - 1
         if self.search.problem.spec.transposed or not 0 <= others <= MAX_OTHER_EDITS:
             return
@@ -72,7 +75,7 @@ class PadValueSearch:
             cost = output.cost + precision.cost
             candidate = Candidate(x, w, geometry.form(0), output, precision, cost)
             if candidate.geometry.mode == "constant" and _is_padded(candidate):
-                yield _with_pad_value(candidate)
+                yield from _changed_at_border(candidate)
 
     def _with_other_windows(self, precision: PrecisionModel) -> Iterator[Candidate]:
         """Candidates of the asked operation with one other edit, of the geometry.
@@ -110,7 +113,7 @@ class PadValueSearch:
                         x.forms[0], w.forms[0], geometry, outputs.forms[0], precision, cost
                     )
                     if _is_padded(candidate):
-                        yield _with_pad_value(candidate)
+                        yield from _changed_at_border(candidate)
 
     def _agree(
         self,
@@ -170,7 +173,7 @@ class PadValueSearch:
             agreeing = sample_filter.survivors(batch)
             for candidate in cheapest_candidates(batch, group, precision, *agreeing):
                 if candidate.geometry.mode == "constant" and _is_padded(candidate):
-                    yield _with_pad_value(candidate)
+                    yield from _changed_at_border(candidate)
 
     def _interior_points(self, outputs: FormGroup[OutputForm]) -> list[SamplePoint]:
         """Elements of the interior in pairs of one channel; none where there is no interior."""
@@ -243,10 +246,16 @@ def _is_padded(candidate: Candidate) -> bool:
     return any(axis.lo > 0 or axis.hi > 0 for axis in candidate.geometry.axes)
 
 
-def _with_pad_value(candidate: Candidate) -> Candidate:
-    """The candidate with numbers in its padding that are still to be read off."""
+def _changed_at_border(candidate: Candidate) -> Iterator[Candidate]:
+    """The candidate with numbers in its padding that are still to be read off, and averaged."""
+    output, then = candidate.output, candidate.output.change
     edit = {"code": WrongPadValue.code, "asked": 0}
-    geometry = candidate.geometry.plus(edit, WrongPadValue.oddness)
-    output = replace(candidate.output, change=PaddedWith(candidate.output.change))
-    cost = candidate.cost + 1 + WrongPadValue.oddness
-    return replace(candidate, geometry=geometry, output=output, cost=cost)
+    yield replace(
+        candidate,
+        geometry=candidate.geometry.plus(edit, WrongPadValue.oddness),
+        output=replace(output, change=PaddedWith(then)),
+        cost=candidate.cost + 1 + WrongPadValue.oddness,
+    )
+    oddness = AveragedByCount.oddness
+    averaged = output.plus({"code": AveragedByCount.code}, oddness, change=Averaged(then))
+    yield replace(candidate, output=averaged, cost=candidate.cost + 1 + oddness)

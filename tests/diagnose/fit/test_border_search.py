@@ -1,4 +1,4 @@
-"""The numbers in a padding are read off, beside another fault too; what looks like them is not."""
+"""Numbers in the padding, and averages at the border, beside other faults; what looks like them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pytest
 
 import convdiff
 from convdiff.records import Edit
-from tests.diagnose.findings import conv, first_edits, normal
+from tests.diagnose.findings import conv, explanations, first_edits, normal
 from tests.diagnose.naive import Array
 
 ONE, EACH = (1.85,) * 3, (0.75, -1.25, 0.5)
+AVERAGED = [{"code": "averaged-by-count"}]
 
 
 def arrays(rank: int, size: int = 11) -> tuple[Array, Array]:
@@ -165,3 +166,102 @@ def test_two_whole_numbers_at_the_border_are_no_evidence() -> None:
     obtained[..., 0] += 2
     obtained[..., -1] += 2
     assert not convdiff.diff(x, w, obtained, padding=1).findings
+
+
+def inside(shape: tuple[int, ...], kernel: Array) -> Array:
+    """The sum of the kernel's values, (O, 1, H, W), inside an input padded by 1."""
+    return conv(np.ones((1, 1, *shape), np.float32), kernel, 1)
+
+
+@pytest.mark.parametrize("total", [9, 1])
+def test_an_average_leaves_the_padding_out(total: int) -> None:
+    x, w = normal(2, 1, 8, 9), np.full((1, 1, 3, 3), total / 9, np.float32)
+    obtained = conv(x, np.ones_like(w), 1) / inside((8, 9), np.ones_like(w))
+    assert first_edits(x, w, obtained, padding=1) == AVERAGED
+
+
+def test_a_normalized_filter_divides_by_the_weights_inside() -> None:
+    x = normal(1, 1, 8, 9)
+    w = np.outer([1, 2, 1], [1, 2, 1]).astype(np.float32)[None, None]
+    obtained = conv(x, w, 1) / inside((8, 9), w)
+    for asked in (w, w / 16):
+        assert first_edits(x, asked, obtained, padding=1) == AVERAGED
+
+
+def test_a_partial_convolution_adds_its_bias_afterwards() -> None:
+    x, w, bias = normal(1, 2, 8, 9), normal(3, 2, 3, 3), normal(3)
+    counts = inside((8, 9), np.ones((1, 1, 3, 3), np.float32))
+    obtained = conv(x, w, 1) * 9 / counts + bias.reshape(1, -1, 1, 1)
+    found = first_edits(x, w, obtained.astype(np.float32), bias=bias, padding=1)
+    assert found == AVERAGED
+
+
+def test_an_average_without_padding_is_right() -> None:
+    x, w = normal(1, 1, 8, 9), np.full((1, 1, 3, 3), 1 / 9, np.float32)
+    assert convdiff.diff(x, w, conv(x, w)).agrees
+    scaled = explanations(x, w, conv(x, w) * 9)
+    assert AVERAGED not in scaled and scaled[0][0]["code"] == "scaled"
+
+
+def test_another_padding_or_other_numbers_are_no_average() -> None:
+    x, w = normal(1, 1, 8, 9), np.full((1, 1, 3, 3), 1 / 9, np.float32)
+    edge = conv(np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), "edge"), w)
+    assert first_edits(x, w, edge, padding=1)[0]["code"] == "wrong-pad-mode"
+    border = conv(x, w, 1)
+    border[..., 0, :] *= 1.7
+    assert not convdiff.diff(x, w, border, padding=1).findings
+
+
+def test_known_counts_win_over_fitted_ones() -> None:
+    x, w = normal(1, 2, 8, 9), normal(3, 2, 2, 2)
+    counts = inside((8, 9), np.ones((1, 1, 2, 2), np.float32))
+    obtained = conv(x, w, 1) * 4 / counts
+    assert first_edits(x, w, obtained, padding=1) == AVERAGED
+
+
+@pytest.mark.parametrize(
+    ("code", "change", "options"),
+    [
+        ("kernel-flipped", lambda x, w: (x, np.flip(w, (2, 3))), {}),
+        ("input-channels-reversed", lambda x, w: (x[:, ::-1], w), {}),
+        ("wrong-stride", lambda x, w: (x, w), {"stride": 2}),
+        ("wrong-padding", lambda x, w: (x, w), {"padding": 2}),
+    ],
+)
+def test_an_average_is_found_beside_another_fault(
+    code: str, change: Callable[[Array, Array], tuple[Array, Array]], options: dict[str, Any]
+) -> None:
+    x, w = arrays(2)
+    asked = {"padding": 1, **options}
+    counts = conv(np.ones_like(x[:1, :1]), np.ones((1, 1, 3, 3), np.float32), **asked)
+    found = first_edits(x, w, conv(*change(x, w), **asked) * 9 / counts, padding=1)
+    assert sorted(edit["code"] for edit in found) == sorted(["averaged-by-count", code])
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("bias-added", lambda averages: averages + normal(4, 1, 1)),
+        ("activation-applied", lambda averages: np.maximum(averages, 0)),
+        ("clipped", lambda averages: np.clip(averages, -2, 2.5)),
+        ("stored-as-integer", np.floor),
+        ("reduced-precision", np.rint),
+    ],
+)
+def test_an_average_is_found_beside_a_change_of_the_output(
+    code: str, change: Callable[[Array], Array]
+) -> None:
+    x, w = arrays(2)
+    w = w * 10 if code in ("stored-as-integer", "reduced-precision") else w
+    averages = conv(x, w, 1) * 9 / inside((11, 11), np.ones((1, 1, 3, 3), np.float32))
+    found = first_edits(x, w, change(averages).astype(np.float32), padding=1)
+    assert sorted(edit["code"] for edit in found) == sorted(["averaged-by-count", code])
+
+
+def test_the_number_in_the_padding_of_a_picture_is_found_in_rounded_pixels() -> None:
+    picture = np.random.default_rng(3).integers(0, 256, (1, 1, 16, 18)).astype(np.float32)
+    blur = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]).astype(np.float32)[None, None] / 256
+    obtained = np.rint(conv(picture, blur, 2, pad_values=(99.0,))).astype(np.uint8)
+    found = {edit["code"]: edit for edit in first_edits(picture, blur, obtained, padding=2)}
+    assert found["wrong-pad-value"] == pad_value(99)
+    assert found["stored-as-integer"]["rounding"] == "nearest"
