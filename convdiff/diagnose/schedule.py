@@ -164,6 +164,8 @@ def _common(schedule: Schedule, step: Step) -> Iterable[Candidates]:
 def _channel_scales(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     scales = schedule.channel_scales
     yield [c for precision in schedule.precisions for c in scales.level(step.edits, precision)]
+    if 1 < step.level <= MAX_EDITS_BESIDE_PRINTING + 1:
+        yield [c for precision in schedule.printed for c in scales.level(step.level - 1, precision)]
 
 
 def _overlaps(schedule: Schedule, step: Step) -> Iterable[Candidates]:

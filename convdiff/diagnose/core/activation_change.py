@@ -14,6 +14,7 @@ from convdiff.diagnose.core.activations import (
     Function,
     clamp_argument_between,
 )
+from convdiff.diagnose.core.fitted_numbers import shortest_between
 from convdiff.diagnose.core.output_change import (
     Fields,
     OpenChange,
@@ -30,6 +31,8 @@ MAX_SLACK_SHARE, MAX_SLACK_SHARE_IF_NARROW = 0.01, 0.05
 # Bits that the obtained values must hold for limits that are read off them: alone, and for each
 # edit beside these.
 MIN_BITS, MIN_BITS_PER_EDIT = 16.0, 8.0
+# Negative sums from which a slope is read off, at least, and by how much it must differ from 1.
+MIN_NEGATIVE_SUMS, MIN_SLOPE_DIFFERENCE = 4, 1e-3
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,49 @@ class Magnitude(OpenChange):
             return None
         # Where rounding is as large as the values, any magnitude agrees.
         return {} if np.median(slack) < MAX_SLACK_SHARE_IF_NARROW * np.std(sums) else None
+
+
+@dataclass(frozen=True)
+class UnknownSlopes(OutputChange):
+    """Negative sums were multiplied by an unknown slope: one for all, or one for each channel."""
+
+    code: str
+
+    def sum_interval(self, obtained: Array, low: Array, high: Array) -> tuple[Array, Array]:
+        """Nothing is known of a negative sum but its sign."""
+        negative = obtained < 0
+        return np.where(negative, -np.inf, low), np.where(negative, 0.0, high)
+
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        sums, scale = whole.sums
+        negative = sums < 0
+        if not (~negative).any() or negative.sum() < MIN_NEGATIVE_SUMS:
+            return None
+        space = (0, *range(2, sums.ndim))
+        products = np.where(negative, sums * whole.obtained, 0)
+        squares = np.where(negative, np.square(sums), 0)
+        one = products.sum() / squares.sum()
+        counts = negative.sum(axis=space, keepdims=True)
+        each = products.sum(axis=space, keepdims=True) / np.maximum(
+            squares.sum(axis=space, keepdims=True), 1e-300
+        )
+        relative = whole.rounding.bound_units * whole.rounding.unit_roundoff
+        for slopes in (np.full_like(each, one), each):
+            low, high = slopes.min(), slopes.max()
+            if not 0 < low <= high < np.inf or (np.abs(slopes - 1) < MIN_SLOPE_DIFFERENCE).all():
+                continue
+            expected = np.where(negative, slopes * sums, sums)
+            # Slopes that were read off are as far off as the values they were read off.
+            sizes = scale * np.where(negative, 2 * slopes, 1)
+            if not whole.rounding.explains_all(whole.obtained, expected, sizes):
+                continue
+            if np.ptp(slopes) == 0:
+                slack = 2 * relative * one
+                slope = shortest_between(one - slack, one + slack)
+                return {self.code: {"obtained": "leaky_relu", "slope": slope}}
+            if (counts >= MIN_NEGATIVE_SUMS).mean() > 0.5:
+                return {self.code: {"obtained": "prelu", "slopes": slopes.ravel().tolist()}}
+        return None
 
 
 RELU = Clamped(0.0, np.inf)

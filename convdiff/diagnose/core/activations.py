@@ -150,6 +150,7 @@ BOUNDED_BELOW = (
         "gelu", lambda v: v * (1 + _erf(v / np.sqrt(2))) / 2, -0.16997120747, -0.75179152469
     ),
     _with_turn("gelu", _gelu_tanh, -0.17004075057, -0.75246142317, approximate="tanh"),
+    _with_turn("quick_gelu", lambda v: v * _sigmoid(1.702 * v), -0.16361018963, -0.75115425544),
     _with_turn("silu", lambda v: v * _sigmoid(v), -0.27846454276, -1.27846454276),
     _with_turn("mish", lambda v: v * np.tanh(np.logaddexp(v, 0.0)), -0.30884341154, -1.19240619738),
     _with_turn("hardswish", lambda v: v * _ramp(v, 1 / 6), -0.375, -1.5),

@@ -11,49 +11,109 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
+from convdiff.diagnose.core.activation_change import Activated, Clamped, Magnitude
 from convdiff.diagnose.core.array_view import ArrayView, ArrayViewStack
 from convdiff.diagnose.core.forms import OutputForm
+from convdiff.diagnose.core.integer_storage import RoundedMagnitude, RoundedToInteger
 from convdiff.diagnose.core.line_fit import MIN_VALUES_ON_A_LINE
-from convdiff.diagnose.core.output_change import SumBounds
+from convdiff.diagnose.core.output_change import UNCHANGED, OutputChange, SumBounds
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.fit.linear_system import element_indices
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded
 from convdiff.diagnose.hypotheses.output_scale import (
     ChannelsScaled,
     LinePerChannel,
+    LineThen,
     OneFactorAndConstants,
     Scaled,
 )
-from convdiff.diagnose.hypotheses.output_values import ActivationApplied
 from convdiff.diagnose.search.batches import FormGroup
 from convdiff.diagnose.search.candidate import Candidate, cheapest_candidates
 from convdiff.diagnose.search.engine import Search
 from convdiff.diagnose.search.windows import SamplePoint
+from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
 # Elements compared per channel; every combination is tried at the first `FIRST_POINTS` of them.
 MAX_POINTS, FIRST_POINTS = 12, 3
 # Channels, and positions drawn beside the corners, that the elements are chosen from.
 MAX_SCALE_CHANNELS, MAX_POSITIONS = 8, 32
+# The most edits of the output beside those of the scale.
+MAX_OUTPUT_EDITS = 2
 # If more combinations than this lie on a line, that is no evidence for any of them.
 MAX_ON_A_LINE = 1 << 12
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One way in which channels may have been scaled, and how many edits say so."""
+
+    edits: int
+    one_factor: bool
+    shifted: bool
+
+    def before(self, form: OutputForm, *, has_bias: bool, rough: bool) -> OutputForm | None:
+        """The form with scaled channels, before its known function if it has one.
+
+        A constant for each channel holds the bias.  One factor for all multiplies it too, but where
+        values are neither changed by a function nor `rough`, as printed ones are: there it leaves
+        the bias as it was, and one without constants has forms of its own, so that this is None.
+        """
+        function = _function_after_line(form)
+        assert function is not None
+        then, of_magnitudes = function
+        is_function = form.change != UNCHANGED
+        is_exact = not (is_function or rough)
+        if not is_exact:
+            change: OutputChange = LineThen(then, self.one_factor, self.shifted, of_magnitudes)
+        elif not self.one_factor:
+            change = LinePerChannel()
+        elif self.shifted:
+            change = OneFactorAndConstants()
+        else:
+            return None
+        late_bias = is_exact and self.one_factor and has_bias
+        edits: list[tuple[Edit, float]] = [({"code": ChannelsScaled.code}, 0.6)]
+        if self.one_factor:
+            edits = [({"code": Scaled.code, **({"of": "sums"} if late_bias else {})}, 0.3)]
+            edits += [({"code": BiasAdded.code}, 0.3)] * self.shifted
+        # The scale comes before the function, which is the last edit.
+        at = len(form.edits) - is_function
+        return replace(
+            form,
+            edits=(*form.edits[:at], *(edit for edit, _ in edits), *form.edits[at:]),
+            cost=form.cost + sum(1 + oddness for _, oddness in edits),
+            change=change,
+            bias_factor=int(self.one_factor and not is_exact),
+            late_bias=late_bias,
+        )
+
+
+PER_CHANNEL = Scale(1, one_factor=False, shifted=True)
+ONE_FACTOR = Scale(1, one_factor=True, shifted=False)
+FACTOR_AND_CONSTANTS = Scale(2, one_factor=True, shifted=True)
 
 
 class LineSamples(NamedTuple):
     """The elements of one channel at which outputs of one shape are compared.
 
-    `forms` are the numbers of the output forms with unchanged values; `values` are the obtained
-    ones, (all output forms, points).
+    `forms` are the numbers of the output forms that are looked at.  `values` are what a line may
+    have given where the obtained values were left as they are, or went through a known function,
+    give or take `errors`: (all output forms, points), NaN where that is not known.  The line is one
+    over the magnitudes of the sums, with the channel's `bias`, for the forms in `of_magnitudes`.
     """
 
     points: list[SamplePoint]
     forms: list[int]
     values: Array
+    errors: Array
+    of_magnitudes: frozenset[int]
+    bias: float
 
 
 class ChannelScaleSearch:
@@ -65,32 +125,25 @@ class ChannelScaleSearch:
     def __init__(self, search: Search) -> None:
         self.search = search
         self._on_lines: dict[object, list[Candidate]] = {}
-        self._samples: dict[object, LineSamples | None] = {}
+        self._samples: dict[object, list[LineSamples]] = {}
 
     def level(self, edits: int, precision: PrecisionModel) -> Iterator[Candidate]:
         """Candidates with so many edits, those of the scale among them."""
-        problem = self.search.problem
-        relu = bool(problem.obtained.size) and problem.obtained_range[0] == 0
-        has_bias = bool(problem.channel_bias.any())
-        for one_factor, others in itertools.product((False, True), range(max(edits, 0))):
-            # What is left of the edits may be a ReLU, where some values are 0 and none below.
-            activations = edits - others - 1 - one_factor
-            if activations not in ((0, 1) if relu else (0,)):
-                continue
-            for candidate in self._candidates_on_lines(others, precision):
-                form = _scaled(candidate.output, one_factor, has_bias)
-                if activations:
-                    edit = {"code": ActivationApplied.code, "obtained": "relu"}
-                    form = form.plus(edit, 0.1, relu_after=True)
-                cost = candidate.cost + form.cost - candidate.output.cost
-                yield replace(candidate, output=form, cost=cost)
+        has_bias = bool(self.search.problem.channel_bias.any())
+        rough = precision.rounding.decimal_error > 0
+        for scale in (PER_CHANNEL, ONE_FACTOR, FACTOR_AND_CONSTANTS):
+            for candidate in self._candidates_on_lines(edits - scale.edits, precision):
+                form = scale.before(candidate.output, has_bias=has_bias, rough=rough)
+                if form is not None:
+                    cost = candidate.cost + form.cost - candidate.output.cost
+                    yield replace(candidate, output=form, cost=cost)
 
     def _candidates_on_lines(self, edits: int, precision: PrecisionModel) -> list[Candidate]:
         """Combinations of so many edits over whose sums the obtained values lie on a line."""
         key = edits, id(precision)
         if key not in self._on_lines:
             found: list[Candidate] = []
-            for outputs in range(min(edits, 1) + 1):
+            for outputs in range(min(edits, MAX_OUTPUT_EDITS) + 1):
                 for group in self.search.forms.output_groups(0, outputs):
                     found += self._in_group(group, edits - outputs, precision)
             self._on_lines[key] = found
@@ -101,10 +154,22 @@ class ChannelScaleSearch:
     ) -> Iterator[Candidate]:
         key = id(outputs)
         if key not in self._samples:
-            self._samples[key] = _samples(outputs) if self.search.points(outputs) else None
-        samples = self._samples[key]
-        if samples is None:
-            return
+            self._samples[key] = self._samples_of(outputs)
+        for samples in self._samples[key]:
+            yield from self._at_samples(samples, outputs, edits, precision)
+
+    def _samples_of(self, outputs: FormGroup[OutputForm]) -> list[LineSamples]:
+        if not self.search.points(outputs):
+            return []
+        return [*_samples(outputs, self.search.problem.channel_bias)]
+
+    def _at_samples(
+        self,
+        samples: LineSamples,
+        outputs: FormGroup[OutputForm],
+        edits: int,
+        precision: PrecisionModel,
+    ) -> Iterator[Candidate]:
         points, every = samples.points, np.arange(len(samples.points))
         first = np.arange(FIRST_POINTS)
         sample_filter = self.search.sample_filter(0, outputs, precision, points)
@@ -129,36 +194,65 @@ class ChannelScaleSearch:
                 yield from cheapest_candidates(batch, outputs, precision, combinations, forms)
 
 
-def _scaled(base: OutputForm, one_factor: bool, has_bias: bool) -> OutputForm:
-    """The form with scaled channels; a bias is part of the constants, or was left as it was."""
-    form: OutputForm
-    if not one_factor:
-        form = base.plus({"code": ChannelsScaled.code}, 0.6, change=LinePerChannel(), bias_factor=0)
-        return form
-    edit = {"code": Scaled.code, **({"of": "sums"} if has_bias else {})}
-    form = base.plus(edit, 0.3, change=OneFactorAndConstants(), bias_factor=0, late_bias=has_bias)
-    form = form.plus({"code": BiasAdded.code}, 0.3)
-    return form
+def _function_after_line(form: OutputForm) -> tuple[OutputChange, bool] | None:
+    """The function of each value alone that a line over the sums may have gone through.
 
-
-def _samples(outputs: FormGroup[OutputForm]) -> LineSamples | None:
-    """What of these outputs is looked at; None where there is too little for a line."""
-    forms = [number for number, form in enumerate(outputs.forms) if form.untouched]
-    points = _points(outputs.forms[forms[0]].array) if forms else []
-    if len(points) < MIN_VALUES_ON_A_LINE:
+    With it, whether the line is one over the magnitudes of the sums.  None where there is none.
+    """
+    change = form.change
+    if form.bias_factor != 1 or form.late_bias or form.relu_before or form.relu_after:
         return None
-    index = [
-        np.array(indices)
-        for indices in zip(*((p.item, p.channel, *p.position) for p in points), strict=True)
-    ]
-    return LineSamples(points, forms, outputs.arrays.gather(*index))
+    if isinstance(change, Magnitude):
+        return UNCHANGED, True
+    if isinstance(change, RoundedMagnitude):
+        return change.rounded, True
+    if change == UNCHANGED or isinstance(change, Activated | Clamped | RoundedToInteger):
+        return change, False
+    return None
 
 
-def _points(output: ArrayView) -> list[SamplePoint]:
+def _samples(outputs: FormGroup[OutputForm], channel_bias: Array) -> Iterator[LineSamples]:
+    """What of these outputs is looked at; nothing of those with too little for a line.
+
+    Those that were left as they are have elements in common; those that went through functions
+    have elements of their own, where no function that is possible cut values off.
+    """
+    functions = {}
+    by_array: dict[int, list[int]] = {}
+    for number, form in enumerate(outputs.forms):
+        function = _function_after_line(form)
+        if function is not None:
+            functions[number] = function
+            by_array.setdefault(0 if form.untouched else id(form.array), []).append(number)
+    of_magnitudes = frozenset(number for number, function in functions.items() if function[1])
+    for forms in by_array.values():
+        different = [*dict.fromkeys(functions[number][0] for number in forms)]
+        points = _points(outputs.forms[forms[0]].array, different)
+        if len(points) < MIN_VALUES_ON_A_LINE:
+            continue
+        places = ((p.item, p.channel, *p.position) for p in points)
+        index = [np.array(indices) for indices in zip(*places, strict=True)]
+        values = outputs.arrays.gather(*index).astype(np.float64)
+        errors = np.zeros_like(values)
+        for number in forms:
+            values[number], errors[number] = _undone(functions[number][0], values[number])
+        bias = float(channel_bias[points[0].channel])
+        yield LineSamples(points, forms, values, errors, of_magnitudes, bias)
+
+
+def _undone(change: OutputChange, obtained: Array) -> tuple[Array, Array]:
+    """What went into a known function, and what that may be off by; NaN where it is not known."""
+    with np.errstate(all="ignore"):
+        low, high = change.sum_interval(obtained, obtained, obtained)
+        known = np.isfinite(low) & np.isfinite(high)
+        return np.where(known, (low + high) / 2, np.nan), np.where(known, (high - low) / 2, 0)
+
+
+def _points(output: ArrayView, functions: list[OutputChange]) -> list[SamplePoint]:
     """Elements of the channel whose values spread most, of an output (N, O, *space).
 
-    The two farthest apart, then corners, which show the padding, and others.  No zeros, which an
-    activation may have made.
+    The two farthest apart, then corners, which show the padding, and others.  None that one of the
+    functions may have cut off.
     """
     shape = output.shape
     space = shape[0], *shape[2:]
@@ -171,6 +265,9 @@ def _points(output: ArrayView) -> list[SamplePoint]:
     index = item[None], channels[:, None], *(each[None] for each in place)
     values = ArrayViewStack([output]).gather(*index)[0]
     usable = np.isfinite(values) & (values != 0)
+    for function in functions:
+        known = usable & np.isfinite(_undone(function, values)[0])
+        usable = known if known.sum(axis=1).max() >= MIN_VALUES_ON_A_LINE else usable
     enough = usable.sum(axis=1) >= min(MAX_POINTS, usable.sum(axis=1).max())
     highest = np.where(usable, values, -np.inf).max(axis=1)
     lowest = np.where(usable, values, np.inf).min(axis=1)
@@ -198,13 +295,16 @@ def _are_on_a_line(
     rise = obtained[1] - obtained[0]
     if not np.isfinite(obtained).all() or rise == 0:
         return np.zeros(sums[0].value.shape, bool)
+    if form in samples.of_magnitudes:
+        sums = [SumBounds(np.abs(each.value + samples.bias), each.slack) for each in sums]
     rounding = precision.rounding
     relative = rounding.bound_units * rounding.unit_roundoff
     run = sums[1].value - sums[0].value
     slack = np.max([each.slack for each in sums], axis=0)
     size = np.maximum(*(np.abs(each.value) for each in sums[:2]))
     # A constant, which may be large, was added with a rounding of its own.
-    stored = 3 * float(np.max(rounding.storage_error(obtained)))
+    stored = 3 * float(np.max(rounding.storage_error(obtained))) + rounding.decimal_error
+    stored += float(samples.errors[form, points].max())
     constant = (2 * relative * np.abs(obtained).max() + 2 * stored) / abs(rise)
     allowed = 2 * slack + relative * size + constant * np.abs(run)
     on_line = np.abs(run) > 8 * slack

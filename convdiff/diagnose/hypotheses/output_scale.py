@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +17,13 @@ from convdiff.diagnose.core.line_fit import (
     evidence_bits,
     line_per_channel,
     one_factor,
+)
+from convdiff.diagnose.core.line_then_function import (
+    LineIntervals,
+    Lines,
+    factor_alone,
+    line_for_each_channel,
+    one_factor_for_all,
 )
 from convdiff.diagnose.core.output_change import (
     UNCHANGED,
@@ -36,6 +43,7 @@ from convdiff.diagnose.hypotheses.base import Edits, OutputHypothesis, first_val
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.precision import UNIT_ROUNDOFF
+from convdiff.numerics.reference import Reference
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
@@ -294,3 +302,59 @@ class OneFactorAndConstants(FittedChange):
         intervals = zip(lows.tolist(), highs.tolist(), strict=True)
         constants = [shortest_between(low, high) for low, high in intervals]
         return {Scaled.code: {"factor": factor}, BiasAdded.code: {"values": constants}}
+
+
+@dataclass(frozen=True)
+class LineThen(FittedChange):
+    """The sums were scaled and shifted; then they were changed as `then`, a known function, says.
+
+    Each channel by numbers of its own, unless there is `one_factor` for all: with a constant for
+    each channel, or without, if not `shifted`.  With `of_magnitudes` the sums lost their signs
+    before.
+    """
+
+    then: OutputChange
+    one_factor: bool
+    shifted: bool
+    of_magnitudes: bool = False
+
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        if self.of_magnitudes:
+            sums, scale = whole.sums
+            # Of one sign, they are the sums themselves, or the sums times -1.
+            if not self.one_factor or not (sums > 0).any() or not (sums < 0).any():
+                return None
+            whole = replace(whole, sums=Reference(np.abs(sums), scale))
+        intervals = LineIntervals.of(whole, self.then)
+        if intervals is None or not intervals.need_a_line:
+            return None
+        for fitted, lines in self._lines(intervals):
+            factors, constants = (
+                each.reshape(1, -1, *(1,) * (whole.obtained.ndim - 2)) for each in lines
+            )
+            sums = whole.sums.output * factors + constants
+            scale = whole.sums.scale * np.abs(factors) + np.abs(constants)
+            # Numbers that were read off are as far off as the values they were read off.
+            fields = self.then.verify(replace(whole, sums=Reference(sums, 2 * scale)))
+            if fields is not None:
+                return {**fields, **fitted}
+        return None
+
+    def _lines(self, intervals: LineIntervals) -> Iterator[tuple[Fields, Lines]]:
+        """The fields of the edits, and the lines, that bring all sums into their intervals."""
+        if not self.one_factor:
+            lines = line_for_each_channel(intervals)
+            if lines is not None and next(one_factor_for_all(intervals, ()), None) is None:
+                factors, constants = (each.tolist() for each in lines)
+                yield {ChannelsScaled.code: {"factors": factors, "values": constants}}, lines
+        elif self.shifted:
+            for lines in one_factor_for_all(intervals, USUAL_FACTORS):
+                factor, constants = float(lines.factors[0]), lines.constants.tolist()
+                fitted = {Scaled.code: {"factor": factor}, BiasAdded.code: {"values": constants}}
+                yield fitted, lines
+        else:
+            only = factor_alone(intervals, USUAL_FACTORS)
+            if only is not None:
+                channels = len(intervals.sums)
+                lines = Lines(np.full(channels, only), np.zeros(channels))
+                yield {Scaled.code: {"factor": only}}, lines

@@ -13,12 +13,19 @@ from typing import ClassVar
 
 import numpy as np
 
-from convdiff.diagnose.core.activation_change import RELU, RELU6, Activated, Clamped, Magnitude
-from convdiff.diagnose.core.activations import SIGMOID, TANH
+from convdiff.diagnose.core.activation_change import (
+    RELU,
+    RELU6,
+    Activated,
+    Clamped,
+    Magnitude,
+    UnknownSlopes,
+)
+from convdiff.diagnose.core.activations import LEAKY_SLOPES, SIGMOID, TANH
 from convdiff.diagnose.core.forms import OutputForm
 from convdiff.diagnose.core.output_change import UNCHANGED, Fields, OpenChange, SumPair, WholeOutput
 from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.hypotheses.base import OutputHypothesis
+from convdiff.diagnose.hypotheses.base import OutputHypothesis, first_values
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded, BiasDoubled, BiasMissing
 from convdiff.diagnose.hypotheses.output_integer import StoredAsInteger
 from convdiff.diagnose.hypotheses.output_order import (
@@ -39,8 +46,8 @@ from convdiff.spec.layout import Array
 # How odd the common activations are, and all others.
 ACTIVATION_ODDNESS = {SIGMOID: 0.3, TANH: 0.35}
 OTHER_ACTIVATION_ODDNESS = 0.4
-# How odd magnitudes are.
-MAGNITUDE_ODDNESS = 0.3
+# How odd magnitudes are, and slopes that are read off.
+MAGNITUDE_ODDNESS, UNKNOWN_SLOPE_ODDNESS = 0.3, 0.45
 # The share of the values of an integer type that wrapped sums must span to be evidence.
 MIN_WRAPPED_RANGE = 1 / 16
 # The share of the modulus that rounding may amount to; above it, any sum is near some multiple.
@@ -61,7 +68,7 @@ class ActivationApplied(OutputHypothesis):
     overwrites the saved array; np.abs or cv2.convertScaleAbs before the output of an edge filter is
     shown as a picture.
     What tells it apart: Negative elements exclude ReLU and ReLU6, elements above 6 exclude ReLU6.
-    A leaky ReLU is recognized by the slopes 0.01, 0.1, 0.2, 0.25 and 0.3 only.
+    The slope of a leaky ReLU, or of each channel of a PReLU, is read off the negative elements.
     Fix: Save the output before the activation, or apply it on both sides:
         numpy: `np.maximum(output, 0)` on the side that lacks it
         torch: `nn.ReLU(inplace=False)`, or `output.clone()` in the hook
@@ -94,12 +101,21 @@ class ActivationApplied(OutputHypothesis):
             oddness = ACTIVATION_ODDNESS.get(activation, OTHER_ACTIVATION_ODDNESS)
             edit = {"code": self.code, **activation.fields}
             yield base.plus(edit, oddness, change=Activated(activation))
+        if low < 0 < high:
+            leaky = {"code": self.code, "obtained": "leaky_relu"}
+            yield base.plus(leaky, UNKNOWN_SLOPE_ODDNESS, change=UnknownSlopes(self.code))
+
+    def is_fitted(self, edit: Edit) -> bool:
+        """Whether a slope was read off the output."""
+        return edit["obtained"] in ("leaky_relu", "prelu") and edit.get("slope") not in LEAKY_SLOPES
 
     def sentence(self, edit: Edit) -> str:
         if edit["obtained"] == "abs":
             return "the magnitude of each sum was taken: its sign was dropped"
         kind = f" (its {edit['approximate']} approximation)" if "approximate" in edit else ""
         slope = f" with slope {edit['slope']:g}" if "slope" in edit else ""
+        if "slopes" in edit:
+            slope = f" with a slope for each channel ({first_values(edit['slopes'])})"
         return f"{edit['obtained']}{kind}{slope} was applied to the output"
 
 

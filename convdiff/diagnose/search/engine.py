@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from convdiff.diagnose.core.forms import InputForm, KernelForm, OutputForm
+from convdiff.diagnose.core.output_change import UNCHANGED
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.search.batches import Batch, Block, FormGroup, make_batches
@@ -109,20 +110,21 @@ class Search:
         """The best combinations of the asked operation with at most one edit.
 
         Yields, for each batch of combinations, the one that agrees at the most of the first sample
-        `points`, and at how many it agrees.
+        `points`, and at how many it agrees.  Without a change of the values: any sum agrees with a
+        value that was cut off.
         """
         for output_edits in (0, 1):
             for outputs in self.forms.output_groups(0, output_edits):
                 if not self.points(outputs):
                     continue
                 sample_filter = self.sample_filter(0, outputs, precision)
-                exact = np.flatnonzero(sample_filter.obtained.exact)
-                if not exact.size:
+                unchanged = np.flatnonzero([form.change == UNCHANGED for form in outputs.forms])
+                if not unchanged.size:
                     continue
                 for batch in self.batches(0, outputs, 1 - output_edits, stacked=False):
-                    counts, combinations = sample_filter.agreement_counts(batch, exact, points)
+                    counts, combinations = sample_filter.agreement_counts(batch, unchanged, points)
                     best, output = np.unravel_index(counts.argmax(), counts.shape)
-                    chosen = np.array([combinations[best]]), np.array([exact[output]])
+                    chosen = np.array([combinations[best]]), np.array([unchanged[output]])
                     candidate = next(cheapest_candidates(batch, outputs, precision, *chosen))
                     yield candidate, int(counts.max())
 

@@ -27,6 +27,7 @@ PLANTED: dict[str, Callable[[Array], Array]] = {
     "tanh": np.tanh,
     "gelu": lambda y: y / 2 * (1 + ERF(y / math.sqrt(2))),
     "gelu tanh": lambda y: y / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (y + 0.044715 * y**3))),
+    "quick_gelu": lambda y: y * _sigmoid(1.702 * y),
     "silu": lambda y: y * _sigmoid(y),
     "mish": lambda y: y * np.tanh(np.log1p(np.exp(y))),
     "hardswish": lambda y: y * np.clip(y + 3, 0, 6) / 6,
