@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -23,6 +23,7 @@ from convdiff.diagnose.core.output_change import (
     SumPair,
     WholeOutput,
 )
+from convdiff.numerics.reference import Reference
 from convdiff.spec.layout import Array
 
 # What rounding may amount to, as a share of the spread of the obtained values, for an agreement to
@@ -121,6 +122,33 @@ class Magnitude(OpenChange):
 
 
 @dataclass(frozen=True)
+class MagnitudeThen(OpenChange):
+    """The signs of the sums were dropped; then they were changed as `then`, a known function, says.
+
+    Each sum may have had either sign.
+    """
+
+    then: OutputChange
+
+    def possible_intervals(self, obtained: Array) -> tuple[Array, Array]:
+        low, high = self.then.sum_interval(obtained, obtained, obtained)
+        return np.stack([low, -high], axis=1), np.stack([high, -low], axis=1)
+
+    def relates(self, pair: SumPair) -> Array:
+        low, high = self.then.sum_interval(pair.obtained, pair.obtained, pair.obtained)
+        magnitude, slack = np.abs(pair.sums), pair.slack + pair.storage_error
+        return np.asarray(((magnitude + slack >= low) & (magnitude - slack <= high)).all(axis=0))
+
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        sums, scale = whole.sums
+        # Of one sign, the output is the sums themselves, or the sums times -1.
+        if not ((sums > 1).any() and (sums < -1).any()):
+            return None
+        magnitudes = Reference(np.abs(sums), scale)
+        return self.then.verify(replace(whole, sums=magnitudes))
+
+
+@dataclass(frozen=True)
 class UnknownSlopes(OutputChange):
     """Negative sums were multiplied by an unknown slope: one for all, or one for each channel."""
 
@@ -187,8 +215,10 @@ def function_explains(function: Function, whole: WholeOutput, *, computes: bool 
     moved = np.maximum(np.abs(above - expected), np.abs(below - expected))
     own = rounding.allowed_error(expected, np.zeros_like(expected))
     if computes:
-        # GELU takes a number near 1 from 1: what is left is as exact as the 1.
-        own = own + 8 * rounding.unit_roundoff * (1 + (1 + np.abs(sums)) * np.abs(expected))
+        # GELU takes a number near 1 from 1, and multiplies what is left, as exact as the 1, by the
+        # sum.  Sums beyond 8 are kept as they are, or give 0.
+        size = np.minimum(np.abs(sums), 8)
+        own = own + 8 * rounding.unit_roundoff * (1 + size + (1 + np.abs(sums)) * np.abs(expected))
     else:
         own = own + rounding.unit_roundoff * np.abs(expected)
     if not (np.abs(whole.obtained - expected) <= moved + own).all():

@@ -58,6 +58,7 @@ def _divisors(whole: WholeOutput) -> Iterator[Array]:
     positive = sums.min() > 0
     if positive:
         yield sums / weights.sum(axis=tuple(range(1, w.ndim)), keepdims=True)[:, 0][None]
+    yield counts
     yield counts * w.shape[1]
     if positive:
         yield sums

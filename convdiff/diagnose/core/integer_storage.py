@@ -15,7 +15,6 @@ from convdiff.diagnose.core.output_change import (
     SumPair,
     WholeOutput,
 )
-from convdiff.numerics.reference import Reference
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
@@ -97,30 +96,6 @@ class RoundedToInteger(OutputChange):
             self.high <= most and (sums > most + 1).any()
         )
         return {STORED_AS_INTEGER: {"saturated": True} if saturated else {}}
-
-
-@dataclass(frozen=True)
-class RoundedMagnitude(OpenChange):
-    """Magnitudes of sums were stored as whole numbers: each sum may have had either sign."""
-
-    rounded: RoundedToInteger
-
-    def possible_intervals(self, obtained: Array) -> tuple[Array, Array]:
-        low, high = self.rounded.sum_interval(obtained, obtained, obtained)
-        return np.stack([low, -high], axis=1), np.stack([high, -low], axis=1)
-
-    def relates(self, pair: SumPair) -> Array:
-        low, high = self.rounded.sum_interval(pair.obtained, pair.obtained, pair.obtained)
-        magnitude, slack = np.abs(pair.sums), pair.slack + pair.storage_error
-        return np.asarray(((magnitude + slack >= low) & (magnitude - slack <= high)).all(axis=0))
-
-    def verify(self, whole: WholeOutput) -> Fields | None:
-        sums, scale = whole.sums
-        # Of one sign, the output is the sums themselves, or the sums times -1.
-        if not ((sums > 1).any() and (sums < -1).any()):
-            return None
-        magnitudes = Reference(np.abs(sums), scale)
-        return self.rounded.verify(replace(whole, sums=magnitudes))
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ def mistaken_reshapes(
 
 @lru_cache(maxsize=256)
 def _common_reshapes(layout: str) -> list[MistakenReshape]:
-    """The wrong reshapes between `layout` and the other common layouts of the same letters."""
+    """The wrong reshapes between `layout` and the common layouts, and orders, of its letters."""
     space = "".join(a for a in layout if a in "DHW")
     common = [
         f"NC{space}",
@@ -133,8 +133,14 @@ def _common_reshapes(layout: str) -> list[MistakenReshape]:
         f"CN{space}",
         f"{space}NC",
         f"{space}CN",
+        # Column-major, as Fortran, MATLAB and Julia store arrays.
+        layout[::-1],
     ]
-    others = [order for order in common if sorted(order) == sorted(layout) and order != layout]
+    others = [
+        order
+        for order in dict.fromkeys(common)
+        if sorted(order) == sorted(layout) and order != layout
+    ]
     pairs = [pair for pair in itertools.permutations([layout, *others], 2) if layout in pair]
     return [
         MistakenReshape(

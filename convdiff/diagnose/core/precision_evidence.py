@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -31,12 +31,19 @@ WHOLE_FLOATS = integer_edit(TYPE_OF_WHOLE_FLOATS, NEAREST)
 MAX_DECIMALS = 8
 # Stands for the decimals of such numbers.
 UNLIMITED_DECIMALS = 99
+# The decimals that printed operands may have, how many different values they have at least, and the
+# share of these that need the last decimal.
+PRINTED_DECIMALS, MIN_PRINTED_VALUES, MIN_SHARE_WITH_LAST_DECIMAL = range(2, 7), 6, 0.7
+# The largest error of many printed operands over the typical one, where windows differ in size.
+MAX_TO_TYPICAL_ERROR = 6.0
+# The share of the output's spread that such an error may be.
+MAX_PRINTING_SHARE = 0.1
 # The significant digits that printed numbers may have.
 PRINTED_DIGITS = range(2, 7)
 
 
 def suggested_models(
-    obtained: Array, rounding: Rounding, operands: Iterable[Array]
+    obtained: Array, rounding: Rounding, operands: Sequence[Array]
 ) -> Iterator[PrecisionModel]:
     """Models of reduced precision that the obtained values suggest, likeliest first.
 
@@ -58,6 +65,53 @@ def suggested_models(
         edit = precision_edit(digits, "output")
         rivals = ((WHOLE_FLOATS,),) if digits == NO_DECIMALS else ()
         yield PrecisionModel(replace(rounding, decimal_error=error), None, (edit,), rivals)
+    yield from _printed_throughout(obtained, rounding, operands)
+
+
+def _printed_throughout(
+    obtained: Array, rounding: Rounding, operands: Sequence[Array]
+) -> Iterator[PrecisionModel]:
+    """A model for arrays that were all copied from a printout, where each was rounded by itself.
+
+    The output is then that of operands with more decimals than are left.
+    """
+    decimals = [_printed_decimals(array) for array in operands]
+    known = [each for each in decimals if each is not None]
+    if not known or _decimals(obtained) > max(known):
+        return
+    x, w = operands[:2]
+    # An error of the input is multiplied by the kernel's weights, and the other way around.
+    variance = sum(
+        (10.0**-digits) ** 2 / 12 * rounding.terms * float(np.square(other, dtype=float).mean())
+        for digits, other in zip(decimals[:2], (w, x), strict=True)
+        if digits is not None
+    )
+    error = MAX_TO_TYPICAL_ERROR * np.sqrt(variance) + sum(
+        10.0**-each for each in decimals[2:] if each
+    )
+    if error and error < MAX_PRINTING_SHARE * float(np.std(obtained.astype(np.float64))):
+        digits = f"{max(known)} decimals"
+        total = float(error) + 10.0 ** -max(known) / 2
+        edit = precision_edit(digits, "inputs")
+        yield PrecisionModel(
+            replace(rounding, decimal_error=total), None, (edit,), could_hide_fault=True
+        )
+
+
+def _printed_decimals(values: Array) -> int | None:
+    """With how many decimals the values were printed; None where they have more, or few by nature.
+
+    Numbers that were printed need their last decimal nine times out of ten.
+    """
+    if values.dtype.kind != "f":
+        return None
+    decimals = _decimals(values)
+    different = np.unique(values)
+    if decimals not in PRINTED_DECIMALS or different.size < MIN_PRINTED_VALUES:
+        return None
+    without_last = different.astype(np.float64) * 10.0 ** (decimals - 1)
+    needs_last = np.abs(without_last - np.rint(without_last)) > 0.01
+    return decimals if needs_last.mean() > MIN_SHARE_WITH_LAST_DECIMAL else None
 
 
 def _stored_in_16_bits(obtained: Array, rounding: Rounding) -> Iterator[PrecisionModel]:

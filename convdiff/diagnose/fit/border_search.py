@@ -51,11 +51,13 @@ class BorderSearch:
     def level(self, edits: int, precision: PrecisionModel) -> Iterator[Candidate]:
         """Candidates with so many edits, that of the border among them."""
         others = edits - 1
-        if self.search.problem.spec.transposed or not 0 <= others <= MAX_OTHER_EDITS:
+        if not 0 <= others <= MAX_OTHER_EDITS:
             return
         if others == 0:
             # A single proof, which needs no interior.
             yield from self._as_asked(precision)
+            return
+        if self.search.problem.spec.transposed:
             return
         if others == 1:
             yield from self._with_other_windows(precision)
@@ -249,13 +251,15 @@ def _is_padded(candidate: Candidate) -> bool:
 def _changed_at_border(candidate: Candidate) -> Iterator[Candidate]:
     """The candidate with numbers in its padding that are still to be read off, and averaged."""
     output, then = candidate.output, candidate.output.change
-    edit = {"code": WrongPadValue.code, "asked": 0}
-    yield replace(
-        candidate,
-        geometry=candidate.geometry.plus(edit, WrongPadValue.oddness),
-        output=replace(output, change=PaddedWith(then)),
-        cost=candidate.cost + 1 + WrongPadValue.oddness,
-    )
+    # What surrounds the input of a transposed convolution is no padding that could be filled.
+    if not candidate.operation.spec.transposed:
+        edit = {"code": WrongPadValue.code, "asked": 0}
+        yield replace(
+            candidate,
+            geometry=candidate.geometry.plus(edit, WrongPadValue.oddness),
+            output=replace(output, change=PaddedWith(then)),
+            cost=candidate.cost + 1 + WrongPadValue.oddness,
+        )
     oddness = AveragedByCount.oddness
     averaged = output.plus({"code": AveragedByCount.code}, oddness, change=Averaged(then))
     yield replace(candidate, output=averaged, cost=candidate.cost + 1 + oddness)

@@ -16,10 +16,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convdiff.diagnose.core.activation_change import Activated, Clamped, Magnitude
+from convdiff.diagnose.core.activation_change import (
+    Activated,
+    Clamped,
+    Magnitude,
+    MagnitudeThen,
+)
 from convdiff.diagnose.core.array_view import ArrayView, ArrayViewStack
 from convdiff.diagnose.core.forms import OutputForm
-from convdiff.diagnose.core.integer_storage import RoundedMagnitude, RoundedToInteger
+from convdiff.diagnose.core.integer_storage import RoundedToInteger
 from convdiff.diagnose.core.line_fit import MIN_VALUES_ON_A_LINE
 from convdiff.diagnose.core.output_change import UNCHANGED, OutputChange, SumBounds
 from convdiff.diagnose.core.precision_model import PrecisionModel
@@ -204,8 +209,8 @@ def _function_after_line(form: OutputForm) -> tuple[OutputChange, bool] | None:
         return None
     if isinstance(change, Magnitude):
         return UNCHANGED, True
-    if isinstance(change, RoundedMagnitude):
-        return change.rounded, True
+    if isinstance(change, MagnitudeThen):
+        return change.then, True
     if change == UNCHANGED or isinstance(change, Activated | Clamped | RoundedToInteger):
         return change, False
     return None

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from convdiff.diagnose.core.activation_change import Clamped, Magnitude
+from convdiff.diagnose.core.activation_change import Clamped, Magnitude, MagnitudeThen
 from convdiff.diagnose.core.forms import OutputForm
 from convdiff.diagnose.core.integer_storage import (
     DOWN,
@@ -16,7 +16,6 @@ from convdiff.diagnose.core.integer_storage import (
     TOWARD_ZERO,
     TYPE_OF_WHOLE_FLOATS,
     RoundedAndWrapped,
-    RoundedMagnitude,
     RoundedToInteger,
     integer_edit,
     type_limits,
@@ -87,7 +86,7 @@ class StoredAsInteger(OutputHypothesis):
             if rounding == NEAREST and not (saturates and problem.integer_type):
                 continue
             rounded = RoundedToInteger(name, rounding, least, most)
-            change = RoundedMagnitude(rounded) if isinstance(base.change, Magnitude) else rounded
+            change = MagnitudeThen(rounded) if isinstance(base.change, Magnitude) else rounded
             yield base.plus(integer_edit(name, rounding), oddness, change=change)
 
     def _wrapped(self, problem: Problem, base: OutputForm, name: str) -> Iterator[OutputForm]:

@@ -8,7 +8,7 @@ and by those after it, so that no set of edits is made twice.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +19,7 @@ from convdiff.diagnose.core.activation_change import (
     Activated,
     Clamped,
     Magnitude,
+    MagnitudeThen,
     UnknownSlopes,
 )
 from convdiff.diagnose.core.activations import LEAKY_SLOPES, SIGMOID, TANH
@@ -150,9 +151,17 @@ class Clipped(OutputHypothesis):
     )
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """Common limits that the obtained values meet, or else their extremes, if repeated."""
-        if base.change != UNCHANGED:
-            return
+        """Common limits that the obtained values meet, or else their extremes, if repeated.
+
+        Also after the magnitude was taken.
+        """
+        if isinstance(base.change, Magnitude):
+            for form in self._clamped(problem, replace(base, change=UNCHANGED)):
+                yield replace(form, change=MagnitudeThen(form.change))
+        elif base.change == UNCHANGED:
+            yield from self._clamped(problem, base)
+
+    def _clamped(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
         low, high = problem.obtained_range
         is_common = False
         for least, most in self.limits:

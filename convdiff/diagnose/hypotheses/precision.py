@@ -48,7 +48,8 @@ class ReducedPrecision(Hypothesis):
     def sentence(self, edit: Edit) -> str:
         what, where = edit["obtained"], edit["where"]
         if "decimal" in what or "digits" in what:
-            return f"the output was rounded to {what}, as when printed and read back"
+            arrays = "input, kernel and output were" if where == "inputs" else "the output was"
+            return f"{arrays} rounded to {what}, as when printed and read back"
         if where == "accumulator":
             return f"sums were accumulated in {what}"
         return f"the {where} {'were' if where == 'inputs' else 'was'} rounded to {what}"

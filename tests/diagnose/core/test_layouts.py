@@ -33,6 +33,11 @@ def test_a_mistaken_reshape_is_that_of_numpy(
         reshaped["NCHW", "NHWC"], array.reshape(2, 4, 5, 3).transpose(0, 3, 1, 2)
     )
 
+    # Column-major, as MATLAB writes it.
+    np.testing.assert_array_equal(
+        reshaped["WHCN", "NCHW"], array.ravel(order="F").reshape(array.shape)
+    )
+
 
 def test_a_reshape_that_keeps_the_order_of_the_long_axes_is_no_mistake() -> None:
     rng = np.random.default_rng(57)

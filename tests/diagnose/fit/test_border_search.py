@@ -11,7 +11,7 @@ import pytest
 import convdiff
 from convdiff.records import Edit
 from tests.diagnose.findings import conv, explanations, first_edits, normal
-from tests.diagnose.naive import Array
+from tests.diagnose.naive import Array, Geometry, convolve
 
 ONE, EACH = (1.85,) * 3, (0.75, -1.25, 0.5)
 AVERAGED = [{"code": "averaged-by-count"}]
@@ -265,3 +265,18 @@ def test_the_number_in_the_padding_of_a_picture_is_found_in_rounded_pixels() -> 
     found = {edit["code"]: edit for edit in first_edits(picture, blur, obtained, padding=2)}
     assert found["wrong-pad-value"] == pad_value(99)
     assert found["stored-as-integer"]["rounding"] == "nearest"
+
+
+def test_overlapping_patches_are_divided_by_how_many_cover_each_position() -> None:
+    # torch's F.fold of patches, divided by F.fold of ones.
+    patches = normal(1, 9, 4, 5)
+    one_hot = np.eye(9, dtype=np.float32).reshape(9, 1, 3, 3)
+    folded, counts = (
+        convolve(
+            each, one_hot, Geometry((2, 2), ((0, 0),) * 2, (1, 1), 1, "constant", True, (0, 0))
+        )
+        for each in (patches, np.ones_like(patches))
+    )
+    options = {"transposed": True, "stride": 2, "kernel_layout": "IOHW", "input_layout": "NCHW"}
+    found = first_edits(patches, one_hot, (folded / counts).astype(np.float32), **options)
+    assert found == AVERAGED

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import convdiff
-from tests.diagnose.findings import conv, explanations, normal
+from tests.diagnose.findings import conv, explanations, first_edits, normal
 from tests.diagnose.naive import Array
 
 
@@ -116,3 +116,15 @@ def test_noise_that_was_clipped_is_not_explained() -> None:
     x, w = normal(2, 3, 8, 8), normal(4, 3, 3, 3)
     noise = np.clip(normal(2, 4, 8, 8, seed=5), -0.4, 0.3)
     assert not convdiff.diff(x, w, noise, padding=1).findings
+
+
+def test_magnitudes_are_clipped() -> None:
+    image = np.random.default_rng(8).integers(0, 256, (1, 1, 14, 15)).astype(np.float32)
+    sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)[None, None]
+    obtained = np.clip(np.abs(conv(image, sobel, 1)), 0, 255).astype(np.uint8)
+    edits = first_edits(image, sobel, obtained, padding=1)
+    assert [edit["code"] for edit in edits] == ["activation-applied", "clipped"]
+    # Beside a border that was never computed.
+    obtained[..., [0, -1], :] = obtained[..., [0, -1]] = 0
+    codes = {edit["code"] for edit in first_edits(image, sobel, obtained, padding=1)}
+    assert codes == {"activation-applied", "clipped", "not-computed"}
