@@ -30,6 +30,8 @@ from convdiff.spec.padding import Pair
 MIN_ELEMENTS_OF_INPUT, MIN_ELEMENTS_OF_NUMBER = 2, 3
 # The fewest elements that must have been computed.
 MIN_COMPUTED = 4
+# The most sides of a border that are named one by one.
+MAX_NAMED_SIDES = 2
 # Strides that may have been taken for the asked one.
 OTHER_STRIDES = (1, 2, 3, 4)
 # Edits with one number for each output channel, or item, of which the part may have only some.
@@ -208,20 +210,22 @@ def _edits(
     if any(map(any, border)):
         width = [list(pair) for pair in border]
         edit: Edit = {"code": NotComputed.code, **content, "width": width}
-        where = _one_end(spec.axes, border)
+        where = _ends(spec.axes, border)
         yield edit if where is None else {**edit, "where": where}
 
 
-def _one_end(axes: str, border: tuple[Pair, ...]) -> str | None:
-    """The border in words if it is at one end of one axis: "the last row"; None otherwise."""
+def _ends(axes: str, border: tuple[Pair, ...]) -> str | None:
+    """The border in words if it has one or two sides: "the last row"; None otherwise."""
     sides = [(axis, end) for axis, pair in enumerate(border) for end in (0, 1) if pair[end]]
-    if len(sides) != 1:
+    if len(sides) > MAX_NAMED_SIDES or all(map(all, border)):
         return None
-    ((axis, end),) = sides
-    count = border[axis][end]
-    name = {"H": "row", "W": "column" if "H" in axes else "position"}.get(axes[axis], "slice")
-    number = "" if count == 1 else f" {count}"
-    return f"the {('first', 'last')[end]}{number} {name}{'s' if count > 1 else ''}"
+    names = []
+    for axis, end in sides:
+        count = border[axis][end]
+        name = {"H": "row", "W": "column" if "H" in axes else "position"}.get(axes[axis], "slice")
+        number = "" if count == 1 else f" {count}"
+        names.append(f"the {('first', 'last')[end]}{number} {name}{'s' if count > 1 else ''}")
+    return " and ".join(names)
 
 
 def _part_specs(

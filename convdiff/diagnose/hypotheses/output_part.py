@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from convdiff.diagnose.hypotheses.base import Edits, Hypothesis, enumeration
+from convdiff.diagnose.hypotheses.base import Edits, Hypothesis
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
 
@@ -40,7 +40,11 @@ class NotComputed(Hypothesis):
         )
         holds += " plus the bias" if "plus" in edit else ""
         where = edit.get("where") or f"the border, {_widths(edit['width'])}"
-        return f"{where} was not computed and holds {holds}"
+        are_many = (
+            " and " in where or where.endswith("s") or where.startswith(("items", "channels"))
+        )
+        verbs = ("were", "hold") if are_many else ("was", "holds")
+        return f"{where} {verbs[0]} not computed and {verbs[1]} {holds}"
 
 
 def _widths(width: list[list[int]]) -> str:
@@ -48,7 +52,7 @@ def _widths(width: list[list[int]]) -> str:
     sides = {side for pair in width for side in pair}
     if len(sides) == 1:
         return f"{sides.pop()} wide,"
-    return "(lo, hi) " + enumeration([f"({lo}, {hi})" for lo, hi in width]) + ","
+    return "(lo, hi) " + ", ".join(f"({lo}, {hi})" for lo, hi in width) + ","
 
 
 class OutputIsInput(Hypothesis):
