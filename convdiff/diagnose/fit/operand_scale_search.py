@@ -1,0 +1,691 @@
+"""Inputs and kernels that were scaled and shifted, alone and beside one or two other edits.
+
+The factors and offsets are unknown numbers in which the output is linear (`linear_unknowns`).  The
+asked convolution is tried first.  Beside other edits every combination is fitted to a few elements
+of some output channels, all combinations at once, and only what fits there is solved in full; the
+proof then runs with the scaled arrays.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from convdiff.diagnose.core.array_view import ArrayView, ArrayViewStack
+from convdiff.diagnose.core.forms import InputForm, KernelForm, OutputForm
+from convdiff.diagnose.core.normalizations import known_step
+from convdiff.diagnose.core.output_change import FittedChange
+from convdiff.diagnose.core.precision_model import PrecisionModel
+from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.fit.linear_unknowns import (
+    MAX_DIGITS,
+    MIN_SPARE_ROWS,
+    MORE_ROWS,
+    ROWS_PER_NUMBER,
+    Equations,
+    Terms,
+    relative_residuals,
+    rounded,
+    solve,
+)
+from convdiff.diagnose.hypotheses.output_scale import ChannelsScaled, LinePerChannel
+from convdiff.diagnose.hypotheses.scaled_operands import InputScaled, KernelScaled
+from convdiff.diagnose.proof import prove
+from convdiff.diagnose.search.batches import FormGroup
+from convdiff.diagnose.search.candidate import Candidate
+from convdiff.diagnose.search.engine import Search
+from convdiff.diagnose.search.geometry_table import GeometryTable
+from convdiff.diagnose.search.intervals import ObtainedIntervals
+from convdiff.diagnose.search.windows import SamplePoint, gather_windows, gather_windows_by_row
+from convdiff.records import Edit
+from convdiff.spec.layout import Array
+
+# How odd a scaled input and a scaled kernel are.
+INPUT_ODDNESS, KERNEL_ODDNESS = 0.4, 0.5
+# Numbers beyond which none is fitted, in all and in one block.
+MAX_NUMBERS, MAX_NUMBERS_PER_BLOCK = 1024, 128
+# Numbers of one block beyond which none is fitted beside other edits.
+MAX_NUMBERS_BESIDE = 12
+# Products that one level multiplies to dismiss combinations, and combinations that are solved.
+MAX_PRODUCTS_PER_LEVEL, MAX_SOLVED = 1 << 20, 12
+# The residual, as a share of the largest value, of a combination that may fit.
+MAX_RESIDUAL = 1e-4
+# Weights that each factor is multiplied by, at the least: with fewer, any kernel fits.
+MIN_WEIGHTS_PER_FACTOR = 2
+# Elements drawn for each one that is used, and elements of one value that may be drawn.
+DRAWS_PER_ROW, MAX_SHARED_VALUES = 4, 2
+# Output forms per combination that may fit: with more, the elements say nothing.
+MAX_FITTING = 4
+# By how much, relative, factors must differ for them not to be a single one.
+MIN_FACTOR_DIFFERENCE = 1e-4
+
+
+class Combination(NamedTuple):
+    """An input, a geometry, a kernel and an output that are to be related by unknown numbers."""
+
+    x: InputForm
+    table: GeometryTable
+    number: int
+    w: KernelForm
+    y: OutputForm
+
+    def candidate(self, precision: PrecisionModel) -> Candidate:
+        """As it is, with nothing scaled."""
+        geometry = self.table.form(self.number)
+        cost = self.x.cost + self.w.cost + geometry.cost + self.y.cost + precision.cost
+        return Candidate(self.x, self.w, geometry, self.y, precision, cost)
+
+
+def _sum_taps(array: Array, keep: int | None = None) -> Array:
+    """(batch, rows, I, *taps) summed over all axes of the kernel but one: (batch, rows, numbers).
+
+    Axis 0 is I, the others are the taps'.
+    """
+    others = tuple(axis for axis in range(2, array.ndim) if axis - 2 != keep)
+    total = array.sum(axis=others)
+    return np.asarray(total[..., None] if keep is None else total)
+
+
+@dataclass(frozen=True)
+class InputNumbers:
+    """A factor and an offset of the input: one each, or one of each channel.
+
+    Without `factors` they are 1; without `offsets` they are 0.  With `each_output` they are others
+    for each output channel.
+    """
+
+    each_channel: bool
+    factors: bool = True
+    offsets: bool = True
+    each_output: bool = False
+
+    @property
+    def block(self) -> str:
+        """What shares the numbers: see `_blocks`."""
+        if self.each_output:
+            return "channel"
+        return "group" if self.each_channel else "all"
+
+    def numbers(self, inner: int) -> int:
+        """How many numbers a block has, of `inner` input channels per group."""
+        return (inner if self.each_channel else 1) * (self.factors + self.offsets)
+
+    def columns(self, terms: Terms) -> Array:
+        keep = 0 if self.each_channel else None
+        parts = []
+        if self.factors:
+            parts.append(_sum_taps(terms.products, keep))
+        if self.offsets:
+            parts.append(_sum_taps(terms.inside * terms.kernel, keep))
+        return np.concatenate(parts, axis=-1)
+
+    def known_part(self, terms: Terms) -> Array:
+        sums = _sum_taps(terms.products)[..., 0]
+        return np.zeros_like(sums) if self.factors else sums
+
+    def families(self, numbers: Array) -> tuple[Array, Array]:
+        """Factors and offsets, of each channel or one for all."""
+        blocks = len(numbers)
+        parts = numbers.reshape(blocks, self.factors + self.offsets, -1)
+        ones = np.ones((1, 1))
+        factors = parts[:, 0] if self.factors else ones
+        offsets = parts[:, -1] if self.offsets else 0 * ones
+        return factors.reshape(-1), offsets.reshape(-1)
+
+    def joined(self, factors: Array, offsets: Array, blocks: int) -> Array:
+        """The inverse of `families`."""
+        used = [factors] * self.factors + [offsets] * self.offsets
+        return np.stack([each.reshape(blocks, -1) for each in used], axis=1).reshape(blocks, -1)
+
+    def applied(self, base: Candidate, factors: Array, offsets: Array) -> Candidate | None:
+        """The candidate with its input scaled; its kernel where that is the usual reading."""
+        spec, rank = base.operation.spec, base.operation.spec.rank
+        one = factors.size == 1 or np.ptp(factors) <= 0
+        if one and not offsets.any():
+            # That is a factor on everything, or nothing at all.
+            return None
+        told = _told(factors), _told(offsets)
+        if not offsets.any() and spec.groups == 1 and (spec.transposed or spec.in_channels > 4):
+            return KernelNumbers(0).applied(base, factors, offsets)
+        edit: Edit = {"code": InputScaled.code, "factors": told[0], "offsets": told[1]}
+        x = base.input.array.to_array().astype(np.float64)
+        wide = (each.reshape(1, -1, *(1,) * rank) for each in (factors, offsets))
+        factor, offset = wide
+        form = base.input.plus(edit, INPUT_ODDNESS, array=ArrayView.of(x * factor + offset))
+        return replace(base, input=form, cost=base.cost + 1 + INPUT_ODDNESS)
+
+
+@dataclass(frozen=True)
+class KernelNumbers:
+    """A factor for each index along an axis of the kernel (I, *space), 0 being I."""
+
+    axis: int
+    block: str = "all"
+
+    def numbers(self, inner: int) -> int:
+        """At most."""
+        return inner
+
+    def columns(self, terms: Terms) -> Array:
+        return _sum_taps(terms.products, self.axis)
+
+    def known_part(self, terms: Terms) -> Array:
+        return np.zeros(np.broadcast_shapes(terms.windows.shape, terms.kernel.shape)[:2])
+
+    def families(self, numbers: Array) -> tuple[Array, Array]:
+        return numbers.reshape(-1), np.zeros(1)
+
+    def joined(self, factors: Array, offsets: Array, blocks: int) -> Array:
+        return factors.reshape(blocks, -1)
+
+    def applied(self, base: Candidate, factors: Array, offsets: Array) -> Candidate | None:
+        """The candidate with its kernel scaled."""
+        spec = base.operation.spec
+        if np.ptp(factors) <= MIN_FACTOR_DIFFERENCE * np.abs(factors).max():
+            return None
+        w = base.kernel.array.to_array().astype(np.float64)
+        shape = [1] * w.ndim
+        shape[1 + self.axis] = -1
+        reversed_space = self.axis > 0 and spec.flip != spec.transposed
+        told = factors[::-1] if reversed_space else factors
+        letter = "I" + spec.axes
+        edit: Edit = {
+            "code": KernelScaled.code,
+            "axis": letter[self.axis],
+            "factors": told.tolist(),
+        }
+        array = ArrayView.of(w * factors.reshape(shape))
+        form = base.kernel.plus(edit, KERNEL_ODDNESS, array=array)
+        return replace(base, kernel=form, cost=base.cost + 1 + KERNEL_ODDNESS)
+
+
+@dataclass(frozen=True)
+class ShiftedKernel:
+    """A factor and an offset of all weights of each output channel, as of standardized weights."""
+
+    block: str = "channel"
+
+    def numbers(self, inner: int) -> int:
+        return 2
+
+    def columns(self, terms: Terms) -> Array:
+        windows = np.broadcast_to(terms.windows, terms.products.shape)
+        return np.concatenate([_sum_taps(terms.products), _sum_taps(windows)], axis=-1)
+
+    def known_part(self, terms: Terms) -> Array:
+        return np.zeros(np.broadcast_shapes(terms.windows.shape, terms.kernel.shape)[:2])
+
+    def families(self, numbers: Array) -> tuple[Array, Array]:
+        return numbers[:, 0], numbers[:, 1]
+
+    def joined(self, factors: Array, offsets: Array, blocks: int) -> Array:
+        wide = np.broadcast_to(factors, (blocks,)), np.broadcast_to(offsets, (blocks,))
+        return np.stack(wide, axis=1)
+
+    def applied(self, base: Candidate, factors: Array, offsets: Array) -> Candidate | None:
+        if not offsets.any():
+            return None
+        w = base.kernel.array.to_array().astype(np.float64)
+        wide = (each.reshape(-1, *(1,) * (w.ndim - 1)) for each in (factors, offsets))
+        factor, offset = wide
+        told = _told(factors), _told(offsets)
+        edit: Edit = {
+            "code": KernelScaled.code,
+            "axis": "O",
+            "factors": told[0],
+            "offsets": told[1],
+        }
+        form = base.kernel.plus(edit, KERNEL_ODDNESS, array=ArrayView.of(w * factor + offset))
+        return replace(base, kernel=form, cost=base.cost + 1 + KERNEL_ODDNESS)
+
+
+Kind = InputNumbers | KernelNumbers | ShiftedKernel
+
+
+def _told(numbers: Array) -> float | list[float]:
+    """One number if all are equal, else the list."""
+    values: list[float] = numbers.tolist()
+    return values[0] if len(set(values)) == 1 else values
+
+
+class OperandScaleSearch:
+    """Candidates with a scaled and shifted input or kernel, of the asked operation."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+
+    @property
+    def problem(self) -> Problem:
+        return self.search.problem
+
+    def level(self, edits: int, precision: PrecisionModel) -> Iterator[Candidate]:
+        """Candidates with so many edits, the scale's among them."""
+        if not 1 <= edits <= 3 or precision.operand_format is not None:
+            return
+        combinations = self._as_asked() if edits == 1 else self._likely(edits - 1, precision)
+        for combination, kinds in combinations:
+            for kind in kinds:
+                candidate = self._fitted(combination, kind, precision)
+                if candidate is not None:
+                    yield candidate
+                    break
+        if edits == 2:
+            for combination, _ in self._as_asked():
+                yield from self._both_channel_axes(combination, precision)
+
+    def _kinds(self) -> list[Kind]:
+        """What may be unknown, the fewest numbers first."""
+        spec = self.problem.spec
+        inner = spec.in_channels // spec.groups
+        kinds: list[Kind] = [InputNumbers(False)]
+        if spec.in_channels > 1:
+            kinds += [InputNumbers(True, offsets=False), InputNumbers(True, factors=False)]
+        if inner > 1 and spec.groups > 1 and not spec.transposed:
+            kinds.append(KernelNumbers(0))
+        kinds += [KernelNumbers(1 + axis) for axis, size in enumerate(spec.kernel_size) if size > 1]
+        if math.prod(spec.kernel_size) * inner > 2 * MIN_WEIGHTS_PER_FACTOR:
+            kinds.append(ShiftedKernel())
+        if spec.in_channels > 1:
+            kinds.append(InputNumbers(True))
+        return kinds
+
+    def _as_asked(self) -> Iterator[tuple[Combination, list[Kind]]]:
+        table, groups = self.search.asked_geometry(), self.search.forms.output_groups(0, 0)
+        inputs, kernels = self.search.forms.inputs(0, 0), self.search.forms.kernels(0, 0)
+        if table is None or not groups or not inputs or not kernels:
+            return
+        for form in groups[0].forms:
+            yield Combination(inputs[0], table, 0, kernels[0], form), self._kinds()
+
+    # Solved in full
+
+    def _fitted(
+        self, combination: Combination, kind: Kind, precision: PrecisionModel
+    ) -> Candidate | None:
+        """The candidate with the numbers that fit, tidy ones where those explain the output."""
+        equations = self._equations(combination, kind, precision)
+        fitted = None if equations is None else solve(equations)
+        if equations is None or fitted is None or not np.isfinite(fitted).all():
+            return None
+        if not equations.hold(fitted) or not equations.are_evidence(fitted):
+            return None
+        base = combination.candidate(precision)
+        seen: list[Array] = []
+        for numbers in _tidy(kind, equations, fitted):
+            if any(np.array_equal(numbers, each) for each in seen):
+                continue
+            seen.append(numbers)
+            candidate = kind.applied(base, *kind.families(numbers))
+            if candidate is not None and prove(self.problem, candidate).holds:
+                return candidate
+        return None
+
+    def _equations(
+        self, combination: Combination, kind: Kind, precision: PrecisionModel
+    ) -> Equations | None:
+        """The equations of a kind at elements drawn for each of its blocks; None if too few."""
+        kernel = combination.w.array.to_array().astype(np.float64)
+        outer, inner, *taps = kernel.shape
+        spec = combination.w.operation.spec
+        channels = _blocks(kind.block, outer, spec.groups)
+        axis = kind.axis if isinstance(kind, KernelNumbers) else 0
+        size = kind.numbers((inner, *taps)[axis])
+        if size > MAX_NUMBERS_PER_BLOCK or size * len(channels) > MAX_NUMBERS:
+            return None
+        weights = int(np.count_nonzero(kernel.reshape(len(channels), -1), axis=1).min())
+        if weights < (MIN_WEIGHTS_PER_FACTOR + 1) * size - 1:
+            return None
+        rows = ROWS_PER_NUMBER * size + MORE_ROWS
+        index = _drawn(combination.y.array, channels, rows)
+        if index is None or index[0].shape[1] < size + MIN_SPARE_ROWS:
+            return None
+        return self._equations_at(combination, kind, precision, kernel, index)
+
+    def _equations_at(
+        self,
+        combination: Combination,
+        kind: Kind,
+        precision: PrecisionModel,
+        kernel: Array,
+        index: list[Array],
+    ) -> Equations:
+        blocks, rows = index[0].shape
+        flat = [each.reshape(-1) for each in index]
+        low, high = self._sum_intervals(combination.y, flat, precision)
+        terms = self._terms(combination, kernel, flat, (blocks, rows))
+        known = np.isfinite(low) & np.isfinite(high)
+        value = np.full(low.shape, np.nan)
+        np.copyto(value, (low + high) / 2, where=known)
+        slack = np.where(known, (high - low) / 2, 0)
+        rounding = precision.rounding
+        relative = rounding.bound_units * rounding.unit_roundoff
+        slack = slack + rounding.underflow_error + rounding.decimal_error
+        slack = slack + relative * np.abs(self.problem.channel_bias[flat[1]])
+        shape = (blocks, rows)
+        return Equations.of(kind, terms, value.reshape(shape), slack.reshape(shape), relative)
+
+    def _sum_intervals(
+        self, form: OutputForm, index: Sequence[Array], precision: PrecisionModel
+    ) -> tuple[Array, Array]:
+        """Between what the sums lie at some elements, (elements,) each, without the bias."""
+        points = _sample_points(index)
+        intervals = ObtainedIntervals(
+            [form], ArrayViewStack([form.array]), points, self.problem.channel_bias, precision
+        )
+        return intervals.low[:, 0], intervals.high[:, 0]
+
+    def _terms(
+        self, combination: Combination, kernel: Array, flat: list[Array], shape: tuple[int, int]
+    ) -> Terms:
+        """What the sums at these elements consist of, in blocks of `shape`."""
+        outer, inner, *taps = kernel.shape
+        spec, x = combination.w.operation.spec, combination.x
+        count = len(flat[0])
+        positions = np.stack(flat[2:], axis=1)
+        numbers = np.full(count, combination.number)
+        table = combination.table.windows_by_row(numbers, positions, (*taps,), x.size)
+        first = flat[1] * spec.groups // outer * inner
+        windows = gather_windows_by_row(
+            ArrayViewStack([x.array]),
+            np.zeros(count, int),
+            np.broadcast_to(flat[0], (count,)) % x.array.shape[0],
+            first[:, None] + np.arange(inner),
+            table,
+        )
+        return Terms(
+            windows.reshape(*shape, inner, *taps),
+            kernel[flat[1]].reshape(*shape, inner, *taps),
+            table.inside.reshape(*shape, 1, *taps).astype(np.float64),
+        )
+
+    # Beside other edits
+
+    def _likely(
+        self, others: int, precision: PrecisionModel
+    ) -> Iterator[tuple[Combination, list[Kind]]]:
+        """Combinations with so many edits that fit a few elements, and the kinds to solve for."""
+        screened = self._screened(others, precision)
+        for _, combination, kinds in sorted(screened, key=lambda found: found[0])[:MAX_SOLVED]:
+            yield combination, kinds
+
+    def _screened(
+        self, others: int, precision: PrecisionModel
+    ) -> list[tuple[float, Combination, list[Kind]]]:
+        """As `_likely`, with the cost of each, in no order."""
+        forms, found, budget = self.search.forms, [], MAX_PRODUCTS_PER_LEVEL
+        for output_edits in (0, 1):
+            for outputs in forms.output_groups(0, output_edits):
+                usable = [f for f in outputs.forms if _leaves_sums(f)]
+                screen = _Screen.of(self, usable, precision) if usable else None
+                if screen is None:
+                    continue
+                for inputs, kernels, table in self._stages(others - output_edits, screen, others):
+                    for matches in screen.matches(inputs, kernels, table, budget):
+                        found += matches
+                    budget -= screen.products
+                    if budget <= 0:
+                        return found
+        return found
+
+    def _stages(
+        self, edits: int, screen: _Screen, others: int
+    ) -> Iterator[tuple[FormGroup[InputForm], FormGroup[KernelForm], GeometryTable]]:
+        """Inputs, kernels and geometries with so many edits, at most one of each stage."""
+        forms = self.search.forms
+        for shares in itertools.product((0, 1), repeat=3):
+            # Another geometry beside two other edits has too many forms.
+            if sum(shares) != edits or (shares[2] and others > 1):
+                continue
+            for inputs, kernels in itertools.product(
+                forms.input_groups(0, shares[0]), forms.kernel_groups(0, shares[1])
+            ):
+                if inputs.shape[0] != screen.shape[0]:
+                    continue
+                sizes = inputs.shape[2:], kernels.shape[2:], screen.shape[2:]
+                for table in self.search.geometries(0, *sizes, shares[2]):
+                    yield inputs, kernels, table
+
+    # Factors along both channel axes of the kernel
+
+    def _both_channel_axes(
+        self, combination: Combination, precision: PrecisionModel
+    ) -> Iterator[Candidate]:
+        """A factor for each output and one for each input channel, as of a norm folded along I.
+
+        For each output channel there is a factor for each input channel; as a table they are the
+        products of two lists.
+        """
+        spec = self.problem.spec
+        if spec.groups > 1 or spec.in_channels < 2 or spec.out_channels < 2:
+            return
+        kind = InputNumbers(True, offsets=False, each_output=True)
+        equations = self._equations(combination, kind, precision)
+        table = None if equations is None else solve(equations)
+        if equations is None or table is None or not equations.hold(table):
+            return
+        if not equations.are_evidence(table):
+            return
+        left, singular, right = np.linalg.svd(table)
+        factors, channels = left[:, 0] * singular[0], right[0]
+        if not factors.all() or not channels.all():
+            return
+        size = float(np.exp(np.log(np.abs(channels)).mean())) * float(np.sign(channels.sum()) or 1)
+        factors, channels = factors * size, channels / size
+        if not equations.hold(factors[:, None] * channels):
+            return
+        if np.ptp(factors) <= MIN_FACTOR_DIFFERENCE * np.abs(factors).max():
+            return
+        base = combination.candidate(precision)
+        scaled = KernelNumbers(0).applied(base, channels, np.zeros(1))
+        if scaled is None:
+            return
+        edit: Edit = {"code": ChannelsScaled.code}
+        output = scaled.output.plus(edit, 0.6, change=LinePerChannel(), bias_factor=0)
+        yield replace(scaled, output=output, cost=scaled.cost + 1.6)
+
+
+class _Screen:
+    """Elements of output forms of one shape, at which combinations are fitted all at once."""
+
+    def __init__(
+        self,
+        search: OperandScaleSearch,
+        forms: list[OutputForm],
+        precision: PrecisionModel,
+        index: list[Array],
+    ) -> None:
+        self.forms = forms
+        self.shape = forms[0].array.shape
+        self.spec = search.problem.spec
+        self.kinds = _screened_kinds(search.problem)
+        self.points = _sample_points(index)
+        views = ArrayViewStack([form.array for form in forms])
+        intervals = ObtainedIntervals(
+            forms, views, self.points, search.problem.channel_bias, precision
+        )
+        low, high = intervals.low, intervals.high
+        known = np.isfinite(low) & np.isfinite(high)
+        self.targets = np.full(low.shape, np.nan)
+        np.copyto(self.targets, (low + high) / 2, where=known)
+        # What storing the values may have cost, as a share of the largest.
+        width = np.where(known, high - low, 0).max(axis=0)
+        largest = np.where(known, np.abs(self.targets), 0).max(axis=0)
+        self.allowed = MAX_RESIDUAL + 4 * width / np.maximum(largest, 1e-300)
+        self.products = 0
+
+    @classmethod
+    def of(
+        cls, search: OperandScaleSearch, forms: list[OutputForm], precision: PrecisionModel
+    ) -> _Screen | None:
+        """At elements of the channels of one group; None if there are too few."""
+        spec = search.problem.spec
+        channels = _blocks("group", spec.out_channels, spec.groups)[spec.groups // 2 :][:1]
+        rows = 2 * MAX_NUMBERS_BESIDE + MORE_ROWS // 2
+        index = _drawn(forms[0].array, channels, rows)
+        if index is None or index[0].size < MAX_NUMBERS_BESIDE + MIN_SPARE_ROWS:
+            return None
+        return cls(search, forms, precision, [each.reshape(-1) for each in index])
+
+    def matches(
+        self,
+        inputs: FormGroup[InputForm],
+        kernels: FormGroup[KernelForm],
+        table: GeometryTable,
+        budget: int,
+    ) -> Iterator[list[tuple[float, Combination, list[Kind]]]]:
+        """The combinations of these that fit, with their costs; the cheapest geometries first."""
+        outer, inner, *taps = kernels.shape
+        points = self.points
+        channels = np.array([point.channel for point in points])
+        start = int(channels[0]) * self.spec.groups // outer * inner
+        per_geometry = len(inputs.forms) * len(kernels.forms) * len(points) * inner
+        per_geometry *= math.prod(taps)
+        chosen = np.argsort(table.costs, kind="stable")[: max(budget // per_geometry, 0)]
+        self.products = per_geometry * len(chosen)
+        if not len(chosen):
+            self.products = 0
+            return
+        part = table.select(chosen)
+        windows_at = part.windows_at([p.position for p in points], (*taps,), inputs.shape[2:])
+        windows = gather_windows(inputs.arrays, slice(start, start + inner), points, windows_at)
+        mesh = channels[:, None], np.arange(inner)[None]
+        index = [each.reshape(*each.shape, *(1,) * len(taps)) for each in mesh]
+        index += [
+            np.arange(n).reshape(1, 1, *(-1 if a == axis else 1 for a in range(len(taps))))
+            for axis, n in enumerate(taps)
+        ]
+        weights = kernels.arrays.gather(*index)
+        # (inputs, geometries, points, I, *taps)
+        windows = windows.swapaxes(1, 2).reshape(
+            len(inputs.forms), len(part), len(points), inner, *taps
+        )
+        inside = windows_at.inside.swapaxes(0, 1)[:, :, None].astype(np.float64)
+        for number, weight in enumerate(weights):
+            flat = windows.reshape(-1, len(points), inner, *taps)
+            insides = np.broadcast_to(inside, (len(inputs.forms), *inside.shape))
+            terms = Terms(flat, weight[None], insides.reshape(-1, *inside.shape[1:]))
+            for kind, solved in self.kinds:
+                residuals = relative_residuals(kind.columns(terms), self.targets)
+                hits = np.argwhere(residuals <= self.allowed)
+                if not 0 < len(hits) <= MAX_FITTING * len(residuals):
+                    continue
+                found = []
+                for combination, form in hits.tolist():
+                    which, geometry = divmod(combination, len(part))
+                    fitting = Combination(
+                        inputs.forms[which],
+                        part,
+                        geometry,
+                        kernels.forms[number],
+                        self.forms[form],
+                    )
+                    cost = fitting.x.cost + fitting.w.cost + fitting.y.cost
+                    found.append((cost + float(part.costs[geometry]), fitting, solved))
+                yield found
+
+
+def _screened_kinds(problem: Problem) -> list[tuple[Kind, list[Kind]]]:
+    """What is fitted at few elements, and the kinds that are solved for where that fits."""
+    spec = problem.spec
+    inner = spec.in_channels // spec.groups
+    one = InputNumbers(False)
+    wider: list[Kind] = [
+        InputNumbers(True, offsets=False),
+        InputNumbers(True, factors=False),
+        InputNumbers(True),
+    ]
+    kinds: list[tuple[Kind, list[Kind]]] = []
+    if 2 * inner <= MAX_NUMBERS_BESIDE:
+        kinds.append((wider[-1], [one, *(wider if spec.in_channels > 1 else [])]))
+    else:
+        kinds.append((one, [one]))
+        if inner <= MAX_NUMBERS_BESIDE:
+            kinds.append((wider[0], wider[:1]))
+    for axis, size in enumerate(spec.kernel_size):
+        if 1 < size <= MAX_NUMBERS_BESIDE:
+            kinds.append((KernelNumbers(1 + axis), [KernelNumbers(1 + axis)]))
+    return kinds
+
+
+def _leaves_sums(form: OutputForm) -> bool:
+    """Whether the sums are known from the obtained values, but for those that were cut off."""
+    change = form.change
+    return not (change.is_open or isinstance(change, FittedChange) or form.relu_before)
+
+
+def _blocks(block: str, outputs: int, groups: int) -> Array:
+    """(blocks, channels): the output channels that share numbers: "all", "group" or "channel"."""
+    counts = {"all": 1, "group": groups, "channel": outputs}
+    return np.arange(outputs).reshape(counts[block], -1)
+
+
+def _sample_points(index: Sequence[Array]) -> list[SamplePoint]:
+    """Elements given as one index array (elements,) per axis of the output."""
+    item, channel, *position = (each.tolist() for each in index)
+    places = zip(*position, strict=True)
+    return [SamplePoint(i, c, place) for i, c, place in zip(item, channel, places, strict=True)]
+
+
+def _drawn(view: ArrayView, channels: Array, rows: int) -> list[Array] | None:
+    """Elements of an output (N, O, *space), at most so many for each block: (blocks, rows) indices.
+
+    Half of them lie at the border, which tells offsets.  No zeros and no values that many elements
+    share, which may have been cut off there.  None if a block has none.
+    """
+    batch, _, *space = view.shape
+    sizes = batch, channels.shape[1], *space
+    generator = np.random.default_rng(23)
+    if math.prod(sizes) <= DRAWS_PER_ROW * rows:
+        drawn = generator.permutation(math.prod(sizes))
+    else:
+        places = generator.integers(np.array(sizes), size=(DRAWS_PER_ROW * rows, len(sizes)))
+        border = np.arange(0, len(places), 2)
+        axis = generator.integers(len(space), size=len(border))
+        ends = np.array([(0, min(1, n - 1), max(n - 2, 0), n - 1) for n in space])
+        places[border, 2 + axis] = ends[axis, generator.integers(4, size=len(border))]
+        flat = np.ravel_multi_index(tuple(places.T), sizes)
+        drawn = flat[np.sort(np.unique(flat, return_index=True)[1])]
+    item, within, *position = np.unravel_index(drawn, sizes)
+    shape = len(channels), len(drawn)
+    index = [np.broadcast_to(each, shape) for each in (item, channels[:, within], *position)]
+    values = ArrayViewStack([view]).gather(*index)[0]
+    usable = np.isfinite(values) & (values != 0)
+    for end in (np.nanmin, np.nanmax):
+        at_end = values == (end(values) if np.isfinite(values).any() else 0)
+        if at_end.sum() > MAX_SHARED_VALUES:
+            usable &= ~at_end
+    count = min(rows, int(usable.sum(axis=1).min()))
+    order = np.argsort(~usable, axis=1, kind="stable")[:, :count]
+    return [np.take_along_axis(each, order, axis=1) for each in index] if count else None
+
+
+def _tidy(kind: Kind, equations: Equations, fitted: Array) -> Iterator[Array]:
+    """The numbers of a known normalization, those with the fewest digits, and as they are."""
+    blocks = len(fitted)
+    factors, offsets = kind.families(fitted)
+    if isinstance(kind, InputNumbers):
+        step = known_step(factors, offsets)
+        if step is not None:
+            exact = np.broadcast_to(step.factors, factors.shape)
+            numbers = kind.joined(exact, np.broadcast_to(step.offsets, offsets.shape), blocks)
+            if equations.hold(numbers):
+                yield numbers
+    tidy = factors
+    for digits in range(1, MAX_DIGITS + 1):
+        tidy = rounded(factors, digits)
+        if equations.hold(kind.joined(tidy, offsets, blocks)):
+            break
+    tidy_offsets = offsets
+    for digits in range(MAX_DIGITS + 1):
+        tidy_offsets = rounded(offsets, digits) if digits else np.zeros_like(offsets)
+        if equations.hold(kind.joined(tidy, tidy_offsets, blocks)):
+            break
+    yield kind.joined(tidy, tidy_offsets, blocks)
+    digits = MAX_DIGITS
+    yield kind.joined(rounded(factors, digits), rounded(offsets, digits), blocks)
+    yield fitted
