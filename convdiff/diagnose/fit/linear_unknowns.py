@@ -26,6 +26,12 @@ MIN_SPARE_ROWS = 3
 MIN_EVIDENCE_BITS = 40
 # The smallest singular value, as a share of the largest, with which numbers are determined.
 MIN_SINGULAR_VALUE = 1e-5
+# The least error of a value that is taken into account, as a share of the largest.
+MIN_ERROR_SHARE = 1e-3
+# By how much numbers that were fitted may be farther off than the values are.
+FITTED_MARGIN = 4
+# What keeps the normal equations of columns of norm 1 solvable where they are dependent.
+SCREENING_RIDGE = 1e-12
 # Digits that numbers are rounded to at most, before they are left as they were fitted.
 MAX_DIGITS = 7
 
@@ -91,12 +97,13 @@ class Equations(NamedTuple):
         magnitudes = np.abs(unknowns.columns(absolute))
         return cls(columns, magnitudes, target, slack, known, relative)
 
-    def hold(self, numbers: Array) -> bool:
-        """Whether every equation holds with these numbers, (blocks, numbers)."""
+    def hold(self, numbers: Array, margin: float = 1) -> bool:
+        """Whether every equation holds with these numbers, (blocks, numbers), times a margin."""
         given = (self.columns @ numbers[..., None])[..., 0]
         sizes = (self.magnitudes @ np.abs(numbers)[..., None])[..., 0]
         error = np.abs(given - self.target)
-        return bool((error <= self.slack + self.relative * sizes)[self.known].all())
+        allowed = margin * (self.slack + self.relative * sizes)
+        return bool((error <= allowed)[self.known].all())
 
     def are_evidence(self, numbers: Array) -> bool:
         """Whether equations that hold with these numbers say more than the numbers themselves."""
@@ -122,40 +129,55 @@ class Equations(NamedTuple):
 
 def solve(equations: Equations) -> Array | None:
     """(blocks, numbers): the least squares solution; None if it is not determined."""
-    columns = equations.columns
+    error = equations.slack + equations.relative * np.abs(equations.target)
+    smallest = max(float(error.max()) * MIN_ERROR_SHARE, 1e-300)
+    weights = 1 / np.maximum(error, smallest)
+    columns, target = equations.columns * weights[..., None], equations.target * weights
     norms = np.sqrt(np.square(columns).sum(axis=1, keepdims=True))
     if not np.isfinite(norms).all() or not norms.all() or columns.shape[1] <= columns.shape[2]:
         return None
     left, singular, right = np.linalg.svd(columns / norms, full_matrices=False)
     if (singular[:, -1] <= MIN_SINGULAR_VALUE * singular[:, 0]).any():
         return None
-    rotated = np.einsum("bru,br->bu", left, equations.target) / singular
+    rotated = np.einsum("bru,br->bu", left, target) / singular
     return np.asarray(np.einsum("buv,bu->bv", right, rotated) / norms[:, 0])
 
 
-def relative_residuals(columns: Array, targets: Array) -> Array:
-    """(batch, forms): the largest residual of least squares fits, as a share of the target's size.
+class Targets:
+    """Values that are to be fitted, (rows, forms), of which those that are NaN do not count."""
 
-    `columns` is (batch, rows, numbers), `targets` (rows, forms); rows that are NaN do not count.
-    By the normal equations, which is fast and good enough to dismiss what does not fit.
-    """
-    known = np.isfinite(targets)
-    patterns, which = np.unique(known, axis=1, return_inverse=True)
-    found = np.full((len(columns), targets.shape[1]), np.inf)
-    numbers = columns.shape[2]
-    for number, pattern in enumerate(patterns.T):
-        forms = np.flatnonzero(which.reshape(-1) == number)
-        if pattern.sum() < numbers + MIN_SPARE_ROWS:
-            continue
-        part, wanted = columns[:, pattern], targets[np.ix_(pattern, forms)]
-        norms = np.sqrt(np.square(part).sum(axis=1, keepdims=True))
-        part = part / np.where(norms > 0, norms, 1)
-        flipped = part.swapaxes(1, 2)
-        normal = flipped @ part + 1e-12 * np.eye(numbers)
-        fitted = np.linalg.solve(normal, flipped @ wanted)
-        error = np.abs(part @ fitted - wanted).max(axis=1)
-        found[:, forms] = error / np.maximum(np.abs(wanted).max(axis=0), 1e-300)
-    return found
+    def __init__(self, values: Array) -> None:
+        self.forms = values.shape[1]
+        patterns: dict[bytes, list[int]] = {}
+        known = np.isfinite(values)
+        for form, pattern in enumerate(known.T):
+            patterns.setdefault(pattern.tobytes(), []).append(form)
+        # For each set of known rows: the rows, the forms, and their values.
+        self._parts = [
+            (rows := np.flatnonzero(known[:, forms[0]]), forms, values[rows][:, forms])
+            for forms in patterns.values()
+        ]
+
+    def residuals(self, columns: Array) -> Array:
+        """(batch, forms): the largest residuals of least squares fits, as shares of the values.
+
+        `columns` is (batch, rows, numbers).  By the normal equations, which is fast and good enough
+        to dismiss what does not fit.
+        """
+        found = np.full((len(columns), self.forms), np.inf)
+        numbers = columns.shape[2]
+        for rows, forms, wanted in self._parts:
+            if len(rows) < numbers + MIN_SPARE_ROWS:
+                continue
+            part = columns if len(rows) == columns.shape[1] else columns[:, rows]
+            norms = np.sqrt(np.square(part).sum(axis=1, keepdims=True))
+            part = part / np.where(norms > 0, norms, 1)
+            flipped = part.swapaxes(1, 2)
+            normal = flipped @ part + SCREENING_RIDGE * np.eye(numbers)
+            fitted = np.linalg.solve(normal, flipped @ wanted)
+            error = np.abs(part @ fitted - wanted).max(axis=1)
+            found[:, forms] = error / np.maximum(np.abs(wanted).max(axis=0), 1e-300)
+        return found
 
 
 def rounded(numbers: Array, digits: int) -> Array:

@@ -23,13 +23,14 @@ from convdiff.diagnose.core.output_change import FittedChange
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.fit.linear_unknowns import (
+    FITTED_MARGIN,
     MAX_DIGITS,
     MIN_SPARE_ROWS,
     MORE_ROWS,
     ROWS_PER_NUMBER,
     Equations,
+    Targets,
     Terms,
-    relative_residuals,
     rounded,
     solve,
 )
@@ -57,6 +58,8 @@ MAX_PRODUCTS_PER_LEVEL, MAX_SOLVED = 1 << 20, 12
 MAX_RESIDUAL = 1e-4
 # Weights that each factor is multiplied by, at the least: with fewer, any kernel fits.
 MIN_WEIGHTS_PER_FACTOR = 2
+# How many times as many elements are solved for where storing made them rough.
+MORE_ROUGH_ROWS = 16
 # Elements drawn for each one that is used, and elements of one value that may be drawn.
 DRAWS_PER_ROW, MAX_SHARED_VALUES = 4, 2
 # Output forms per combination that may fit: with more, the elements say nothing.
@@ -128,6 +131,19 @@ class InputNumbers:
         sums = _sum_taps(terms.products)[..., 0]
         return np.zeros_like(sums) if self.factors else sums
 
+    def tells_offsets(self, terms: Terms) -> bool:
+        """Whether offsets, if there are any, are no constants that a bias may be.
+
+        Where no window reaches the padding, an offset is a constant of each output channel.  Beside
+        a factor for each input channel it is still told, if there are more output channels.
+        """
+        if not self.offsets or not terms.inside.all():
+            return True
+        if not (self.each_channel and self.factors):
+            return False
+        offsets = _sum_taps(terms.inside * terms.kernel, 0)
+        return all(len(np.unique(rows, axis=0)) > rows.shape[1] for rows in offsets)
+
     def families(self, numbers: Array) -> tuple[Array, Array]:
         """Factors and offsets, of each channel or one for all."""
         blocks = len(numbers)
@@ -145,9 +161,10 @@ class InputNumbers:
     def applied(self, base: Candidate, factors: Array, offsets: Array) -> Candidate | None:
         """The candidate with its input scaled; its kernel where that is the usual reading."""
         spec, rank = base.operation.spec, base.operation.spec.rank
-        one = factors.size == 1 or np.ptp(factors) <= 0
-        if one and not offsets.any():
-            # That is a factor on everything, or nothing at all.
+        is_one = np.ptp(factors) <= MIN_FACTOR_DIFFERENCE * np.abs(factors).max()
+        is_padded = any(axis.lo > 0 or axis.hi > 0 for axis in base.geometry.axes)
+        if is_one and not (offsets.any() and (is_padded or spec.transposed)):
+            # That is a factor on everything, with a bias or without one, or nothing at all.
             return None
         told = _told(factors), _told(offsets)
         if not offsets.any() and spec.groups == 1 and (spec.transposed or spec.in_channels > 4):
@@ -312,7 +329,7 @@ class OperandScaleSearch:
         fitted = None if equations is None else solve(equations)
         if equations is None or fitted is None or not np.isfinite(fitted).all():
             return None
-        if not equations.hold(fitted) or not equations.are_evidence(fitted):
+        if not equations.hold(fitted, FITTED_MARGIN) or not equations.are_evidence(fitted):
             return None
         base = combination.candidate(precision)
         seen: list[Array] = []
@@ -321,7 +338,8 @@ class OperandScaleSearch:
                 continue
             seen.append(numbers)
             candidate = kind.applied(base, *kind.families(numbers))
-            if candidate is not None and prove(self.problem, candidate).holds:
+            # None where the tidy numbers are those of a simpler edit, or of none.
+            if candidate is None or prove(self.problem, candidate).holds:
                 return candidate
         return None
 
@@ -341,6 +359,9 @@ class OperandScaleSearch:
         if weights < (MIN_WEIGHTS_PER_FACTOR + 1) * size - 1:
             return None
         rows = ROWS_PER_NUMBER * size + MORE_ROWS
+        if precision.rounding.stored_narrower or precision.rounding.decimal_error:
+            # Rough values tell the numbers only if there are many of them.
+            rows *= MORE_ROUGH_ROWS
         index = _drawn(combination.y.array, channels, rows)
         if index is None or index[0].shape[1] < size + MIN_SPARE_ROWS:
             return None
@@ -353,7 +374,7 @@ class OperandScaleSearch:
         precision: PrecisionModel,
         kernel: Array,
         index: list[Array],
-    ) -> Equations:
+    ) -> Equations | None:
         blocks, rows = index[0].shape
         flat = [each.reshape(-1) for each in index]
         low, high = self._sum_intervals(combination.y, flat, precision)
@@ -367,6 +388,8 @@ class OperandScaleSearch:
         slack = slack + rounding.underflow_error + rounding.decimal_error
         slack = slack + relative * np.abs(self.problem.channel_bias[flat[1]])
         shape = (blocks, rows)
+        if isinstance(kind, InputNumbers) and not kind.tells_offsets(terms):
+            return None
         return Equations.of(kind, terms, value.reshape(shape), slack.reshape(shape), relative)
 
     def _sum_intervals(
@@ -466,7 +489,7 @@ class OperandScaleSearch:
         kind = InputNumbers(True, offsets=False, each_output=True)
         equations = self._equations(combination, kind, precision)
         table = None if equations is None else solve(equations)
-        if equations is None or table is None or not equations.hold(table):
+        if equations is None or table is None or not equations.hold(table, FITTED_MARGIN):
             return
         if not equations.are_evidence(table):
             return
@@ -476,7 +499,7 @@ class OperandScaleSearch:
             return
         size = float(np.exp(np.log(np.abs(channels)).mean())) * float(np.sign(channels.sum()) or 1)
         factors, channels = factors * size, channels / size
-        if not equations.hold(factors[:, None] * channels):
+        if not equations.hold(factors[:, None] * channels, FITTED_MARGIN):
             return
         if np.ptp(factors) <= MIN_FACTOR_DIFFERENCE * np.abs(factors).max():
             return
@@ -510,11 +533,12 @@ class _Screen:
         )
         low, high = intervals.low, intervals.high
         known = np.isfinite(low) & np.isfinite(high)
-        self.targets = np.full(low.shape, np.nan)
-        np.copyto(self.targets, (low + high) / 2, where=known)
+        values = np.full(low.shape, np.nan)
+        np.copyto(values, (low + high) / 2, where=known)
+        self.targets = Targets(values)
         # What storing the values may have cost, as a share of the largest.
         width = np.where(known, high - low, 0).max(axis=0)
-        largest = np.where(known, np.abs(self.targets), 0).max(axis=0)
+        largest = np.where(known, np.abs(values), 0).max(axis=0)
         self.allowed = MAX_RESIDUAL + 4 * width / np.maximum(largest, 1e-300)
         self.products = 0
 
@@ -560,33 +584,31 @@ class _Screen:
             for axis, n in enumerate(taps)
         ]
         weights = kernels.arrays.gather(*index)
-        # (inputs, geometries, points, I, *taps)
+        # (inputs, geometries, kernels, points, I, *taps), the first three of them in one axis.
         windows = windows.swapaxes(1, 2).reshape(
-            len(inputs.forms), len(part), len(points), inner, *taps
+            len(inputs.forms), len(part), 1, len(points), inner, *taps
         )
-        inside = windows_at.inside.swapaxes(0, 1)[:, :, None].astype(np.float64)
-        for number, weight in enumerate(weights):
-            flat = windows.reshape(-1, len(points), inner, *taps)
-            insides = np.broadcast_to(inside, (len(inputs.forms), *inside.shape))
-            terms = Terms(flat, weight[None], insides.reshape(-1, *inside.shape[1:]))
-            for kind, solved in self.kinds:
-                residuals = relative_residuals(kind.columns(terms), self.targets)
-                hits = np.argwhere(residuals <= self.allowed)
-                if not 0 < len(hits) <= MAX_FITTING * len(residuals):
-                    continue
-                found = []
-                for combination, form in hits.tolist():
-                    which, geometry = divmod(combination, len(part))
-                    fitting = Combination(
-                        inputs.forms[which],
-                        part,
-                        geometry,
-                        kernels.forms[number],
-                        self.forms[form],
-                    )
-                    cost = fitting.x.cost + fitting.w.cost + fitting.y.cost
-                    found.append((cost + float(part.costs[geometry]), fitting, solved))
-                yield found
+        inside = windows_at.inside.swapaxes(0, 1)[None, :, None, :, None].astype(np.float64)
+        counts = len(inputs.forms), len(part), len(weights)
+        terms = Terms(
+            *(
+                np.broadcast_to(each, counts + each.shape[3:]).reshape(-1, *each.shape[3:])
+                for each in (windows, weights[None, None], inside)
+            )
+        )
+        for kind, solved in self.kinds:
+            residuals = self.targets.residuals(kind.columns(terms))
+            hits = np.argwhere(residuals <= self.allowed)
+            if not 0 < len(hits) <= MAX_FITTING * len(residuals):
+                continue
+            found = []
+            for combination, form in hits.tolist():
+                which, geometry, kernel = map(int, np.unravel_index(combination, counts))
+                x, w, y = inputs.forms[which], kernels.forms[kernel], self.forms[form]
+                fitting = Combination(x, part, geometry, w, y)
+                cost = x.cost + w.cost + y.cost + float(part.costs[geometry])
+                found.append((cost, fitting, solved))
+            yield found
 
 
 def _screened_kinds(problem: Problem) -> list[tuple[Kind, list[Kind]]]:
@@ -671,8 +693,11 @@ def _tidy(kind: Kind, equations: Equations, fitted: Array) -> Iterator[Array]:
     if isinstance(kind, InputNumbers):
         step = known_step(factors, offsets)
         if step is not None:
-            exact = np.broadcast_to(step.factors, factors.shape)
-            numbers = kind.joined(exact, np.broadcast_to(step.offsets, offsets.shape), blocks)
+            count = max(factors.size, offsets.size)
+            step_factors, step_offsets = (
+                np.broadcast_to(each, count) for each in (step.factors, step.offsets)
+            )
+            numbers = kind.joined(step_factors, step_offsets, blocks)
             if equations.hold(numbers):
                 yield numbers
     tidy = factors

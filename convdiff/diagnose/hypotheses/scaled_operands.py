@@ -35,11 +35,11 @@ class InputScaled(InputHypothesis):
     What tells it apart: A padded input, and several channels or output channels. A factor for each
     channel without offsets is as well one on the kernel along I.
     Fix: Bring the input into the same range on both sides:
-        numpy: `(input / 255 - mean) / std` with (C, 1, 1) shapes for NCHW
+        numpy: `input.astype(np.float32) / 127.5 - 1` brings bytes to [-1, 1]
         torch: `torchvision.transforms.Normalize(mean, std)` after `ToTensor()`
         tensorflow: `keras.applications.imagenet_utils.preprocess_input(input, mode="torch")`; mode
             "caffe" subtracts BGR means, "tf" gives -1 to 1
-        jax: `(input / 255 - mean) / std` with (C,) shapes for NHWC
+        jax: `(input / 255 - mean) / std` in NHWC, with a mean and std of shape (C,)
     """
 
     code: ClassVar[str] = "input-scaled"
@@ -79,7 +79,8 @@ class KernelScaled(KernelHypothesis):
     What tells it apart: More than one weight for each factor; for a factor along O, a bias that
     is not scaled. A factor for each input channel is as well one on the input.
     Fix: Scale along the same axis on both sides; for one factor per output channel:
-        numpy: `kernel * scale[:, None, None, None]` in OIHW, `scale[None, :, None, None]` in IOHW
+        numpy: `kernel * gamma[:, None, None, None]` in OIHW, `kernel * gamma[:, None, None]` in
+            IOHW
         torch: `torch.nn.utils.fusion.fuse_conv_bn_weights(..., transpose=True)` for ConvTranspose
         tensorflow: `kernel * scale` in HWIO
         jax: `kernel * scale` in HWIO
