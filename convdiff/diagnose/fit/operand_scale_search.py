@@ -34,7 +34,7 @@ from convdiff.diagnose.fit.linear_unknowns import (
     rounded,
     solve,
 )
-from convdiff.diagnose.hypotheses.output_scale import ChannelsScaled, LinePerChannel
+from convdiff.diagnose.hypotheses.output_scale import ChannelsScaled, LinePerChannel, Scaled
 from convdiff.diagnose.hypotheses.scaled_operands import InputScaled, KernelScaled
 from convdiff.diagnose.proof import prove
 from convdiff.diagnose.search.batches import FormGroup
@@ -48,10 +48,12 @@ from convdiff.spec.layout import Array
 
 # How odd a scaled input and a scaled kernel are.
 INPUT_ODDNESS, KERNEL_ODDNESS = 0.4, 0.5
+# How odd one factor is on the sums but not on the bias.
+SCALED_SUMS_ODDNESS = 0.35
 # Numbers beyond which none is fitted, in all and in one block.
 MAX_NUMBERS, MAX_NUMBERS_PER_BLOCK = 1024, 128
-# Numbers of one block beyond which none is fitted beside other edits.
-MAX_NUMBERS_BESIDE = 12
+# Numbers of one block beyond which none is fitted: beside edits of the output alone, and others.
+MAX_NUMBERS_AS_ASKED, MAX_NUMBERS_BESIDE = 64, 12
 # Products that one level multiplies to dismiss combinations, and combinations that are solved.
 MAX_PRODUCTS_PER_LEVEL, MAX_SOLVED = 1 << 20, 12
 # The residual, as a share of the largest value, of a combination that may fit.
@@ -164,8 +166,7 @@ class InputNumbers:
         is_one = np.ptp(factors) <= MIN_FACTOR_DIFFERENCE * np.abs(factors).max()
         is_padded = any(axis.lo > 0 or axis.hi > 0 for axis in base.geometry.axes)
         if is_one and not (offsets.any() and (is_padded or spec.transposed)):
-            # That is a factor on everything, with a bias or without one, or nothing at all.
-            return None
+            return self._with_one_factor(base, float(factors[0])) if not offsets.any() else None
         told = _told(factors), _told(offsets)
         if not offsets.any() and spec.groups == 1 and (spec.transposed or spec.in_channels > 4):
             return KernelNumbers(0).applied(base, factors, offsets)
@@ -175,6 +176,15 @@ class InputNumbers:
         factor, offset = wide
         form = base.input.plus(edit, INPUT_ODDNESS, array=ArrayView.of(x * factor + offset))
         return replace(base, input=form, cost=base.cost + 1 + INPUT_ODDNESS)
+
+    def _with_one_factor(self, base: Candidate, factor: float) -> Candidate | None:
+        """One factor on all sums, where another edit kept it from being found alone."""
+        if not base.edits or abs(factor - 1) <= MIN_FACTOR_DIFFERENCE:
+            return None
+        edit: Edit = {"code": Scaled.code, "factor": factor, "of": "sums"}
+        x = base.input.array.to_array().astype(np.float64)
+        form = base.input.plus(edit, SCALED_SUMS_ODDNESS, array=ArrayView.of(x * factor))
+        return replace(base, input=form, cost=base.cost + 1 + SCALED_SUMS_ODDNESS)
 
 
 @dataclass(frozen=True)
@@ -356,7 +366,11 @@ class OperandScaleSearch:
         if size > MAX_NUMBERS_PER_BLOCK or size * len(channels) > MAX_NUMBERS:
             return None
         weights = int(np.count_nonzero(kernel.reshape(len(channels), -1), axis=1).min())
-        if weights < (MIN_WEIGHTS_PER_FACTOR + 1) * size - 1:
+        has_both = isinstance(kind, ShiftedKernel) or (
+            isinstance(kind, InputNumbers) and kind.factors and kind.offsets
+        )
+        factors = size // 2 if has_both else size
+        if weights <= size or weights < MIN_WEIGHTS_PER_FACTOR * factors:
             return None
         rows = ROWS_PER_NUMBER * size + MORE_ROWS
         if precision.rounding.stored_narrower or precision.rounding.decimal_error:
@@ -441,10 +455,12 @@ class OperandScaleSearch:
     ) -> list[tuple[float, Combination, list[Kind]]]:
         """As `_likely`, with the cost of each, in no order."""
         forms, found, budget = self.search.forms, [], MAX_PRODUCTS_PER_LEVEL
-        for output_edits in (0, 1):
+        # Beside edits of the output alone there is a single combination.
+        for output_edits in (1, 0):
             for outputs in forms.output_groups(0, output_edits):
                 usable = [f for f in outputs.forms if _leaves_sums(f)]
-                screen = _Screen.of(self, usable, precision) if usable else None
+                limit = MAX_NUMBERS_BESIDE if output_edits < others else MAX_NUMBERS_AS_ASKED
+                screen = _Screen.of(self, usable, precision, limit) if usable else None
                 if screen is None:
                     continue
                 for inputs, kernels, table in self._stages(others - output_edits, screen, others):
@@ -460,7 +476,8 @@ class OperandScaleSearch:
     ) -> Iterator[tuple[FormGroup[InputForm], FormGroup[KernelForm], GeometryTable]]:
         """Inputs, kernels and geometries with so many edits, at most one of each stage."""
         forms = self.search.forms
-        for shares in itertools.product((0, 1), repeat=3):
+        # The geometries are many: they come last, and as many as are left to be multiplied.
+        for shares in sorted(itertools.product((0, 1), repeat=3), key=lambda each: each[2]):
             # Another geometry beside two other edits has too many forms.
             if sum(shares) != edits or (shares[2] and others > 1):
                 continue
@@ -520,12 +537,13 @@ class _Screen:
         search: OperandScaleSearch,
         forms: list[OutputForm],
         precision: PrecisionModel,
+        kinds: list[tuple[Kind, list[Kind]]],
         index: list[Array],
     ) -> None:
         self.forms = forms
         self.shape = forms[0].array.shape
         self.spec = search.problem.spec
-        self.kinds = _screened_kinds(search.problem)
+        self.kinds = kinds
         self.points = _sample_points(index)
         views = ArrayViewStack([form.array for form in forms])
         intervals = ObtainedIntervals(
@@ -544,16 +562,25 @@ class _Screen:
 
     @classmethod
     def of(
-        cls, search: OperandScaleSearch, forms: list[OutputForm], precision: PrecisionModel
+        cls,
+        search: OperandScaleSearch,
+        forms: list[OutputForm],
+        precision: PrecisionModel,
+        limit: int,
     ) -> _Screen | None:
-        """At elements of the channels of one group; None if there are too few."""
+        """For kinds of at most `limit` numbers, at elements of the channels of one group.
+
+        None if there are too few elements.
+        """
         spec = search.problem.spec
+        kinds = _screened_kinds(search.problem, limit)
         channels = _blocks("group", spec.out_channels, spec.groups)[spec.groups // 2 :][:1]
-        rows = 2 * MAX_NUMBERS_BESIDE + MORE_ROWS // 2
-        index = _drawn(forms[0].array, channels, rows)
-        if index is None or index[0].size < MAX_NUMBERS_BESIDE + MIN_SPARE_ROWS:
+        inner = spec.in_channels // spec.groups
+        most = max(kind.numbers(max(inner, *spec.kernel_size)) for kind, _ in kinds)
+        index = _drawn(forms[0].array, channels, 2 * min(most, limit) + MORE_ROWS // 2)
+        if index is None or index[0].size < min(most, limit) + MIN_SPARE_ROWS:
             return None
-        return cls(search, forms, precision, [each.reshape(-1) for each in index])
+        return cls(search, forms, precision, kinds, [each.reshape(-1) for each in index])
 
     def matches(
         self,
@@ -611,7 +638,7 @@ class _Screen:
             yield found
 
 
-def _screened_kinds(problem: Problem) -> list[tuple[Kind, list[Kind]]]:
+def _screened_kinds(problem: Problem, limit: int) -> list[tuple[Kind, list[Kind]]]:
     """What is fitted at few elements, and the kinds that are solved for where that fits."""
     spec = problem.spec
     inner = spec.in_channels // spec.groups
@@ -622,14 +649,14 @@ def _screened_kinds(problem: Problem) -> list[tuple[Kind, list[Kind]]]:
         InputNumbers(True),
     ]
     kinds: list[tuple[Kind, list[Kind]]] = []
-    if 2 * inner <= MAX_NUMBERS_BESIDE:
+    if 2 * inner <= limit:
         kinds.append((wider[-1], [one, *(wider if spec.in_channels > 1 else [])]))
     else:
         kinds.append((one, [one]))
-        if inner <= MAX_NUMBERS_BESIDE:
+        if inner <= limit:
             kinds.append((wider[0], wider[:1]))
     for axis, size in enumerate(spec.kernel_size):
-        if 1 < size <= MAX_NUMBERS_BESIDE:
+        if 1 < size <= limit:
             kinds.append((KernelNumbers(1 + axis), [KernelNumbers(1 + axis)]))
     return kinds
 
