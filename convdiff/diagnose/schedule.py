@@ -18,6 +18,7 @@ from convdiff.diagnose.fit.operand_scale_search import OperandScaleSearch
 from convdiff.diagnose.fit.order_search import ChannelOrderSearch
 from convdiff.diagnose.fit.overlap import overlap_candidates
 from convdiff.diagnose.fit.pad_value_search import PadValueSearch
+from convdiff.diagnose.proof import prove
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.engine import Search
 
@@ -96,7 +97,9 @@ class Schedule:
         self.narrow_sums = list(narrow_sum_models(problem))
         self.channel_scales = ChannelScaleSearch(self.search)
         self.pad_values = PadValueSearch(self.search)
-        self.operand_scales = OperandScaleSearch(self.search)
+        self.operand_scales = OperandScaleSearch(
+            self.search, lambda candidate: prove(problem, candidate).holds
+        )
         also_rounded = [] if self.precisions[0].edits else self.both_operands_rounded
         self.channel_orders = ChannelOrderSearch(self.search, [*self.precisions, *also_rounded])
 

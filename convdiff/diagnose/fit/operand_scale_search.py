@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -36,7 +36,6 @@ from convdiff.diagnose.fit.linear_unknowns import (
 )
 from convdiff.diagnose.hypotheses.output_scale import ChannelsScaled, LinePerChannel, Scaled
 from convdiff.diagnose.hypotheses.scaled_operands import InputScaled, KernelScaled
-from convdiff.diagnose.proof import prove
 from convdiff.diagnose.search.batches import FormGroup
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.engine import Search
@@ -48,10 +47,12 @@ from convdiff.spec.layout import Array
 
 # How odd a scaled input and a scaled kernel are.
 INPUT_ODDNESS, KERNEL_ODDNESS = 0.4, 0.5
+# How odd factors and constants of the output channels are beside factors on the kernel.
+LINE_ODDNESS = 0.6
 # How odd one factor is on the sums but not on the bias.
 SCALED_SUMS_ODDNESS = 0.35
 # Numbers beyond which none is fitted, in all and in one block.
-MAX_NUMBERS, MAX_NUMBERS_PER_BLOCK = 1024, 128
+MAX_NUMBERS, MAX_NUMBERS_PER_BLOCK = 1024, 256
 # Numbers of one block beyond which none is fitted: beside edits of the output alone, and others.
 MAX_NUMBERS_AS_ASKED, MAX_NUMBERS_BESIDE = 64, 12
 # Products that one level multiplies to dismiss combinations, and combinations that are solved.
@@ -63,9 +64,12 @@ MIN_WEIGHTS_PER_FACTOR = 2
 # How many times as many elements are solved for where storing made them rough.
 MORE_ROUGH_ROWS = 16
 # Elements drawn for each one that is used, and elements of one value that may be drawn.
-DRAWS_PER_ROW, MAX_SHARED_VALUES = 4, 2
-# Output forms per combination that may fit: with more, the elements say nothing.
-MAX_FITTING = 4
+DRAWS_PER_ROW, MAX_SHARED_VALUES = 8, 2
+# Elements of a block up to which any of them may be used.
+MAX_PERMUTED = 1 << 13
+# Fits, beyond one of each combination, from which on the elements say nothing.  Forms that cut
+# values off at several limits agree where none was.
+MAX_FITTING = 64
 # By how much, relative, factors must differ for them not to be a single one.
 MIN_FACTOR_DIFFERENCE = 1e-4
 
@@ -100,20 +104,16 @@ def _sum_taps(array: Array, keep: int | None = None) -> Array:
 class InputNumbers:
     """A factor and an offset of the input: one each, or one of each channel.
 
-    Without `factors` they are 1; without `offsets` they are 0.  With `each_output` they are others
-    for each output channel.
+    Without `factors` they are 1; without `offsets` they are 0.
     """
 
     each_channel: bool
     factors: bool = True
     offsets: bool = True
-    each_output: bool = False
 
     @property
     def block(self) -> str:
         """What shares the numbers: see `_blocks`."""
-        if self.each_output:
-            return "channel"
         return "group" if self.each_channel else "all"
 
     def numbers(self, inner: int) -> int:
@@ -281,10 +281,14 @@ def _told(numbers: Array) -> float | list[float]:
 
 
 class OperandScaleSearch:
-    """Candidates with a scaled and shifted input or kernel, of the asked operation."""
+    """Candidates with a scaled and shifted input or kernel, of the asked operation.
 
-    def __init__(self, search: Search) -> None:
+    `is_proven` runs the proof, which decides between tidy numbers and fitted ones.
+    """
+
+    def __init__(self, search: Search, is_proven: Callable[[Candidate], bool]) -> None:
         self.search = search
+        self.is_proven = is_proven
 
     @property
     def problem(self) -> Problem:
@@ -303,7 +307,7 @@ class OperandScaleSearch:
                     break
         if edits == 2:
             for combination, _ in self._as_asked():
-                yield from self._both_channel_axes(combination, precision)
+                yield from self._along_two_axes(combination, precision)
 
     def _kinds(self) -> list[Kind]:
         """What may be unknown, the fewest numbers first."""
@@ -349,7 +353,7 @@ class OperandScaleSearch:
             seen.append(numbers)
             candidate = kind.applied(base, *kind.families(numbers))
             # None where the tidy numbers are those of a simpler edit, or of none.
-            if candidate is None or prove(self.problem, candidate).holds:
+            if candidate is None or self.is_proven(candidate):
                 return candidate
         return None
 
@@ -490,43 +494,38 @@ class OperandScaleSearch:
                 for table in self.search.geometries(0, *sizes, shares[2]):
                     yield inputs, kernels, table
 
-    # Factors along both channel axes of the kernel
+    # Factors along two axes of the kernel
 
-    def _both_channel_axes(
+    def _along_two_axes(
         self, combination: Combination, precision: PrecisionModel
     ) -> Iterator[Candidate]:
-        """A factor for each output and one for each input channel, as of a norm folded along I.
+        """Factors along O and along another axis, as of a normalization folded along I.
 
-        For each output channel there is a factor for each input channel; as a table they are the
-        products of two lists.
+        Those along the other axis show in one output channel, up to a factor of its own; the proof
+        then lays a line through each channel.
         """
         spec = self.problem.spec
-        if spec.groups > 1 or spec.in_channels < 2 or spec.out_channels < 2:
-            return
-        kind = InputNumbers(True, offsets=False, each_output=True)
-        equations = self._equations(combination, kind, precision)
-        table = None if equations is None else solve(equations)
-        if equations is None or table is None or not equations.hold(table, FITTED_MARGIN):
-            return
-        if not equations.are_evidence(table):
-            return
-        left, singular, right = np.linalg.svd(table)
-        factors, channels = left[:, 0] * singular[0], right[0]
-        if not factors.all() or not channels.all():
-            return
-        size = float(np.exp(np.log(np.abs(channels)).mean())) * float(np.sign(channels.sum()) or 1)
-        factors, channels = factors * size, channels / size
-        if not equations.hold(factors[:, None] * channels, FITTED_MARGIN):
-            return
-        if np.ptp(factors) <= MIN_FACTOR_DIFFERENCE * np.abs(factors).max():
-            return
-        base = combination.candidate(precision)
-        scaled = KernelNumbers(0).applied(base, channels, np.zeros(1))
-        if scaled is None:
-            return
-        edit: Edit = {"code": ChannelsScaled.code}
-        output = scaled.output.plus(edit, 0.6, change=LinePerChannel(), bias_factor=0)
-        yield replace(scaled, output=output, cost=scaled.cost + 1.6)
+        sizes = spec.in_channels // spec.groups, *spec.kernel_size
+        for axis, size in enumerate(sizes):
+            if size < 2 or spec.out_channels < 2 or (axis == 0 and spec.groups > 1):
+                continue
+            kind = KernelNumbers(axis, block="one")
+            equations = self._equations(combination, kind, precision)
+            factors = None if equations is None else solve(equations)
+            if equations is None or factors is None or not factors.all():
+                continue
+            if not equations.hold(factors, FITTED_MARGIN) or not equations.are_evidence(factors):
+                continue
+            size_of_all = float(np.exp(np.log(np.abs(factors)).mean()))
+            sign = 1.0 if factors.sum() >= 0 else -1.0
+            factors = rounded(sign * factors[0] / size_of_all, MAX_DIGITS)
+            scaled = kind.applied(combination.candidate(precision), factors, np.zeros(1))
+            if scaled is not None:
+                edit: Edit = {"code": ChannelsScaled.code}
+                change = LinePerChannel()
+                output = scaled.output.plus(edit, LINE_ODDNESS, change=change, bias_factor=0)
+                yield replace(scaled, output=output, cost=scaled.cost + 1 + LINE_ODDNESS)
+                return
 
 
 class _Screen:
@@ -577,7 +576,10 @@ class _Screen:
         channels = _blocks("group", spec.out_channels, spec.groups)[spec.groups // 2 :][:1]
         inner = spec.in_channels // spec.groups
         most = max(kind.numbers(max(inner, *spec.kernel_size)) for kind, _ in kinds)
-        index = _drawn(forms[0].array, channels, 2 * min(most, limit) + MORE_ROWS // 2)
+        # Values that were cut off are told where they are read as they were saved.
+        saved = {id(form.array) for form in search.search.forms.outputs(0)}
+        first = next((form for form in forms if id(form.array) in saved), forms[0])
+        index = _drawn(first.array, channels, 2 * min(most, limit) + MORE_ROWS // 2)
         if index is None or index[0].size < min(most, limit) + MIN_SPARE_ROWS:
             return None
         return cls(search, forms, precision, kinds, [each.reshape(-1) for each in index])
@@ -626,7 +628,7 @@ class _Screen:
         for kind, solved in self.kinds:
             residuals = self.targets.residuals(kind.columns(terms))
             hits = np.argwhere(residuals <= self.allowed)
-            if not 0 < len(hits) <= MAX_FITTING * len(residuals):
+            if len(hits) > MAX_FITTING + len(residuals):
                 continue
             found = []
             for combination, form in hits.tolist():
@@ -668,7 +670,12 @@ def _leaves_sums(form: OutputForm) -> bool:
 
 
 def _blocks(block: str, outputs: int, groups: int) -> Array:
-    """(blocks, channels): the output channels that share numbers: "all", "group" or "channel"."""
+    """(blocks, channels): the output channels that share numbers: "all", "group" or "channel".
+
+    "one" is a single block of one channel.
+    """
+    if block == "one":
+        return np.array([[outputs // 2]])
     counts = {"all": 1, "group": groups, "channel": outputs}
     return np.arange(outputs).reshape(counts[block], -1)
 
@@ -689,8 +696,12 @@ def _drawn(view: ArrayView, channels: Array, rows: int) -> list[Array] | None:
     batch, _, *space = view.shape
     sizes = batch, channels.shape[1], *space
     generator = np.random.default_rng(23)
-    if math.prod(sizes) <= DRAWS_PER_ROW * rows:
+    if math.prod(sizes) <= MAX_PERMUTED:
         drawn = generator.permutation(math.prod(sizes))
+        places = np.array(np.unravel_index(drawn, sizes)).T[:, 2:]
+        at_border = ((places <= 1) | (places >= np.array(space) - 2)).any(axis=1)
+        rank = np.where(at_border, np.cumsum(at_border), np.cumsum(~at_border))
+        drawn = drawn[np.argsort(rank, kind="stable")]
     else:
         places = generator.integers(np.array(sizes), size=(DRAWS_PER_ROW * rows, len(sizes)))
         border = np.arange(0, len(places), 2)

@@ -20,6 +20,9 @@ from convdiff.diagnose.hypotheses.base import (
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
 
+# The relative error of products of fitted factors.
+PRODUCT_TOLERANCE = 1e-3
+
 Numbers = float | Sequence[float]
 
 
@@ -103,6 +106,17 @@ class KernelScaled(KernelHypothesis):
         if "offsets" in edit:
             along += f" and shifted by {_shown(edit['offsets'])}"
         return along + _dropped(edit["factors"], f"index of {edit['axis']}")
+
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        """A scale of the output channels that was applied along another axis."""
+        others = [other for other in edits if other["code"] == "channels-scaled"]
+        if not others or len(others[0]["factors"]) != len(edit["factors"]):
+            return None
+        products = np.array(others[0]["factors"]) * edit["factors"]
+        if np.ptp(products) > PRODUCT_TOLERANCE * np.abs(products).max():
+            return None
+        norm = " as of a BatchNorm," if edit["axis"] == "I" else ""
+        return f"a scale per output channel,{norm} was applied along {edit['axis']} instead of O"
 
     def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
         """The same factors on the input's channels."""

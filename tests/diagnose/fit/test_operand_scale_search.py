@@ -233,6 +233,28 @@ def test_a_norm_that_was_folded_along_i_is_two_lists_of_factors(transposed: bool
     assert close(ratio, np.outer(scale, 1 / scale))
 
 
+def test_a_scale_that_broadcast_along_w_is_told() -> None:
+    x, w, bias = normal(2, 4, 12, 12), normal(3, 4, 3, 3), normal(3)
+    scale = np.array([0.5, 2, 1.25], np.float32)
+    obtained = conv(x, w * scale, 1) + bias[:, None, None]
+    asked = w * scale[:, None, None, None]
+    found = finding(x, asked, obtained, bias=bias, padding=1)
+    assert [(edit["code"], edit.get("axis")) for edit in found.edits] == [
+        ("kernel-scaled", "W"),
+        ("channels-scaled", None),
+    ]
+    assert "was applied along W instead of O" in found.summary
+
+
+def test_a_norm_of_many_channels_that_was_folded_along_i_is_found() -> None:
+    x, w = normal(1, 64, 14, 14), normal(64, 64, 3, 3)
+    scale = np.linspace(0.5, 2, 64).astype(np.float32)
+    obtained = conv(x, w * scale[:, None, None, None], 1)
+    found = finding(x, w * scale[:, None, None], obtained, padding=1)
+    assert [edit["code"] for edit in found.edits] == ["kernel-scaled", "channels-scaled"]
+    assert "as of a BatchNorm, was applied along I instead of O" in found.summary
+
+
 # What looks like it
 
 
