@@ -280,6 +280,19 @@ def _told(numbers: Array) -> float | list[float]:
     return values[0] if len(set(values)) == 1 else values
 
 
+class _Elements(NamedTuple):
+    """Elements of blocks of output channels: what their sums consist of, and are.
+
+    The sums lie within `slack` of `values`, (blocks, rows); NaN is unknown.  `weights` is the
+    number of weights, other than 0, that a block has at the least.
+    """
+
+    terms: Terms
+    values: Array
+    slack: Array
+    weights: int
+
+
 class OperandScaleSearch:
     """Candidates with a scaled and shifted input or kernel, of the asked operation.
 
@@ -289,6 +302,8 @@ class OperandScaleSearch:
     def __init__(self, search: Search, is_proven: Callable[[Candidate], bool]) -> None:
         self.search = search
         self.is_proven = is_proven
+        self._kept_for: tuple[Combination | None, PrecisionModel | None] = None, None
+        self._kept: dict[str, _Elements | None] = {}
 
     @property
     def problem(self) -> Problem:
@@ -361,54 +376,75 @@ class OperandScaleSearch:
         self, combination: Combination, kind: Kind, precision: PrecisionModel
     ) -> Equations | None:
         """The equations of a kind at elements drawn for each of its blocks; None if too few."""
-        kernel = combination.w.array.to_array().astype(np.float64)
+        kernel = combination.w.array
         outer, inner, *taps = kernel.shape
-        spec = combination.w.operation.spec
-        channels = _blocks(kind.block, outer, spec.groups)
+        channels = _blocks(kind.block, outer, combination.w.operation.spec.groups)
         axis = kind.axis if isinstance(kind, KernelNumbers) else 0
         size = kind.numbers((inner, *taps)[axis])
         if size > MAX_NUMBERS_PER_BLOCK or size * len(channels) > MAX_NUMBERS:
             return None
-        weights = int(np.count_nonzero(kernel.reshape(len(channels), -1), axis=1).min())
+        drawn = self._elements(combination, kind.block, channels, precision)
+        if drawn is None or drawn.values.shape[1] < size + MIN_SPARE_ROWS:
+            return None
         has_both = isinstance(kind, ShiftedKernel) or (
             isinstance(kind, InputNumbers) and kind.factors and kind.offsets
         )
         factors = size // 2 if has_both else size
-        if weights <= size or weights < MIN_WEIGHTS_PER_FACTOR * factors:
+        if drawn.weights <= size or drawn.weights < MIN_WEIGHTS_PER_FACTOR * factors:
             return None
-        rows = ROWS_PER_NUMBER * size + MORE_ROWS
-        if precision.rounding.stored_narrower or precision.rounding.decimal_error:
-            # Rough values tell the numbers only if there are many of them.
-            rows *= MORE_ROUGH_ROWS
-        index = _drawn(combination.y.array, channels, rows)
-        if index is None or index[0].shape[1] < size + MIN_SPARE_ROWS:
+        if isinstance(kind, InputNumbers) and not kind.tells_offsets(drawn.terms):
             return None
-        return self._equations_at(combination, kind, precision, kernel, index)
+        rounding = precision.rounding
+        relative = rounding.bound_units * rounding.unit_roundoff
+        return Equations.of(kind, drawn.terms, drawn.values, drawn.slack, relative)
 
-    def _equations_at(
-        self,
-        combination: Combination,
-        kind: Kind,
-        precision: PrecisionModel,
-        kernel: Array,
-        index: list[Array],
-    ) -> Equations | None:
-        blocks, rows = index[0].shape
+    def _elements(
+        self, combination: Combination, block: str, channels: Array, precision: PrecisionModel
+    ) -> _Elements | None:
+        """The elements of such blocks, enough for every kind; those of one combination are kept."""
+        if combination is not self._kept_for[0] or precision is not self._kept_for[1]:
+            self._kept_for = combination, precision
+            self._kept = {}
+        if block not in self._kept:
+            self._kept[block] = self._draw_elements(combination, block, channels, precision)
+        return self._kept[block]
+
+    def _draw_elements(
+        self, combination: Combination, block: str, channels: Array, precision: PrecisionModel
+    ) -> _Elements | None:
+        kernel = combination.w.array.to_array().astype(np.float64)
+        inner, *taps = kernel.shape[1:]
+        along_i = inner if combination.w.operation.spec.groups > 1 else 2
+        most = {"all": max(along_i, *taps), "channel": 2, "one": max(inner, *taps)}.get(
+            block, 2 * inner
+        )
+        rows = ROWS_PER_NUMBER * min(most, MAX_NUMBERS_PER_BLOCK) + MORE_ROWS
+        rounding = precision.rounding
+        if rounding.stored_narrower or rounding.decimal_error:
+            # Rough values tell the numbers only if there are many of them.
+            affordable = MAX_PRODUCTS_PER_LEVEL // (len(channels) * inner * math.prod(taps))
+            rows = max(rows, min(rows * MORE_ROUGH_ROWS, affordable))
+        index = _drawn(combination.y.array, channels, rows)
+        if index is None:
+            return None
+        shape = index[0].shape
         flat = [each.reshape(-1) for each in index]
         low, high = self._sum_intervals(combination.y, flat, precision)
-        terms = self._terms(combination, kernel, flat, (blocks, rows))
         known = np.isfinite(low) & np.isfinite(high)
-        value = np.full(low.shape, np.nan)
-        np.copyto(value, (low + high) / 2, where=known)
-        slack = np.where(known, (high - low) / 2, 0)
-        rounding = precision.rounding
+        values = np.full(low.shape, np.nan)
+        np.copyto(values, (low + high) / 2, where=known)
+        slack = np.zeros(low.shape)
+        np.copyto(slack, (high - low) / 2, where=known)
         relative = rounding.bound_units * rounding.unit_roundoff
         slack = slack + rounding.underflow_error + rounding.decimal_error
         slack = slack + relative * np.abs(self.problem.channel_bias[flat[1]])
-        shape = (blocks, rows)
-        if isinstance(kind, InputNumbers) and not kind.tells_offsets(terms):
-            return None
-        return Equations.of(kind, terms, value.reshape(shape), slack.reshape(shape), relative)
+        per_block = np.count_nonzero(kernel[channels].reshape(len(channels), -1), axis=1)
+        return _Elements(
+            self._terms(combination, kernel, flat, (shape[0], shape[1])),
+            values.reshape(shape),
+            slack.reshape(shape),
+            int(per_block.min()),
+        )
 
     def _sum_intervals(
         self, form: OutputForm, index: Sequence[Array], precision: PrecisionModel
