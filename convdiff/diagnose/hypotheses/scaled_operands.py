@@ -102,10 +102,10 @@ class KernelScaled(KernelHypothesis):
         return True
 
     def sentence(self, edit: Edit) -> str:
-        along = f"the kernel was multiplied along {edit['axis']} by {_shown(edit['factors'])}"
-        if "offsets" in edit:
-            along += f" and shifted by {_shown(edit['offsets'])}"
-        return along + _dropped(edit["factors"], f"index of {edit['axis']}")
+        changes = _scaled_and_shifted(edit["factors"], edit.get("offsets", 0))
+        return f"the kernel was {changes} along {edit['axis']}" + _dropped(
+            edit["factors"], f"index of {edit['axis']}"
+        )
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         """A scale of the output channels that was applied along another axis."""
@@ -144,6 +144,7 @@ def _shown(numbers: Numbers) -> str:
 
 
 def _scaled_and_shifted(factors: Numbers, offsets: Numbers) -> str:
+    """What was done, such as "multiplied by 2 and shifted by -1"."""
     parts = []
     if factors != 1:
         parts.append(f"multiplied by {_shown(factors)}")
@@ -153,7 +154,7 @@ def _scaled_and_shifted(factors: Numbers, offsets: Numbers) -> str:
 
 
 def _dropped(factors: Numbers, name: str) -> str:
-    """Which channels or indices count for nothing."""
+    """Which channels or indices count for nothing, as the end of a sentence."""
     if isinstance(factors, int | float):
         return ""
     zero = [number for number, factor in enumerate(factors) if factor == 0]
