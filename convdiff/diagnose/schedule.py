@@ -15,8 +15,10 @@ from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.fit.border_search import BorderSearch
 from convdiff.diagnose.fit.channel_scale_search import ChannelScaleSearch
+from convdiff.diagnose.fit.operand_scale_search import OperandScaleSearch
 from convdiff.diagnose.fit.order_search import ChannelOrderSearch
 from convdiff.diagnose.fit.overlap import overlap_candidates
+from convdiff.diagnose.proof import prove
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.engine import Search
 
@@ -95,6 +97,9 @@ class Schedule:
         self.narrow_sums = list(narrow_sum_models(problem))
         self.channel_scales = ChannelScaleSearch(self.search)
         self.border = BorderSearch(self.search)
+        self.operand_scales = OperandScaleSearch(
+            self.search, lambda candidate: prove(problem, candidate).holds
+        )
         also_rounded = [] if self.precisions[0].edits else self.both_operands_rounded
         self.channel_orders = ChannelOrderSearch(self.search, [*self.precisions, *also_rounded])
 
@@ -168,6 +173,11 @@ def _channel_scales(schedule: Schedule, step: Step) -> Iterable[Candidates]:
         yield [c for precision in schedule.printed for c in scales.level(step.level - 1, precision)]
 
 
+def _operand_scales(schedule: Schedule, step: Step) -> Iterable[Candidates]:
+    scales = schedule.operand_scales
+    yield [c for precision in schedule.precisions for c in scales.level(step.edits, precision)]
+
+
 def _overlaps(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     search = schedule.search
     yield [c for precision in schedule.precisions for c in overlap_candidates(search, precision)]
@@ -213,6 +223,11 @@ STAGES: tuple[Stage, ...] = (
         "output channels scaled and shifted",
         applies=lambda schedule, step: True,
         candidate_lists=_channel_scales,
+    ),
+    Stage(
+        "input or kernel scaled and shifted",
+        applies=lambda schedule, step: step.full_precision or step.edits == 1,
+        candidate_lists=_operand_scales,
     ),
     Stage(
         "overlap counts beside a constant or a factor",

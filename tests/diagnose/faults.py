@@ -145,6 +145,43 @@ def quantized(work: Work, rng: np.random.Generator) -> Edit | None:
     }
 
 
+def input_scaled(work: Work, rng: np.random.Generator) -> Edit | None:
+    g, channels = work.geometry, work.x.shape[1]
+    # Without zeros in the padding an offset is a bias; a factor for each channel of a depthwise
+    # convolution is one for each output channel.
+    is_padded = g.pad_mode == "constant" and not g.transposed and all(min(p) > 0 for p in g.padding)
+    if g.groups == channels or np.asarray(work.output()).size < 16 * channels:
+        return None
+    shape = (1, channels, *(1,) * len(work.drawn.axes))
+    factors = rng.uniform(0.5, 4, shape).round(2).astype(np.float32)
+    offsets = rng.uniform(-3, 3, shape).round(2).astype(np.float32) * is_padded
+    work.x = work.x * factors + offsets
+    return {"code": "input-scaled"}
+
+
+def kernel_scaled(work: Work, rng: np.random.Generator) -> Edit | None:
+    """A factor along an axis of space, or factors and offsets along O."""
+    outer, inner, *taps = work.w.shape
+    if work.geometry.transposed or np.asarray(work.output()).size < 16 * outer:
+        return None
+    axis = int(rng.integers(len(taps) + 1))
+    if axis:
+        count = taps[axis - 1]
+        shape = [1] * work.w.ndim
+        shape[1 + axis] = count
+        work.w = work.w * rng.uniform(0.5, 2, shape).astype(np.float32)
+        if count == 1 or outer * inner * max(taps) < 8:
+            return None
+        return {"code": "kernel-scaled", "axis": work.drawn.axes[axis - 1]}
+    # Standardized weights.
+    space = tuple(range(1, work.w.ndim))
+    spread = work.w.std(axis=space, keepdims=True)
+    if inner * np.prod(taps) < 6 or spread.min() < 0.1:
+        return None
+    work.w = (work.w - work.w.mean(axis=space, keepdims=True)) / spread
+    return {"code": "kernel-scaled", "axis": "O"}
+
+
 def input_axes_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
     layout = f"NC{work.drawn.axes}"
     pairs = [
@@ -656,7 +693,9 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
     ),
     # Planted alone only.  Beside one other fault: tests/diagnose/fit/test_border_search.py.
     "geometry alone": (wrong_pad_value,),
-    "kernel alone": (quantized,),
+    "kernel alone": (quantized, kernel_scaled),
+    # Beside other faults: tests/diagnose/fit/test_operand_scale_search.py.
+    "input alone": (input_scaled,),
     # Planted alone only: beside another fault it need not be found.
     "output alone": (
         channels_scaled,

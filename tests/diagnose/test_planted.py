@@ -21,7 +21,7 @@ from tests.diagnose.naive import Array, Geometry, convolve
 
 ALL_FAULTS = [fault for family in FAULTS.values() for fault in family]
 # Fields of edits that are fitted, or that have several right values.
-FREE_FIELDS = ("values", "factor", "counts", "kernel")
+FREE_FIELDS = ("values", "factor", "factors", "offsets", "counts", "kernel")
 # Drawn convolutions to which a fault is applied, at most, until it applies to `PLANTED`.
 MAX_DRAWN, PLANTED = 200, 3
 

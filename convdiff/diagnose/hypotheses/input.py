@@ -18,6 +18,7 @@ from convdiff.diagnose.hypotheses.base import (
     first_indices,
     has_one_group,
 )
+from convdiff.diagnose.hypotheses.scaled_operands import InputScaled
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
 
@@ -367,4 +368,5 @@ INPUT: tuple[InputHypothesis, ...] = (
     InputReversed(),
     InputBatchPermuted(),
     InputChannelsPermuted(),
+    InputScaled(),
 )

@@ -25,6 +25,7 @@ from convdiff.diagnose.hypotheses.input import (
     group_interleavings,
 )
 from convdiff.diagnose.hypotheses.output_order import OutputChannelsReversed, channels_are_alike
+from convdiff.diagnose.hypotheses.scaled_operands import KernelScaled
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import axis_sizes
@@ -533,4 +534,5 @@ KERNEL: tuple[KernelHypothesis, ...] = (
     BothChannelAxesReversed(),
     KernelGroupsInterleaved(),
     Quantized(),
+    KernelScaled(),
 )

@@ -41,6 +41,7 @@ from convdiff.diagnose.core.output_change import (
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import Edits, OutputHypothesis, first_values
 from convdiff.diagnose.hypotheses.output_bias import BiasAdded
+from convdiff.diagnose.hypotheses.scaled_operands import KernelScaled
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.precision import UNIT_ROUNDOFF
 from convdiff.numerics.reference import Reference
@@ -57,6 +58,8 @@ USUAL_FACTORS = (
     *map(float, _USUAL_MULTIPLES),
     *(1 / multiple for multiple in _USUAL_MULTIPLES),
 )
+# The error of a fitted constant, as a share of the largest obtained value.
+CONSTANT_TOLERANCE = 1e-5
 # The relative error of a fitted factor.
 FACTOR_TOLERANCE = 1e-4
 # Unit roundoffs of a 16-bit type by which sums that are kept in it may be off as a whole.
@@ -274,6 +277,16 @@ class ChannelsScaled(OutputHypothesis):
         shifted = " and shifted" if any(edit["values"]) else ""
         factors = first_values(edit["factors"])
         return f"each output channel was scaled{shifted} separately (factors {factors})"
+
+    def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
+        """The same factors along the kernel's output channels, where the bias is as it was."""
+        bias, constants = problem.channel_bias, np.array(edit["values"])
+        size = float(np.abs(problem.obtained).max())
+        kept = constants.shape == bias.shape and np.allclose(
+            constants, bias, rtol=0, atol=CONSTANT_TOLERANCE * size
+        )
+        if len(edits) == 1 and kept:
+            yield {"code": KernelScaled.code, "axis": "O", "factors": edit["factors"]}
 
 
 @dataclass(frozen=True)
