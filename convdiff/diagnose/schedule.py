@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from convdiff.diagnose.core.precision_fit import narrow_sum_models, operand_models
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.core.quantized_models import QuantizedModels
 from convdiff.diagnose.fit.channel_scale_search import ChannelScaleSearch
 from convdiff.diagnose.fit.order_search import ChannelOrderSearch
 from convdiff.diagnose.fit.overlap import overlap_candidates
@@ -93,6 +94,9 @@ class Schedule:
             precision for precision in rounded if len(precision.rounded_operands) == 1
         ]
         self.narrow_sums = list(narrow_sum_models(problem))
+        self.quantized_operands = [QuantizedModels(problem)]
+        if problem.output_grid is not None:
+            self.quantized_operands.append(QuantizedModels(problem, problem.output_grid))
         self.channel_scales = ChannelScaleSearch(self.search)
         self.pad_values = PadValueSearch(self.search)
         also_rounded = [] if self.precisions[0].edits else self.both_operands_rounded
@@ -174,6 +178,35 @@ def _both_operands_rounded(schedule: Schedule, step: Step) -> Iterable[Candidate
     yield schedule.search.level(step.level - 1, [*schedule.both_operands_rounded, *alone])
 
 
+def _quantized_operands(schedule: Schedule, step: Step) -> Iterable[Candidates]:
+    others = step.level - 1
+    for models in schedule.quantized_operands:
+        if not models.possible:
+            continue
+        if others == 0:
+            groups = [
+                models.fine_kernels,
+                models.coarse_kernels,
+                models.inputs,
+                models.both,
+                models.float_operands,
+            ]
+        elif others == 1:
+            groups = [models.fine_kernels, models.common_inputs, models.both_beside_edits]
+        else:
+            groups = [models.fine_kernels, models.common_inputs]
+        for group in groups:
+            if group:
+                yield schedule.search.level(others, group)
+
+
+def _output_on_a_grid(schedule: Schedule, step: Step) -> Iterable[Candidates]:
+    for precision in schedule.printed:
+        if precision.rounding.decimal_error and schedule.problem.output_grid is not None:
+            yield list(schedule.pad_values.level(step.level - 1, precision))
+            yield list(schedule.channel_scales.level(step.level - 1, precision))
+
+
 def _narrow_sums(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     for precision in schedule.narrow_sums:
         for edits in range(MAX_EDITS_BESIDE_SUMS + 1):
@@ -213,6 +246,18 @@ STAGES: tuple[Stage, ...] = (
         "overlap counts beside a constant or a factor",
         applies=lambda schedule, step: step.edits == 2,
         candidate_lists=_overlaps,
+    ),
+    Stage(
+        "an output on a grid of a few bits, with other numbers in the padding or scaled channels",
+        applies=lambda schedule, step: (
+            step.full_precision and step.level > 1 and schedule.problem.output_grid is not None
+        ),
+        candidate_lists=_output_on_a_grid,
+    ),
+    Stage(
+        "operands on grids of a few bits, beside one edit less",
+        applies=lambda schedule, step: step.full_precision,
+        candidate_lists=_quantized_operands,
     ),
     Stage(
         "rounded operands, beside one edit less",

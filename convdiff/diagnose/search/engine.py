@@ -94,7 +94,7 @@ class Search:
         """Combinations of these outputs with so many edits elsewhere."""
         first = precisions[0]
         for batch in self.batches(op, outputs, edits, stacked=stacked):
-            if first.operand_format is None:
+            if not first.rounds_operands:
                 agreeing = self.sample_filter(op, outputs, first).survivors(batch)
                 yield from cheapest_candidates(batch, outputs, first, *agreeing)
                 continue

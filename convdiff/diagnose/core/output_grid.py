@@ -1,0 +1,218 @@
+"""The grid of evenly spaced numbers that an output lies on, if it was quantized."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from convdiff.diagnose.core.activation_change import entropy
+from convdiff.diagnose.core.output_change import Fields, OutputChange, WholeOutput
+from convdiff.numerics.precision import half_ulp
+from convdiff.records import Edit
+from convdiff.spec.layout import Array
+
+# The code of the hypothesis `Quantized`.
+QUANTIZED = "quantized"
+# Values that are looked at, evenly spaced, and the most different ones of 8 bits.
+GRID_SAMPLE, LEVELS_OF_8_BITS = 4096, 256
+# The widths that a type of integers may have.
+BITS = (4, 8, 16)
+# Fewer different values lie on a grid by chance or by nature, as those of a mask do.
+MIN_LEVELS = 6
+# Values lie on a grid on purpose if by chance they would with a probability below 10^this.
+MAX_LOG10_CHANCE = -8.0
+# The smallest difference of two values may be this many steps.
+MAX_STEPS_OF_DIFFERENCE = 4
+# What dequantizing in float32 may add, relative to a value.
+DEQUANTIZING_ERROR = 2.0**-22
+# The step of a grid, in steps of the natural one of such sums, from which on it is none of theirs.
+MIN_NATURAL_STEPS = 1.5
+# How far a rounded value is from the sum, in steps: fixed-point multipliers add a little to a half.
+HALF_STEP = 0.505
+# Bits that saturated values must hold: for this edit alone, and for each edit beside it; and their
+# spread in steps.
+MIN_BITS, MIN_BITS_PER_EDIT = 24.0, 16.0
+MIN_STEPS_OF_SPREAD = 2.0
+
+
+@dataclass(frozen=True)
+class OutputGrid:
+    """Evenly spaced numbers, the multiples of `step` between `low` and `high` of them.
+
+    `offset` is what is added to all of them, as a share of the step: 0 if 0 is on the grid.
+    """
+
+    step: float
+    low: int
+    high: int
+    offset: float = 0.0
+
+    @property
+    def bits(self) -> int:
+        """The narrowest type of integers that holds the grid."""
+        return next(bits for bits in BITS if self.high - self.low < 1 << bits)
+
+    @property
+    def zero_point(self) -> float:
+        """The integer that stands for 0, if the grid begins or ends with the type's limits.
+
+        0 where a signed or an unsigned type without a zero point holds the grid.
+        """
+        half = 1 << (self.bits - 1)
+        if self.offset:
+            return float(f"{-self.low - self.offset:.6g}")
+        if (self.low >= 0 and self.high < 2 * half) or (self.low >= -half and self.high < half):
+            return 0
+        return -self.low
+
+    @property
+    def edit(self) -> Edit:
+        """The edit "the output was rounded to this grid"."""
+        return {
+            "code": QUANTIZED,
+            "where": "output",
+            "bits": self.bits,
+            "per": "tensor",
+            "scale": float(f"{self.step:.6g}"),
+            "zero_point": self.zero_point,
+        }
+
+
+@dataclass(frozen=True)
+class RoundedToGrid(OutputChange):
+    """Sums were rounded to multiples of `step`, those beyond `low` and `high` set to these limits.
+
+    A limit is infinite where nothing was set to it.
+    """
+
+    step: float
+    low: float
+    high: float
+
+    def sum_interval(self, obtained: Array, low: Array, high: Array) -> tuple[Array, Array]:
+        error = HALF_STEP * self.step
+        at_low = obtained <= self.low + error
+        at_high = obtained >= self.high - error
+        return np.where(at_low, -np.inf, low - error), np.where(at_high, np.inf, high + error)
+
+    def verify(self, whole: WholeOutput) -> Fields | None:
+        sums, scale = whole.sums
+        slack = whole.rounding.allowed_error(sums, scale)
+        low, high = self.sum_interval(whole.obtained, whole.obtained, whole.obtained)
+        if not ((sums + slack >= low) & (sums - slack <= high)).all():
+            return None
+        # Some sums lie well beyond each limit, and rounding leaves enough to tell the others apart.
+        beyond = (sums < self.low - self.step).any() or np.isinf(self.low)
+        beyond &= (sums > self.high + self.step).any() or np.isinf(self.high)
+        needed = MIN_BITS + MIN_BITS_PER_EDIT * (whole.edits - 1)
+        is_evidence = entropy(whole.obtained) >= needed and np.median(slack) < self.step
+        is_evidence &= np.std(whole.obtained) > MIN_STEPS_OF_SPREAD * self.step
+        return {} if beyond and is_evidence else None
+
+
+def output_grid(values: Array, operands: Iterable[Array]) -> OutputGrid | None:
+    """The grid that the values lie on on purpose; None if there is none.
+
+    `operands` are input, kernel and bias (if any): sums of whole numbers lie on a grid anyway.
+    """
+    sample = _different(values)
+    if sample is None or sample.size < MIN_LEVELS:
+        return None
+    slack = half_ulp(sample, values.dtype.name) if values.dtype.itemsize < 4 else 0.0
+    slack = slack + DEQUANTIZING_ERROR * np.abs(sample)
+    spacing = float(np.diff(sample).min())
+    for steps in range(1, MAX_STEPS_OF_DIFFERENCE + 1):
+        grid = _fitted(sample, slack, spacing / steps)
+        if grid is None:
+            continue
+        if is_power_of_ten(grid.step) and not grid.offset:
+            # Printed in decimals, or stored as whole numbers.
+            return None
+        natural = natural_step(operands)
+        return None if natural and grid.step < MIN_NATURAL_STEPS * natural else grid
+    return None
+
+
+def is_power_of_ten(step: float) -> bool:
+    """Whether a step is 1, 0.1, 0.01, ... or 10."""
+    exponent = float(np.log10(step))
+    return abs(exponent - round(exponent)) < 1e-6
+
+
+def _different(values: Array) -> Array | None:
+    """The different finite values in order; None if they are too many for a grid."""
+    flat = values.reshape(-1)
+    flat = flat[np.isfinite(flat)]
+    sample = np.unique(flat[:: max(1, flat.size // GRID_SAMPLE)]).astype(np.float64)
+    if sample.size < 2:
+        return None
+    if (sample[-1] - sample[0]) > (1 << BITS[-1]) * np.diff(sample).min():
+        return None
+    if flat.size > 2 * GRID_SAMPLE:
+        sample = np.unique(flat).astype(np.float64)
+    return sample
+
+
+def _fitted(sample: Array, slack: Array, step: float) -> OutputGrid | None:
+    """The grid of about this step that the values in order lie on; None if one does not."""
+    distance = sample - sample[0]
+    # A step that is known from near values is made more exact with farther ones.
+    reach = 16
+    while True:
+        near = distance <= reach * step
+        steps = np.rint(distance[near] / step)
+        if not steps.any():
+            return None
+        step = float((steps * distance[near]).sum() / np.square(steps).sum())
+        if near.all():
+            break
+        reach *= 8
+    error = np.abs(distance - steps * step)
+    if (error > slack + slack[0] + DEQUANTIZING_ERROR * step).any():
+        return None
+    first = float(np.mean(sample / step - steps))
+    offset = first - round(first)
+    numbers = steps + round(first)
+    if not numbers.any():
+        return None
+    if (np.abs(sample - numbers * step) <= 2 * slack + 1e-4 * step).all():
+        offset = 0.0
+        step = float((numbers * sample).sum() / np.square(numbers).sum())
+    chances = np.log10(np.clip(2 * slack[numbers != 0] / step, 1e-12, 1))
+    # The step and the offset were fitted to two of the values.
+    if chances.sum() - 2 * chances.min() > MAX_LOG10_CHANCE:
+        return None
+    low, high = int(numbers[0]), int(numbers[-1])
+    return OutputGrid(step, low, high, offset) if high - low < 1 << BITS[-1] else None
+
+
+def natural_step(operands: Iterable[Array]) -> float:
+    """The step of the grid that sums of products of these operands lie on anyway; 0 if none."""
+    x, w, *bias = (_common_step(array) for array in operands)
+    natural = x * w
+    if not 0 < natural < np.inf:
+        return 0.0
+    shifts = [step / natural for step in bias if step != np.inf]
+    return natural if all(n > 0.5 and abs(n - round(n)) < 1e-3 * n for n in shifts) else 0.0
+
+
+def _common_step(values: Array) -> float:
+    """The largest number of which all values are multiples; 0 if none is found.
+
+    Infinity for zeros, which are multiples of anything.
+    """
+    sample = values.reshape(-1)[:: max(1, values.size // GRID_SAMPLE)].astype(np.float64)
+    sample = np.unique(np.abs(sample[np.isfinite(sample) & (sample != 0)]))
+    if not sample.size:
+        return float(np.inf)
+    spacing = float(np.diff(sample, prepend=0).min())
+    if sample[-1] > (1 << BITS[-1]) * spacing:
+        return 0.0
+    for steps in range(1, MAX_STEPS_OF_DIFFERENCE + 1):
+        step = spacing / steps
+        error = np.abs(sample - np.rint(sample / step) * step)
+        if (error <= 1e-3 * step).all():
+            return step
+    return 0.0

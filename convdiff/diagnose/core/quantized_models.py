@@ -1,0 +1,199 @@
+"""Precision models of quantized operands: input, kernel or both on grids of a few bits."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from convdiff.diagnose.core.operand_grid import (
+    COARSE_KERNEL_RULES,
+    COMMON_INPUT_RULES,
+    EIGHT_BITS,
+    FINE_KERNEL_RULES,
+    FLOAT_FORMATS,
+    FLOATS,
+    INPUT_RULES,
+    GridRule,
+    ValueGrid,
+    along_axes,
+)
+from convdiff.diagnose.core.output_grid import HALF_STEP, QUANTIZED, OutputGrid
+from convdiff.diagnose.core.precision_model import PrecisionModel
+from convdiff.diagnose.core.problem import Problem
+from convdiff.numerics.error_bound import Rounding
+from convdiff.records import Edit
+
+# How many times the root mean square error of rounding to a grid is allowed when combinations are
+# screened: 1/sqrt(12) of a step.
+SCREENED_STEPS = 5 / float(np.sqrt(12))
+# Products with scales that were stored in float32, and rounded, add so many terms to the bound.
+TERMS_OF_SCALES = 4
+# Kernels with more weights take too long to be rounded in every way.
+MAX_WEIGHTS = 1 << 20
+# Elements of an operand that are held against a grid, to see whether they lie on it already.
+OPERAND_SAMPLE = 1 << 14
+AXES = {None: "tensor", 0: "O", 1: "I"}
+
+
+class RuledGrid(NamedTuple):
+    """A grid and the rule by which it follows from the values."""
+
+    rule: GridRule
+    grid: ValueGrid
+
+
+class QuantizedModels:
+    """The models of quantized operands for one problem, made when they are first asked for.
+
+    Without `output_grid` the output was not rounded; with it, it was rounded to that grid.
+    """
+
+    def __init__(self, problem: Problem, output_grid: OutputGrid | None = None) -> None:
+        self.problem = problem
+        self.output_grid = output_grid
+
+    @cached_property
+    def fine_kernels(self) -> list[PrecisionModel]:
+        """Kernels of 8 bits, in integers."""
+        return self._models(self._kernel_grids(FINE_KERNEL_RULES), ())
+
+    @cached_property
+    def coarse_kernels(self) -> list[PrecisionModel]:
+        """Kernels of fewer bits, and of 8-bit floats."""
+        return self._models(self._kernel_grids(COARSE_KERNEL_RULES), ())
+
+    @cached_property
+    def common_inputs(self) -> list[PrecisionModel]:
+        """Inputs of 8 or 7 bits, scaled to their range."""
+        return self._models((), self._input_grids(COMMON_INPUT_RULES))
+
+    @cached_property
+    def inputs(self) -> list[PrecisionModel]:
+        """Inputs with all other scales too."""
+        return self._models((), self._input_grids(INPUT_RULES))
+
+    @cached_property
+    def both(self) -> list[PrecisionModel]:
+        """Inputs and kernels of the common kinds."""
+        kernels = self._kernel_grids((*EIGHT_BITS,))
+        return self._models(kernels, self._input_grids(COMMON_INPUT_RULES))
+
+    @cached_property
+    def both_beside_edits(self) -> list[PrecisionModel]:
+        """Those of `both` that are the commonest."""
+        kernels = [each for each in self._kernel_grids(EIGHT_BITS) if each.rule.axis != 1]
+        return self._models(kernels, self._input_grids((GridRule(8), GridRule(8, 127.0), GridRule(7))))
+
+    @cached_property
+    def float_operands(self) -> list[PrecisionModel]:
+        """Inputs and kernels in one 8-bit float format."""
+        return [
+            model
+            for name in FLOAT_FORMATS
+            for rules in [[rule for rule in FLOATS if rule.float_format == name]]
+            for model in self._models(self._kernel_grids(rules), self._input_grids(rules))
+        ]
+
+    @property
+    def possible(self) -> bool:
+        """Whether operands of this type and size may have been quantized, and are looked for."""
+        problem = self.problem
+        return (
+            problem.rounding.compute_dtype == "float32"
+            and 0 < problem.w.size <= MAX_WEIGHTS
+            and problem.x.size > 0
+            and bool(np.isfinite(problem.w).all() and np.isfinite(problem.x).all())
+        )
+
+    @cached_property
+    def _rounding(self) -> Rounding:
+        rounding = self.problem.rounding
+        rounding = replace(rounding, terms=rounding.terms + TERMS_OF_SCALES)
+        if self.output_grid is None:
+            return rounding
+        return replace(rounding, decimal_error=HALF_STEP * self.output_grid.step)
+
+    def _kernel_grids(self, rules: Iterable[GridRule]) -> list[RuledGrid]:
+        """The grids that do not hold the kernel already."""
+        w = self.problem.w
+        ruled = [RuledGrid(rule, rule.grid(w)) for rule in along_axes(rules, w.shape)]
+        return [each for each in ruled if not np.allclose(each.grid.round(w), w, 1e-6, 0)]
+
+    def _input_grids(self, rules: Iterable[GridRule]) -> list[RuledGrid]:
+        """The grids that do not hold the input already."""
+        x = self.problem.x.reshape(-1)
+        sample = x[:: max(1, x.size // OPERAND_SAMPLE)]
+        ruled = [RuledGrid(rule, rule.grid(x)) for rule in rules]
+        return [each for each in ruled if not np.allclose(each.grid.round(sample), sample, 1e-6, 0)]
+
+    def _models(
+        self, kernels: Sequence[RuledGrid], inputs: Sequence[RuledGrid]
+    ) -> list[PrecisionModel]:
+        """A model for each pair of grids, or for each grid where there are those of one operand.
+
+        They share their rounding and what screening allows.
+        """
+        w = self.problem.w.astype(np.float64).reshape(self.problem.w.shape[0], -1)
+        norm, total = np.linalg.norm(w, axis=1).max(), np.abs(w.sum(axis=1)).max()
+        relative = SCREENED_STEPS * max((r.rule.step_of_largest for r in kernels), default=0.0)
+        step = max((float(np.max(each.grid.scale)) for each in inputs), default=0.0)
+        absolute = step * max(SCREENED_STEPS * norm, total / 2)
+        rounding = self._rounding
+        has_integers = not any(each.rule.float_format for each in (*kernels, *inputs))
+        if kernels and inputs and has_integers and self.problem.bias is not None:
+            # The bias is stored in integers too, with the product of both scales.
+            largest = (max(float(np.max(r.grid.scale)) for r in each) for each in (kernels, inputs))
+            half_step = math.prod(largest) / 2
+            rounding = replace(rounding, decimal_error=rounding.decimal_error + half_step)
+        common = {
+            "rounding": rounding,
+            "could_hide_fault": self.output_grid is not None,
+            "kernel_peak": float(np.abs(w).max()),
+            "screening_errors": (relative, float(absolute)),
+        }
+        on_output = () if self.output_grid is None else (self.output_grid.edit,)
+        models = []
+        for kernel, x in itertools.product(kernels or [None], inputs or [None]):
+            if kernel is None and x is None:
+                continue
+            edits: list[Edit] = []
+            if x is not None:
+                edits.append(grid_edit("inputs", x))
+            if kernel is not None:
+                edits.append(grid_edit("kernel", kernel))
+            models.append(
+                PrecisionModel(
+                    edits=(*edits, *on_output),
+                    kernel_grid=None if kernel is None else kernel.rule,
+                    input_grid=None if x is None else x.grid,
+                    **common,
+                )
+            )
+        return models
+
+
+def grid_edit(where: str, ruled: RuledGrid) -> Edit:
+    """The edit "the input, or the kernel, was rounded to this grid"."""
+    rule, grid = ruled
+    edit: Edit = {
+        "code": QUANTIZED,
+        "where": where,
+        "bits": rule.bits,
+        "per": AXES[rule.axis],
+        "scale": _numbers(grid.scale, 5),
+        "zero_point": _numbers(grid.zero_point, 5),
+    }
+    return edit if rule.float_format is None else edit | {"type": rule.float_format}
+
+
+def _numbers(values: object, digits: int) -> object:
+    """One number, or a list of them, with so many digits."""
+    numbers = [float(f"{value:.{digits}g}") for value in np.ravel(values)]
+    whole = [int(number) if number == int(number) else number for number in numbers]
+    return whole[0] if np.ndim(values) == 0 else whole
