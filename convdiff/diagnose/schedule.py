@@ -184,17 +184,9 @@ def _quantized_operands(schedule: Schedule, step: Step) -> Iterable[Candidates]:
         if not models.possible:
             continue
         if others == 0:
-            groups = [
-                models.fine_kernels,
-                models.coarse_kernels,
-                models.inputs,
-                models.both,
-                models.float_operands,
-            ]
-        elif others == 1:
-            groups = [models.fine_kernels, models.common_inputs, models.both_beside_edits]
+            groups = [models.alone, models.coarse]
         else:
-            groups = [models.fine_kernels, models.common_inputs]
+            groups = [models.beside_an_edit if others == 1 else models.beside_edits]
         for group in groups:
             if group:
                 yield schedule.search.level(others, group)

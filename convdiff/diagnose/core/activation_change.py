@@ -146,7 +146,7 @@ def function_explains(function: Function, whole: WholeOutput, *, computes: bool 
         own = own + 8 * rounding.unit_roundoff * (1 + (1 + np.abs(sums)) * np.abs(expected))
     else:
         own = own + rounding.unit_roundoff * np.abs(expected)
-    if not (np.abs(whole.obtained - expected) <= moved + own).all():
+    if not (np.abs(whole.obtained - rounding.within_limits(expected)) <= moved + own).all():
         return False
     if not np.ptp(whole.obtained):
         # All came out alike, as zeros do: a sign each is enough evidence for an activation, but for

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from convdiff.diagnose.core.activation_change import entropy
-from convdiff.diagnose.core.output_change import Fields, OutputChange, WholeOutput
+from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.precision import half_ulp
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
@@ -31,10 +30,6 @@ DEQUANTIZING_ERROR = 2.0**-22
 MIN_NATURAL_STEPS = 1.5
 # How far a rounded value is from the sum, in steps: fixed-point multipliers add a little to a half.
 HALF_STEP = 0.505
-# Bits that saturated values must hold: for this edit alone, and for each edit beside it; and their
-# spread in steps.
-MIN_BITS, MIN_BITS_PER_EDIT = 24.0, 16.0
-MIN_STEPS_OF_SPREAD = 2.0
 
 
 @dataclass(frozen=True)
@@ -80,36 +75,14 @@ class OutputGrid:
         }
 
 
-@dataclass(frozen=True)
-class RoundedToGrid(OutputChange):
-    """Sums were rounded to multiples of `step`, those beyond `low` and `high` set to these limits.
+    def rounding(self, rounding: Rounding) -> Rounding:
+        """The rounding of sums that were then rounded to this grid.
 
-    A limit is infinite where nothing was set to it.
-    """
-
-    step: float
-    low: float
-    high: float
-
-    def sum_interval(self, obtained: Array, low: Array, high: Array) -> tuple[Array, Array]:
-        error = HALF_STEP * self.step
-        at_low = obtained <= self.low + error
-        at_high = obtained >= self.high - error
-        return np.where(at_low, -np.inf, low - error), np.where(at_high, np.inf, high + error)
-
-    def verify(self, whole: WholeOutput) -> Fields | None:
-        sums, scale = whole.sums
-        slack = whole.rounding.allowed_error(sums, scale)
-        low, high = self.sum_interval(whole.obtained, whole.obtained, whole.obtained)
-        if not ((sums + slack >= low) & (sums - slack <= high)).all():
-            return None
-        # Some sums lie well beyond each limit, and rounding leaves enough to tell the others apart.
-        beyond = (sums < self.low - self.step).any() or np.isinf(self.low)
-        beyond &= (sums > self.high + self.step).any() or np.isinf(self.high)
-        needed = MIN_BITS + MIN_BITS_PER_EDIT * (whole.edits - 1)
-        is_evidence = entropy(whole.obtained) >= needed and np.median(slack) < self.step
-        is_evidence &= np.std(whole.obtained) > MIN_STEPS_OF_SPREAD * self.step
-        return {} if beyond and is_evidence else None
+        Those beyond its ends were set to them; but where nothing is negative, that was a ReLU.
+        """
+        low, high = ((number + self.offset) * self.step for number in (self.low, self.high))
+        limits = -np.inf if low == 0 else low, high
+        return replace(rounding, decimal_error=HALF_STEP * self.step, limits=limits)
 
 
 def output_grid(values: Array, operands: Iterable[Array]) -> OutputGrid | None:
@@ -163,9 +136,8 @@ def _fitted(sample: Array, slack: Array, step: float) -> OutputGrid | None:
     while True:
         near = distance <= reach * step
         steps = np.rint(distance[near] / step)
-        if not steps.any():
-            return None
-        step = float((steps * distance[near]).sum() / np.square(steps).sum())
+        if steps.any():
+            step = float((steps * distance[near]).sum() / np.square(steps).sum())
         if near.all():
             break
         reach *= 8

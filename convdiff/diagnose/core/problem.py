@@ -15,7 +15,7 @@ from convdiff.diagnose.core.activations import Activation, likely_activations
 from convdiff.diagnose.core.array_view import MAX_COPIED_ELEMENTS, ArrayView
 from convdiff.diagnose.core.integer_storage import NEAREST, integer_edit, largest_error
 from convdiff.diagnose.core.layouts import mistaken_reshapes, to_layout
-from convdiff.diagnose.core.output_grid import HALF_STEP, OutputGrid, output_grid
+from convdiff.diagnose.core.output_grid import OutputGrid, output_grid
 from convdiff.diagnose.core.precision_evidence import natural_decimals, suggested_models
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.numerics.error_bound import Rounding
@@ -61,8 +61,7 @@ class Problem:
         """Models of reduced precision that the obtained values suggest, likeliest first."""
         models = list(suggested_models(self.obtained, self.rounding, self.operands))
         if self.output_grid is not None:
-            error = HALF_STEP * self.output_grid.step
-            rounding = replace(self.rounding, decimal_error=error)
+            rounding = self.output_grid.rounding(self.rounding)
             grid = PrecisionModel(rounding, None, (self.output_grid.edit,), could_hide_fault=True)
             return (grid, *models)
         if self.integer_type is None:

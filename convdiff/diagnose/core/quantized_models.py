@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -23,11 +22,12 @@ from convdiff.diagnose.core.operand_grid import (
     ValueGrid,
     along_axes,
 )
-from convdiff.diagnose.core.output_grid import HALF_STEP, QUANTIZED, OutputGrid
+from convdiff.diagnose.core.output_grid import QUANTIZED, OutputGrid
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
 from convdiff.numerics.error_bound import Rounding
 from convdiff.records import Edit
+from convdiff.spec.layout import Array
 
 # How many times the root mean square error of rounding to a grid is allowed when combinations are
 # screened: 1/sqrt(12) of a step.
@@ -48,6 +48,10 @@ class RuledGrid(NamedTuple):
     grid: ValueGrid
 
 
+# The grids of kernel and input.
+GridPair = tuple[RuledGrid | None, RuledGrid | None]
+
+
 class QuantizedModels:
     """The models of quantized operands for one problem, made when they are first asked for.
 
@@ -59,46 +63,41 @@ class QuantizedModels:
         self.output_grid = output_grid
 
     @cached_property
-    def fine_kernels(self) -> list[PrecisionModel]:
-        """Kernels of 8 bits, in integers."""
-        return self._models(self._kernel_grids(FINE_KERNEL_RULES), ())
+    def alone(self) -> list[PrecisionModel]:
+        """Kernels of 8 bits, inputs with all usual scales, and both."""
+        kernels = self._kernel_grids(FINE_KERNEL_RULES)
+        both = _pairs(self._kernel_grids(EIGHT_BITS), self._input_grids(COMMON_INPUT_RULES))
+        return self._models(
+            [*_kernels(kernels), *_inputs(self._input_grids(INPUT_RULES)), *both]
+        )
 
     @cached_property
-    def coarse_kernels(self) -> list[PrecisionModel]:
-        """Kernels of fewer bits, and of 8-bit floats."""
-        return self._models(self._kernel_grids(COARSE_KERNEL_RULES), ())
-
-    @cached_property
-    def common_inputs(self) -> list[PrecisionModel]:
-        """Inputs of 8 or 7 bits, scaled to their range."""
-        return self._models((), self._input_grids(COMMON_INPUT_RULES))
-
-    @cached_property
-    def inputs(self) -> list[PrecisionModel]:
-        """Inputs with all other scales too."""
-        return self._models((), self._input_grids(INPUT_RULES))
-
-    @cached_property
-    def both(self) -> list[PrecisionModel]:
-        """Inputs and kernels of the common kinds."""
-        kernels = self._kernel_grids((*EIGHT_BITS,))
-        return self._models(kernels, self._input_grids(COMMON_INPUT_RULES))
-
-    @cached_property
-    def both_beside_edits(self) -> list[PrecisionModel]:
-        """Those of `both` that are the commonest."""
-        kernels = [each for each in self._kernel_grids(EIGHT_BITS) if each.rule.axis != 1]
-        return self._models(kernels, self._input_grids((GridRule(8), GridRule(8, 127.0), GridRule(7))))
-
-    @cached_property
-    def float_operands(self) -> list[PrecisionModel]:
-        """Inputs and kernels in one 8-bit float format."""
-        return [
-            model
+    def coarse(self) -> list[PrecisionModel]:
+        """Kernels of fewer bits, and of 8-bit floats, also with such inputs."""
+        both = [
+            pair
             for name in FLOAT_FORMATS
             for rules in [[rule for rule in FLOATS if rule.float_format == name]]
-            for model in self._models(self._kernel_grids(rules), self._input_grids(rules))
+            for pair in _pairs(self._kernel_grids(rules), self._input_grids(rules))
         ]
+        return self._models([*_kernels(self._kernel_grids(COARSE_KERNEL_RULES)), *both])
+
+    @cached_property
+    def beside_an_edit(self) -> list[PrecisionModel]:
+        """Of `alone` the commonest."""
+        kernels = [each for each in self._kernel_grids(EIGHT_BITS) if each.rule.axis != 1]
+        inputs = self._input_grids((GridRule(8), GridRule(8, 127.0), GridRule(7)))
+        return self._models([*self._beside_edits, *_pairs(kernels, inputs)])
+
+    @cached_property
+    def beside_edits(self) -> list[PrecisionModel]:
+        """Those of one operand of 8 bits."""
+        return self._models(self._beside_edits)
+
+    @property
+    def _beside_edits(self) -> list[GridPair]:
+        kernels, inputs = self._kernel_grids(EIGHT_BITS), self._input_grids(COMMON_INPUT_RULES)
+        return [*_kernels(kernels), *_inputs(inputs)]
 
     @property
     def possible(self) -> bool:
@@ -115,9 +114,7 @@ class QuantizedModels:
     def _rounding(self) -> Rounding:
         rounding = self.problem.rounding
         rounding = replace(rounding, terms=rounding.terms + TERMS_OF_SCALES)
-        if self.output_grid is None:
-            return rounding
-        return replace(rounding, decimal_error=HALF_STEP * self.output_grid.step)
+        return rounding if self.output_grid is None else self.output_grid.rounding(rounding)
 
     def _kernel_grids(self, rules: Iterable[GridRule]) -> list[RuledGrid]:
         """The grids that do not hold the kernel already."""
@@ -132,50 +129,52 @@ class QuantizedModels:
         ruled = [RuledGrid(rule, rule.grid(x)) for rule in rules]
         return [each for each in ruled if not np.allclose(each.grid.round(sample), sample, 1e-6, 0)]
 
-    def _models(
-        self, kernels: Sequence[RuledGrid], inputs: Sequence[RuledGrid]
-    ) -> list[PrecisionModel]:
-        """A model for each pair of grids, or for each grid where there are those of one operand.
-
-        They share their rounding and what screening allows.
-        """
+    def _models(self, pairs: Sequence[GridPair]) -> list[PrecisionModel]:
+        """A model for each pair of grids; they share their rounding and what screening allows."""
         w = self.problem.w.astype(np.float64).reshape(self.problem.w.shape[0], -1)
         norm, total = np.linalg.norm(w, axis=1).max(), np.abs(w.sum(axis=1)).max()
-        relative = SCREENED_STEPS * max((r.rule.step_of_largest for r in kernels), default=0.0)
-        step = max((float(np.max(each.grid.scale)) for each in inputs), default=0.0)
-        absolute = step * max(SCREENED_STEPS * norm, total / 2)
+        share = max((kernel.rule.step_of_largest for kernel, _ in pairs if kernel), default=0.0)
+        step = max((float(np.max(x.grid.scale)) for _, x in pairs if x), default=0.0)
+        errors = SCREENED_STEPS * share, step * float(max(SCREENED_STEPS * norm, total / 2))
         rounding = self._rounding
-        has_integers = not any(each.rule.float_format for each in (*kernels, *inputs))
-        if kernels and inputs and has_integers and self.problem.bias is not None:
+        if self.problem.bias is not None:
             # The bias is stored in integers too, with the product of both scales.
-            largest = (max(float(np.max(r.grid.scale)) for r in each) for each in (kernels, inputs))
-            half_step = math.prod(largest) / 2
-            rounding = replace(rounding, decimal_error=rounding.decimal_error + half_step)
-        common = {
-            "rounding": rounding,
-            "could_hide_fault": self.output_grid is not None,
-            "kernel_peak": float(np.abs(w).max()),
-            "screening_errors": (relative, float(absolute)),
-        }
-        on_output = () if self.output_grid is None else (self.output_grid.edit,)
-        models = []
-        for kernel, x in itertools.product(kernels or [None], inputs or [None]):
-            if kernel is None and x is None:
-                continue
-            edits: list[Edit] = []
-            if x is not None:
-                edits.append(grid_edit("inputs", x))
-            if kernel is not None:
-                edits.append(grid_edit("kernel", kernel))
-            models.append(
-                PrecisionModel(
-                    edits=(*edits, *on_output),
-                    kernel_grid=None if kernel is None else kernel.rule,
-                    input_grid=None if x is None else x.grid,
-                    **common,
-                )
+            bias_steps = (
+                float(np.max(kernel.grid.scale) * np.max(x.grid.scale))
+                for kernel, x in pairs
+                if kernel and x and kernel.rule.float_format is None
             )
-        return models
+            half_step = max(bias_steps, default=0.0) / 2
+            rounding = replace(rounding, decimal_error=rounding.decimal_error + half_step)
+        on_output = () if self.output_grid is None else (self.output_grid.edit,)
+        return [
+            PrecisionModel(
+                rounding,
+                edits=(
+                    *([grid_edit("inputs", x)] if x else []),
+                    *([grid_edit("kernel", kernel)] if kernel else []),
+                    *on_output,
+                ),
+                could_hide_fault=self.output_grid is not None,
+                kernel_grid=kernel.rule if kernel else None,
+                input_grid=x.grid if x else None,
+                kernel_peak=float(np.abs(w).max()),
+                screening_errors=errors,
+            )
+            for kernel, x in pairs
+        ]
+
+
+def _kernels(grids: Iterable[RuledGrid]) -> list[GridPair]:
+    return [(each, None) for each in grids]
+
+
+def _inputs(grids: Iterable[RuledGrid]) -> list[GridPair]:
+    return [(None, each) for each in grids]
+
+
+def _pairs(kernels: Iterable[RuledGrid], inputs: Iterable[RuledGrid]) -> list[GridPair]:
+    return list(itertools.product(kernels, inputs))
 
 
 def grid_edit(where: str, ruled: RuledGrid) -> Edit:
@@ -192,7 +191,7 @@ def grid_edit(where: str, ruled: RuledGrid) -> Edit:
     return edit if rule.float_format is None else edit | {"type": rule.float_format}
 
 
-def _numbers(values: object, digits: int) -> object:
+def _numbers(values: Array, digits: int) -> object:
     """One number, or a list of them, with so many digits."""
     numbers = [float(f"{value:.{digits}g}") for value in np.ravel(values)]
     whole = [int(number) if number == int(number) else number for number in numbers]

@@ -33,7 +33,6 @@ from convdiff.diagnose.hypotheses.output_order import (
 )
 from convdiff.diagnose.hypotheses.output_overlap import OverlapAccumulated
 from convdiff.diagnose.hypotheses.output_scale import ChannelsScaled, Scaled
-from convdiff.diagnose.hypotheses.quantized import OutputSaturated
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
@@ -273,6 +272,5 @@ OUTPUT: tuple[OutputHypothesis, ...] = (
     Clipped(),
     IntegerWrapped(),
     StoredAsInteger(),
-    OutputSaturated(),
     ChannelsScaled(),
 )

@@ -1,22 +1,15 @@
 """The hypothesis of quantized values: input, kernel or output lie on a grid of a few bits.
 
-Its forms are precision models, but for outputs that saturate: `core.output_grid` reads the grid of
-an output off its values, and `core.quantized_models` has those of input and kernel.
+Its forms are precision models: `core.output_grid` reads the grid of an output off its values, and
+`core.quantized_models` has those of input and kernel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
-import numpy as np
-
-from convdiff.diagnose.core.activation_change import RELU
-from convdiff.diagnose.core.forms import OutputForm
-from convdiff.diagnose.core.output_change import UNCHANGED
-from convdiff.diagnose.core.output_grid import QUANTIZED, RoundedToGrid
-from convdiff.diagnose.core.problem import Problem
-from convdiff.diagnose.hypotheses.base import Hypothesis, OutputHypothesis
+from convdiff.diagnose.core.output_grid import QUANTIZED
+from convdiff.diagnose.hypotheses.base import Hypothesis
 from convdiff.records import Edit
 
 # What was rounded, with its verb.
@@ -59,40 +52,4 @@ class Quantized(Hypothesis):
         if edit["per"] != "tensor":
             return f"{clause} with a scale for each index of {edit['per']}"
         clause += f" with scale {edit['scale']:g}"
-        clause += f" and zero point {edit['zero_point']:g}" if edit["zero_point"] else ""
-        return clause + (", those beyond its limits set to them" if edit.get("saturated") else "")
-
-
-class OutputSaturated(OutputHypothesis):
-    """The output was rounded to a grid that is smaller than its range.
-
-    The page is that of `Quantized`.
-    """
-
-    code: ClassVar[str] = QUANTIZED
-    shown_by: ClassVar[str] = Quantized.shown_by
-
-    def only_rounds(self, edit: Edit) -> bool:
-        return True
-
-    def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """The grid that the obtained values lie on, if they repeat one of its ends; also of ReLU.
-
-        Without repeated ends it is a precision model.
-        """
-        grid = problem.output_grid
-        if grid is None or base.change not in (UNCHANGED, RELU):
-            return
-        low_repeats, high_repeats = problem.repeated_extremes
-        low, high = problem.obtained_range
-        is_relu = base.change == RELU
-        change = RoundedToGrid(
-            grid.step,
-            low if is_relu or (low_repeats and low < 0) else -np.inf,
-            high if high_repeats else np.inf,
-        )
-        if np.isfinite(change.high) or (np.isfinite(change.low) and not is_relu):
-            yield base.plus({**grid.edit, "saturated": True}, 0.3, change=change)
-
-    def sentence(self, edit: Edit) -> str:
-        return Quantized().sentence(edit)
+        return clause + (f" and zero point {edit['zero_point']:g}" if edit["zero_point"] else "")

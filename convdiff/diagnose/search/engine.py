@@ -138,9 +138,9 @@ class Search:
         With other `points` it only computes sums there (`sums_of`): the intervals of the obtained
         values are those at the sample points.
         """
-        # Both live as long as the search: the form table keeps the groups, the schedule the
-        # precision models.
-        key = id(outputs), id(precision)
+        # The groups live as long as the search: the form table keeps them.
+        bias_is_rounded = precision.operand_format is not None
+        key = id(outputs), precision.rounding, bias_is_rounded, precision.uses_kernel_max
         if key not in self._obtained:
             self._obtained[key] = ObtainedIntervals(
                 outputs.forms,
