@@ -15,6 +15,7 @@ from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.core.quantized_models import QuantizedModels
 from convdiff.diagnose.fit.channel_scale_search import ChannelScaleSearch
+from convdiff.diagnose.fit.input_scale_search import InputScaleSearch
 from convdiff.diagnose.fit.order_search import ChannelOrderSearch
 from convdiff.diagnose.fit.overlap import overlap_candidates
 from convdiff.diagnose.fit.pad_value_search import PadValueSearch
@@ -94,13 +95,9 @@ class Schedule:
             precision for precision in rounded if len(precision.rounded_operands) == 1
         ]
         self.narrow_sums = list(narrow_sum_models(problem))
-        self.quantized_operands = [QuantizedModels(problem)]
-        if problem.output_grid is not None:
-            self.quantized_operands.append(QuantizedModels(problem, problem.output_grid))
-        self.channel_scales = ChannelScaleSearch(self.search)
-        self.pad_values = PadValueSearch(self.search)
-        also_rounded = [] if self.precisions[0].edits else self.both_operands_rounded
-        self.channel_orders = ChannelOrderSearch(self.search, [*self.precisions, *also_rounded])
+        self.input_scales = InputScaleSearch(self.search)
+        # What lies on a grid was rounded to it, whatever the operands were.
+        self.quantized = QuantizedModels(problem, problem.output_grid)
 
     def candidate_lists(
         self, max_edits: int, *, narrow_sums: bool = True
@@ -179,24 +176,21 @@ def _both_operands_rounded(schedule: Schedule, step: Step) -> Iterable[Candidate
 
 
 def _quantized_operands(schedule: Schedule, step: Step) -> Iterable[Candidates]:
-    others = step.level - 1
-    for models in schedule.quantized_operands:
-        if not models.possible:
-            continue
-        if others == 0:
-            groups = [models.alone, models.coarse]
-        else:
-            groups = [models.beside_an_edit if others == 1 else models.beside_edits]
-        for group in groups:
-            if group:
-                yield schedule.search.level(others, group)
+    models, others = schedule.quantized, step.level - 1
+    if others == 0:
+        groups = [models.alone, models.coarse]
+    else:
+        groups = [models.beside_an_edit if others == 1 else models.beside_edits]
+    for group in groups:
+        if group:
+            yield schedule.search.level(others, group)
+    yield list(schedule.input_scales.level(others, models))
 
 
-def _output_on_a_grid(schedule: Schedule, step: Step) -> Iterable[Candidates]:
+def _beside_output_grid(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     for precision in schedule.printed:
-        if precision.rounding.decimal_error and schedule.problem.output_grid is not None:
-            yield list(schedule.pad_values.level(step.level - 1, precision))
-            yield list(schedule.channel_scales.level(step.level - 1, precision))
+        yield list(schedule.pad_values.level(step.level - 1, precision))
+        yield list(schedule.channel_scales.level(step.level - 1, precision))
 
 
 def _narrow_sums(schedule: Schedule, step: Step) -> Iterable[Candidates]:
@@ -244,11 +238,11 @@ STAGES: tuple[Stage, ...] = (
         applies=lambda schedule, step: (
             step.full_precision and step.level > 1 and schedule.problem.output_grid is not None
         ),
-        candidate_lists=_output_on_a_grid,
+        candidate_lists=_beside_output_grid,
     ),
     Stage(
         "operands on grids of a few bits, beside one edit less",
-        applies=lambda schedule, step: step.full_precision,
+        applies=lambda schedule, step: step.full_precision and schedule.quantized.possible,
         candidate_lists=_quantized_operands,
     ),
     Stage(

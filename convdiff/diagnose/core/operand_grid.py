@@ -50,11 +50,11 @@ class ValueGrid:
 
     def only(self, index: int) -> ValueGrid:
         """The grid for one index of the first axis of the values, which it drops."""
-        arrays = (self.scale, self.zero_point, self.low, self.high)
-        chosen = (
-            array[index if array.shape[0] > 1 else 0] if array.ndim else array for array in arrays
+        scale, zero_point, low, high = (
+            array[index if array.shape[0] > 1 else 0] if array.ndim else array
+            for array in (self.scale, self.zero_point, self.low, self.high)
         )
-        return ValueGrid(*chosen, self.float_format)
+        return ValueGrid(scale, zero_point, low, high, self.float_format)
 
     def _to_float_format(self, values: Array) -> Array:
         assert self.float_format is not None
@@ -62,7 +62,8 @@ class ValueGrid:
         scaled = (values / self.scale).astype(np.float64)
         exponent = np.maximum(np.frexp(scaled)[1] - 1, least_exponent)
         step = 2.0 ** (exponent - fraction_bits)
-        return np.clip(np.rint(scaled / step) * step, -largest, largest) * self.scale
+        numbers = np.clip(np.rint(scaled / step) * step, -largest, largest)
+        return np.asarray(numbers * self.scale)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,10 @@ DEQUANTIZING_ERROR = 2.0**-22
 MIN_NATURAL_STEPS = 1.5
 # How far a rounded value is from the sum, in steps: fixed-point multipliers add a little to a half.
 HALF_STEP = 0.505
+# How near to an end of the grid, in steps, a value counts as that end.
+END_MARGIN = 1e-3
+# How near to a number of the grid, in steps, exact sums count as that number.
+NEAR_A_NUMBER = 0.02
 
 
 @dataclass(frozen=True)
@@ -74,14 +78,20 @@ class OutputGrid:
             "zero_point": self.zero_point,
         }
 
+    def holds(self, values: Array) -> bool:
+        """Whether the values are numbers of the grid, within or beyond its ends."""
+        numbers = values / self.step - self.offset
+        return bool((np.abs(numbers - np.rint(numbers)) < NEAR_A_NUMBER).all())
 
     def rounding(self, rounding: Rounding) -> Rounding:
         """The rounding of sums that were then rounded to this grid.
 
         Those beyond its ends were set to them; but where nothing is negative, that was a ReLU.
         """
-        low, high = ((number + self.offset) * self.step for number in (self.low, self.high))
-        limits = -np.inf if low == 0 else low, high
+        # A little within, since the values are rounded themselves.
+        low = (self.low + self.offset + END_MARGIN) * self.step
+        high = (self.high + self.offset - END_MARGIN) * self.step
+        limits = -np.inf if self.low == 0 else low, high
         return replace(rounding, decimal_error=HALF_STEP * self.step, limits=limits)
 
 

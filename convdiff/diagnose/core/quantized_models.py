@@ -67,9 +67,7 @@ class QuantizedModels:
         """Kernels of 8 bits, inputs with all usual scales, and both."""
         kernels = self._kernel_grids(FINE_KERNEL_RULES)
         both = _pairs(self._kernel_grids(EIGHT_BITS), self._input_grids(COMMON_INPUT_RULES))
-        return self._models(
-            [*_kernels(kernels), *_inputs(self._input_grids(INPUT_RULES)), *both]
-        )
+        return self._models([*_kernels(kernels), *_inputs(self._input_grids(INPUT_RULES)), *both])
 
     @cached_property
     def coarse(self) -> list[PrecisionModel]:
@@ -99,6 +97,10 @@ class QuantizedModels:
         kernels, inputs = self._kernel_grids(EIGHT_BITS), self._input_grids(COMMON_INPUT_RULES)
         return [*_kernels(kernels), *_inputs(inputs)]
 
+    def with_input(self, kernel: RuledGrid | None, x: RuledGrid) -> PrecisionModel:
+        """The model of these grids; None for a kernel that was not rounded."""
+        return self._models([(kernel, x)])[0]
+
     @property
     def possible(self) -> bool:
         """Whether operands of this type and size may have been quantized, and are looked for."""
@@ -111,7 +113,8 @@ class QuantizedModels:
         )
 
     @cached_property
-    def _rounding(self) -> Rounding:
+    def rounding(self) -> Rounding:
+        """What computing and storing explains, of the output's grid too."""
         rounding = self.problem.rounding
         rounding = replace(rounding, terms=rounding.terms + TERMS_OF_SCALES)
         return rounding if self.output_grid is None else self.output_grid.rounding(rounding)
@@ -136,7 +139,7 @@ class QuantizedModels:
         share = max((kernel.rule.step_of_largest for kernel, _ in pairs if kernel), default=0.0)
         step = max((float(np.max(x.grid.scale)) for _, x in pairs if x), default=0.0)
         errors = SCREENED_STEPS * share, step * float(max(SCREENED_STEPS * norm, total / 2))
-        rounding = self._rounding
+        rounding = self.rounding
         if self.problem.bias is not None:
             # The bias is stored in integers too, with the product of both scales.
             bias_steps = (

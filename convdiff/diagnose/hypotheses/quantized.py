@@ -32,7 +32,7 @@ class Quantized(Hypothesis):
     What tells it apart: Weights of different sizes along each channel axis tell one scale from a
     scale for each channel. Sums of whole numbers are multiples of one step anyway.
     Fix: Compare with the values that were used, or do not quantize them:
-        numpy: pass `scale * (q.astype(np.float32) - zero_point)` on both sides
+        numpy: `np.rint(kernel / 0.02) * 0.02` with the scale that was used, on both sides
         torch: pass `q.dequantize()` as the kernel on both sides, or the float weights
         tensorflow: convert without `converter.optimizations`
         jax: pass `scale * q.astype(jnp.float32)` as the kernel on both sides
