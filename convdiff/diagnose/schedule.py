@@ -98,6 +98,10 @@ class Schedule:
         self.input_scales = InputScaleSearch(self.search)
         # What lies on a grid was rounded to it, whatever the operands were.
         self.quantized = QuantizedModels(problem, problem.output_grid)
+        self.channel_scales = ChannelScaleSearch(self.search)
+        self.pad_values = PadValueSearch(self.search)
+        also_rounded = [] if self.precisions[0].edits else self.both_operands_rounded
+        self.channel_orders = ChannelOrderSearch(self.search, [*self.precisions, *also_rounded])
 
     def candidate_lists(
         self, max_edits: int, *, narrow_sums: bool = True
