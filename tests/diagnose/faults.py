@@ -145,6 +145,28 @@ def quantized(work: Work, rng: np.random.Generator) -> Edit | None:
     }
 
 
+def quantized_input(work: Work, rng: np.random.Generator) -> Edit | None:
+    x = work.x.astype(np.float64)
+    scale = float(max(x.max(), 0) - min(x.min(), 0)) / 255
+    rounded = (np.rint(x / scale) * scale).astype(work.x.dtype)
+    if work.x.size < 8 or np.allclose(rounded, work.x, rtol=1e-4):
+        return None
+    work.x = rounded
+    return {"code": "quantized", "where": "inputs", "bits": 8, "per": "tensor"}
+
+
+def quantized_output(work: Work, rng: np.random.Generator) -> Edit | None:
+    output = np.asarray(work.output())
+    # Few values say little, and sums of few decimals lie on a grid anyway.
+    if output.size < 30 or len(np.unique(output)) < 30:
+        return None
+    if (np.abs(work.x - np.rint(work.x)) < 1e-6).all():
+        return None
+    step = float(np.ptp(output)) / 255
+    work.after.append(lambda y: np.rint(y / step) * step)
+    return {"code": "quantized", "where": "output", "bits": 8, "scale": float(f"{step:.6g}")}
+
+
 def input_axes_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
     layout = f"NC{work.drawn.axes}"
     pairs = [
@@ -657,6 +679,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
     # Planted alone only.  Beside one other fault: tests/diagnose/fit/test_pad_value_search.py.
     "geometry alone": (wrong_pad_value,),
     "kernel alone": (quantized,),
+    "input alone": (quantized_input,),
     # Planted alone only: beside another fault it need not be found.
     "output alone": (
         channels_scaled,
@@ -666,6 +689,8 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         depth_to_space,
         space_to_depth,
         multiplier_ignored,
+        # Beside other faults: tests/diagnose/hypotheses/test_quantized.py.
+        quantized_output,
     ),
     "dilation alone": (dilation_zero,),
 }

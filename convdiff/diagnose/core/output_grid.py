@@ -55,16 +55,10 @@ class OutputGrid:
 
     @property
     def zero_point(self) -> float:
-        """The integer that stands for 0, if the grid begins or ends with the type's limits.
-
-        0 where a signed or an unsigned type without a zero point holds the grid.
-        """
-        half = 1 << (self.bits - 1)
+        """The number that stands for 0: see `zero_point_of`; no whole one if 0 is not on the grid."""
         if self.offset:
             return float(f"{-self.low - self.offset:.6g}")
-        if (self.low >= 0 and self.high < 2 * half) or (self.low >= -half and self.high < half):
-            return 0
-        return -self.low
+        return zero_point_of(self.low, self.high, self.bits)
 
     @property
     def edit(self) -> Edit:
@@ -93,6 +87,16 @@ class OutputGrid:
         high = (self.high + self.offset - END_MARGIN) * self.step
         limits = -np.inf if self.low == 0 else low, high
         return replace(rounding, decimal_error=HALF_STEP * self.step, limits=limits)
+
+
+def zero_point_of(low: float, high: float, bits: int = 8) -> float:
+    """The integer that stands for 0 on a grid from `low` to `high` steps, unsigned if it has one.
+
+    0 where a signed or an unsigned type without a zero point holds the grid.
+    """
+    half = 1 << (bits - 1)
+    has_none = (low >= 0 and high < 2 * half) or (low >= -half and high < half)
+    return 0 if has_none else -low
 
 
 def output_grid(values: Array, operands: Iterable[Array]) -> OutputGrid | None:

@@ -17,6 +17,7 @@ import numpy as np
 from convdiff.diagnose.core.activation_change import RELU
 from convdiff.diagnose.core.forms import GeometryForm, OutputForm
 from convdiff.diagnose.core.operand_grid import EIGHT_BITS, GridRule, ValueGrid, along_axes
+from convdiff.diagnose.core.output_grid import zero_point_of
 from convdiff.diagnose.core.quantized_models import QuantizedModels, RuledGrid
 from convdiff.diagnose.hypotheses.output_values import ActivationApplied
 from convdiff.diagnose.search.candidate import Candidate
@@ -32,9 +33,9 @@ MAX_ROUNDED = 1 << 23
 MIN_ELEMENTS, MAX_ELEMENTS = 24, 512
 # Errors as asked, root mean square, as a share of what rounding both operands to 8 bits causes.
 LEAST_ERROR, LARGEST_ERROR = 0.1, 4.0
-# How many times smaller than those of the median step the errors of the right step are, at least:
-# where the output was rounded too, its own rounding is left.
-MIN_GAIN = 1.3
+# How many times smaller than the median error that of the right step is, at least, beyond 1, times
+# the root of the number of elements: by chance it is less.
+GAIN_OF_ONE = 4.0
 # The steps that are made exact, and the rounds in which this is done.
 MAX_REFINED, ROUNDS = 3, 6
 # Steps near the best one that are tried, at either side, their distances, and the elements.
@@ -42,8 +43,9 @@ FINER_STEPS, FINER_RATIOS, MAX_CLOSE_ELEMENTS = 50, (2e-5, 1e-6), 4096
 # The steps of a grid of 8 bits and of 7, and how many the input's range may be beyond.
 MOST_NUMBERS, MAX_CUT = (255, 127), 24
 
-# The smallest and the largest whole number of a grid.
+# The smallest and the largest whole number of a grid, and those of int8 and uint8.
 Ends = tuple[float, float]
+WHOLE_TYPES: tuple[Ends, ...] = ((-128.0, 127.0), (-127.0, 127.0), (0.0, 255.0))
 
 
 class Elements(NamedTuple):
@@ -202,7 +204,7 @@ class InputScaleSearch:
         some = elements.first(used)
         errors = np.stack([_errors(some, kernels, step) for step in steps])
         number = int(errors.min(axis=1).argmin())
-        if errors[number].min() * MIN_GAIN > np.median(errors):
+        if errors[number].min() * (1 + GAIN_OF_ONE / np.sqrt(used)) > np.median(errors):
             return []
         # All elements tell the kernels apart.
         best = np.argsort(_errors(elements, kernels, steps[number]))[:MAX_REFINED]
@@ -244,7 +246,7 @@ class InputScaleSearch:
         )
         step = refined(ends, step)
         scale, zero_point, low, high = (
-            np.asarray(number, np.float32) for number in (step, -ends[0], *ends)
+            np.asarray(number, np.float32) for number in (step, zero_point_of(*ends), *ends)
         )
         return ValueGrid(scale, zero_point, low, high)
 
@@ -271,7 +273,8 @@ class InputScaleSearch:
 def _possible_ends(x: Array, step: float) -> list[Ends]:
     """The ends that a grid of 8 bits, or of 7, may have, as whole numbers."""
     low, high = (float(np.rint(end / step)) for end in (min(x.min(), 0), max(x.max(), 0)))
-    possible = []
+    # Types without a zero point, whatever the input's range is.
+    possible = [ends for ends in WHOLE_TYPES if low < ends[0] or high > ends[1]]
     for most in MOST_NUMBERS:
         spare = int(high - low) - most
         if 0 < spare <= MAX_CUT:
