@@ -149,7 +149,9 @@ def quantized_input(work: Work, rng: np.random.Generator) -> Edit | None:
     x = work.x.astype(np.float64)
     scale = float(max(x.max(), 0) - min(x.min(), 0)) / 255
     rounded = (np.rint(x / scale) * scale).astype(work.x.dtype)
-    if work.x.size < 8 or np.allclose(rounded, work.x, rtol=1e-4):
+    # Whole numbers on a grid of their own are only scaled.
+    is_whole = (np.abs(x - np.rint(x)) < 1e-6).all()
+    if work.x.size < 8 or is_whole or np.allclose(rounded, work.x, rtol=1e-4):
         return None
     work.x = rounded
     return {"code": "quantized", "where": "inputs", "bits": 8, "per": "tensor"}

@@ -55,7 +55,7 @@ class OutputGrid:
 
     @property
     def zero_point(self) -> float:
-        """The number that stands for 0: see `zero_point_of`; no whole one if 0 is not on the grid."""
+        """The number that stands for 0, by `zero_point_of`; a fraction if 0 is not on the grid."""
         if self.offset:
             return float(f"{-self.low - self.offset:.6g}")
         return zero_point_of(self.low, self.high, self.bits)
