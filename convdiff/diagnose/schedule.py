@@ -96,8 +96,10 @@ class Schedule:
         ]
         self.narrow_sums = list(narrow_sum_models(problem))
         self.input_scales = InputScaleSearch(self.search)
-        # What lies on a grid was rounded to it, whatever the operands were.
-        self.quantized = QuantizedModels(problem, problem.output_grid)
+        # What lies on a grid of 8 bits was rounded to it, whatever the operands were.  The sums of
+        # operands on such grids lie on a finer one.
+        grid = problem.output_grid
+        self.quantized = QuantizedModels(problem, grid if grid and grid.bits <= 8 else None)
         self.channel_scales = ChannelScaleSearch(self.search)
         self.pad_values = PadValueSearch(self.search)
         also_rounded = [] if self.precisions[0].edits else self.both_operands_rounded
@@ -189,6 +191,8 @@ def _quantized_operands(schedule: Schedule, step: Step) -> Iterable[Candidates]:
         if group:
             yield schedule.search.level(others, group)
     yield list(schedule.input_scales.level(others, models))
+    if others == 1:
+        yield list(schedule.pad_values.beside_rounded_operands(models.alone))
 
 
 def _beside_output_grid(schedule: Schedule, step: Step) -> Iterable[Candidates]:

@@ -26,8 +26,9 @@ MAX_LOG10_CHANCE = -8.0
 MAX_STEPS_OF_DIFFERENCE = 4
 # What dequantizing in float32 may add, relative to a value.
 DEQUANTIZING_ERROR = 2.0**-22
-# The step of a grid, in steps of the natural one of such sums, from which on it is none of theirs.
-MIN_NATURAL_STEPS = 1.5
+# The step of a grid, in steps of the natural one of such sums, above which it is none of theirs,
+# and the parts of such a step: sums may be scaled.
+MAX_NATURAL_STEPS, MAX_PARTS_OF_NATURAL_STEP = 4.5, 64
 # How far a rounded value is from the sum, in steps: fixed-point multipliers add a little to a half.
 HALF_STEP = 0.505
 # How near to an end of the grid, in steps, a value counts as that end.
@@ -117,9 +118,17 @@ def output_grid(values: Array, operands: Iterable[Array]) -> OutputGrid | None:
         if is_power_of_ten(grid.step) and not grid.offset:
             # Printed in decimals, or stored as whole numbers.
             return None
-        natural = natural_step(operands)
-        return None if natural and grid.step < MIN_NATURAL_STEPS * natural else grid
+        return None if _is_multiple(grid.step, natural_step(operands)) else grid
     return None
+
+
+def _is_multiple(step: float, natural: float) -> bool:
+    """Whether a step is a small multiple of the natural one, or a part of it; not if that is 0."""
+    if not natural:
+        return False
+    ratio = max(step, natural) / min(step, natural)
+    most = MAX_NATURAL_STEPS if step > natural else MAX_PARTS_OF_NATURAL_STEP
+    return ratio < most and abs(ratio - round(ratio)) < 1e-3
 
 
 def is_power_of_ten(step: float) -> bool:

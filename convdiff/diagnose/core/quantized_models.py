@@ -18,6 +18,7 @@ from convdiff.diagnose.core.operand_grid import (
     FLOAT_FORMATS,
     FLOATS,
     INPUT_RULES,
+    POWER_OF_TWO,
     GridRule,
     ValueGrid,
     along_axes,
@@ -67,6 +68,7 @@ class QuantizedModels:
         """Kernels of 8 bits, inputs with all usual scales, and both."""
         kernels = self._kernel_grids(FINE_KERNEL_RULES)
         both = _pairs(self._kernel_grids(EIGHT_BITS), self._input_grids(COMMON_INPUT_RULES))
+        both += _pairs(self._kernel_grids([POWER_OF_TWO]), self._input_grids([POWER_OF_TWO]))
         return self._models([*_kernels(kernels), *_inputs(self._input_grids(INPUT_RULES)), *both])
 
     @cached_property
