@@ -30,7 +30,12 @@ DEQUANTIZING_ERROR = 2.0**-22
 # and the parts of such a step: sums may be scaled.
 MAX_NATURAL_STEPS, MAX_PARTS_OF_NATURAL_STEP = 4.5, 64
 # How far a rounded value is from the sum, in steps: fixed-point multipliers add a little to a half.
-HALF_STEP = 0.505
+HALF_STEP, HALF_FITTED_STEP = 0.505, 0.56
+# How far the whole numbers of a grid are from a line over the sums, root mean square and at most,
+# in steps; and how far the line's value at 0 is from a whole number.
+MAX_RMS_STEPS, MAX_STEPS, MAX_FRACTION = 1.0, 6.0, 0.25
+# How near a factor, or its inverse, is to a whole number that somebody scaled by.
+USUAL_FACTOR_ERROR = 0.003
 # How near to an end of the grid, in steps, a value counts as that end.
 END_MARGIN = 1e-3
 # How near to a number of the grid, in steps, exact sums count as that number.
@@ -41,13 +46,17 @@ NEAR_A_NUMBER = 0.02
 class OutputGrid:
     """Evenly spaced numbers, the multiples of `step` between `low` and `high` of them.
 
-    `offset` is what is added to all of them, as a share of the step: 0 if 0 is on the grid.
+    `offset` is what is added to all of them, as a share of the step: 0 if 0 is on the grid.  Of
+    numbers that were saved as they are, in the integer type `raw_type`, the step and `raw_zero`,
+    their zero point, were fitted to the sums.
     """
 
     step: float
     low: int
     high: int
     offset: float = 0.0
+    raw_type: str | None = None
+    raw_zero: int = 0
 
     @property
     def bits(self) -> int:
@@ -57,6 +66,8 @@ class OutputGrid:
     @property
     def zero_point(self) -> float:
         """The number that stands for 0, by `zero_point_of`; a fraction if 0 is not on the grid."""
+        if self.raw_type is not None:
+            return self.raw_zero
         if self.offset:
             return float(f"{-self.low - self.offset:.6g}")
         return zero_point_of(self.low, self.high, self.bits)
@@ -64,14 +75,15 @@ class OutputGrid:
     @property
     def edit(self) -> Edit:
         """The edit "the output was rounded to this grid"."""
-        return {
+        edit: Edit = {
             "code": QUANTIZED,
             "where": "output",
             "bits": self.bits,
             "per": "tensor",
-            "scale": float(f"{self.step:.6g}"),
+            "scale": float(f"{self.step:.{6 if self.raw_type is None else 4}g}"),
             "zero_point": self.zero_point,
         }
+        return edit if self.raw_type is None else edit | {"type": self.raw_type}
 
     def holds(self, values: Array) -> bool:
         """Whether the values are numbers of the grid, within or beyond its ends."""
@@ -87,7 +99,36 @@ class OutputGrid:
         low = (self.low + self.offset + END_MARGIN) * self.step
         high = (self.high + self.offset - END_MARGIN) * self.step
         limits = -np.inf if self.low == 0 else low, high
-        return replace(rounding, decimal_error=HALF_STEP * self.step, limits=limits)
+        error = HALF_STEP if self.raw_type is None else HALF_FITTED_STEP
+        return replace(rounding, decimal_error=error * self.step, limits=limits)
+
+
+def raw_grid(numbers: Array, sums: Array, integer_type: str) -> OutputGrid | None:
+    """The grid whose whole numbers were saved for these sums; None if they do not fit.
+
+    Without a zero point only in int8, and with a step that is no usual factor: sums of pictures
+    that were scaled, and then stored as integers, look alike.
+    """
+    flat, sums = numbers.reshape(-1).astype(np.float64), sums.reshape(-1)
+    low, high = float(flat.min()), float(flat.max())
+    inside = (flat > low) & (flat < high)
+    if high - low >= LEVELS_OF_8_BITS or inside.sum() < MIN_LEVELS or not np.ptp(sums[inside]):
+        return None
+    slope, zero = np.polyfit(sums[inside], flat[inside], 1)
+    zero_point = round(float(zero))
+    if slope <= 0 or abs(zero - zero_point) > MAX_FRACTION:
+        return None
+    slope = float((sums * (flat - zero_point))[inside].sum() / np.square(sums[inside]).sum())
+    error = np.abs(np.clip(sums * slope + zero_point, low, high) - flat)
+    if np.sqrt(np.square(error).mean()) > MAX_RMS_STEPS or error.max() > MAX_STEPS:
+        return None
+    factor = max(slope, 1 / slope)
+    if zero_point == 0 and (
+        integer_type != "int8" or abs(factor - round(factor)) < USUAL_FACTOR_ERROR * factor
+    ):
+        return None
+    ends = int(low) - zero_point, int(high) - zero_point
+    return OutputGrid(1 / slope, *ends, raw_type=integer_type, raw_zero=zero_point)
 
 
 def zero_point_of(low: float, high: float, bits: int = 8) -> float:

@@ -39,7 +39,7 @@ class Problem:
     if it has that many axes; its shape need not be the one that was asked.  `rounding` bounds what
     computing and storing the output may have changed.  `integer_type` is the integer type that the
     output was stored in, if it was; a float array of whole numbers counts as the integer type of
-    the input.
+    the input.  `known_grid` is the grid that the output was rounded to, if its values do not tell.
     """
 
     spec: ConvSpec
@@ -49,6 +49,7 @@ class Problem:
     obtained: Array
     rounding: Rounding
     integer_type: str | None = None
+    known_grid: OutputGrid | None = None
 
     @property
     def operands(self) -> tuple[Array, ...]:
@@ -77,6 +78,8 @@ class Problem:
     @cached_property
     def output_grid(self) -> OutputGrid | None:
         """The grid of a few bits that the obtained values lie on, if they do so on purpose."""
+        if self.known_grid is not None:
+            return self.known_grid
         if self.integer_type is not None or self.obtained.dtype.kind != "f":
             return None
         return output_grid(self.obtained, self.operands)

@@ -47,9 +47,14 @@ class Quantized(Hypothesis):
 
     def sentence(self, edit: Edit) -> str:
         clause = f"{ROUNDED[edit['where']]} rounded to {edit['bits']} bits"
-        if "type" in edit:
-            clause += f" ({edit['type']})"
+        number_type = edit.get("type")
+        if number_type is not None and edit["where"] != "output":
+            clause += f" ({number_type})"
         if edit["per"] != "tensor":
             return f"{clause} with a scale for each index of {edit['per']}"
         clause += f" with scale {edit['scale']:g}"
-        return clause + (f" and zero point {edit['zero_point']:g}" if edit["zero_point"] else "")
+        if edit["zero_point"]:
+            clause += f" and zero point {edit['zero_point']:g}"
+        if number_type is not None and edit["where"] == "output":
+            clause += f", and its {number_type} numbers were saved as they are"
+        return clause

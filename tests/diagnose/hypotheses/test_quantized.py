@@ -217,6 +217,48 @@ def test_scales_that_were_calibrated_on_other_inputs_are_read_off(*, relu: bool)
     assert edits[relu]["scale"] == pytest.approx(0.0291, rel=1e-3)
 
 
+@pytest.mark.parametrize("operands", ["as asked", "quantized"])
+@pytest.mark.parametrize("saved_as", [np.uint8, np.float32])
+def test_numbers_that_were_not_dequantized_are_read(operands: str, saved_as: Any) -> None:
+    sums = SUMS if operands == "as asked" else conv(asymmetric(X), symmetric(W), 1)
+    scale = float(np.ptp(sums)) / 255
+    zero_point = float(np.rint(-sums.min() / scale))
+    numbers = np.clip(np.rint(sums / scale) + zero_point, 0, 255).astype(saved_as)
+    result = diff(X, W, numbers)
+    assert result.verdict == "reduced-precision"
+    edit = result.findings[0].edits[-1]
+    assert fields(edit) == ("quantized", "output", 8, "tensor")
+    assert edit["scale"] == pytest.approx(scale, rel=1e-3)
+    assert edit["zero_point"] == zero_point
+    assert "saved as they are" in result.findings[0].summary
+
+
+def test_numbers_of_int8_without_a_zero_point_are_read() -> None:
+    scale = float(np.abs(SUMS).max()) / 127
+    (edit,) = edits_of(X, W, np.rint(SUMS / scale).astype(np.int8))
+    assert fields(edit) == ("quantized", "output", 8, "tensor")
+
+
+def test_a_scaled_picture_that_was_stored_in_bytes_is_not_quantized() -> None:
+    w = np.abs(W[:1])
+    sums = conv(PICTURE, w, 1)
+    obtained = np.rint(sums / 8).astype(np.uint8)
+    assert places(edits_of(PICTURE, w, obtained)) == ["scaled", "stored-as-integer"]
+
+
+def test_rounded_weights_are_found_beside_numbers_in_the_padding() -> None:
+    padded = np.pad(X, [(0, 0)] * 2 + [(1, 1)] * 2, constant_values=0.7)
+    edits = edits_of(X, W, conv(padded, symmetric(W)))
+    assert places(edits) == ["wrong-pad-value", "kernel"]
+
+
+def test_bytes_of_a_sharpened_picture_are_on_the_grid_of_bytes() -> None:
+    pixels = PICTURE[:, :1] / np.float32(255)
+    w = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]], np.float32)[None, None] * np.float32(1.01)
+    obtained = on_grid(conv(pixels, w, 1), 1 / 255, 0, 255)
+    assert places(edits_of(pixels, w, obtained)) == ["activation-applied", "output"]
+
+
 def test_pixels_in_unit_steps_of_a_byte_are_on_their_grid_already() -> None:
     pixels = PICTURE / np.float32(255)
     assert diff(pixels, W, conv(asymmetric(pixels), W, 1)).agrees
