@@ -188,7 +188,8 @@ def _quantized_operands(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     else:
         groups = [models.beside_an_edit if others == 1 else models.beside_edits]
     for group in groups:
-        if group:
+        # Where rounding may explain the asked convolution, nothing beside it has to be wrong.
+        if group and (others == 0 or not schedule.search.asked_may_agree(group[0])):
             yield schedule.search.level(others, group)
     yield list(schedule.input_scales.level(others, models))
     if others == 1:

@@ -27,7 +27,7 @@ from convdiff.numerics.reference import correlate
 from convdiff.spec.layout import Array
 
 # The steps that are tried, as shares of the input's range, and the ratio of two in order.
-LEAST_STEP, LARGEST_STEP, RATIO = 1 / 340, 1 / 90, 1.001
+LEAST_STEP, LARGEST_STEP, RATIO = 1 / 340, 1 / 90, 1.002
 # Numbers that are rounded at once, and the elements at which steps are compared, at least and most.
 MAX_ROUNDED = 1 << 23
 MIN_ELEMENTS, MAX_ELEMENTS = 24, 512

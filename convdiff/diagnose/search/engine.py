@@ -105,6 +105,15 @@ class Search:
                 agreeing = self.sample_filter(op, outputs, precision).confirmed(batch, *screened)
                 yield from cheapest_candidates(batch, outputs, precision, *agreeing)
 
+    def asked_may_agree(self, precision: PrecisionModel) -> bool:
+        """Whether the asked convolution agrees at the sample points under a screening model."""
+        screening = precision.screening_model
+        return any(
+            self.sample_filter(0, outputs, screening).survivors(batch)[0].size
+            for outputs in self.forms.output_groups(0, 0)
+            for batch in self.batches(0, outputs, 0, stacked=False)
+        )
+
     def nearest(self, precision: PrecisionModel, points: int) -> Iterator[tuple[Candidate, int]]:
         """The best combinations of the asked operation with at most one edit.
 
