@@ -188,8 +188,10 @@ def _quantized_operands(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     else:
         groups = [models.beside_an_edit if others == 1 else models.beside_edits]
     for group in groups:
-        # Where rounding may explain the asked convolution, nothing beside it has to be wrong.
-        if group and (others == 0 or not schedule.search.asked_may_agree(group[0])):
+        # Where rounding may explain the asked convolution, nothing beside it has to be wrong, but
+        # for a ReLU, of which few sample points tell.
+        may_be_alone = schedule.problem.obtained_range[0] != 0 and others > 0
+        if group and not (may_be_alone and schedule.search.asked_may_agree(group[0])):
             yield schedule.search.level(others, group)
     yield list(schedule.input_scales.level(others, models))
     if others == 1:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -106,10 +107,12 @@ class Search:
                 yield from cheapest_candidates(batch, outputs, precision, *agreeing)
 
     def asked_may_agree(self, precision: PrecisionModel) -> bool:
-        """Whether the asked convolution agrees at the sample points under a screening model."""
+        """Whether the asked convolution agrees at all sample points under a screening model."""
         screening = precision.screening_model
         return any(
-            self.sample_filter(0, outputs, screening).survivors(batch)[0].size
+            replace(self.sample_filter(0, outputs, screening), cheap_proof=False)
+            .survivors(batch)[0]
+            .size
             for outputs in self.forms.output_groups(0, 0)
             for batch in self.batches(0, outputs, 0, stacked=False)
         )
