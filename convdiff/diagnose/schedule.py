@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from convdiff.diagnose.core.precision_fit import narrow_sum_models, operand_models
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.core.quantized_models import QuantizedModels
 from convdiff.diagnose.fit.border_search import BorderSearch
 from convdiff.diagnose.fit.channel_scale_search import ChannelScaleSearch
+from convdiff.diagnose.fit.input_scale_search import InputScaleSearch
 from convdiff.diagnose.fit.operand_scale_search import OperandScaleSearch
 from convdiff.diagnose.fit.order_search import ChannelOrderSearch
 from convdiff.diagnose.fit.overlap import overlap_candidates
@@ -95,6 +97,11 @@ class Schedule:
             precision for precision in rounded if len(precision.rounded_operands) == 1
         ]
         self.narrow_sums = list(narrow_sum_models(problem))
+        self.input_scales = InputScaleSearch(self.search)
+        # What lies on a grid of 8 bits was rounded to it, whatever the operands were.  The sums of
+        # operands on such grids lie on a finer one.
+        grid = problem.output_grid
+        self.quantized = QuantizedModels(problem, grid if grid and grid.bits <= 8 else None)
         self.channel_scales = ChannelScaleSearch(self.search)
         self.border = BorderSearch(self.search)
         self.operand_scales = OperandScaleSearch(
@@ -189,6 +196,23 @@ def _both_operands_rounded(schedule: Schedule, step: Step) -> Iterable[Candidate
     yield schedule.search.level(step.level - 1, [*schedule.both_operands_rounded, *alone])
 
 
+def _quantized_operands(schedule: Schedule, step: Step) -> Iterable[Candidates]:
+    models, others = schedule.quantized, step.level - 1
+    if others == 0:
+        groups = [models.alone, models.coarse]
+    else:
+        groups = [models.beside_an_edit if others == 1 else models.beside_edits]
+    for group in groups:
+        # Where rounding may explain the asked convolution, nothing beside it has to be wrong, but
+        # for a ReLU, of which few sample points tell.
+        may_be_alone = schedule.problem.obtained_range[0] != 0 and others > 0
+        if group and not (may_be_alone and schedule.search.asked_may_agree(group[0])):
+            yield schedule.search.level(others, group)
+    yield list(schedule.input_scales.level(others, models))
+    if others == 1:
+        yield list(schedule.border.beside_rounded_operands(models.alone))
+
+
 def _narrow_sums(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     for precision in schedule.narrow_sums:
         for edits in range(MAX_EDITS_BESIDE_SUMS + 1):
@@ -233,6 +257,11 @@ STAGES: tuple[Stage, ...] = (
         "overlap counts beside a constant or a factor",
         applies=lambda schedule, step: step.edits == 2,
         candidate_lists=_overlaps,
+    ),
+    Stage(
+        "operands on grids of a few bits, beside one edit less",
+        applies=lambda schedule, step: step.full_precision and schedule.quantized.possible,
+        candidate_lists=_quantized_operands,
     ),
     Stage(
         "rounded operands, beside one edit less",

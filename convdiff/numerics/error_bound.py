@@ -7,6 +7,7 @@ values.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -44,6 +45,7 @@ class Rounding:
     decimal_error: half a unit of the last digit where the output was printed in decimals, else 0.
     bias_size: the size of the bias where sums may have been stored without it and again with it.
     stored_twice: whether sums were stored before an operation on them whose result was stored too.
+    limits: the smallest and the largest number that were stored, to which those beyond were set.
     """
 
     compute_dtype: str
@@ -53,6 +55,7 @@ class Rounding:
     decimal_error: float = 0.0
     bias_size: float = 0.0
     stored_twice: bool = False
+    limits: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def unit_roundoff(self) -> float:
@@ -130,6 +133,11 @@ class Rounding:
             return error
         return error + half_ulp(np.abs(values) + self.bias_size, self.stored_dtype)
 
+    def within_limits(self, expected: Array) -> Array:
+        """The expected values, those beyond the limits set to them."""
+        low, high = self.limits
+        return expected if low == -math.inf and high == math.inf else np.clip(expected, low, high)
+
     def allowed_error(self, expected: Array, scale: Array) -> Array:
         """The most that all kinds of rounding together may move each element by (absolute)."""
         return (
@@ -165,7 +173,7 @@ class Rounding:
         Takes a third of the time of `excess_units`.
         """
         with np.errstate(invalid="ignore", over="ignore"):
-            error = np.abs(obtained - expected)
+            error = np.abs(obtained - self.within_limits(expected))
             # Negated, so that NaN is suspect; so is an infinite error under an infinite bound.
             return np.asarray(
                 ~((error <= (self.bound_units * self.unit_roundoff) * scale) & (error < np.inf))
@@ -178,7 +186,7 @@ class Rounding:
         else infinity.
         """
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            error = np.abs(obtained.astype(np.float64) - expected)
+            error = np.abs(obtained.astype(np.float64) - self.within_limits(expected))
             error = error - self.storage_error(expected) - self.decimal_error
             # A subnormal result shows that nothing was flushed: only the smaller error is allowed.
             unflushed = (np.abs(obtained) < MIN_NORMAL[self.compute_dtype]) & (obtained != 0)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from convdiff.diagnose import MAX_EDITS, Diagnosis, Explanation, Problem, best_model, clauses
+from convdiff.diagnose.core.integer_storage import EIGHT_BIT_TYPES
+from convdiff.diagnose.core.output_grid import raw_grid
 from convdiff.diagnose.core.precision_fit import is_worth_fitting
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.numerics.arithmetic import Arithmetic, Operands, possible_arithmetics, stored_dtype
@@ -209,12 +211,38 @@ class Judge:
             fault = _fault_in_narrow_sums(problem, typical=True)
         if precision is not None and fault is None:
             return _reduced_precision_row(answer, stats, precision)
+        row = self._row_of_raw_numbers(answer, stats, problem, reference)
+        if row is not None:
+            return row
         obtained = normal_output(self.case.spec, output)
         region = differing_region(self.case.spec, obtained, reference, arithmetic.rounding)
         if fault is not None:
             return self._explained_row(answer, stats, fault, region)
         known = self.row_without_diagnosis(answer, Row(answer, "different", stats, where=region))
         return known or self._diagnosed_row(answer, stats, problem, region)
+
+    def _row_of_raw_numbers(
+        self, answer: Answer, stats: ErrorStats, problem: Problem, reference: Reference
+    ) -> Row | None:
+        """The row of whole numbers that stand for quantized sums, with a zero point; else None."""
+        if not problem.rounded_to_integers:
+            return None
+        spec, numbers = self.case.spec, problem.obtained
+        low, high = problem.obtained_range
+        integer_type = problem.integer_type or ("uint8" if low >= 0 else "int8")
+        if integer_type not in EIGHT_BIT_TYPES or low < -128 or high > (127 if low < 0 else 255):
+            return None
+        grid = raw_grid(normal_output(spec, numbers), reference.output, integer_type)
+        if grid is None:
+            return None
+        sums = (numbers - grid.zero_point) * grid.step
+        problem = replace(problem, obtained=sums, integer_type=None, known_grid=grid)
+        comparison = compare(normal_output(spec, sums), reference, problem.rounding)
+        precision = best_model(problem, reference, comparison)
+        if precision is not None:
+            return _reduced_precision_row(answer, stats, precision)
+        row = self._diagnosed_row(answer, stats, problem, "everywhere")
+        return row if row.findings else None
 
     @property
     def _index_to_diagnose(self) -> int:

@@ -182,6 +182,30 @@ def kernel_scaled(work: Work, rng: np.random.Generator) -> Edit | None:
     return {"code": "kernel-scaled", "axis": "O"}
 
 
+def quantized_input(work: Work, rng: np.random.Generator) -> Edit | None:
+    x = work.x.astype(np.float64)
+    scale = float(max(x.max(), 0) - min(x.min(), 0)) / 255
+    rounded = (np.rint(x / scale) * scale).astype(work.x.dtype)
+    # Whole numbers on a grid of their own are only scaled.
+    is_whole = (np.abs(x - np.rint(x)) < 1e-6).all()
+    if work.x.size < 8 or is_whole or np.allclose(rounded, work.x, rtol=1e-4):
+        return None
+    work.x = rounded
+    return {"code": "quantized", "where": "inputs", "bits": 8, "per": "tensor"}
+
+
+def quantized_output(work: Work, rng: np.random.Generator) -> Edit | None:
+    output = np.asarray(work.output())
+    # Few values say little, and sums of few decimals lie on a grid anyway.
+    if output.size < 30 or len(np.unique(output)) < 30:
+        return None
+    if (np.abs(work.x - np.rint(work.x)) < 1e-6).all():
+        return None
+    step = float(np.ptp(output)) / 255
+    work.after.append(lambda y: np.rint(y / step) * step)
+    return {"code": "quantized", "where": "output", "bits": 8, "scale": float(f"{step:.6g}")}
+
+
 def input_axes_permuted(work: Work, rng: np.random.Generator) -> Edit | None:
     layout = f"NC{work.drawn.axes}"
     pairs = [
@@ -695,7 +719,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
     "geometry alone": (wrong_pad_value,),
     "kernel alone": (quantized, kernel_scaled),
     # Beside other faults: tests/diagnose/fit/test_operand_scale_search.py.
-    "input alone": (input_scaled,),
+    "input alone": (input_scaled, quantized_input),
     # Planted alone only: beside another fault it need not be found.
     "output alone": (
         channels_scaled,
@@ -705,6 +729,8 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         depth_to_space,
         space_to_depth,
         multiplier_ignored,
+        # Beside other faults: tests/diagnose/hypotheses/test_quantized.py.
+        quantized_output,
     ),
     "dilation alone": (dilation_zero,),
 }

@@ -210,7 +210,8 @@ def function_explains(function: Function, whole: WholeOutput, *, computes: bool 
     """
     rounding, sums = whole.rounding, whole.sums.output
     expected = function(sums)
-    slack = rounding.allowed_error(sums, whole.sums.scale)
+    # Decimals, or steps, are those of the results.
+    slack = rounding.allowed_error(sums, whole.sums.scale) - rounding.decimal_error
     below, above = function(sums - slack), function(sums + slack)
     moved = np.maximum(np.abs(above - expected), np.abs(below - expected))
     own = rounding.allowed_error(expected, np.zeros_like(expected))
@@ -221,12 +222,13 @@ def function_explains(function: Function, whole: WholeOutput, *, computes: bool 
         own = own + 8 * rounding.unit_roundoff * (1 + size + (1 + np.abs(sums)) * np.abs(expected))
     else:
         own = own + rounding.unit_roundoff * np.abs(expected)
-    if not (np.abs(whole.obtained - expected) <= moved + own).all():
+    if not (np.abs(whole.obtained - rounding.within_limits(expected)) <= moved + own).all():
         return False
     if not np.ptp(whole.obtained):
         # All came out alike, as zeros do: a sign each is enough evidence for an activation, but for
         # nothing beside it.
         return whole.edits == 1
-    share = MAX_SLACK_SHARE_IF_NARROW if rounding.stored_narrower else MAX_SLACK_SHARE
+    is_narrow = rounding.stored_narrower or rounding.decimal_error > 0
+    share = MAX_SLACK_SHARE_IF_NARROW if is_narrow else MAX_SLACK_SHARE
     spread = float(np.std(whole.obtained.astype(np.float64)))
     return float(np.median(moved + own)) < share * spread

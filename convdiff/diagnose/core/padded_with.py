@@ -175,6 +175,11 @@ class PaddedWith(FittedChange):
         else:
             with np.errstate(all="ignore"):
                 low, high = self.then.sum_interval(obtained, low, high)
+        least, most = rounding.limits
+        low, high = (
+            np.where(obtained <= least, -np.inf, low),
+            np.where(obtained >= most, np.inf, high),
+        )
         known = np.isfinite(low) & np.isfinite(high) & np.isfinite(sums.output)
         value, width = np.zeros(obtained.shape), np.zeros(obtained.shape)
         np.copyto(value, (low + high) / 2 - sums.output, where=known)

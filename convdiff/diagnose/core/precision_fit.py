@@ -163,7 +163,10 @@ def _models_to_try(
 
 
 def _is_exact_on_grid(problem: Problem, reference: Reference, precision: PrecisionModel) -> bool:
-    """Whether the exact sums lie on the model's decimal grid: then nobody rounded them to it."""
+    """Whether the exact sums lie on the model's grid: then nobody rounded them to it."""
+    grid = problem.output_grid
+    if grid is not None and grid.edit in precision.edits:
+        return grid.holds(reference.output)
     exact = reference.output.astype(problem.obtained.dtype)
     natural = natural_decimals(problem.operands)
     return any(

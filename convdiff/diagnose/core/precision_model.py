@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from convdiff.diagnose.core.operand_grid import GridRule, ValueGrid
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.precision import ROUND_TO, significand_bits
 from convdiff.records import Edit
@@ -19,6 +20,8 @@ SIXTEEN_BIT_FORMATS = {"float16": "fp16", "bfloat16": "bf16"}
 # Five times the root mean square error, relative to |window| max|kernel|, of rounding both operands
 # to bfloat16.
 SCREENING_ERROR = 5 * 2.0**-9
+# How many times the root mean square error of rounding to a grid, 1/sqrt(12) of a step, is allowed.
+GRID_SCREENING_ERROR = 5 / np.sqrt(12)
 
 
 def precision_edit(obtained: str, where: str) -> Edit:
@@ -37,6 +40,10 @@ class PrecisionModel:
     uses_kernel_max: whether error estimates take a kernel's largest element for its norm.
     could_hide_fault: whether the explained errors are so large that a fault could hide in them.
     rounded_operands: the operands that were rounded to `operand_format`.
+    kernel_grid, input_grid: the grid of a few bits that the kernel or the input was rounded to.
+    kernel_peak: the least that error estimates take for a kernel's largest element.
+    screening_errors: what `screening_model` allows for grids: relative to |window| max|kernel|, and
+        absolute.
     """
 
     rounding: Rounding
@@ -46,6 +53,20 @@ class PrecisionModel:
     uses_kernel_max: bool = False
     could_hide_fault: bool = False
     rounded_operands: tuple[str, ...] = ("input", "kernel")
+    kernel_grid: GridRule | None = None
+    input_grid: ValueGrid | None = None
+    kernel_peak: float = 0.0
+    screening_errors: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def rounds_operands(self) -> bool:
+        """Whether operands were rounded before they were multiplied."""
+        return self.operand_format is not None or self.has_grids
+
+    @property
+    def has_grids(self) -> bool:
+        """Whether an operand was rounded to a grid of a few bits."""
+        return self.kernel_grid is not None or self.input_grid is not None
 
     @property
     def has_narrow_sums(self) -> bool:
@@ -62,6 +83,14 @@ class PrecisionModel:
         error grows with the sum itself, as that of storing it does.  Both errors are taken as
         bfloat16's, the widest.
         """
+        if self.has_grids:
+            relative, absolute = self.screening_errors
+            rounding = replace(
+                self.rounding,
+                terms=self.rounding.terms + int(relative / self.rounding.unit_roundoff),
+                decimal_error=self.rounding.decimal_error + absolute,
+            )
+            return PrecisionModel(rounding, uses_kernel_max=True, kernel_peak=self.kernel_peak)
         stored_dtype = (
             "bfloat16"
             if significand_bits(self.rounding.stored_dtype) > significand_bits("bfloat16")
@@ -80,8 +109,13 @@ class PrecisionModel:
     def round_operand(self, values: Array, operand: str) -> Array:
         """Values of the "input" or "kernel" as the model rounds them.
 
+        A kernel is (O, I per group, *space): the grid may depend on all of it.  The result is
         float64 if they are rounded, else `values` itself.
         """
+        if operand == "input" and self.input_grid is not None:
+            return self.input_grid.round(values)
+        if operand == "kernel" and self.kernel_grid is not None:
+            return self.kernel_grid.grid(values).round(values)
         if self.operand_format is None or operand not in self.rounded_operands:
             return values
         return np.asarray(ROUND_TO[self.operand_format](values), np.float64)

@@ -15,6 +15,7 @@ from convdiff.diagnose.core.activations import Activation, likely_activations
 from convdiff.diagnose.core.array_view import MAX_COPIED_ELEMENTS, ArrayView
 from convdiff.diagnose.core.integer_storage import NEAREST, integer_edit, largest_error
 from convdiff.diagnose.core.layouts import mistaken_reshapes, to_layout
+from convdiff.diagnose.core.output_grid import OutputGrid, output_grid
 from convdiff.diagnose.core.precision_evidence import natural_decimals, suggested_models
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.numerics.error_bound import Rounding
@@ -38,7 +39,7 @@ class Problem:
     if it has that many axes; its shape need not be the one that was asked.  `rounding` bounds what
     computing and storing the output may have changed.  `integer_type` is the integer type that the
     output was stored in, if it was; a float array of whole numbers counts as the integer type of
-    the input.
+    the input.  `known_grid` is the grid that the output was rounded to, if its values do not tell.
     """
 
     spec: ConvSpec
@@ -48,6 +49,7 @@ class Problem:
     obtained: Array
     rounding: Rounding
     integer_type: str | None = None
+    known_grid: OutputGrid | None = None
 
     @property
     def operands(self) -> tuple[Array, ...]:
@@ -58,7 +60,11 @@ class Problem:
     @cached_property
     def suggested_models(self) -> tuple[PrecisionModel, ...]:
         """Models of reduced precision that the obtained values suggest, likeliest first."""
-        models = suggested_models(self.obtained, self.rounding, self.operands)
+        models = list(suggested_models(self.obtained, self.rounding, self.operands))
+        if self.output_grid is not None:
+            rounding = self.output_grid.rounding(self.rounding)
+            grid = PrecisionModel(rounding, None, (self.output_grid.edit,), could_hide_fault=True)
+            return (grid, *models)
         if self.integer_type is None:
             return tuple(models)
         # Whole numbers look as if they had been printed.
@@ -68,6 +74,15 @@ class Problem:
         rounding = replace(self.rounding, decimal_error=largest_error(self.integer_type))
         edits = (integer_edit(self.integer_type, NEAREST),)
         return (PrecisionModel(rounding, None, edits, could_hide_fault=True), *others)
+
+    @cached_property
+    def output_grid(self) -> OutputGrid | None:
+        """The grid of a few bits that the obtained values lie on, if they do so on purpose."""
+        if self.known_grid is not None:
+            return self.known_grid
+        if self.integer_type is not None or self.obtained.dtype.kind != "f":
+            return None
+        return output_grid(self.obtained, self.operands)
 
     @cached_property
     def rounded_to_integers(self) -> bool:

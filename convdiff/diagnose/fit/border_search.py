@@ -8,7 +8,7 @@ of each window lies inside the input (`core/averaged.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +27,7 @@ from convdiff.diagnose.search.candidate import (
     cheapest_candidates,
 )
 from convdiff.diagnose.search.engine import Search, channels_seen
+from convdiff.diagnose.search.filter import SampleFilter
 from convdiff.diagnose.search.geometry_table import TRIED_PAD_MODES, GeometryTable
 from convdiff.diagnose.search.intervals import ObtainedIntervals
 from convdiff.diagnose.search.windows import SamplePoint, gather_windows_by_row, row_norms
@@ -67,6 +68,25 @@ class BorderSearch:
             for output_edits in range(min(others, 1) + 1):
                 for outputs in self.search.forms.output_groups(op, output_edits):
                     yield from self._in_group(op, outputs, others - output_edits, precision)
+
+    def beside_rounded_operands(self, precisions: Sequence[PrecisionModel]) -> Iterator[Candidate]:
+        """Candidates as asked but for the padding, under the models that agree in the interior."""
+        spec = self.search.problem.spec
+        if spec.transposed or not precisions:
+            return
+        for outputs in self.search.forms.output_groups(0, 0):
+            points = self._interior_points(outputs)
+            for batch in self.search.batches(0, outputs, 0, stacked=False, points=points[:2]):
+                if not points:
+                    continue
+                screening = self._filter(0, outputs, points, precisions[0].screening_model)
+                screened = screening.survivors(batch)
+                for precision in precisions if screened[0].size else ():
+                    sample_filter = self._filter(0, outputs, points, precision)
+                    agreeing = sample_filter.confirmed(batch, *screened)
+                    for candidate in cheapest_candidates(batch, outputs, precision, *agreeing):
+                        if candidate.geometry.mode == "constant" and _is_padded(candidate):
+                            yield from _changed_at_border(candidate)
 
     def _as_asked(self, precision: PrecisionModel) -> Iterator[Candidate]:
         geometry, groups = self.search.asked_geometry(), self.search.forms.output_groups(0, 0)
@@ -161,21 +181,31 @@ class BorderSearch:
         points = self._interior_points(group)
         if not points:
             return
-        problem, spec = self.search.problem, self.search.forms.spec(op)
-        intervals = ObtainedIntervals(
-            group.forms, group.arrays, points, problem.channel_bias, precision
-        )
-        sample_filter = replace(
-            self.search.sample_filter(op, outputs, precision, points),
-            channels=channels_seen(points, spec),
-            obtained=intervals,
-            cheap_proof=False,
-        )
+        sample_filter = self._filter(op, group, points, precision, like=outputs)
         for batch in self.search.batches(op, outputs, edits, stacked=False, points=points[:2]):
             agreeing = sample_filter.survivors(batch)
             for candidate in cheapest_candidates(batch, group, precision, *agreeing):
                 if candidate.geometry.mode == "constant" and _is_padded(candidate):
                     yield from _changed_at_border(candidate)
+
+    def _filter(
+        self,
+        op: int,
+        outputs: FormGroup[OutputForm],
+        points: list[SamplePoint],
+        precision: PrecisionModel,
+        like: FormGroup[OutputForm] | None = None,
+    ) -> SampleFilter:
+        """The filter of these outputs, some of a group that they are `like`, in the interior."""
+        intervals = ObtainedIntervals(
+            outputs.forms, outputs.arrays, points, self.search.problem.channel_bias, precision
+        )
+        return replace(
+            self.search.sample_filter(op, like or outputs, precision, points),
+            channels=channels_seen(points, self.search.forms.spec(op)),
+            obtained=intervals,
+            cheap_proof=False,
+        )
 
     def _interior_points(self, outputs: FormGroup[OutputForm]) -> list[SamplePoint]:
         """Elements of the interior in pairs of one channel; none where there is no interior."""

@@ -44,7 +44,6 @@ from convdiff.diagnose.fit.order_views import (
     is_channel_order,
 )
 from convdiff.diagnose.hypotheses.input import MAX_ENUMERATED_LENGTH, group_interleavings
-from convdiff.diagnose.hypotheses.kernel import Quantized
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.engine import Search
 from convdiff.records import Edit
@@ -82,7 +81,7 @@ class ChannelOrderSearch:
         self.search = search
         self.precisions = precisions
         stored_narrow = any(
-            precision.operand_format is None and precision.rounding.stored_narrower
+            not precision.rounds_operands and precision.rounding.stored_narrower
             for precision in precisions
         )
         self.noise = STORAGE_NOISE_16_BIT if stored_narrow else 0.0
@@ -120,11 +119,6 @@ class ChannelOrderSearch:
         costs = np.concatenate(
             [member.kernels.costs + member.forms[0].cost for member in view.members]
         )
-        # A kernel and its rounded forms agree alike, and one order is fitted for all of them.
-        rounded = [
-            any(edit["code"] == Quantized.code for edit in form.own_edits) for _, form in kernels
-        ]
-        agreement[rounded] = -1
         # Of kernels that agree equally the cheaper ones first.
         ranking = np.lexsort((costs, -agreement.round(SCORE_DECIMALS))).tolist()
         return [

@@ -33,9 +33,6 @@ from convdiff.spec.layout import axis_sizes
 # How odd it is that two axes of the kernel, or more, were read in the wrong order.
 TWO_AXES_ODDNESS, MORE_AXES_ODDNESS = 0.1, 0.5
 REVERSED_ODDNESS = 0.3
-# Kernels with more weights are not rounded to every usual grid: that costs more than the search.
-# Of a flipped kernel there are several forms.
-MAX_QUANTIZED_WEIGHTS, MAX_FLIPPED_WEIGHTS = 1 << 18, 1 << 15
 
 
 class KernelFlipped(KernelHypothesis):
@@ -466,65 +463,6 @@ def _exchanged_in_groups(array: ArrayView, groups: int) -> ArrayView:
     return ArrayView(array.buffer, (outer, first[:group_size], *rest), array.base_offsets)
 
 
-class Quantized(KernelHypothesis):
-    """The kernel was rounded to a grid of a few bits, as quantized weights are.
-
-    How it shows: Errors of about a thousandth of the largest weight times the input, everywhere.
-    Typical causes: Weights stored as int8 with a scale and read back as floats.
-    What tells it apart: Weights of different sizes along each channel axis.
-    Fix: Compare with the weights that were used, a NumPy array as well, or do not quantize them:
-        torch: pass `q.dequantize()` as the kernel on both sides, or the float weights
-        tensorflow: convert without `converter.optimizations`
-        jax: pass `scale * q.astype(jnp.float32)` as the kernel on both sides
-        onnx: compare with the model before `quantize_dynamic` or `quantize_static`
-    """
-
-    code: ClassVar[str] = "quantized"
-    shown_by: ClassVar[str] = "weights whose largest magnitude differs between channels"
-
-    def only_rounds(self, edit: Edit) -> bool:
-        return True
-
-    def forms(
-        self, problem: Problem, operation: OperationForm, base: KernelForm
-    ) -> Iterator[KernelForm]:
-        """The kernel rounded to 8 bits with the usual scales, for the whole or for each channel."""
-        # Rounding and flips may come in either order.
-        flipped = [edit["code"] for edit in base.own_edits] == [KernelFlipped.code]
-        if (base.own_edits and not flipped) or not base.array.size:
-            return
-        kernel = base.array.to_array()
-        is_small = kernel.size <= (MAX_FLIPPED_WEIGHTS if flipped else MAX_QUANTIZED_WEIGHTS)
-        if kernel.dtype.kind != "f" or not is_small or not np.isfinite(kernel).all():
-            return
-        seen = [kernel]
-        wide = kernel.astype(np.float64)
-        for per, axis in (("tensor", None), ("O", 0), ("I", 1)):
-            others = tuple(a for a in range(kernel.ndim) if a != axis)
-            largest = np.abs(wide).max(axis=others, keepdims=True)
-            for divisor in (127.0, 128.0, 127.5):
-                scale = np.where(largest > 0, largest / divisor, 1.0)
-                grid = np.clip(np.rint(wide / scale), -128, 127)
-                rounded = (grid * scale).astype(kernel.dtype)
-                if any(np.allclose(rounded, other, rtol=1e-6, atol=0) for other in seen):
-                    continue
-                seen.append(rounded)
-                scales = [float(f"{value:.5g}") for value in scale.ravel()]
-                edit = {
-                    "code": self.code,
-                    "where": "kernel",
-                    "bits": 8,
-                    "per": per,
-                    "scale": scales[0] if axis is None else scales,
-                    "zero_point": 0,
-                }
-                yield base.plus(edit, 0.3, array=ArrayView.of(rounded))
-
-    def sentence(self, edit: Edit) -> str:
-        per = "one scale" if edit["per"] == "tensor" else f"a scale for each index of {edit['per']}"
-        return f"the {edit['where']} was rounded to {edit['bits']} bits with {per}"
-
-
 KERNEL: tuple[KernelHypothesis, ...] = (
     KernelAxesPermuted(),
     KernelReshaped(),
@@ -533,6 +471,5 @@ KERNEL: tuple[KernelHypothesis, ...] = (
     KernelChannelsReversed(),
     BothChannelAxesReversed(),
     KernelGroupsInterleaved(),
-    Quantized(),
     KernelScaled(),
 )

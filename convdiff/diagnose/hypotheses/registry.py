@@ -35,6 +35,7 @@ from convdiff.diagnose.hypotheses.output_part import (
 )
 from convdiff.diagnose.hypotheses.output_values import OUTPUT
 from convdiff.diagnose.hypotheses.precision import ReducedPrecision
+from convdiff.diagnose.hypotheses.quantized import Quantized
 from convdiff.errors import one_of
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
@@ -63,6 +64,7 @@ class Families:
             SpaceToDepth(),
             MultiplierIgnored(),
             ReducedPrecision(),
+            Quantized(),
             NotDeterministic(),
         )
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from convdiff.diagnose.core.array_view import ArrayViewStack, open_mesh
 from convdiff.diagnose.core.forms import InputForm, KernelForm, OutputForm
+from convdiff.diagnose.core.operand_grid import GridRule, ValueGrid
 from convdiff.diagnose.search.geometry_table import GeometryTable
 from convdiff.diagnose.search.products import KernelRows, ProductTable
 from convdiff.diagnose.search.windows import row_norms
@@ -33,6 +34,7 @@ class FormGroup(Generic[F]):
         self.forms: Sequence[F] = forms
         self.shape: tuple[int, ...] = forms[0].array.shape
         self._kernel_rows: dict[int, KernelRows] = {}
+        self._grids: dict[tuple[GridRule, int], ValueGrid] = {}
 
     @cached_property
     def arrays(self) -> ArrayViewStack:
@@ -53,6 +55,17 @@ class FormGroup(Generic[F]):
                 rows, row_norms(rows), np.abs(rows).max(axis=1, initial=0)
             )
         return self._kernel_rows[channel]
+
+    def rows_on_grid(self, chosen: Array, channel: int, rule: GridRule) -> Array:
+        """(n, terms): the chosen kernels' weights for one output channel, each on its grid."""
+        numbers, place = np.unique(chosen, return_inverse=True)
+        rows = self.kernel_rows(channel).values[numbers]
+        for row, number in zip(rows, numbers.tolist(), strict=True):
+            if (rule, number) not in self._grids:
+                self._grids[rule, number] = rule.grid(self.forms[number].array.to_array())
+            grid = self._grids[rule, number].only(channel)
+            row[:] = grid.round(row.reshape(self.shape[1:])).reshape(-1)
+        return np.asarray(rows[place])
 
 
 class Combinations(NamedTuple):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -95,7 +96,7 @@ class Search:
         """Combinations of these outputs with so many edits elsewhere."""
         first = precisions[0]
         for batch in self.batches(op, outputs, edits, stacked=stacked):
-            if first.operand_format is None:
+            if not first.rounds_operands:
                 agreeing = self.sample_filter(op, outputs, first).survivors(batch)
                 yield from cheapest_candidates(batch, outputs, first, *agreeing)
                 continue
@@ -105,6 +106,17 @@ class Search:
             for precision in precisions:
                 agreeing = self.sample_filter(op, outputs, precision).confirmed(batch, *screened)
                 yield from cheapest_candidates(batch, outputs, precision, *agreeing)
+
+    def asked_may_agree(self, precision: PrecisionModel) -> bool:
+        """Whether the asked convolution agrees at all sample points under a screening model."""
+        screening = precision.screening_model
+        return any(
+            replace(self.sample_filter(0, outputs, screening), cheap_proof=False)
+            .survivors(batch)[0]
+            .size
+            for outputs in self.forms.output_groups(0, 0)
+            for batch in self.batches(0, outputs, 0, stacked=False)
+        )
 
     def nearest(self, precision: PrecisionModel, points: int) -> Iterator[tuple[Candidate, int]]:
         """The best combinations of the asked operation with at most one edit.
@@ -140,9 +152,9 @@ class Search:
         With other `points` it only computes sums there (`sums_of`): the intervals of the obtained
         values are those at the sample points.
         """
-        # Both live as long as the search: the form table keeps the groups, the schedule the
-        # precision models.
-        key = id(outputs), id(precision)
+        # The groups live as long as the search: the form table keeps them.
+        bias_is_rounded = precision.operand_format is not None
+        key = id(outputs), precision.rounding, bias_is_rounded, precision.uses_kernel_max
         if key not in self._obtained:
             self._obtained[key] = ObtainedIntervals(
                 outputs.forms,

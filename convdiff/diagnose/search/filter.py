@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from convdiff.diagnose.core.forms import KernelForm
 from convdiff.diagnose.core.output_change import FirstPair, SumBounds, SumPair
 from convdiff.diagnose.core.precision_model import PrecisionModel
-from convdiff.diagnose.search.batches import Batch, Block, Combinations
+from convdiff.diagnose.search.batches import Batch, Block, Combinations, FormGroup
 from convdiff.diagnose.search.intervals import Intervals, ObtainedIntervals
 from convdiff.diagnose.search.products import KernelRows
 from convdiff.diagnose.search.windows import SamplePoint, gather_windows_by_row, row_norms
@@ -159,7 +160,9 @@ class SampleFilter:
 
     def _weights(self, kernels: KernelRows) -> Array:
         """(kernels,): the factor of each kernel in the error bound, its norm or largest weight."""
-        return kernels.peaks if self.precision.uses_kernel_max else kernels.norms
+        if not self.precision.uses_kernel_max:
+            return kernels.norms
+        return np.maximum(kernels.peaks, self.precision.kernel_peak)
 
     def _sums_at_first_pair(self, batch: Batch, combinations: Array) -> list[SumBounds]:
         """The sums of single combinations at the first two points, each with its own slack."""
@@ -224,11 +227,20 @@ class SampleFilter:
             sizes[pair] = lengths[pair, window] * self._weights(kernels)[chosen.kernel]
             for start in range(0, len(window), step):
                 part = slice(start, start + step)
-                weights = self.precision.round_operand(
-                    kernels.values[chosen.kernel[part]], "kernel"
+                weights = self._weights_as_rounded(
+                    block.kernels, chosen.kernel[part], points[row].channel
                 )
                 values[pair, part] = np.einsum("psn,sn->ps", windows[pair, window[part]], weights)
         return values, sizes
+
+    def _weights_as_rounded(
+        self, kernels: FormGroup[KernelForm], chosen: Array, channel: int
+    ) -> Array:
+        """(n, terms): the weights of the chosen kernels for one output channel, as rounded."""
+        if self.precision.kernel_grid is not None:
+            return kernels.rows_on_grid(chosen, channel, self.precision.kernel_grid)
+        rows = kernels.kernel_rows(channel).values[chosen]
+        return self.precision.round_operand(rows, "kernel")
 
     def slack(self, norm: Array | float) -> Array:
         """What rounding may change in a sum with this |window| |kernel|, which bounds S.

@@ -106,6 +106,8 @@ class ObtainedIntervals:
     def _sum_intervals(self) -> tuple[Array, Array]:
         slack = self.storage_error + self.rounding.unit_roundoff * self._of_changes("roundings")
         low, high = self.values - slack, self.values + slack
+        smallest, largest = self.rounding.limits
+        low[self.values <= smallest], high[self.values >= largest] = -np.inf, np.inf
         with np.errstate(all="ignore"):
             for number, change in enumerate(self.changes):
                 if change.is_open:

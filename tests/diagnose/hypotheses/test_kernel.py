@@ -127,16 +127,3 @@ def test_a_depthwise_kernel_in_another_order_is_found(
     obtained = conv(x.transpose(0, 3, 1, 2), grouped, 1, groups=3).transpose(0, 2, 3, 1)
     layouts = {"input_layout": "NHWC", "kernel_layout": "HWIM"}
     assert [expected] in explanations(x, w, obtained, depthwise=True, padding=1, **layouts)
-
-
-@pytest.mark.parametrize(("per", "axes"), [("O", (1, 2, 3)), ("I", (0, 2, 3))])
-def test_weights_rounded_to_8_bits_are_found(per: str, axes: tuple[int, ...]) -> None:
-    scale = np.abs(W).max(axis=axes, keepdims=True) / np.float32(127)
-    obtained = conv(X, (np.rint(W / scale) * scale).astype(W.dtype), 1)
-    assert f"a scale for each index of {per}" in summary(X, W, obtained, padding=1)
-
-
-def test_weights_with_noise_of_that_size_are_not() -> None:
-    noise = np.abs(W).max() / 254 * normal(*W.shape)
-    obtained = conv(X, (W + noise).astype(W.dtype), 1)
-    assert "8 bits" not in summary(X, W, obtained, padding=1)
