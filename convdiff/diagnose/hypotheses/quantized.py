@@ -24,8 +24,9 @@ class Quantized(Hypothesis):
     """The input, the kernel or the output was rounded to a grid of a few bits.
 
     How it shows: Of a rounded output, few different values, all multiples of one step, each within
-    half a step of the reference. Of rounded operands, errors of about a thousandth of the largest
-    weight or input times the size of the other, everywhere.
+    half a step of the reference, or the whole numbers of the grid themselves, on a line over the
+    reference. Of rounded operands, errors of about a thousandth of the largest weight or input
+    times the size of the other, everywhere.
     Typical causes: Weights or features stored as int8, with a scale and a zero point, and read back
     as floats; a quantized layer of TensorFlow Lite, ONNX Runtime or torch; QuantizeLinear and
     DequantizeLinear in an ONNX model; weights stored in an 8-bit float format.
