@@ -142,6 +142,13 @@ class Schedule:
         bits = self.problem.evidence_bits + OTHER_SIZE_BITS * other_size
         return sum(bits >= needed for needed in EVIDENCE_BITS)
 
+    def printed_beside(self, edits: int) -> list[PrecisionModel]:
+        """The models of a printed output, or one on a grid, that are looked for beside edits.
+
+        An output that was rounded down is rare, and only looked for beside one.
+        """
+        return [each for each in self.printed if edits == 1 or not each.rounding.shift]
+
     def searched(
         self, precisions: Sequence[PrecisionModel], edits: int, *, stacked: bool = False
     ) -> Candidates:
@@ -156,7 +163,7 @@ class Schedule:
 def _common(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     found = schedule.searched(schedule.precisions, step.edits)
     if 1 < step.level <= MAX_EDITS_BESIDE_PRINTING + 1:
-        found += schedule.searched(schedule.printed, step.level - 1)
+        found += schedule.searched(schedule.printed_beside(step.level - 1), step.level - 1)
     yield found
 
 
@@ -199,7 +206,7 @@ def _quantized_operands(schedule: Schedule, step: Step) -> Iterable[Candidates]:
 
 
 def _beside_output_grid(schedule: Schedule, step: Step) -> Iterable[Candidates]:
-    for precision in schedule.printed:
+    for precision in schedule.printed_beside(step.level - 1):
         yield list(schedule.pad_values.level(step.level - 1, precision))
         yield list(schedule.channel_scales.level(step.level - 1, precision))
 

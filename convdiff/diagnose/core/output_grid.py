@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from convdiff.diagnose.core.integer_storage import DOWN
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.precision import half_ulp
 from convdiff.records import Edit
@@ -48,7 +49,7 @@ class OutputGrid:
 
     `offset` is what is added to all of them, as a share of the step: 0 if 0 is on the grid.  Of
     numbers that were saved as they are, in the integer type `raw_type`, the step and `raw_zero`,
-    their zero point, were fitted to the sums.
+    their zero point, were fitted to the sums.  Values were rounded to the nearest number, or down.
     """
 
     step: float
@@ -57,6 +58,7 @@ class OutputGrid:
     offset: float = 0.0
     raw_type: str | None = None
     raw_zero: int = 0
+    rounded_down: bool = False
 
     @property
     def bits(self) -> int:
@@ -83,6 +85,8 @@ class OutputGrid:
             "scale": float(f"{self.step:.{6 if self.raw_type is None else 4}g}"),
             "zero_point": self.zero_point,
         }
+        if self.rounded_down:
+            edit["rounding"] = DOWN
         return edit if self.raw_type is None else edit | {"type": self.raw_type}
 
     def holds(self, values: Array) -> bool:
@@ -100,7 +104,8 @@ class OutputGrid:
         high = (self.high + self.offset - END_MARGIN) * self.step
         limits = -np.inf if self.low == 0 else low, high
         error = HALF_STEP if self.raw_type is None else HALF_FITTED_STEP
-        return replace(rounding, decimal_error=error * self.step, limits=limits)
+        shift = -self.step / 2 if self.rounded_down else 0.0
+        return replace(rounding, decimal_error=error * self.step, limits=limits, shift=shift)
 
 
 def raw_grid(numbers: Array, sums: Array, integer_type: str) -> OutputGrid | None:

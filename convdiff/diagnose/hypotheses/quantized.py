@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from convdiff.diagnose.core.integer_storage import DOWN
 from convdiff.diagnose.core.output_grid import QUANTIZED
 from convdiff.diagnose.hypotheses.base import Hypothesis
 from convdiff.records import Edit
@@ -48,6 +49,8 @@ class Quantized(Hypothesis):
 
     def sentence(self, edit: Edit) -> str:
         clause = f"{ROUNDED[edit['where']]} rounded to {edit['bits']} bits"
+        if edit.get("rounding") == DOWN:
+            clause = clause.replace(" rounded to", " rounded down to")
         number_type = edit.get("type")
         if number_type is not None and edit["where"] != "output":
             clause += f" ({number_type})"
