@@ -141,7 +141,7 @@ class Schedule:
         for precision in self.precisions:
             yield list(self.border.level(edits, precision))
         if 0 < edits - 1 <= MAX_EDITS_BESIDE_PRINTING:
-            for precision in self.printed:
+            for precision in self.printed_beside(edits - 1):
                 yield list(self.border.level(edits - 1, precision))
 
     def _lists_of(self, step: Step) -> Iterator[Candidates]:
@@ -154,6 +154,13 @@ class Schedule:
         other_size = self.problem.obtained.shape != self.problem.spec.shape("output")
         bits = self.problem.evidence_bits + OTHER_SIZE_BITS * other_size
         return sum(bits >= needed for needed in EVIDENCE_BITS)
+
+    def printed_beside(self, edits: int) -> list[PrecisionModel]:
+        """The models of a printed output, or one on a grid, that are looked for beside edits.
+
+        An output that was rounded down is rare, and only looked for beside one.
+        """
+        return [each for each in self.printed if edits == 1 or not each.rounding.shift]
 
     def searched(
         self, precisions: Sequence[PrecisionModel], edits: int, *, stacked: bool = False
@@ -169,7 +176,7 @@ class Schedule:
 def _common(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     found = schedule.searched(schedule.precisions, step.edits)
     if 1 < step.level <= MAX_EDITS_BESIDE_PRINTING + 1:
-        found += schedule.searched(schedule.printed, step.level - 1)
+        found += schedule.searched(schedule.printed_beside(step.level - 1), step.level - 1)
     yield found
 
 
@@ -177,7 +184,9 @@ def _channel_scales(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     scales = schedule.channel_scales
     yield [c for precision in schedule.precisions for c in scales.level(step.edits, precision)]
     if 1 < step.level <= MAX_EDITS_BESIDE_PRINTING + 1:
-        yield [c for precision in schedule.printed for c in scales.level(step.level - 1, precision)]
+        others = step.level - 1
+        for precision in schedule.printed_beside(others):
+            yield list(scales.level(others, precision))
 
 
 def _operand_scales(schedule: Schedule, step: Step) -> Iterable[Candidates]:

@@ -37,7 +37,8 @@ the element's value: an absolute error, which no multiple of S describes where t
 Frameworks may store more than once: the sum without the bias and then with it
 (`Rounding.bias_size`), or the sum and then the result of an activation or a scale
 (`Rounding.stored_twice`).  A number printed with few decimals is off by half a unit of the last
-digit (`Rounding.decimal_error`).
+digit (`Rounding.decimal_error`); so is one that was rounded to a grid, by half a step, and those
+beyond its ends were set to them (`Rounding.limits`).
 
 Underflow, overflow and non-finite values
 -----------------------------------------

@@ -46,6 +46,7 @@ class Rounding:
     bias_size: the size of the bias where sums may have been stored without it and again with it.
     stored_twice: whether sums were stored before an operation on them whose result was stored too.
     limits: the smallest and the largest number that were stored, to which those beyond were set.
+    shift: the mean of what storing adds: minus half a step where values were rounded down.
     """
 
     compute_dtype: str
@@ -56,6 +57,7 @@ class Rounding:
     bias_size: float = 0.0
     stored_twice: bool = False
     limits: tuple[float, float] = (-math.inf, math.inf)
+    shift: float = 0.0
 
     @property
     def unit_roundoff(self) -> float:
@@ -134,8 +136,9 @@ class Rounding:
         return error + half_ulp(np.abs(values) + self.bias_size, self.stored_dtype)
 
     def within_limits(self, expected: Array) -> Array:
-        """The expected values, those beyond the limits set to them."""
+        """The expected values with their shift, those beyond the limits set to them."""
         low, high = self.limits
+        expected = expected + self.shift if self.shift else expected
         return expected if low == -math.inf and high == math.inf else np.clip(expected, low, high)
 
     def allowed_error(self, expected: Array, scale: Array) -> Array:

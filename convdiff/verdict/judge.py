@@ -211,20 +211,28 @@ class Judge:
             fault = _fault_in_narrow_sums(problem, typical=True)
         if precision is not None and fault is None:
             return _reduced_precision_row(answer, stats, precision)
-        row = self._row_of_raw_numbers(answer, stats, problem, reference)
-        if row is not None:
-            return row
         obtained = normal_output(self.case.spec, output)
         region = differing_region(self.case.spec, obtained, reference, arithmetic.rounding)
         if fault is not None:
             return self._explained_row(answer, stats, fault, region)
         known = self.row_without_diagnosis(answer, Row(answer, "different", stats, where=region))
-        return known or self._diagnosed_row(answer, stats, problem, region)
+        if known is not None:
+            return known
+        quantized = self._with_known_grid(problem, reference)
+        if quantized is not None:
+            expected = normal_output(quantized.spec, quantized.obtained)
+            comparison = compare(expected, reference, quantized.rounding)
+            precision = best_model(quantized, reference, comparison)
+            if precision is not None:
+                return _reduced_precision_row(answer, stats, precision)
+        row = self._diagnosed_row(answer, stats, problem, region)
+        if quantized is None or row.findings:
+            return row
+        other = self._diagnosed_row(answer, stats, quantized, region)
+        return other if other.findings else row
 
-    def _row_of_raw_numbers(
-        self, answer: Answer, stats: ErrorStats, problem: Problem, reference: Reference
-    ) -> Row | None:
-        """The row of whole numbers that stand for quantized sums, with a zero point; else None."""
+    def _with_known_grid(self, problem: Problem, reference: Reference) -> Problem | None:
+        """The problem of the sums that whole numbers stand for, quantized with a zero point."""
         if not problem.rounded_to_integers:
             return None
         spec, numbers = self.case.spec, problem.obtained
@@ -236,13 +244,7 @@ class Judge:
         if grid is None:
             return None
         sums = (numbers - grid.zero_point) * grid.step
-        problem = replace(problem, obtained=sums, integer_type=None, known_grid=grid)
-        comparison = compare(normal_output(spec, sums), reference, problem.rounding)
-        precision = best_model(problem, reference, comparison)
-        if precision is not None:
-            return _reduced_precision_row(answer, stats, precision)
-        row = self._diagnosed_row(answer, stats, problem, "everywhere")
-        return row if row.findings else None
+        return replace(problem, obtained=sums, integer_type=None, known_grid=grid)
 
     @property
     def _index_to_diagnose(self) -> int:

@@ -252,3 +252,11 @@ def test_a_float32_fft_is_rounding_and_shows_its_flip(seed: int) -> None:
     # No element is so large that rounding it would explain this error of another.
     obtained[3] += 1e-4
     assert convdiff.diff(x, w, obtained, padding="full", flip=True).verdict == "different"
+
+
+def test_values_beyond_the_limits_were_set_to_them() -> None:
+    limited = replace(FLOAT32, limits=(-1.0, 2.0))
+    assert units_of(2.0, 7.0, 1.0, limited) == 0
+    assert units_of(-1.0, -7.0, 1.0, limited) == 0
+    assert units_of(1.9, 7.0, 1.0, limited) > limited.bound_units
+    assert units_of(0.5, 0.6, 1.0, limited) > limited.bound_units

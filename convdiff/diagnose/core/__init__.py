@@ -12,5 +12,7 @@
   `line_fit` fits a factor and a constant per channel.
 * `precision_model`, `precision_evidence`, `precision_fit`: what the numbers may have been rounded
   to; which of these the obtained values suggest; and which one explains the output.
+* `output_grid`, `operand_grid`, `quantized_models`: the grid of a few bits that an output lies on;
+  the usual grids of an input and a kernel; and the precision models with such operands.
 * `padding_names`: what frameworks call a padding.
 """

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from convdiff.diagnose.core.integer_storage import DOWN
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.precision import half_ulp
 from convdiff.records import Edit
@@ -34,6 +35,8 @@ HALF_STEP, HALF_FITTED_STEP = 0.505, 0.56
 # How far the whole numbers of a grid are from a line over the sums, root mean square and at most,
 # in steps; and how far the line's value at 0 is from a whole number.
 MAX_RMS_STEPS, MAX_STEPS, MAX_FRACTION = 1.0, 6.0, 0.25
+# The standard deviation of the errors of rounding, in steps.
+ROUNDING_DEVIATION = 12**-0.5
 # How near a factor, or its inverse, is to a whole number that somebody scaled by.
 USUAL_FACTOR_ERROR = 0.003
 # How near to an end of the grid, in steps, a value counts as that end.
@@ -48,7 +51,7 @@ class OutputGrid:
 
     `offset` is what is added to all of them, as a share of the step: 0 if 0 is on the grid.  Of
     numbers that were saved as they are, in the integer type `raw_type`, the step and `raw_zero`,
-    their zero point, were fitted to the sums.
+    their zero point, were fitted to the sums.  Values were rounded to the nearest number, or down.
     """
 
     step: float
@@ -57,6 +60,7 @@ class OutputGrid:
     offset: float = 0.0
     raw_type: str | None = None
     raw_zero: int = 0
+    rounded_down: bool = False
 
     @property
     def bits(self) -> int:
@@ -83,6 +87,8 @@ class OutputGrid:
             "scale": float(f"{self.step:.{6 if self.raw_type is None else 4}g}"),
             "zero_point": self.zero_point,
         }
+        if self.rounded_down:
+            edit["rounding"] = DOWN
         return edit if self.raw_type is None else edit | {"type": self.raw_type}
 
     def holds(self, values: Array) -> bool:
@@ -100,7 +106,8 @@ class OutputGrid:
         high = (self.high + self.offset - END_MARGIN) * self.step
         limits = -np.inf if self.low == 0 else low, high
         error = HALF_STEP if self.raw_type is None else HALF_FITTED_STEP
-        return replace(rounding, decimal_error=error * self.step, limits=limits)
+        shift = -self.step / 2 if self.rounded_down else 0.0
+        return replace(rounding, decimal_error=error * self.step, limits=limits, shift=shift)
 
 
 def raw_grid(numbers: Array, sums: Array, integer_type: str) -> OutputGrid | None:
@@ -116,7 +123,10 @@ def raw_grid(numbers: Array, sums: Array, integer_type: str) -> OutputGrid | Non
         return None
     slope, zero = np.polyfit(sums[inside], flat[inside], 1)
     zero_point = round(float(zero))
-    if slope <= 0 or abs(zero - zero_point) > MAX_FRACTION:
+    # The standard error of where the line meets 0, for errors of rounding.
+    spread = np.sqrt(1 + np.square(sums[inside].mean()) / sums[inside].var())
+    error = ROUNDING_DEVIATION * float(spread) / np.sqrt(int(inside.sum()))
+    if slope <= 0 or abs(zero - zero_point) > min(MAX_FRACTION, 4 * error):
         return None
     slope = float((sums * (flat - zero_point))[inside].sum() / np.square(sums[inside]).sum())
     error = np.abs(np.clip(sums * slope + zero_point, low, high) - flat)

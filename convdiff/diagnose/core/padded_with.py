@@ -176,6 +176,7 @@ class PaddedWith(FittedChange):
             with np.errstate(all="ignore"):
                 low, high = self.then.sum_interval(obtained, low, high)
         least, most = rounding.limits
+        low, high = low - rounding.shift, high - rounding.shift
         low, high = (
             np.where(obtained <= least, -np.inf, low),
             np.where(obtained >= most, np.inf, high),

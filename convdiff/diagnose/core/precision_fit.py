@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from convdiff.diagnose.core.output_grid import QUANTIZED
 from convdiff.diagnose.core.precision_evidence import (
     OPERAND_SAMPLE,
     natural_decimals,
@@ -165,7 +166,7 @@ def _models_to_try(
 def _is_exact_on_grid(problem: Problem, reference: Reference, precision: PrecisionModel) -> bool:
     """Whether the exact sums lie on the model's grid: then nobody rounded them to it."""
     grid = problem.output_grid
-    if grid is not None and grid.edit in precision.edits:
+    if grid is not None and any(edit["code"] == QUANTIZED for edit in precision.edits):
         return grid.holds(reference.output)
     exact = reference.output.astype(problem.obtained.dtype)
     natural = natural_decimals(problem.operands)

@@ -62,9 +62,14 @@ class Problem:
         """Models of reduced precision that the obtained values suggest, likeliest first."""
         models = list(suggested_models(self.obtained, self.rounding, self.operands))
         if self.output_grid is not None:
-            rounding = self.output_grid.rounding(self.rounding)
-            grid = PrecisionModel(rounding, None, (self.output_grid.edit,), could_hide_fault=True)
-            return (grid, *models)
+            down = replace(self.output_grid, rounded_down=True)
+            grids = [
+                PrecisionModel(
+                    grid.rounding(self.rounding), edits=(grid.edit,), could_hide_fault=True
+                )
+                for grid in (self.output_grid, down)
+            ]
+            return (*grids, *models)
         if self.integer_type is None:
             return tuple(models)
         # Whole numbers look as if they had been printed.

@@ -8,6 +8,7 @@ output itself says what they are:
   `order_views` lists the geometries, kernels and outputs it may be fitted under, those first that
   `geometry_score` and `kernel_estimate` favor, and `order_search` gives the candidates;
 * a factor and a constant per channel: `channel_scale_search`;
+* the scale of an input that was rounded to 8 bits: `input_scale_search`;
 * overlap counts beside a constant or a factor: `overlap`;
 * the whole kernel, where nothing else explains the output: `other_weights`.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from convdiff.diagnose.core.integer_storage import DOWN
 from convdiff.diagnose.core.output_grid import QUANTIZED
 from convdiff.diagnose.hypotheses.base import Hypothesis
 from convdiff.records import Edit
@@ -24,8 +25,9 @@ class Quantized(Hypothesis):
     """The input, the kernel or the output was rounded to a grid of a few bits.
 
     How it shows: Of a rounded output, few different values, all multiples of one step, each within
-    half a step of the reference. Of rounded operands, errors of about a thousandth of the largest
-    weight or input times the size of the other, everywhere.
+    half a step of the reference, or the whole numbers of the grid themselves, on a line over the
+    reference. Of rounded operands, errors of about a thousandth of the largest weight or input
+    times the size of the other, everywhere.
     Typical causes: Weights or features stored as int8, with a scale and a zero point, and read back
     as floats; a quantized layer of TensorFlow Lite, ONNX Runtime or torch; QuantizeLinear and
     DequantizeLinear in an ONNX model; weights stored in an 8-bit float format.
@@ -47,6 +49,8 @@ class Quantized(Hypothesis):
 
     def sentence(self, edit: Edit) -> str:
         clause = f"{ROUNDED[edit['where']]} rounded to {edit['bits']} bits"
+        if edit.get("rounding") == DOWN:
+            clause = clause.replace(" rounded to", " rounded down to")
         number_type = edit.get("type")
         if number_type is not None and edit["where"] != "output":
             clause += f" ({number_type})"

@@ -107,6 +107,7 @@ class ObtainedIntervals:
         slack = self.storage_error + self.rounding.unit_roundoff * self._of_changes("roundings")
         low, high = self.values - slack, self.values + slack
         smallest, largest = self.rounding.limits
+        low, high = low - self.rounding.shift, high - self.rounding.shift
         low[self.values <= smallest], high[self.values >= largest] = -np.inf, np.inf
         with np.errstate(all="ignore"):
             for number, change in enumerate(self.changes):

@@ -84,6 +84,17 @@ def test_a_grid_without_zero_is_found() -> None:
     assert places(edits_of(X, W, obtained)) == ["output"]
 
 
+@pytest.mark.parametrize("relu", [False, True])
+def test_an_output_that_was_rounded_down_is_not_shifted(*, relu: bool) -> None:
+    pixels = PICTURE[:, :1] / np.float32(255)
+    w = W[:1, :1] if relu else np.full((1, 1, 3, 3), 1 / 9, np.float32)
+    sums = conv(pixels, w, 1)
+    obtained = (np.floor(np.maximum(sums, 0) * 255) / 255).astype(np.float32)
+    edits = edits_of(pixels, w, obtained)
+    assert places(edits) == ["activation-applied"] * relu + ["output"]
+    assert edits[-1]["rounding"] == "down"
+
+
 @pytest.mark.parametrize(
     ("beside", "options", "change"),
     [
