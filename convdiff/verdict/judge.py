@@ -14,6 +14,7 @@ import numpy as np
 from convdiff.diagnose import MAX_EDITS, Diagnosis, Explanation, Problem, best_model, clauses
 from convdiff.diagnose.core.integer_storage import EIGHT_BIT_TYPES
 from convdiff.diagnose.core.output_grid import raw_grid
+from convdiff.diagnose.core.precision_evidence import natural_decimals
 from convdiff.diagnose.core.precision_fit import is_worth_fitting
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.numerics.arithmetic import Arithmetic, Operands, possible_arithmetics, stored_dtype
@@ -233,7 +234,8 @@ class Judge:
 
     def _with_known_grid(self, problem: Problem, reference: Reference) -> Problem | None:
         """The problem of the sums that whole numbers stand for, quantized with a zero point."""
-        if not problem.rounded_to_integers:
+        # Without the bias, whose absence leaves whole numbers too.
+        if not problem.obtained_integral or natural_decimals(problem.operands[:2]) == 0:
             return None
         spec, numbers = self.case.spec, problem.obtained
         low, high = problem.obtained_range
@@ -241,6 +243,8 @@ class Judge:
         if integer_type not in EIGHT_BIT_TYPES or low < -128 or high > (127 if low < 0 else 255):
             return None
         grid = raw_grid(normal_output(spec, numbers), reference.output, integer_type)
+        if grid is not None and grid.zero_point == 0 and problem.integer_type != "int8":
+            return None
         if grid is None:
             return None
         sums = (numbers - grid.zero_point) * grid.step

@@ -39,6 +39,8 @@ MAX_RMS_STEPS, MAX_STEPS, MAX_FRACTION = 1.0, 6.0, 0.25
 ROUNDING_DEVIATION = 12**-0.5
 # How near a factor, or its inverse, is to a whole number that somebody scaled by.
 USUAL_FACTOR_ERROR = 0.003
+# The least factor between sums and whole numbers, or its inverse: nearer to 1 nothing was scaled.
+MIN_FACTOR = 1.05
 # How near to an end of the grid, in steps, a value counts as that end.
 END_MARGIN = 1e-3
 # How near to a number of the grid, in steps, exact sums count as that number.
@@ -133,8 +135,9 @@ def raw_grid(numbers: Array, sums: Array, integer_type: str) -> OutputGrid | Non
     if np.sqrt(np.square(error).mean()) > MAX_RMS_STEPS or error.max() > MAX_STEPS:
         return None
     factor = max(slope, 1 / slope)
-    if zero_point == 0 and (
-        integer_type != "int8" or abs(factor - round(factor)) < USUAL_FACTOR_ERROR * factor
+    if factor < MIN_FACTOR or (
+        zero_point == 0
+        and (integer_type != "int8" or abs(factor - round(factor)) < USUAL_FACTOR_ERROR * factor)
     ):
         return None
     ends = int(low) - zero_point, int(high) - zero_point
