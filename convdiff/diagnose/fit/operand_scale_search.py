@@ -53,6 +53,8 @@ LINE_ODDNESS = 0.6
 SCALED_SUMS_ODDNESS = 0.35
 # Numbers beyond which none is fitted, in all and in one block.
 MAX_NUMBERS, MAX_NUMBERS_PER_BLOCK = 1024, 256
+# Numbers of a block that are solved for if they are an input channel's factor and offset each.
+MAX_NUMBERS_OF_INPUT = 128
 # Numbers of one block beyond which none is fitted: beside edits of the output alone, and others.
 MAX_NUMBERS_AS_ASKED, MAX_NUMBERS_BESIDE = 64, 12
 # Products that one level multiplies to dismiss combinations, and combinations that are solved.
@@ -63,6 +65,8 @@ MAX_RESIDUAL = 1e-4
 MIN_WEIGHTS_PER_FACTOR = 2
 # How many times as many elements are solved for where storing made them rough.
 MORE_ROUGH_ROWS = 16
+# Elements beyond the numbers of a block, where it has many, and where elements cost much.
+MORE_ROWS_OF_MANY, LEAST_MORE_ROWS = 64, 8
 # Elements drawn for each one that is used, and elements of one value that may be drawn.
 DRAWS_PER_ROW, MAX_SHARED_VALUES = 8, 2
 # Elements of a block up to which any of them may be used.
@@ -354,6 +358,12 @@ class OperandScaleSearch:
         self, combination: Combination, kind: Kind, precision: PrecisionModel
     ) -> Candidate | None:
         """The candidate with the numbers that fit, tidy ones where those explain the output."""
+        if isinstance(kind, ShiftedKernel) and kind.block == "channel":
+            # Most are dismissed at one output channel.
+            first = self._equations(combination, replace(kind, block="one"), precision)
+            fitted = None if first is None else solve(first)
+            if first is None or fitted is None or not first.hold(fitted, FITTED_MARGIN):
+                return None
         equations = self._equations(combination, kind, precision)
         fitted = None if equations is None else solve(equations)
         if equations is None or fitted is None or not np.isfinite(fitted).all():
@@ -381,7 +391,8 @@ class OperandScaleSearch:
         channels = _blocks(kind.block, outer, combination.w.operation.spec.groups)
         axis = kind.axis if isinstance(kind, KernelNumbers) else 0
         size = kind.numbers((inner, *taps)[axis])
-        if size > MAX_NUMBERS_PER_BLOCK or size * len(channels) > MAX_NUMBERS:
+        limit = MAX_NUMBERS_OF_INPUT if kind.block == "group" else MAX_NUMBERS_PER_BLOCK
+        if size > limit or size * len(channels) > MAX_NUMBERS:
             return None
         drawn = self._elements(combination, kind.block, channels, precision)
         if drawn is None or drawn.values.shape[1] < size + MIN_SPARE_ROWS:
@@ -418,12 +429,14 @@ class OperandScaleSearch:
         most = {"all": max(along_i, *taps), "channel": 2, "one": max(inner, *taps)}.get(
             block, 2 * inner
         )
-        rows = ROWS_PER_NUMBER * min(most, MAX_NUMBERS_PER_BLOCK) + MORE_ROWS
+        most = min(most, MAX_NUMBERS_PER_BLOCK)
+        affordable = MAX_PRODUCTS_PER_LEVEL // (len(channels) * inner * math.prod(taps))
+        rows = MORE_ROWS + min(ROWS_PER_NUMBER * most, most + MORE_ROWS_OF_MANY)
         rounding = precision.rounding
         if rounding.stored_narrower or rounding.decimal_error:
             # Rough values tell the numbers only if there are many of them.
-            affordable = MAX_PRODUCTS_PER_LEVEL // (len(channels) * inner * math.prod(taps))
-            rows = max(rows, min(rows * MORE_ROUGH_ROWS, affordable))
+            rows *= MORE_ROUGH_ROWS
+        rows = max(min(rows, affordable), most + LEAST_MORE_ROWS)
         index = _drawn(combination.y.array, channels, rows)
         if index is None:
             return None
