@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -34,8 +34,8 @@ from convdiff.diagnose.fit.linear_unknowns import (
     rounded,
     solve,
 )
-from convdiff.diagnose.hypotheses.output_scale import ChannelsScaled, LinePerChannel, Scaled
-from convdiff.diagnose.hypotheses.scaled_operands import InputScaled, KernelScaled
+from convdiff.diagnose.fit.scale_unknowns import InputNumbers, KernelNumbers, Kind, ShiftedKernel
+from convdiff.diagnose.hypotheses.output_scale import ChannelsScaled, LinePerChannel
 from convdiff.diagnose.search.batches import FormGroup
 from convdiff.diagnose.search.candidate import Candidate
 from convdiff.diagnose.search.engine import Search
@@ -45,14 +45,12 @@ from convdiff.diagnose.search.windows import SamplePoint, gather_windows, gather
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 
-# How odd a scaled input and a scaled kernel are.
-INPUT_ODDNESS, KERNEL_ODDNESS = 0.4, 0.5
 # How odd factors and constants of the output channels are beside factors on the kernel.
 LINE_ODDNESS = 0.6
-# How odd one factor is on the sums but not on the bias.
-SCALED_SUMS_ODDNESS = 0.35
 # Numbers beyond which none is fitted, in all and in one block.
 MAX_NUMBERS, MAX_NUMBERS_PER_BLOCK = 1024, 256
+# Numbers of a block that are solved for if they are an input channel's factor and offset each.
+MAX_NUMBERS_OF_INPUT = 128
 # Numbers of one block beyond which none is fitted: beside edits of the output alone, and others.
 MAX_NUMBERS_AS_ASKED, MAX_NUMBERS_BESIDE = 64, 12
 # Products that one level multiplies to dismiss combinations, and combinations that are solved.
@@ -63,6 +61,8 @@ MAX_RESIDUAL = 1e-4
 MIN_WEIGHTS_PER_FACTOR = 2
 # How many times as many elements are solved for where storing made them rough.
 MORE_ROUGH_ROWS = 16
+# Elements beyond the numbers of a block, where it has many, and where elements cost much.
+MORE_ROWS_OF_MANY, LEAST_MORE_ROWS = 64, 8
 # Elements drawn for each one that is used, and elements of one value that may be drawn.
 DRAWS_PER_ROW, MAX_SHARED_VALUES = 8, 2
 # Elements of a block up to which any of them may be used.
@@ -70,8 +70,6 @@ MAX_PERMUTED = 1 << 13
 # Fits, beyond one of each combination, from which on the elements say nothing.  Forms that cut
 # values off at several limits agree where none was.
 MAX_FITTING = 64
-# By how much, relative, factors must differ for them not to be a single one.
-MIN_FACTOR_DIFFERENCE = 1e-4
 
 
 class Combination(NamedTuple):
@@ -88,196 +86,6 @@ class Combination(NamedTuple):
         geometry = self.table.form(self.number)
         cost = self.x.cost + self.w.cost + geometry.cost + self.y.cost + precision.cost
         return Candidate(self.x, self.w, geometry, self.y, precision, cost)
-
-
-def _sum_taps(array: Array, keep: int | None = None) -> Array:
-    """(batch, rows, I, *taps) summed over all axes of the kernel but one: (batch, rows, numbers).
-
-    Axis 0 is I, the others are the taps'.
-    """
-    others = tuple(axis for axis in range(2, array.ndim) if axis - 2 != keep)
-    total = array.sum(axis=others)
-    return np.asarray(total[..., None] if keep is None else total)
-
-
-@dataclass(frozen=True)
-class InputNumbers:
-    """A factor and an offset of the input: one each, or one of each channel.
-
-    Without `factors` they are 1; without `offsets` they are 0.
-    """
-
-    each_channel: bool
-    factors: bool = True
-    offsets: bool = True
-
-    @property
-    def block(self) -> str:
-        """What shares the numbers: see `_blocks`."""
-        return "group" if self.each_channel else "all"
-
-    def numbers(self, inner: int) -> int:
-        """How many numbers a block has, of `inner` input channels per group."""
-        return (inner if self.each_channel else 1) * (self.factors + self.offsets)
-
-    def columns(self, terms: Terms) -> Array:
-        keep = 0 if self.each_channel else None
-        parts = []
-        if self.factors:
-            parts.append(_sum_taps(terms.products, keep))
-        if self.offsets:
-            parts.append(_sum_taps(terms.inside * terms.kernel, keep))
-        return np.concatenate(parts, axis=-1)
-
-    def known_part(self, terms: Terms) -> Array:
-        sums = _sum_taps(terms.products)[..., 0]
-        return np.zeros_like(sums) if self.factors else sums
-
-    def tells_offsets(self, terms: Terms) -> bool:
-        """Whether offsets, if there are any, are no constants that a bias may be.
-
-        Where no window reaches the padding, an offset is a constant of each output channel.  Beside
-        a factor for each input channel it is still told, if there are more output channels.
-        """
-        if not self.offsets or not terms.inside.all():
-            return True
-        if not (self.each_channel and self.factors):
-            return False
-        offsets = _sum_taps(terms.inside * terms.kernel, 0)
-        return all(len(np.unique(rows, axis=0)) > rows.shape[1] for rows in offsets)
-
-    def families(self, numbers: Array) -> tuple[Array, Array]:
-        """Factors and offsets, of each channel or one for all."""
-        blocks = len(numbers)
-        parts = numbers.reshape(blocks, self.factors + self.offsets, -1)
-        ones = np.ones((1, 1))
-        factors = parts[:, 0] if self.factors else ones
-        offsets = parts[:, -1] if self.offsets else 0 * ones
-        return factors.reshape(-1), offsets.reshape(-1)
-
-    def joined(self, factors: Array, offsets: Array, blocks: int) -> Array:
-        """The inverse of `families`."""
-        used = [factors] * self.factors + [offsets] * self.offsets
-        return np.stack([each.reshape(blocks, -1) for each in used], axis=1).reshape(blocks, -1)
-
-    def applied(self, base: Candidate, factors: Array, offsets: Array) -> Candidate | None:
-        """The candidate with its input scaled; its kernel where that is the usual reading."""
-        spec, rank = base.operation.spec, base.operation.spec.rank
-        is_one = np.ptp(factors) <= MIN_FACTOR_DIFFERENCE * np.abs(factors).max()
-        is_padded = any(axis.lo > 0 or axis.hi > 0 for axis in base.geometry.axes)
-        if is_one and not (offsets.any() and (is_padded or spec.transposed)):
-            return self._with_one_factor(base, float(factors[0])) if not offsets.any() else None
-        told = _told(factors), _told(offsets)
-        if not offsets.any() and spec.groups == 1 and (spec.transposed or spec.in_channels > 4):
-            return KernelNumbers(0).applied(base, factors, offsets)
-        edit: Edit = {"code": InputScaled.code, "factors": told[0], "offsets": told[1]}
-        x = base.input.array.to_array().astype(np.float64)
-        wide = (each.reshape(1, -1, *(1,) * rank) for each in (factors, offsets))
-        factor, offset = wide
-        form = base.input.plus(edit, INPUT_ODDNESS, array=ArrayView.of(x * factor + offset))
-        return replace(base, input=form, cost=base.cost + 1 + INPUT_ODDNESS)
-
-    def _with_one_factor(self, base: Candidate, factor: float) -> Candidate | None:
-        """One factor on all sums, where another edit kept it from being found alone."""
-        if not base.edits or abs(factor - 1) <= MIN_FACTOR_DIFFERENCE:
-            return None
-        edit: Edit = {"code": Scaled.code, "factor": factor, "of": "sums"}
-        x = base.input.array.to_array().astype(np.float64)
-        form = base.input.plus(edit, SCALED_SUMS_ODDNESS, array=ArrayView.of(x * factor))
-        return replace(base, input=form, cost=base.cost + 1 + SCALED_SUMS_ODDNESS)
-
-
-@dataclass(frozen=True)
-class KernelNumbers:
-    """A factor for each index along an axis of the kernel (I, *space), 0 being I."""
-
-    axis: int
-    block: str = "all"
-
-    def numbers(self, inner: int) -> int:
-        """At most."""
-        return inner
-
-    def columns(self, terms: Terms) -> Array:
-        return _sum_taps(terms.products, self.axis)
-
-    def known_part(self, terms: Terms) -> Array:
-        return np.zeros(np.broadcast_shapes(terms.windows.shape, terms.kernel.shape)[:2])
-
-    def families(self, numbers: Array) -> tuple[Array, Array]:
-        return numbers.reshape(-1), np.zeros(1)
-
-    def joined(self, factors: Array, offsets: Array, blocks: int) -> Array:
-        return factors.reshape(blocks, -1)
-
-    def applied(self, base: Candidate, factors: Array, offsets: Array) -> Candidate | None:
-        """The candidate with its kernel scaled."""
-        spec = base.operation.spec
-        if np.ptp(factors) <= MIN_FACTOR_DIFFERENCE * np.abs(factors).max():
-            return None
-        w = base.kernel.array.to_array().astype(np.float64)
-        shape = [1] * w.ndim
-        shape[1 + self.axis] = -1
-        reversed_space = self.axis > 0 and spec.flip != spec.transposed
-        told = factors[::-1] if reversed_space else factors
-        letter = "I" + spec.axes
-        edit: Edit = {
-            "code": KernelScaled.code,
-            "axis": letter[self.axis],
-            "factors": told.tolist(),
-        }
-        array = ArrayView.of(w * factors.reshape(shape))
-        form = base.kernel.plus(edit, KERNEL_ODDNESS, array=array)
-        return replace(base, kernel=form, cost=base.cost + 1 + KERNEL_ODDNESS)
-
-
-@dataclass(frozen=True)
-class ShiftedKernel:
-    """A factor and an offset of all weights of each output channel, as of standardized weights."""
-
-    block: str = "channel"
-
-    def numbers(self, inner: int) -> int:
-        return 2
-
-    def columns(self, terms: Terms) -> Array:
-        windows = np.broadcast_to(terms.windows, terms.products.shape)
-        return np.concatenate([_sum_taps(terms.products), _sum_taps(windows)], axis=-1)
-
-    def known_part(self, terms: Terms) -> Array:
-        return np.zeros(np.broadcast_shapes(terms.windows.shape, terms.kernel.shape)[:2])
-
-    def families(self, numbers: Array) -> tuple[Array, Array]:
-        return numbers[:, 0], numbers[:, 1]
-
-    def joined(self, factors: Array, offsets: Array, blocks: int) -> Array:
-        wide = np.broadcast_to(factors, (blocks,)), np.broadcast_to(offsets, (blocks,))
-        return np.stack(wide, axis=1)
-
-    def applied(self, base: Candidate, factors: Array, offsets: Array) -> Candidate | None:
-        if not offsets.any():
-            return None
-        w = base.kernel.array.to_array().astype(np.float64)
-        wide = (each.reshape(-1, *(1,) * (w.ndim - 1)) for each in (factors, offsets))
-        factor, offset = wide
-        told = _told(factors), _told(offsets)
-        edit: Edit = {
-            "code": KernelScaled.code,
-            "axis": "O",
-            "factors": told[0],
-            "offsets": told[1],
-        }
-        form = base.kernel.plus(edit, KERNEL_ODDNESS, array=ArrayView.of(w * factor + offset))
-        return replace(base, kernel=form, cost=base.cost + 1 + KERNEL_ODDNESS)
-
-
-Kind = InputNumbers | KernelNumbers | ShiftedKernel
-
-
-def _told(numbers: Array) -> float | list[float]:
-    """One number if all are equal, else the list."""
-    values: list[float] = numbers.tolist()
-    return values[0] if len(set(values)) == 1 else values
 
 
 class _Elements(NamedTuple):
@@ -354,6 +162,12 @@ class OperandScaleSearch:
         self, combination: Combination, kind: Kind, precision: PrecisionModel
     ) -> Candidate | None:
         """The candidate with the numbers that fit, tidy ones where those explain the output."""
+        if isinstance(kind, ShiftedKernel) and kind.block == "channel":
+            # Most are dismissed at one output channel.
+            first = self._equations(combination, replace(kind, block="one"), precision)
+            fitted = None if first is None else solve(first)
+            if first is None or fitted is None or not first.hold(fitted, FITTED_MARGIN):
+                return None
         equations = self._equations(combination, kind, precision)
         fitted = None if equations is None else solve(equations)
         if equations is None or fitted is None or not np.isfinite(fitted).all():
@@ -381,7 +195,8 @@ class OperandScaleSearch:
         channels = _blocks(kind.block, outer, combination.w.operation.spec.groups)
         axis = kind.axis if isinstance(kind, KernelNumbers) else 0
         size = kind.numbers((inner, *taps)[axis])
-        if size > MAX_NUMBERS_PER_BLOCK or size * len(channels) > MAX_NUMBERS:
+        limit = MAX_NUMBERS_OF_INPUT if kind.block == "group" else MAX_NUMBERS_PER_BLOCK
+        if size > limit or size * len(channels) > MAX_NUMBERS:
             return None
         drawn = self._elements(combination, kind.block, channels, precision)
         if drawn is None or drawn.values.shape[1] < size + MIN_SPARE_ROWS:
@@ -418,12 +233,14 @@ class OperandScaleSearch:
         most = {"all": max(along_i, *taps), "channel": 2, "one": max(inner, *taps)}.get(
             block, 2 * inner
         )
-        rows = ROWS_PER_NUMBER * min(most, MAX_NUMBERS_PER_BLOCK) + MORE_ROWS
+        most = min(most, MAX_NUMBERS_PER_BLOCK)
+        affordable = MAX_PRODUCTS_PER_LEVEL // (len(channels) * inner * math.prod(taps))
+        rows = MORE_ROWS + min(ROWS_PER_NUMBER * most, most + MORE_ROWS_OF_MANY)
         rounding = precision.rounding
         if rounding.stored_narrower or rounding.decimal_error:
             # Rough values tell the numbers only if there are many of them.
-            affordable = MAX_PRODUCTS_PER_LEVEL // (len(channels) * inner * math.prod(taps))
-            rows = max(rows, min(rows * MORE_ROUGH_ROWS, affordable))
+            rows *= MORE_ROUGH_ROWS
+        rows = max(min(rows, affordable), most + LEAST_MORE_ROWS)
         index = _drawn(combination.y.array, channels, rows)
         if index is None:
             return None

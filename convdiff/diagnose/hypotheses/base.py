@@ -1,8 +1,9 @@
 """The base classes of hypotheses: a hypothesis is one way in which one stage can go wrong.
 
 A hypothesis is one class, and everything about it stands in that class or beside it (but for the
-forms of the geometry, which `search.geometry_table` lists together, and those of scaled channels
-and of another border, which `fit.channel_scale_search` and `fit.border_search` find):
+forms of the geometry, which `search.geometry_table` lists together, and those of scaled channels,
+of scaled operands and of another border, which `fit.channel_scale_search`,
+`fit.operand_scale_search` and `fit.border_search` find):
 
 * `code`, the name of its edit.
 * Its docstring, which `convdiff explain` prints.  The first line says what happened.  Then come the
