@@ -38,7 +38,7 @@ class Problem:
     if it has that many axes; its shape need not be the one that was asked.  `rounding` bounds what
     computing and storing the output may have changed.  `integer_type` is the integer type that the
     output was stored in, if it was; a float array of whole numbers counts as the integer type of
-    the input.
+    the input.  With `complex_parts` the channels are the real and imaginary parts of complex ones.
     """
 
     spec: ConvSpec
@@ -48,6 +48,7 @@ class Problem:
     obtained: Array
     rounding: Rounding
     integer_type: str | None = None
+    complex_parts: bool = False
 
     @property
     def operands(self) -> tuple[Array, ...]:
