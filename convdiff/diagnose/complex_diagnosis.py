@@ -24,6 +24,7 @@ from convdiff.diagnose.hypotheses.complex_numbers import (
     OutputConjugated,
     PartKept,
 )
+from convdiff.diagnose.hypotheses.geometry import WrongPadValue
 from convdiff.diagnose.hypotheses.kernel import KernelFlipped, KernelNotFlipped
 from convdiff.diagnose.hypotheses.output_scale import Scaled
 from convdiff.diagnose.schedule import MAX_EDITS
@@ -44,6 +45,7 @@ SAME_OF_PARTS = {
     "kernel-flipped",
     "kernel-not-flipped",
     "input-reversed",
+    "operands-exchanged",
     "wrong-padding",
     "wrong-pad-mode",
     "wrong-stride",
@@ -74,6 +76,8 @@ MIN_IMAGINARY_SHARE = 1e-4
 UNIT_TOLERANCE = 1e-5
 # The share of the output that a fitted factor may leave unexplained to be worth a proof.
 MAX_RESIDUAL = 1e-2
+# How far fitted numbers in the padding may be from each other, or from real, to be taken for one.
+PAD_VALUE_TOLERANCE = 1e-5
 # Elements from which on a complex factor is fitted.
 MIN_ELEMENTS_FOR_A_FACTOR = 3
 # Errors of both parts make that of a magnitude.
@@ -84,12 +88,14 @@ MAGNITUDE_ERROR = float(np.sqrt(2.0))
 class Variant:
     """A problem of real parts, and the edits that lead from the asked convolution to it.
 
-    Its output channels are pairs of parts, unless it is about one part of them.
+    Its output channels are pairs of parts, unless it is about one part of them.  At most
+    `max_beside` other edits are looked for.
     """
 
     problem: Problem
     edits: Edits
     paired: bool = True
+    max_beside: int = 1
 
 
 class ComplexDiagnosis:
@@ -106,7 +112,7 @@ class ComplexDiagnosis:
             found: list[Edits] = [each for each in self._magnitudes() if len(each) == edits]
             for variant, diagnosis in diagnoses:
                 inner = edits - len(variant.edits)
-                if inner < 0 or diagnosis.believable_edits < edits:
+                if not 0 <= inner <= variant.max_beside or diagnosis.believable_edits < edits:
                     continue
                 for proven in diagnosis.proven_with(inner):
                     full = self._full_edits(variant, proven)
@@ -189,7 +195,7 @@ class ComplexDiagnosis:
         """The variants that these arrays can tell from the asked convolution, common ones first."""
         has_imaginary_input = bool(self._input.imag.any())
         has_imaginary_kernel = bool(self._kernel.imag.any())
-        variants = [Variant(self.problem, ())]
+        variants = [Variant(self.problem, (), max_beside=MAX_EDITS)]
         obtained = self.problem.obtained
         imaginary_output = bool(obtained[:, 1::2].any())
         if not imaginary_output:
@@ -209,7 +215,8 @@ class ComplexDiagnosis:
     def _conjugated(self, input: bool, kernel: bool) -> Iterator[Variant]:
         """The kernel, the input or the output conjugated."""
         if kernel:
-            yield self._with(({"code": KernelConjugated.code},), kernel=self._kernel.conj())
+            conjugated = self._with(({"code": KernelConjugated.code},), kernel=self._kernel.conj())
+            yield replace(conjugated, max_beside=MAX_EDITS)
         if input:
             yield self._with(({"code": InputConjugated.code},), input=self._input.conj())
         if self.problem.obtained[:, 1::2].any():
@@ -328,8 +335,9 @@ def _translated(edit: Edit, spec: ConvSpec, paired: bool) -> list[Edit] | None:
         return [edit]
     if code in VALUES_OF_CHANNELS:
         field = VALUES_OF_CHANNELS[code]
-        pairs = paired or code == "wrong-pad-value"
-        return [{**edit, field: _joined(edit[field])}] if pairs else [edit]
+        if code == WrongPadValue.code:
+            return [{**edit, field: _pad_value(edit[field])}]
+        return [{**edit, field: _joined(edit[field])}] if paired else [edit]
     if code == "not-computed":
         return [edit] if "channel" not in edit.get("where", "") else None
     if code == "wrong-transposed":
@@ -339,18 +347,34 @@ def _translated(edit: Edit, spec: ConvSpec, paired: bool) -> list[Edit] | None:
         if not paired and code.startswith("output"):
             return [edit]
         permutation = _halved(edit["permutation"])
-        return None if permutation is None else [{**edit, "permutation": permutation}]
+        if permutation is None:
+            return None
+        if code == "input-channels-permuted" and permutation == [*range(len(permutation))][::-1]:
+            return [{"code": "input-channels-reversed"}]
+        return [{**edit, "permutation": permutation}]
     if code in AXES_PERMUTED:
         return _translated_axes(edit, spec, paired)
     return None
 
 
 def _joined(values: object) -> object:
-    """Numbers of the parts as complex ones; a single one where all are equal."""
+    """Numbers of the parts, a list, as a list of complex ones."""
     if not isinstance(values, list):
         return values
-    joined = [complex(a, b) for a, b in zip(values[0::2], values[1::2], strict=True)]
-    return joined
+    return [complex(a, b) for a, b in zip(values[0::2], values[1::2], strict=True)]
+
+
+def _pad_value(values: object) -> object:
+    """What the padding held: a number if all channels held the same, else complex ones in a list.
+
+    A number for both parts, which the real search gives, is the same number for each of them.
+    """
+    joined = _joined(values) if isinstance(values, list) else [complex(values, values)]  # type: ignore[call-overload]
+    assert isinstance(joined, list)
+    mean = complex(np.mean(joined))
+    if max(abs(value - mean) for value in joined) > PAD_VALUE_TOLERANCE * abs(mean):
+        return joined
+    return mean.real if abs(mean.imag) <= PAD_VALUE_TOLERANCE * abs(mean) else mean
 
 
 def _halved(permutation: list[int]) -> list[int] | None:

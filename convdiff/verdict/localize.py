@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from convdiff.diagnose.explain.wording import percent
+from convdiff.numerics.complex_parts import joined_parts
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.reference import Reference
 from convdiff.spec.conv_spec import ConvSpec
@@ -44,13 +45,13 @@ def differing_region(
         return "everywhere: all of it is zero"
     if not differs.any():
         return "nowhere beyond rounding"
-    not_finite = _not_finite(obtained[differs])
     if not complex_parts:
-        return _region(spec, differs) + not_finite
+        return _region(spec, differs) + _not_finite(obtained[differs])
     real, imaginary = differs[:, 0::2], differs[:, 1::2]
     part = "" if real.any() and imaginary.any() else "real" if real.any() else "imaginary"
     only = f", the {part} parts only" if part else ""
-    return _region(spec, real | imaginary) + only + not_finite
+    either = real | imaginary
+    return _region(spec, either) + only + _not_finite(joined_parts(obtained)[either])
 
 
 def _not_finite(obtained: Array) -> str:

@@ -18,9 +18,9 @@ class KernelConjugated(Hypothesis):
     How it shows: The imaginary parts of the kernel count with the other sign, so that nearly all
     elements differ in both parts. With a real kernel nothing shows; with a real input the output is
     the conjugate of the right one.
-    Typical causes: np.correlate, scipy.signal.correlate and MATLAB's xcorr conjugate their second
-    argument, as the definition in signal processing does; torch, TensorFlow, JAX and
-    scipy.ndimage.correlate do not, and neither does any convolve. A product of Fourier transforms
+    Typical causes: np.correlate, scipy.signal.correlate, scipy.ndimage.correlate and MATLAB's xcorr
+    conjugate their second argument, as the definition in signal processing does; torch and JAX do
+    not, and neither does any convolve. A product of Fourier transforms
     with np.conj on one side; `.conj()` or `.H` left over from a matched filter.
     What tells it apart: An input and a kernel with imaginary parts. With a real input, a conjugated
     output is the same.
