@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from convdiff.diagnose.complex_layouts import reorderings
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.diagnosis import MAX_RIVALS, Diagnosis, Explanation, Unexplained
 from convdiff.diagnose.hypotheses.base import Edits
@@ -38,7 +39,7 @@ from convdiff.numerics.reference import Reference, compute_reference
 from convdiff.records import Edit
 from convdiff.spec.canonical import reversed_space
 from convdiff.spec.conv_spec import ConvSpec
-from convdiff.spec.layout import Array
+from convdiff.spec.layout import Array, from_order
 
 # Edits that mean the same of the parts as of complex numbers.
 SAME_OF_PARTS = {
@@ -76,6 +77,8 @@ MIN_IMAGINARY_SHARE = 1e-4
 UNIT_TOLERANCE = 1e-5
 # The share of the output that a fitted factor may leave unexplained to be worth a proof.
 MAX_RESIDUAL = 1e-2
+# Real products of a convolution up to which other orders of its arrays are tried.
+MAX_REORDERED_PRODUCTS = 1 << 24
 # How far fitted numbers in the padding may be from each other, or from real, to be taken for one.
 PAD_VALUE_TOLERANCE = 1e-5
 # Elements from which on a complex factor is fitted.
@@ -107,20 +110,34 @@ class ComplexDiagnosis:
 
     def explanation(self, max_edits: int = MAX_EDITS) -> Explanation | None:
         """The simplest proven explanation with at most `max_edits` edits; None if there is none."""
-        diagnoses = [(variant, Diagnosis(variant.problem)) for variant in self._variants]
         for edits in range(1, max_edits + 1):
-            found: list[Edits] = [each for each in self._magnitudes() if len(each) == edits]
-            for variant, diagnosis in diagnoses:
-                inner = edits - len(variant.edits)
-                if not 0 <= inner <= variant.max_beside or diagnosis.believable_edits < edits:
-                    continue
-                for proven in diagnosis.proven_with(inner):
-                    full = self._full_edits(variant, proven)
-                    if full is not None and full not in found:
-                        found.append(full)
+            found = [each for each in self._magnitudes() if len(each) == edits]
+            found += self._proven(self._diagnoses, edits)
+            found = found or self._proven(self._diagnoses_of_reordered, edits)
             if found:
                 return Explanation(tuple(sorted(found, key=len))[: MAX_RIVALS + 1])
         return None
+
+    @cached_property
+    def _diagnoses(self) -> list[tuple[Variant, Diagnosis]]:
+        return [(variant, Diagnosis(variant.problem)) for variant in self._variants]
+
+    @cached_property
+    def _diagnoses_of_reordered(self) -> list[tuple[Variant, Diagnosis]]:
+        return [(variant, Diagnosis(variant.problem)) for variant in self._reordered()]
+
+    def _proven(self, diagnoses: list[tuple[Variant, Diagnosis]], edits: int) -> list[Edits]:
+        """The proven lists of so many edits of some variants, each once."""
+        found: list[Edits] = []
+        for variant, diagnosis in diagnoses:
+            inner = edits - len(variant.edits)
+            if not 0 <= inner <= variant.max_beside or diagnosis.believable_edits < edits:
+                continue
+            for proven in diagnosis.proven_with(inner):
+                full = self._full_edits(variant, proven)
+                if full is not None and full not in found:
+                    found.append(full)
+        return found
 
     def unexplained(self, agreeing: float) -> Unexplained:
         """What is known of the output without an explanation."""
@@ -211,6 +228,45 @@ class ComplexDiagnosis:
         if imaginary_output:
             variants += self._with_complex_factor()
         return variants
+
+    def _reordered(self) -> Iterator[Variant]:
+        """The arrays read in other orders, each also with a conjugated kernel.
+
+        Where the output has another shape than asked, it has few orders, and one edit more.
+        """
+        spec, order = self.spec, "NC" + self.spec.axes
+        conjugated = bool(self._kernel.imag.any())
+        products = self.problem.obtained.size * self.problem.spec.terms
+        if products > MAX_REORDERED_PRODUCTS or not self._output.size:
+            return
+        output = from_order(self._output, order, spec.output_layout)
+        other_size = output.shape != spec.shape("output")
+        conjugate: Edit = {"code": KernelConjugated.code}
+        for role, edit, elements in reorderings(spec, output.shape, self.problem.rounding):
+            if role == "output":
+                if other_size and elements.shape != (
+                    spec.batch,
+                    spec.out_channels,
+                    *spec.output_size,
+                ):
+                    continue
+                y = output.reshape(-1)[elements]
+                variant = replace(self._with((edit,), output=y), max_beside=int(other_size))
+                yield variant
+                if conjugated:
+                    kernel = self._kernel.conj()
+                    yield self._with((conjugate, edit), kernel=kernel, output=y)
+            elif other_size:
+                continue
+            elif role == "input":
+                x = from_order(self._input, order, spec.input_layout).reshape(-1)[elements]
+                yield replace(self._with((edit,), input=x), max_beside=0)
+            else:
+                user = from_order(self._kernel, "OI" + spec.axes, spec.kernel_layout)
+                w = reversed_space(user.reshape(-1)[elements], spec.flip)
+                yield replace(self._with((edit,), kernel=w), max_beside=0)
+                if conjugated:
+                    yield replace(self._with((conjugate, edit), kernel=w.conj()), max_beside=0)
 
     def _conjugated(self, input: bool, kernel: bool) -> Iterator[Variant]:
         """The kernel, the input or the output conjugated."""

@@ -119,6 +119,19 @@ def with_common_scale(reference: Reference) -> Reference:
     return Reference(reference.output, np.repeat(scale, 2, axis=1))
 
 
+def with_whole_nonfinite(parts: Array) -> Array:
+    """Parts (N, 2C, ...) with NaN for both parts of an element of which one is NaN or infinite.
+
+    Which part of a sum a NaN or an infinity reaches depends on how complex numbers are multiplied
+    (C99, annex G: a number with an infinite part is infinite, whatever its other part is).
+    """
+    finite = np.isfinite(parts)
+    if finite.all():
+        return parts
+    both = finite[:, 0::2] & finite[:, 1::2]
+    return np.where(np.repeat(both, 2, axis=1), parts, np.nan).astype(parts.dtype)
+
+
 def _parts(array: Array) -> tuple[Array, Array]:
     """The real and the imaginary part; integers become float64."""
     if array.dtype.kind == "c":

@@ -21,6 +21,7 @@ from convdiff.numerics.complex_parts import (
     output_parts,
     real_parts,
     with_common_scale,
+    with_whole_nonfinite,
 )
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.reference import Reference
@@ -88,7 +89,7 @@ class PartsJudge(Judge):
 
     def answer(self, answer: Answer, output: Array) -> Answer:
         """`answer` with the parts of `output` for its output."""
-        parts = output_parts(self._outer.case.spec, output)
+        parts = with_whole_nonfinite(output_parts(self._outer.case.spec, output))
         return replace(answer, output=parts, stored=None)
 
     def row_of(self, answer: Answer, output: Array) -> Row:
@@ -103,7 +104,8 @@ class PartsJudge(Judge):
         """The reference of the parts, with one scale for both parts of an element."""
         dtype = dtype or self.case.spec.dtype
         if dtype not in self._references:
-            self._references[dtype] = with_common_scale(super().reference(dtype))
+            output, scale = with_common_scale(super().reference(dtype))
+            self._references[dtype] = Reference(with_whole_nonfinite(output), scale)
         return self._references[dtype]
 
     def row_without_diagnosis(self, answer: Answer, differing: Row) -> Row | None:
@@ -138,7 +140,7 @@ class PartsJudge(Judge):
     def _other_shape(self, output: Array) -> str:
         spec = self._spec_of_words
         sizes = dict(zip("NC" + spec.axes, output[:, ::2].shape, strict=True))
-        obtained = tuple(sizes[letter] if letter in sizes else 1 for letter in spec.output_layout)
+        obtained = tuple(sizes.get(letter, 1) for letter in spec.output_layout)
         return messages.other_shape(obtained, spec.shape("output"))
 
     def _first_part(self, output: Array) -> tuple[tuple[slice, ...], str] | None:
@@ -166,10 +168,10 @@ class PartsJudge(Judge):
         spec, dtype = self._spec_of_words, self.case.spec.dtype
         expected = joined_parts(self.reference(dtype).output)
         obtained = normal_output(spec, output)
-        rounding = self._rounding(output)
+        rounding = self.rounding_of(output)
         differing = 0
         if parts.differing:
-            got = channel_parts(obtained).astype(np.float64)
+            got = with_whole_nonfinite(channel_parts(obtained)).astype(np.float64)
             reference = self.reference(dtype)
             suspect = rounding.suspect_mask(got, *reference)
             units = rounding.excess_units(
@@ -178,7 +180,8 @@ class PartsJudge(Judge):
             suspect[suspect] = units > rounding.bound_units
             differing = int((suspect[:, 0::2] | suspect[:, 1::2]).sum())
         distance = np.abs(obtained.astype(np.complex128) - expected)
-        largest = float(np.nan_to_num(distance, nan=np.inf).max(initial=0.0))
+        distance[~np.isfinite(obtained) & ~np.isfinite(expected)] = 0.0
+        largest = float(np.where(np.isfinite(distance), distance, np.inf).max(initial=0.0))
         place = (parts.worst[0], parts.worst[1] // 2, *parts.worst[2:])
         index = dict(zip("NC" + spec.axes, place, strict=True))
         return replace(
@@ -191,7 +194,7 @@ class PartsJudge(Judge):
             reference=complex(expected[place]),
         )
 
-    def _rounding(self, output: Array) -> Rounding:
+    def rounding_of(self, output: Array) -> Rounding:
         """The rounding of the first of the possible arithmetics, which the figures refer to."""
         parts = Answer("", "saved", "ok", output=output_parts(self._spec_of_words, output))
         assert parts.output is not None

@@ -20,7 +20,6 @@ from convdiff.diagnose.hypotheses.base import (
 )
 from convdiff.diagnose.hypotheses.input import GroupsInterleaved, group_interleavings
 from convdiff.records import Edit
-from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.padding import kernel_span
 
 
