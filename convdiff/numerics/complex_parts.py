@@ -119,6 +119,13 @@ def with_common_scale(reference: Reference) -> Reference:
     return Reference(reference.output, np.repeat(scale, 2, axis=1))
 
 
+def parts_along(array: Array, axis: int) -> Array:
+    """The real and then the imaginary parts of a complex array along `axis`; a real one itself."""
+    if array.dtype.kind != "c":
+        return array
+    return np.concatenate(_parts(array), axis=axis)
+
+
 def with_whole_nonfinite(parts: Array) -> Array:
     """Parts (N, 2C, ...) with NaN for both parts of an element of which one is NaN or infinite.
 

@@ -30,7 +30,7 @@ SHAPE_INDEPENDENT_ERRORS = (
 SHAPE_INDEPENDENT_PHRASES = ("no such file (looked for", ": it has no function ")
 MAX_CRASHES = 3
 COMPLEX_ANSWER = (
-    "the result is complex, expected real numbers, since probe calls the function with real arrays; "
+    "the result is complex, expected real numbers: probe calls the function with real arrays; "
     "take its .real"
 )
 
