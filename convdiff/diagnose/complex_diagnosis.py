@@ -9,6 +9,7 @@ are not (a conjugated kernel, a part that was dropped, a complex factor) are mad
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -110,10 +111,15 @@ class ComplexDiagnosis:
 
     def explanation(self, max_edits: int = MAX_EDITS) -> Explanation | None:
         """The simplest proven explanation with at most `max_edits` edits; None if there is none."""
+        # Lists that became longer in complex terms than they were.
+        longer: list[Edits] = []
         for edits in range(1, max_edits + 1):
             found = [each for each in self._magnitudes() if len(each) == edits]
             found += self._proven(self._diagnoses, edits)
             found = found or self._proven(self._diagnoses_of_reordered, edits)
+            longer += [each for each in found if len(each) > edits]
+            found = [each for each in found if len(each) <= edits]
+            found += [each for each in longer if len(each) == edits and each not in found]
             if found:
                 return Explanation(tuple(sorted(found, key=len))[: MAX_RIVALS + 1])
         return None
@@ -395,7 +401,7 @@ def _translated(edit: Edit, spec: ConvSpec, paired: bool) -> list[Edit] | None:
             return [{**edit, field: _pad_value(edit[field])}]
         return [{**edit, field: _joined(edit[field])}] if paired else [edit]
     if code == "not-computed":
-        return [edit] if "channel" not in edit.get("where", "") else None
+        return _translated_part(edit)
     if code == "wrong-transposed":
         # Its kernel has input and output channels exchanged, which conjugates the blocks.
         return [edit, {"code": KernelConjugated.code}] if paired else None
@@ -411,6 +417,18 @@ def _translated(edit: Edit, spec: ConvSpec, paired: bool) -> list[Edit] | None:
     if code in AXES_PERMUTED:
         return _translated_axes(edit, spec, paired)
     return None
+
+
+def _translated_part(edit: Edit) -> list[Edit] | None:
+    """A part that was not computed; None where it is only one part of complex channels."""
+    named = re.fullmatch(r"channels? ([\d, ]+)", edit.get("where", ""))
+    if named is None:
+        return [edit]
+    channels = _halved([int(number) for number in named[1].split(",")])
+    if channels is None:
+        return None
+    plural = "s" if len(channels) > 1 else ""
+    return [{**edit, "where": f"channel{plural} {', '.join(map(str, channels))}"}]
 
 
 def _joined(values: object) -> object:
@@ -436,6 +454,8 @@ def _pad_value(values: object) -> object:
 def _halved(permutation: list[int]) -> list[int] | None:
     """A permutation of parts as one of channels; None where it takes pairs apart."""
     first, second = permutation[0::2], permutation[1::2]
+    if len(first) != len(second):
+        return None
     together = all(a % 2 == 0 and b == a + 1 for a, b in zip(first, second, strict=True))
     return [a // 2 for a in first] if together else None
 

@@ -21,13 +21,14 @@ class KernelConjugated(Hypothesis):
     Typical causes: np.correlate, scipy.signal.correlate, scipy.ndimage.correlate and MATLAB's xcorr
     conjugate their second argument, as the definition in signal processing does; torch and JAX do
     not, and neither does any convolve. A product of Fourier transforms
-    with np.conj on one side; `.conj()` or `.H` left over from a matched filter.
+    with np.conj on one side; .conj() or .H left over from a matched filter.
     What tells it apart: An input and a kernel with imaginary parts. With a real input, a conjugated
     output is the same.
     Fix: Conjugate the kernel once more on one side:
-        numpy: `np.correlate(input, kernel.conj())`
-        scipy: `scipy.signal.correlate(input, kernel.conj())`
+        numpy: `kernel.conj()` as the second argument of np.correlate
+        scipy: `kernel.conj()` as the second argument of scipy.signal.correlate
         torch: `kernel.conj()` where the conjugate is meant
+        tensorflow: `tf.math.conj(kernel)`; tf.nn has no convolution of complex numbers
         jax: `jnp.conj(kernel)` where the conjugate is meant
     """
 
@@ -52,12 +53,13 @@ class InputConjugated(Hypothesis):
     How it shows: The imaginary parts of the input count with the other sign. With a real input
     nothing shows; with a real kernel the output is the conjugate of the right one.
     Typical causes: np.correlate(kernel, input), which conjugates its second argument; data whose
-    time runs backwards (exp(-iwt) and exp(iwt)); `.conj().T` where a transposition was meant, and
+    time runs backwards (exp(-iwt) and exp(iwt)); .conj().T where a transposition was meant, and
     MATLAB's ' instead of .'.
     What tells it apart: An input and a kernel with imaginary parts.
     Fix: Leave the input as it is, or conjugate it once more:
-        numpy: `array.T` instead of `array.conj().T`
+        numpy: `input.T` instead of `input.conj().T`
         torch: `tensor.mT` instead of `tensor.mH`
+        tensorflow: `tf.transpose(tensor)` instead of `tf.linalg.adjoint(tensor)`
         jax: `jnp.conj(input)` undoes it
     """
 
@@ -74,12 +76,13 @@ class OutputConjugated(Hypothesis):
     How it shows: The real parts are right, the imaginary parts have the other sign. So it is where
     input and kernel were both conjugated.
     Typical causes: np.fft.fft where the inverse transform was meant, or the reverse; the other sign
-    convention of a Fourier transform; `.conj().T` or MATLAB's ' on the output.
+    convention of a Fourier transform; .conj().T or MATLAB's ' on the output.
     What tells it apart: An input and a kernel with imaginary parts: with a real one of them, the
     other was as likely conjugated.
     Fix: Conjugate the output, or use the same sign convention on both sides:
         numpy: `output.conj()`
         torch: `output.conj()`
+        tensorflow: `tf.math.conj(output)`
         jax: `jnp.conj(output)`
     """
 
@@ -91,17 +94,18 @@ class OutputConjugated(Hypothesis):
 
 
 class PartKept(Hypothesis):
-    """Only one part of complex numbers was kept: the real one, the imaginary one or the magnitude.
+    """Only the real part, the imaginary part or the magnitude was kept.
 
     How it shows: An output without imaginary parts, or one that is right for the real parts of the
     input or of the kernel.
     Typical causes: A cast of complex numbers to a real type, with which numpy and torch discard the
-    imaginary parts and warn (ComplexWarning); `.real` after an inverse FFT of complex signals;
+    imaginary parts and warn (ComplexWarning); .real after an inverse FFT of complex signals;
     np.abs for a plot; an output array that was made as np.zeros(shape), which is real.
     What tells it apart: An input and a kernel with imaginary parts.
     Fix: Keep the complex type throughout:
-        numpy: `np.zeros(shape, np.complex128)`; `array.astype(np.complex64)`
+        numpy: `np.zeros(output.shape, np.complex128)`; `input.astype(np.complex64)`
         torch: `tensor.to(torch.complex64)`; `torch.view_as_complex(parts)`
+        tensorflow: `tf.cast(tensor, tf.complex64)`; `tf.complex(real, imaginary)`
         jax: `jnp.asarray(array, jnp.complex64)`
     """
 
