@@ -225,12 +225,15 @@ class ComplexDiagnosis:
             variants += self._output_parts_kept()
         conjugated = list(self._conjugated(has_imaginary_input, has_imaginary_kernel))
         variants += conjugated
+        real_kernel: Edit = {"code": PartKept.code, "where": "kernel", "obtained": "real"}
+        real_input: Edit = {"code": PartKept.code, "where": "input", "obtained": "real"}
+        x, w = self._input.real, self._kernel.real
         if has_imaginary_kernel:
-            edit = {"code": PartKept.code, "where": "kernel", "obtained": "real"}
-            variants.append(self._with((edit,), kernel=self._kernel.real))
+            variants.append(self._with((real_kernel,), kernel=w))
         if has_imaginary_input:
-            edit = {"code": PartKept.code, "where": "input", "obtained": "real"}
-            variants.append(self._with((edit,), input=self._input.real))
+            variants.append(self._with((real_input,), input=x))
+        if has_imaginary_input and has_imaginary_kernel:
+            variants.append(self._with((real_input, real_kernel), input=x, kernel=w))
         if imaginary_output:
             variants += self._with_complex_factor()
         return variants
@@ -357,16 +360,21 @@ class ComplexDiagnosis:
             yield self._with((*edits, edit), kernel=kernel, factor=factor)
 
     def _magnitudes(self) -> Iterator[Edits]:
-        """The magnitudes of the sums were kept as a real output."""
+        """The magnitudes of the sums, or their squares, were kept as a real output."""
         obtained, rounding = self.problem.obtained, self.problem.rounding
         if obtained[:, 1::2].any() or not (obtained[:, 0::2] >= 0).all():
             return
         for edits, _, reference in self._predictions():
             expected = np.abs(joined_parts(reference.output))
             scale = MAGNITUDE_ERROR * reference.scale[:, 0::2]
-            if scale.any() and rounding.explains_all(obtained[:, 0::2], expected, scale):
-                edit = {"code": PartKept.code, "where": "output", "obtained": "magnitude"}
-                yield (*edits, edit)
+            kinds = {
+                "magnitude": (expected, scale),
+                "squared magnitude": (np.square(expected), 2 * expected * scale),
+            }
+            for name, (values, error_scale) in kinds.items():
+                if scale.any() and rounding.explains_all(obtained[:, 0::2], values, error_scale):
+                    edit = {"code": PartKept.code, "where": "output", "obtained": name}
+                    yield (*edits, edit)
 
 
 def _tidy(factor: complex) -> complex:

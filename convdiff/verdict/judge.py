@@ -132,6 +132,13 @@ class Judge:
             return Row(answer, "incomparable", message=messages.not_numbers(output))
         if output.dtype.kind in "iub":
             output = output.astype(np.float64)
+        if (
+            spec.is_complex
+            and output.shape == (*spec.shape("output"), 2)
+            and (output.dtype.kind == "f")
+        ):
+            row = self._row(replace(answer, output=output[..., 0] + 1j * output[..., 1]))
+            return replace(row, message=messages.joined(messages.PARTS_AS_AXIS, row.message))
         if output.shape != spec.shape("output"):
             output = with_unit_axes(output, spec)
             flattened = unflattened(output, spec)

@@ -67,6 +67,7 @@ def output_part_kept(work: Work, rng: np.random.Generator) -> Edit:
         "real": np.real,
         "imaginary": np.imag,
         "magnitude": np.abs,
+        "squared magnitude": lambda y: np.abs(y) ** 2,
     }
     name = str(rng.choice([*parts]))
     work.after.append(parts[name])
@@ -202,6 +203,18 @@ def test_a_correct_complex_output_has_no_finding(seed: int) -> None:
             drawn.x, drawn.w, clean.astype(dtype), bias=drawn.bias, **drawn.options()
         )
         assert result.verdict in ("identical", "rounding"), result.row
+
+
+def test_real_parts_of_both_operands_are_two_edits() -> None:
+    drawn = complex_draw(np.random.default_rng(4), rank=2)
+    w = drawn.w.real + 0j
+    obtained = stored(ComplexWork(drawn, drawn.x.real + 0j, w, drawn.geometry).output())
+    result = convdiff.diff(drawn.x, drawn.w, obtained, bias=drawn.bias, **drawn.options())
+    edits = result.findings[0].edits
+    assert [(edit["code"], edit["where"]) for edit in edits] == [
+        ("part-kept", "input"),
+        ("part-kept", "kernel"),
+    ]
 
 
 def test_noise_has_no_explanation() -> None:

@@ -113,6 +113,13 @@ def test_one_of_the_operands_may_be_real(real: str) -> None:
     assert finding.codes == (code,) and ({"code": "output-conjugated"},) in finding.rivals
 
 
+def test_parts_along_a_last_axis_are_read_as_complex_numbers() -> None:
+    parts = np.stack((RIGHT.real, RIGHT.imag), axis=-1).astype(np.float32)
+    result = diff(parts)
+    assert result.agrees and "its last axis" in str(result.row.message)
+    assert diff(parts * [1, -1]).findings[0].codes == ("output-conjugated",)
+
+
 def test_a_bias_may_be_complex() -> None:
     output = RIGHT + BIAS[:, None, None]
     assert diff(output.astype(np.complex64), bias=BIAS).agrees
