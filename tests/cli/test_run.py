@@ -348,7 +348,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "unknown dtype": (
         ("run", "x.npy", "w.npy", "--dtype", "float8"),
-        "--dtype: found 'float8', expected one of bfloat16, float16,",
+        "--dtype: found 'float8', expected one of bfloat16, complex128, complex64, float16,",
     ),
     "groups that do not divide": (
         ("run", "x.npy", "w.npy", "--groups", "2"),
