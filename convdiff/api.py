@@ -113,7 +113,7 @@ def _case(
         from_memory(obtained, "obtained", any_shape=True),
     )
     b = None if bias is None else from_memory(bias, "bias")
-    dtype = compute_dtype(x, w, settings.dtype)
+    dtype = compute_dtype(x, w, settings.dtype, b)
     question = infer_question(x, w, b, settings, ((name, y),), dtype)
     spec = question.spec
     if question.exchanged:

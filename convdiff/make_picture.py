@@ -17,6 +17,7 @@ from convdiff.diagnose.fit.other_weights import solve_weights
 from convdiff.diagnose.hypotheses.registry import by_code
 from convdiff.diagnose.search.engine import Search
 from convdiff.numerics.arithmetic import rounding_as_asked, stored_dtype
+from convdiff.numerics.complex_parts import output_parts, with_whole_nonfinite
 from convdiff.numerics.error_bound import CHUNK_ELEMENTS, Rounding
 from convdiff.picture import HIGHEST, NO_ERROR, ChannelMap, Grid, KernelPair, Picture
 from convdiff.records import Row
@@ -42,12 +43,18 @@ def with_picture(row: Row, judge: Judge, *, kernels: bool = False) -> Row:
     linear equations.
     """
     output, spec = row.answer.output, judge.case.spec
-    if row.verdict not in PICTURED_VERDICTS or output is None or output.dtype.kind not in "fiub":
+    if row.verdict not in PICTURED_VERDICTS or output is None or output.dtype.kind not in "fiubc":
         return row
     if output.shape != spec.shape("output"):
         output = with_unit_axes(output, spec)
     if output.shape != spec.shape("output"):
         return row
+    if judge.is_complex(output):
+        parts = judge.complex_judge.parts
+        obtained = with_whole_nonfinite(output_parts(spec, output))
+        rounding = parts.rounding_of(output)
+        with np.errstate(all="ignore"):
+            return replace(row, picture=_picture(obtained, parts, rounding, channel_parts=2))
     operands = judge.operands(spec.dtype)
     rounding = rounding_as_asked(spec, stored_dtype(output, row.answer.stored), operands)
     with np.errstate(all="ignore"):
@@ -65,11 +72,16 @@ def with_picture(row: Row, judge: Judge, *, kernels: bool = False) -> Row:
     return replace(row, picture=picture)
 
 
-def _picture(obtained: Array, judge: Judge, rounding: Rounding) -> Picture:
-    """The picture of `obtained`, an output of shape (batch, channels, *space)."""
+def _picture(
+    obtained: Array, judge: Judge, rounding: Rounding, *, channel_parts: int = 1
+) -> Picture:
+    """The picture of `obtained`, an output of shape (batch, channels, *space).
+
+    Of complex outputs each channel has two `channel_parts`.
+    """
     spec = judge.case.spec
-    errors = _measure(obtained, judge, rounding)
-    channel_count, bound = obtained.shape[1], rounding.bound_units
+    errors = _measure(obtained, judge, rounding, channel_parts)
+    channel_count, bound = obtained.shape[1] // channel_parts, rounding.bound_units
     maps = tuple(
         ChannelMap(channel, _levels(errors.channel_maps[channel], bound))
         for channel in (_pictured_channels(errors.shares) if channel_count > 1 else ())
@@ -105,9 +117,10 @@ class _Errors:
     exact: int = 0
 
 
-def _measure(obtained: Array, judge: Judge, rounding: Rounding) -> _Errors:
+def _measure(obtained: Array, judge: Judge, rounding: Rounding, channel_parts: int) -> _Errors:
+    """The errors of all elements; of those of two parts, the length of the difference."""
     reference = judge.reference()
-    items, channel_count = obtained.shape[:2]
+    items, channel_count = obtained.shape[0], obtained.shape[1] // channel_parts
     size = _as_images(obtained[0, :1]).shape[1:]
     cells = _coarse(np.zeros((1, *size)), CHANNEL_MAP_CELLS).shape[1:]
     errors = _Errors(
@@ -119,12 +132,17 @@ def _measure(obtained: Array, judge: Judge, rounding: Rounding) -> _Errors:
     step = max(1, CHUNK_ELEMENTS // math.prod(obtained.shape[2:]))
     for item, start in itertools.product(range(items), range(0, channel_count, step)):
         channels = slice(start, start + step)
-        piece = np.asarray(obtained[item, channels], np.float64)
+        parts = slice(start * channel_parts, (start + step) * channel_parts)
+        piece = np.asarray(obtained[item, parts], np.float64)
         units = rounding.excess_units(
             piece.reshape(-1),
-            reference.output[item, channels].reshape(-1),
-            reference.scale[item, channels].reshape(-1),
+            reference.output[item, parts].reshape(-1),
+            reference.scale[item, parts].reshape(-1),
         )
+        if channel_parts == 2:
+            units = units.reshape(piece.shape)
+            units, piece = np.hypot(units[0::2], units[1::2]), piece[0::2]
+            units = units.reshape(-1)
         units = np.nan_to_num(units, nan=np.inf, posinf=np.inf)
         inexact = units[units > 0]
         errors.exact += units.size - inexact.size

@@ -21,6 +21,17 @@ Verdict = Literal["identical", "rounding", "reduced-precision", "different", "in
 Edit = dict[str, Any]
 
 
+def without_complex(value: object) -> Any:
+    """`value`, of JSON's types, with each complex number in it as [real part, imaginary part]."""
+    if isinstance(value, complex):
+        return [value.real, value.imag]
+    if isinstance(value, dict):
+        return {key: without_complex(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_complex(item) for item in value]
+    return value
+
+
 @dataclass(frozen=True)
 class Stored:
     """An array with its type on disk and the file it comes from.
@@ -133,12 +144,12 @@ class ErrorStats:
     differing: int
     elements: int
     worst: tuple[int, ...]
-    obtained: float
-    reference: float
+    obtained: float | complex
+    reference: float | complex
 
     def to_dict(self) -> dict[str, object]:
         """The JSON object `error` of a row."""
-        return {**self.__dict__, "worst": list(self.worst)}
+        return {**without_complex(self.__dict__)}
 
 
 @dataclass(frozen=True)
@@ -164,10 +175,10 @@ class Finding:
     def to_dict(self) -> dict[str, object]:
         """The JSON object of a finding."""
         return {
-            "edits": list(self.edits),
+            "edits": without_complex(list(self.edits)),
             "summary": self.summary,
             "fix": self.fix,
-            "rivals": [list(rival) for rival in self.rivals],
+            "rivals": without_complex([list(rival) for rival in self.rivals]),
             "notes": list(self.notes),
         }
 

@@ -17,10 +17,14 @@ from convdiff.spec.layout import Array
 
 DType = np.dtype[Any]
 
-_EXPECTED = "expected float16, float32, float64, bfloat16, an integer type or bool"
+_EXPECTED = (
+    "expected float16, float32, float64, bfloat16, complex64, complex128, an integer type or bool"
+)
 _ACCEPTED = {
     "bool",
     *(f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64)),
+    "complex64",
+    "complex128",
 } - {"float8"}
 _SAVE_AS_FLOATS = "save it as numbers, e.g. np.save(file, array.astype(np.float32))"
 _DESCR = re.compile(r"[<>|=]?(?:[?a-zA-Z]\d{0,9}|[mM]8(?:\[[0-9a-zA-Z/]{1,20}\])?)")
@@ -67,10 +71,10 @@ def unsupported_reason(dtype: DType, shown: str | None = None) -> str | None:
         return f"found strings ({name}), {_EXPECTED}; {_SAVE_AS_FLOATS}"
     if dtype.kind in "mM":
         return f"found dates or times ({name}), {_EXPECTED}; {_SAVE_AS_FLOATS}"
-    if dtype.kind == "c":
+    if dtype.kind == "c" and dtype.itemsize > 16:
         return (
-            f"found {dtype.name}, {_EXPECTED}; complex arrays are not supported yet: save the "
-            "real and imaginary parts separately"
+            f"found {dtype.name} (of long doubles), {_EXPECTED}; save it as "
+            "array.astype(np.complex128)"
         )
     if dtype.kind == "f" and dtype.itemsize > 8:
         return f"found {dtype.name} (long double), {_EXPECTED}; save it as array.astype(np.float64)"

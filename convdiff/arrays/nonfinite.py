@@ -19,13 +19,13 @@ def nonfinite_notes(stored: Stored, name: str) -> list[str]:
     Needs little memory, however large the array is.
     """
     array = stored.array
-    if array.dtype.kind != "f":
+    if array.dtype.kind not in "fc":
         return []
     nan = infinite = 0
     for chunk in _chunks(array):
         finite = np.isfinite(chunk)
         if not finite.all():
-            nan_here = int(np.isnan(chunk).sum())
+            nan_here = int(np.isnan(chunk).sum())  # of complex numbers: in either part
             nan += nan_here
             infinite += chunk.size - int(np.count_nonzero(finite)) - nan_here
     counts = [

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from convdiff.errors import ConvdiffError
 from convdiff.records import Stored
 from convdiff.spec.layout import Array
 
@@ -13,12 +14,25 @@ from convdiff.spec.layout import Array
 MAX_INTEGER_IN_FLOAT32 = 2**24
 
 
-def compute_dtype(input: Stored, kernel: Stored, asked: str | None) -> str:
+def compute_dtype(
+    input: Stored, kernel: Stored, asked: str | None, bias: Stored | None = None
+) -> str:
     """The name of the type to compute in: `asked`, or else the floats' common type.
 
     Two 16-bit floats of one kind stay so.  Of two kinds, or with integers, they give float32.
-    Integers alone give float32, or float64 where one of them is beyond 2**24.
+    Integers alone give float32, or float64 where one of them is beyond 2**24.  Where an array is
+    complex, it is the complex type of these.  Raises ConvdiffError where a real type is `asked` of
+    complex arrays.
     """
+    for name, stored in (("input", input), ("kernel", kernel), ("bias", bias)):
+        if stored is not None and stored.array.dtype.kind == "c":
+            if asked is None:
+                return _complex_dtype(input, kernel)
+            if not asked.startswith("complex"):
+                raise ConvdiffError(
+                    f"--dtype {asked}: found a complex {name} ({stored.stored}), expected "
+                    "complex64 or complex128; save the real parts for a real convolution"
+                )
     if asked is not None:
         return asked
     both = (input, kernel)
@@ -33,6 +47,12 @@ def compute_dtype(input: Stored, kernel: Stored, asked: str | None) -> str:
         )
     least = [np.dtype(np.float32)] if len(floats) < 2 else []
     return str(np.result_type(*floats, *least).name)
+
+
+def _complex_dtype(input: Stored, kernel: Stored) -> str:
+    """The complex type that holds the floats and complex numbers of both; complex64 at least."""
+    inexact = [each.array.dtype for each in (input, kernel) if each.array.dtype.kind in "fc"]
+    return str(np.result_type(*inexact, np.complex64).name)
 
 
 def _max_magnitude(array: Array) -> int:

@@ -37,7 +37,7 @@ def has_readable_file(stored: Stored) -> bool:
     return bool(
         dtype == stored.array.dtype
         and dtype.isnative
-        and dtype.kind in "biuf"
+        and dtype.kind in "biufc"
         and shape == stored.array.shape
     )
 

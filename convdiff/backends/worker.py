@@ -393,14 +393,15 @@ class Worker:
         if array.shape != other.shape:
             return float("inf")
         with self.numpy.errstate(all="ignore"):
-            differences = self.numpy.abs(array.astype("float64") - other.astype("float64"))
+            wide = "complex128" if "c" in (array.dtype.kind, other.dtype.kind) else "float64"
+            differences = self.numpy.abs(array.astype(wide) - other.astype(wide))
         differences = differences[self.numpy.isfinite(differences)]
         return float(differences.max()) if differences.size else 0.0
 
     def to_array(self, value: Any) -> tuple[Any, str]:
         """The result as a numpy array in native byte order, and the name of its original type.
 
-        Raises UserCodeError where it is not an array of real numbers.
+        Raises UserCodeError where it is not an array of numbers.
         """
         np = self.numpy
         array, stored = self.adapter.to_numpy(self.framework, value), None
@@ -418,9 +419,7 @@ class Worker:
         # Types of ml_dtypes, which .npy has no names for.
         if array.dtype.name.startswith(("bfloat16", "float8")):
             array, stored = array.astype(np.float32), array.dtype.name
-        if array.dtype.kind == "c":
-            raise UserCodeError("the result is complex, expected real numbers: take its .real")
-        if array.dtype.kind not in "biuf":
+        if array.dtype.kind not in "biufc":
             shown = "" if value is None else ": %.60r" % (value,)
             raise UserCodeError(
                 "the result is a %s, expected an array of numbers%s" % (type(value).__name__, shown)

@@ -226,7 +226,10 @@ CONVOLUTION = all_of(
             _CONVOLUTION,
             "--dtype",
             metavar="TYPE",
-            help="Compute in float32, float64, float16 or bfloat16. Default: the arrays' type.",
+            help=(
+                "Compute in float32, float64, float16, bfloat16, complex64 or complex128. Default: "
+                "the arrays' type."
+            ),
         ),
         option(
             _LAYOUTS,

@@ -123,6 +123,19 @@ class Diagnosis:
                 return Explanation(found[: MAX_RIVALS + 1])
         return None
 
+    @property
+    def believable_edits(self) -> int:
+        """How many edits the obtained values are evidence enough for."""
+        return self._schedule.believable_edits()
+
+    def proven_with(self, edits: int) -> tuple[Edits, ...]:
+        """The proven lists of so many edits; with 0, an empty list where the output is right."""
+        found = self._first_proven(self._schedule.lists_with(edits))
+        if edits == 0:
+            return found
+        found = self._with_restored_outputs(self._with_whole_outputs(found, edits), edits)
+        return found or self._beside(self._computed_parts, edits)
+
     def unexplained(self, agreeing: float) -> Unexplained:
         """What is known of the output without an explanation: other weights, or the nearest miss.
 

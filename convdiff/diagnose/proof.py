@@ -15,6 +15,7 @@ from convdiff.diagnose.core.forms import OutputForm
 from convdiff.diagnose.core.output_change import Fields, WholeOutput
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.search.candidate import Candidate
+from convdiff.numerics.complex_parts import with_common_scale
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.reference import Reference, correlate
 from convdiff.records import Edit
@@ -46,6 +47,8 @@ def prove(problem: Problem, candidate: Candidate) -> Proof:
     Once for each way in which the bias may have been rounded.
     """
     sums = _convolution(candidate)
+    if problem.complex_parts and sums.output.shape[1] % 2 == 0:
+        sums = with_common_scale(sums)
     for bias in candidate.precision.possible_biases(problem.channel_bias):
         fields = _verified(candidate, sums, bias)
         if fields is not None:

@@ -72,6 +72,15 @@ DIALECTS: dict[str, Dialect] = {
 }
 
 
+# The frameworks without a convolution of complex numbers, by dialect.
+REAL_ONLY = {
+    "tensorflow": "TensorFlow",
+    "onnxruntime": "ONNX Runtime",
+    "cudnn": "cuDNN",
+    "theano": "Theano",
+}
+
+
 def dialect_names() -> list[str]:
     """The names of all dialects: those above, and those of other packages."""
     return [
@@ -89,6 +98,7 @@ def write(name: str, spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Scri
 
     Raises `Unsupported` where the framework cannot compute it, ConvdiffError for an unknown name.
     """
+    _reject_complex(name, spec)
     return _dialect(name).write(spec, path)
 
 
@@ -98,7 +108,14 @@ def write_default(name: str, spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH)
     Same padding is what the framework itself means by it.  Raises as `write` does; also
     `Unsupported` for a path whose call differs from the default call.
     """
+    _reject_complex(name, spec)
     return _dialect(name).default(spec, path)
+
+
+def _reject_complex(name: str, spec: ConvSpec) -> None:
+    """Raises `Unsupported` for complex numbers where a framework has no such convolution."""
+    if spec.is_complex and name in REAL_ONLY:
+        raise Unsupported(f"{REAL_ONLY[name]} has no convolution of complex numbers")
 
 
 def _dialect(name: str) -> Dialect:

@@ -138,7 +138,7 @@ def _start(spec: ConvSpec, path: ExecutionPath) -> ScriptBuilder:
         raise Unsupported(
             f"preferred_element_type=float32 is for float16 and bfloat16, not {spec.dtype}"
         )
-    return ScriptBuilder(_IMPORTS, path, [_X64] if spec.dtype == "float64" else [])
+    return ScriptBuilder(_IMPORTS, path, [_X64] if spec.dtype in ("float64", "complex128") else [])
 
 
 def _preferred_type(path: ExecutionPath) -> str | None:

@@ -54,7 +54,8 @@ def default(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
     ):
         raise Unsupported("np.convolve and np.correlate take one plain signal and one kernel")
     same = spec.output_size[0] == -(-spec.input_size[0] // spec.stride[0])
-    _one_call(spec, builder, "same" if same and spec.padding != ((0, 0),) else None)
+    mode = "same" if same and spec.padding != ((0, 0),) else None
+    _one_call(spec, builder, mode, conjugate=False)
     return builder.script()
 
 
@@ -83,13 +84,23 @@ def _finish(spec: ConvSpec, builder: ScriptBuilder, text: str) -> None:
     builder.add(f"output = {text} + {bias}")
 
 
-def _one_call(spec: ConvSpec, builder: ScriptBuilder, mode: str | None = None) -> None:
-    """Write one call of np.convolve or np.correlate, in the given mode or that of the padding."""
+def _one_call(
+    spec: ConvSpec, builder: ScriptBuilder, mode: str | None = None, *, conjugate: bool = True
+) -> None:
+    """Write one call of np.convolve or np.correlate, in the given mode or that of the padding.
+
+    With `conjugate`, a complex kernel is conjugated where np.correlate does so once more.
+    """
     mode = mode or _numpy_mode(spec)
     signal = _input(
         spec, builder, padded=mode is None, flat="" if spec.input_layout == "W" else ".ravel()"
     )
-    kernel = _cast("kernel" if spec.kernel_layout == "W" else "kernel.ravel()", spec)
+    kernel = "kernel" if spec.kernel_layout == "W" else "kernel.ravel()"
+    if spec.is_complex and not spec.flip and conjugate:
+        # np.correlate conjugates its second argument.
+        kernel += ".conj()"
+        builder.note("kernel conjugated")
+    kernel = _cast(kernel, spec)
     mode = mode or "valid"
     text = f'{"np.convolve" if spec.flip else "np.correlate"}({signal}, {kernel}, "{mode}")'
     if spec.stride != (1,):

@@ -43,7 +43,7 @@ def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
         spec,
         _IMPORTS,
         path,
-        "float64" if method == "fft" else "float32" if spec.dtype == "float16" else spec.dtype,
+        _compute_dtype(spec.dtype, method),
     )
     w = _kernel(wide, builder)
     dtype, spec = spec.dtype, direct_equivalent(wide)
@@ -113,6 +113,13 @@ def default(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
     return replace(builder.script(), path=path.name or "signal")
 
 
+def _compute_dtype(dtype: str, method: str) -> str:
+    """The type that SciPy computes in, where `dtype` is asked."""
+    if method == "fft":
+        return "complex128" if dtype.startswith("complex") else "float64"
+    return "float32" if dtype == "float16" else dtype
+
+
 class _Kernel(NamedTuple):
     """The layout of `w` as it was written, and whether the call has to flip it."""
 
@@ -129,6 +136,10 @@ def _kernel(spec: ConvSpec, builder: ScriptBuilder) -> _Kernel:
     if flip and not convolves:
         builder.note("kernel flipped")
     text = write_dense_kernel(spec, builder, order, flipped=flip and not convolves)
+    if spec.is_complex and not convolves:
+        # Both modules' correlate conjugates its second argument.
+        text += ".conj()"
+        builder.note("kernel conjugated")
     builder.add(f"w = {text}.astype(np.{spec.dtype})")
     return _Kernel(order, convolves)
 

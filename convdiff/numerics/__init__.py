@@ -52,6 +52,12 @@ NaN and infinity are compared by position and kind.  A sum near the largest fini
 overflow to an infinity of its sign; if only partial sums reach that size (S does), it may end as
 either infinity or as NaN.  All of these are within the bound.
 
+Complex numbers
+---------------
+A complex convolution is computed as the real one of its parts, and the bound holds for each part of
+an element; `complex_parts` has the scale, and why three real products for a complex one stay within
+the bound too.
+
 Fast algorithms
 ---------------
 FFT and Winograd convolutions mix all elements of a tile, so that small elements carry the rounding

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from convdiff.numerics.complex_parts import part_dtype
 from convdiff.numerics.error_bound import MAX_TO_MEDIAN, Rounding
 from convdiff.numerics.precision import cast, is_narrow, significand_bits
 from convdiff.records import Case
@@ -73,13 +74,15 @@ class Arithmetic(NamedTuple):
 
 
 def stored_dtype(output: Array, declared: str | None = None) -> str:
-    """The type that an output was stored in; integers count as float64.
+    """The type that an output was stored in, that of its parts if complex; integers as float64.
 
     `declared` is what a file or a framework says.  It matters for bfloat16, which NumPy lacks:
     such an output is held in a wider type.
     """
     if declared == "bfloat16":
         return declared
+    if output.dtype.kind == "c":
+        return part_dtype(output.dtype.name)
     return output.dtype.name if output.dtype.kind == "f" else "float64"
 
 

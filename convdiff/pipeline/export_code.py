@@ -29,7 +29,7 @@ def export_code(
     arrays = {"input": read(input, "input"), "kernel": read(kernel, "kernel")}
     if bias:
         arrays["bias"] = read(bias, "--bias")
-    dtype = compute_dtype(arrays["input"], arrays["kernel"], settings.dtype)
+    dtype = compute_dtype(arrays["input"], arrays["kernel"], settings.dtype, arrays.get("bias"))
     spec, _ = read_spec(
         arrays["input"].array.shape,
         arrays["kernel"].array.shape,

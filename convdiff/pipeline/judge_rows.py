@@ -91,5 +91,6 @@ def _largest_difference(output: Array | None, again: Array) -> float:
     """The largest finite difference of two outputs; 0 where their shapes differ."""
     if output is None or output.shape != again.shape or not output.size:
         return 0.0
-    difference = np.abs(output.astype(np.float64) - again)
+    wide = np.complex128 if "c" in (output.dtype.kind, again.dtype.kind) else np.float64
+    difference = np.abs(output.astype(wide) - again)
     return float(difference[np.isfinite(difference)].max(initial=0.0))

@@ -38,7 +38,7 @@ def load_case(
     if crop and settings.input_layout:
         input = replace(input, array=_cropped(input.array, settings.input_layout, crop))
     bias = read(request.bias, "--bias") if request.bias is not None else None
-    dtype = compute_dtype(input, kernel, settings.dtype)
+    dtype = compute_dtype(input, kernel, settings.dtype, bias)
     backends = [backend.name for backend in selected.backends]
     saved = _saved(request, backends)
     question = infer_question(input, kernel, bias, settings, saved if request.infer else (), dtype)

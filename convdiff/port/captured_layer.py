@@ -12,6 +12,7 @@ import numpy as np
 from convdiff.arrays import read
 from convdiff.manifest import Entry
 from convdiff.manifest.keys import option_values
+from convdiff.numerics.complex_parts import parts_along
 from convdiff.records import Stored
 from convdiff.spec.layout import Array, kernel_to_order, spatial_axes
 
@@ -51,7 +52,8 @@ class CapturedLayer:
     @cached_property
     def sorted_weights(self) -> Array:
         """The kernel's values in ascending order: the same in every layout."""
-        return np.sort(self.kernel.array, axis=None).astype(np.float32)
+        parts = parts_along(self.kernel.array.reshape(-1), 0)
+        return np.sort(parts).astype(np.float32)
 
     @cached_property
     def fingerprint(self) -> bytes:
@@ -69,7 +71,7 @@ class CapturedLayer:
             return None
         ordered = kernel_to_order(kernel, layout, "".join(sorted(spatial_axes(layout))))
         rows = ordered[:: math.ceil(ordered.shape[0] / MAX_CHANNELS)]
-        rows = rows.reshape(rows.shape[0], -1).astype(np.float64)
+        rows = parts_along(rows, 1).reshape(rows.shape[0], -1).astype(np.float64)
         return rows if rows.shape[1] >= MIN_WEIGHTS_PER_CHANNEL else None
 
     @cached_property

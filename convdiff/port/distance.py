@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from convdiff.numerics.complex_parts import is_complex
 from convdiff.spec.layout import Array
 
 # A channel that varies by less than this share of what the channels vary by on average counts as
@@ -18,6 +19,8 @@ def relative_distance(x: Array, y: Array) -> float | None:
     """
     if x.shape != y.shape:
         return None
+    if is_complex(x, y):
+        x, y = (np.stack((array.real, array.imag)) for array in (x, y))
     with np.errstate(all="ignore"):
         size = float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
         difference = float(np.sqrt(np.mean(np.square(x.astype(np.float64) - y))))

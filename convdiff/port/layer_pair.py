@@ -11,6 +11,7 @@ import numpy as np
 from convdiff.arrays import compute_dtype, read
 from convdiff.check.cases import case_settings
 from convdiff.errors import ConvdiffError
+from convdiff.numerics.complex_parts import channel_parts, is_complex
 from convdiff.port.captured_layer import CapturedLayer
 from convdiff.port.distance import distance_by_channel
 from convdiff.records import Stored
@@ -48,14 +49,14 @@ class LayerPair:
 
     @cached_property
     def inputs(self) -> tuple[Array, Array]:
-        """The source's and the port's input as (N, C, *space)."""
+        """The source's and the port's input as (N, C, *space); complex ones as their parts."""
         source, port = self.stored_inputs
-        return _canonical_input(self.source, source), _canonical_input(self.port, port)
+        return _comparable(_canonical_input(self.source, source), _canonical_input(self.port, port))
 
     @cached_property
     def outputs(self) -> tuple[Array, Array]:
-        """The source's and the port's recorded output as (N, C, *space)."""
-        return _canonical_output(self.source), _canonical_output(self.port)
+        """The source's and the port's recorded output as (N, C, *space), as `inputs`."""
+        return _comparable(_canonical_output(self.source), _canonical_output(self.port))
 
     @cached_property
     def output_distance(self) -> float | None:
@@ -106,3 +107,10 @@ def _canonical_output(layer: CapturedLayer) -> Array:
 def _canonical(array: Array, layout: str) -> Array:
     space = "".join(axis for axis in "DHW" if axis in spatial_axes(layout))
     return to_order(array, layout, f"NC{space}")
+
+
+def _comparable(source: Array, port: Array) -> tuple[Array, Array]:
+    """Both as they are, or their parts where one is complex."""
+    if not is_complex(source, port):
+        return source, port
+    return channel_parts(source), channel_parts(port)

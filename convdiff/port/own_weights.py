@@ -16,6 +16,7 @@ import numpy as np
 
 from convdiff.arrays import read
 from convdiff.errors import ConvdiffError
+from convdiff.numerics.complex_parts import parts_along
 from convdiff.numerics.precision import UNIT_ROUNDOFF, to_bfloat16, to_float16
 from convdiff.port.captured_layer import CapturedLayer
 from convdiff.port.layer_pair import LayerPair
@@ -127,8 +128,8 @@ def own_weights(pair: LayerPair, source_layers: Sequence[CapturedLayer]) -> OwnW
 
 def _relation(pair: LayerPair, source_layers: Sequence[CapturedLayer]) -> WeightRelation | None:
     source_spec, port_spec = pair.specs
-    w = normal_kernel(source_spec, pair.source.kernel.array)
-    v = normal_kernel(port_spec, pair.port.kernel.array)
+    w = parts_along(normal_kernel(source_spec, pair.source.kernel.array), 1)
+    v = parts_along(normal_kernel(port_spec, pair.port.kernel.array), 1)
     if (w.shape, source_spec.groups, source_spec.transposed) != (
         v.shape,
         port_spec.groups,
@@ -200,7 +201,7 @@ def _rounded_to(values: Array, obtained: Array) -> str | int | None:
 def _bias(layer: CapturedLayer) -> Array | None:
     """The layer's bias as a vector; None where it has none."""
     file = layer.entry.keys.get("bias")
-    return read(file, "bias").array.reshape(-1) if file else None
+    return parts_along(read(file, "bias").array.reshape(-1), 0) if file else None
 
 
 def _bias_relation(

@@ -29,6 +29,10 @@ SHAPE_INDEPENDENT_ERRORS = (
 )
 SHAPE_INDEPENDENT_PHRASES = ("no such file (looked for", ": it has no function ")
 MAX_CRASHES = 3
+COMPLEX_ANSWER = (
+    "the result is complex, expected real numbers: probe calls the function with real arrays; "
+    "take its .real"
+)
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,10 @@ class FunctionCaller:
         message = answer.message or ""
         if answer.status == "ok" and answer.output is not None:
             output = np.asarray(answer.output)
+            if output.dtype.kind == "c":
+                if output.imag.any():
+                    raise ConvdiffError(f"{call.backend}={call.code}: {COMPLEX_ANSWER}")
+                output = output.real
             return Reply(
                 output if output.dtype.kind == "f" else output.astype(np.float64),
                 stored=answer.stored or "float32",

@@ -24,8 +24,10 @@ def short(value: float) -> str:
     return f"{rounded:.3g}"
 
 
-def element(number: float) -> str:
+def element(number: float | complex) -> str:
     """An element of an array with seven significant digits: enough to find it in a printout."""
+    if isinstance(number, complex):
+        return f"{number:.7g}"
     return f"{float(number):.7g}"
 
 

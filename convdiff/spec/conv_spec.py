@@ -11,7 +11,9 @@ from convdiff.spec.layout import check_layout, spatial_axes
 from convdiff.spec.padding import Pair, kernel_span
 
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
-DTYPES = ("float32", "float64", "float16", "bfloat16")
+DTYPES = ("float32", "float64", "float16", "bfloat16", "complex64", "complex128")
+# The type of the real and the imaginary part of a complex type.
+PART_DTYPES = {"complex64": "float32", "complex128": "float64"}
 
 
 class Correlation(NamedTuple):
@@ -265,6 +267,11 @@ class ConvSpec:
         With a single input channel, only a kernel layout with M makes it depthwise.
         """
         return "M" in self.kernel_layout or self.groups == self.in_channels > 1
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether it is computed in complex numbers."""
+        return self.dtype in PART_DTYPES
 
     @property
     def kernel_in(self) -> int:

@@ -8,7 +8,8 @@ that the arrays of a case cannot show.  The numerics are described in `convdiff.
 How a verdict comes about, in the order of the judge's code:
 
 1.  Without an output (the backend failed, crashed or timed out) there is no verdict.  An output
-    that does not hold real numbers is "incomparable"; integers are compared as float64.
+    that does not hold numbers is "incomparable"; integers are compared as float64.  Where any array
+    is complex, `complex_judge` does what follows on real and imaginary parts.
 
 2.  The shape.  Axes of size 1 are added or removed as needed.  An output whose axes were merged is
     separated again, in the asked order or another common one, judged as that, and the row says so.

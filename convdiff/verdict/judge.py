@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -29,10 +29,24 @@ from convdiff.verdict import messages
 from convdiff.verdict.localize import differing_region
 from convdiff.verdict.unflatten import first_part, unflattened
 
+if TYPE_CHECKING:
+    from convdiff.diagnose.diagnosis import Unexplained
+    from convdiff.verdict.complex_judge import ComplexJudge
+
 # The share of differing elements below which the fault is local, and the most edits it may have.
 MAX_LOCAL_SHARE, MAX_LOCAL_EDITS = 0.5, 2
 # The most edits of a fault in narrow sums: where errors are typical of such sums, and otherwise.
 MAX_EDITS_IF_TYPICAL, MAX_EDITS_IF_LARGE = 1, 2
+
+
+class AnyDiagnosis(Protocol):
+    """What the judge asks of a diagnosis: see `Diagnosis`."""
+
+    def explanation(self, max_edits: int = MAX_EDITS) -> Explanation | None:
+        """The simplest proven explanation, if there is one."""
+
+    def unexplained(self, agreeing: float) -> Unexplained:
+        """What is known of the output without an explanation."""
 
 
 class TriedArithmetic(NamedTuple):
@@ -52,6 +66,7 @@ class Judge:
         self.case = case
         self._operands: dict[str, Operands] = {}
         self._references: dict[str, Reference] = {}
+        self._complex_judge: ComplexJudge | None = None
 
     def row(self, answer: Answer) -> Row:
         """The row for `answer`, whatever its status."""
@@ -74,11 +89,15 @@ class Judge:
         """
         assert answer.output is not None
         output = with_unit_axes(answer.output, self.case.spec)
+        if self.is_complex(output):
+            return self.complex_judge.problem(answer, output)
         arithmetics = list(self._possible_arithmetics(answer, output))
         return self._problem(answer, output, arithmetics[self._index_to_diagnose])
 
     def reference(self, dtype: str | None = None) -> Reference:
         """The reference for the arrays cast to `dtype` (default: the spec's)."""
+        if self.case.spec.is_complex:
+            return self.complex_judge.reference()
         dtype = dtype or self.case.spec.dtype
         if dtype not in self._references:
             operands = self.operands(dtype)
@@ -94,14 +113,35 @@ class Judge:
             self._operands[dtype] = Operands.of(self.case, dtype)
         return self._operands[dtype]
 
+    def is_complex(self, output: Array) -> bool:
+        """Whether the case's arrays or this output hold complex numbers."""
+        return self.case.spec.is_complex or output.dtype.kind == "c"
+
+    @property
+    def complex_judge(self) -> ComplexJudge:
+        """The judge of complex outputs, and of all outputs where the case's arrays are complex."""
+        if self._complex_judge is None:
+            # Not at the top of the module: real arrays need none of it.
+            from convdiff.verdict.complex_judge import ComplexJudge
+
+            self._complex_judge = ComplexJudge(self)
+        return self._complex_judge
+
     def _row(self, answer: Answer) -> Row:
         if answer.status != "ok" or answer.output is None:
             return Row(answer)
         output, spec = answer.output, self.case.spec
-        if output.dtype.kind not in "fiub":
+        if output.dtype.kind not in "fiubc":
             return Row(answer, "incomparable", message=messages.not_numbers(output))
         if output.dtype.kind in "iub":
             output = output.astype(np.float64)
+        if (
+            spec.is_complex
+            and output.shape == (*spec.shape("output"), 2)
+            and (output.dtype.kind == "f")
+        ):
+            row = self._row(replace(answer, output=output[..., 0] + 1j * output[..., 1]))
+            return replace(row, message=messages.joined(messages.PARTS_AS_AXIS, row.message))
         if output.shape != spec.shape("output"):
             output = with_unit_axes(output, spec)
             flattened = unflattened(output, spec)
@@ -110,7 +150,13 @@ class Judge:
                 row = self._row(replace(answer, output=unflat.astype(answer.output.dtype)))
                 note = messages.flattened(output.shape, unflat.shape, order)
                 return replace(row, message=messages.joined(note, row.message))
-        if output.shape != spec.shape("output"):
+        if self.is_complex(output):
+            return self.complex_judge.row(answer, output)
+        return self._row_of_shaped(answer, output)
+
+    def _row_of_shaped(self, answer: Answer, output: Array) -> Row:
+        """The row of an output of numbers, whatever shape it has."""
+        if output.shape != self.case.spec.shape("output"):
             return self._row_of_other_shape(answer, output)
         return self._row_of_asked_shape(answer, output)
 
@@ -212,8 +258,7 @@ class Judge:
             fault = _fault_in_narrow_sums(problem, typical=True)
         if precision is not None and fault is None:
             return _reduced_precision_row(answer, stats, precision)
-        obtained = normal_output(self.case.spec, output)
-        region = differing_region(self.case.spec, obtained, reference, arithmetic.rounding)
+        region = self._differing_region(output, reference, arithmetic.rounding)
         if fault is not None:
             return self._explained_row(answer, stats, fault, region)
         known = self.row_without_diagnosis(answer, Row(answer, "different", stats, where=region))
@@ -250,6 +295,18 @@ class Judge:
         sums = (numbers - grid.zero_point) * grid.step
         return replace(problem, obtained=sums, integer_type=None, known_grid=grid)
 
+    def _differing_region(self, output: Array, reference: Reference, rounding: Rounding) -> str:
+        spec = self.case.spec
+        return differing_region(spec, normal_output(spec, output), reference, rounding)
+
+    def _diagnosis(self, problem: Problem) -> AnyDiagnosis:
+        return Diagnosis(problem)
+
+    @property
+    def _spec_of_words(self) -> ConvSpec:
+        """The convolution that sentences about findings refer to."""
+        return self.case.spec
+
     @property
     def _index_to_diagnose(self) -> int:
         """Which of the possible arithmetics a diagnosis assumes: that of the smallest bound.
@@ -262,7 +319,7 @@ class Judge:
         self, answer: Answer, stats: ErrorStats, problem: Problem, region: str
     ) -> Row:
         """The row of a differing output that the diagnosis explains, or describes."""
-        diagnosis = Diagnosis(problem)
+        diagnosis = self._diagnosis(problem)
         # Where most elements agree, little is wrong: not three edits that cancel out elsewhere.
         is_local = stats.differing < MAX_LOCAL_SHARE * stats.elements
         explanation = diagnosis.explanation(MAX_LOCAL_EDITS if is_local else MAX_EDITS)
@@ -272,14 +329,14 @@ class Judge:
                 answer,
                 "different",
                 stats,
-                message=messages.unexplained(region, known.text(self.case.spec)),
+                message=messages.unexplained(region, known.text(self._spec_of_words)),
                 where=region,
             )
         if not explanation.simplest:
             # 16-bit sums explain it, and 16 bits were asked.
             return Row(answer, "rounding", stats)
         if explanation.only_rounds:
-            finding = explanation.finding(self.case.spec)
+            finding = explanation.finding(self._spec_of_words)
             return Row(answer, "reduced-precision", stats, (finding,))
         return self._explained_row(answer, stats, explanation, region)
 
@@ -290,26 +347,35 @@ class Judge:
         explanation: Explanation,
         region: str | None = None,
     ) -> Row:
-        finding = explanation.finding(self.case.spec)
+        finding = explanation.finding(self._spec_of_words)
         return Row(answer, "different", stats, (finding,), where=region)
 
     def _row_of_other_shape(self, answer: Answer, output: Array) -> Row:
         spec = self.case.spec
-        shapes = messages.other_shape(output.shape, spec.shape("output"))
+        shapes = self._other_shape(output)
         known = self.row_without_diagnosis(answer, Row(answer, "different", where=shapes))
         if known is not None:
             return known
         if output.ndim != len(spec.output_layout) or 0 in output.shape:
             return Row(answer, "different", message=messages.other_number_of_axes(shapes))
-        part = first_part(output, spec)
+        part = self._first_part(output)
         if part is not None and self._agrees_with_part(answer, output, part[0]):
             return Row(answer, "different", message=messages.agreeing_part(shapes, part[1]))
         arithmetics = list(self._possible_arithmetics(answer, output))
         problem = self._problem(answer, output, arithmetics[self._index_to_diagnose])
-        explanation = Diagnosis(problem).explanation()
+        explanation = self._diagnosis(problem).explanation()
         if explanation is None:
             return Row(answer, "different", message=messages.unexplained_shape(shapes))
-        return Row(answer, "different", findings=(explanation.finding(spec),), where=shapes)
+        finding = explanation.finding(self._spec_of_words)
+        return Row(answer, "different", findings=(finding,), where=shapes)
+
+    def _other_shape(self, output: Array) -> str:
+        """That an output has another shape than asked, in words."""
+        return messages.other_shape(output.shape, self.case.spec.shape("output"))
+
+    def _first_part(self, output: Array) -> tuple[tuple[slice, ...], str] | None:
+        """As `first_part`."""
+        return first_part(output, self.case.spec)
 
     def _agrees_with_part(self, answer: Answer, output: Array, part: tuple[slice, ...]) -> bool:
         """Whether the output agrees with that part of the reference, (N, C)."""

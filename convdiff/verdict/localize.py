@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from convdiff.diagnose.explain.wording import percent
+from convdiff.numerics.complex_parts import joined_parts
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.reference import Reference
 from convdiff.spec.conv_spec import ConvSpec
@@ -19,13 +20,19 @@ MAX_LISTED = 6
 
 
 def differing_region(
-    spec: ConvSpec, obtained: Array, reference: Reference, rounding: Rounding
+    spec: ConvSpec,
+    obtained: Array,
+    reference: Reference,
+    rounding: Rounding,
+    *,
+    complex_parts: bool = False,
 ) -> str:
     """The narrowest phrase for the elements that rounding does not explain.
 
     One element, some batch items, some output channels, the border, some indices of an axis, or
     everywhere; and how many of them are NaN or infinite.  All arrays are (N, C, *space) of one
-    shape.
+    shape; with `complex_parts` every second channel has the imaginary parts of the one before, and
+    `spec` is the complex convolution's.
     """
     output, scale = reference
     differs = rounding.suspect_mask(obtained, output, scale)
@@ -38,7 +45,13 @@ def differing_region(
         return "everywhere: all of it is zero"
     if not differs.any():
         return "nowhere beyond rounding"
-    return _region(spec, differs) + _not_finite(obtained[differs])
+    if not complex_parts:
+        return _region(spec, differs) + _not_finite(obtained[differs])
+    real, imaginary = differs[:, 0::2], differs[:, 1::2]
+    part = "" if real.any() and imaginary.any() else "real" if real.any() else "imaginary"
+    only = f", the {part} parts only" if part else ""
+    either = real | imaginary
+    return _region(spec, either) + only + _not_finite(joined_parts(obtained)[either])
 
 
 def _not_finite(obtained: Array) -> str:

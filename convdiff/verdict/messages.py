@@ -9,6 +9,12 @@ FAST_ALGORITHM = (
     "Winograd) may add to a channel as a whole"
 )
 
+# Of outputs that agree.
+ZERO_IMAGINARY = "the output is complex, all of its imaginary parts are zero"
+SMALL_IMAGINARY = "the output is complex, its imaginary parts are rounding (an inverse FFT?)"
+PARTS_AS_AXIS = "its last axis was read as the real and the imaginary parts"
+REAL_OUTPUT = "the output is real, and the imaginary parts that were asked are zero"
+
 
 def not_numbers(output: Array) -> str:
     """The output's type cannot be compared."""

@@ -44,7 +44,7 @@ def test_tensors_of_other_frameworks_are_converted_by_array() -> None:
         (np.array([1, None], object), "Python objects"),
         (None, "Python objects"),
         ("text", "strings"),
-        (np.zeros(2, complex), "complex128"),
+        (np.zeros(2, np.clongdouble), "of long doubles"),
         ([[1, 2], [3]], "a list that numpy cannot convert"),
         (Broken(), "a Broken that numpy cannot convert .it lives on another device."),
         (np.zeros((2, 0)), "axis 1 of shape"),

@@ -348,7 +348,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "unknown dtype": (
         ("run", "x.npy", "w.npy", "--dtype", "float8"),
-        "--dtype: found 'float8', expected one of bfloat16, float16,",
+        "--dtype: found 'float8', expected one of bfloat16, complex128, complex64, float16,",
     ),
     "groups that do not divide": (
         ("run", "x.npy", "w.npy", "--groups", "2"),
@@ -528,3 +528,22 @@ def test_an_existing_file_with_an_equals_sign_is_not_split(invoke: Invoke) -> No
         "json",
     )
     assert list(rows(result.stdout)) == ["run=1", "a.b-c"]
+
+
+def test_complex_arrays_are_read_from_files_and_reported(invoke: Invoke, folder: Path) -> None:
+    rng = np.random.default_rng(2)
+    x, k = (rng.standard_normal(n) + 1j * rng.standard_normal(n) for n in (20, 5))
+    np.savez(folder / "arrays.npz", x=x, k=k)
+    np.save(folder / "numpy.npy", np.correlate(x, k))
+    np.save(folder / "torch.npy", np.correlate(x, k.conj()).astype(">c16"))
+    outputs = ("--saved", "numpy.npy", "--saved", "torch.npy", "--format", "json")
+    reports = ("--html", "page.html", "--junit", "report.xml")
+    operands = ("arrays.npz:x", "arrays.npz:k", "--padding", "0", "--backend", "none")
+    result = invoke("run", *operands, *outputs, *reports)
+    assert result.exit_code == 1 and result.stderr == ""
+    by_name = rows(result.stdout)
+    assert by_name["numpy"]["findings"][0]["edits"] == [{"code": "kernel-conjugated"}]
+    assert by_name["torch"]["verdict"] in ("identical", "rounding")
+    assert strict(result.stdout)["spec"]["dtype"] == "complex128"
+    assert len(by_name["torch"]["error"]["obtained"]) == 2
+    assert "conjugate" in (folder / "page.html").read_text(encoding="utf-8")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from convdiff.backends import capacity, find_backend
-from convdiff.dialects import DIALECTS, Unsupported, write
+from convdiff.dialects import DIALECTS, REAL_ONLY, Unsupported, write
+from convdiff.numerics.complex_parts import joined_parts, real_parts
 from convdiff.numerics.reference import compute_reference
 from convdiff.spec.canonical import user_output
 from convdiff.spec.conv_spec import ConvSpec
@@ -80,6 +81,27 @@ def test_every_stored_type_is_exact(name: str, kind: str, ask: Ask) -> None:
     )
     data = {role: np.abs(array).astype(kind) for role, array in arrays(spec).items()}
     check(ask, name, spec, write(name, spec).body, **data)
+
+
+@pytest.mark.parametrize("title", [title for title in SPECS if "float" not in title])
+@pytest.mark.parametrize("name", BACKENDS)
+def test_every_spec_is_exact_on_complex_integers(name: str, title: str, ask: Ask) -> None:
+    # Both types of every framework, without compiling each spec twice.
+    dtype = "complex64" if len(title) % 2 else "complex128"
+    spec = replace(SPECS[title], dtype=dtype)
+    if name in REAL_ONLY:
+        with pytest.raises(Unsupported, match="no convolution of complex numbers"):
+            write(name, spec)
+        return
+    parts = [arrays(spec, seed) for seed in (0, 1)]
+    data = {role: (parts[0][role] + 1j * parts[1][role]).astype(dtype) for role in parts[0]}
+    body = write(name, spec).body
+    answer = ask(name, body, data)
+    assert answer.status == "ok" and answer.output is not None, f"{answer.message}\n{body}"
+    real = real_parts(spec, data["input"], data["kernel"], data.get("bias"))
+    expected = compute_reference(real.spec, real.input, real.kernel, real.bias).output
+    assert answer.output.dtype == dtype, body
+    assert np.array_equal(answer.output, user_output(spec, joined_parts(expected))), body
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ WRONG: dict[str, tuple[str, str]] = {
     ),
     "a near type": (
         'dtype = "Float23"',
-        "expected one of bfloat16, float16, float32, float64; did you mean float32?",
+        "complex64, float16, float32, float64; did you mean float32?",
     ),
     "a name with a space": (
         'saved = { "my port" = "y.npy" }',

@@ -40,6 +40,7 @@ class Problem:
     computing and storing the output may have changed.  `integer_type` is the integer type that the
     output was stored in, if it was; a float array of whole numbers counts as the integer type of
     the input.  `known_grid` is the grid that the output was rounded to, if its values do not tell.
+    With `complex_parts` the channels are the real and imaginary parts of complex ones.
     """
 
     spec: ConvSpec
@@ -50,6 +51,7 @@ class Problem:
     rounding: Rounding
     integer_type: str | None = None
     known_grid: OutputGrid | None = None
+    complex_parts: bool = False
 
     @property
     def operands(self) -> tuple[Array, ...]:

@@ -195,7 +195,7 @@ def _likely_borders(widths: list[Pair], *, alone: bool) -> Iterator[tuple[Pair, 
 
 def _varies(part: Array) -> bool:
     """Whether the elements differ: equal ones are no evidence of a convolution."""
-    return bool(np.nanmax(part) > np.nanmin(part))
+    return bool(np.fmax.reduce(part, axis=None) > np.fmin.reduce(part, axis=None))
 
 
 def _edits(

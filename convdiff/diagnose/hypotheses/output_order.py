@@ -20,7 +20,6 @@ from convdiff.diagnose.hypotheses.base import (
 )
 from convdiff.diagnose.hypotheses.input import GroupsInterleaved, group_interleavings
 from convdiff.records import Edit
-from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.padding import kernel_span
 
 
@@ -260,7 +259,7 @@ class OperandsExchanged(OutputHypothesis):
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
         """The obtained output reversed along all spatial axes, where exchanging has that effect."""
-        if not base.edits and _operands_can_be_exchanged(problem.spec):
+        if not base.edits and _operands_can_be_exchanged(problem):
             axes = range(2, len(base.array.shape))
             yield base.plus({"code": self.code}, 0.3, array=base.array.flipped(axes))
 
@@ -268,15 +267,17 @@ class OperandsExchanged(OutputHypothesis):
         return "input and kernel were exchanged, so that the output is reversed"
 
 
-def _operands_can_be_exchanged(spec: ConvSpec) -> bool:
+def _operands_can_be_exchanged(problem: Problem) -> bool:
     """Whether an exchange of the operands reverses the output, and does nothing else.
 
     Along several axes, libraries keep the output's size only in the modes full and valid.
     """
+    spec = problem.spec
     full = tuple((kernel_span(k, 1) - 1,) * 2 for k in spec.kernel_size)
+    out_channels = spec.out_channels // 2 if problem.complex_parts else spec.out_channels
     plain_mode = spec.rank == 1 or spec.padding in (full, ((0, 0),) * spec.rank)
     return (
-        spec.batch == spec.out_channels == spec.groups == 1
+        spec.batch == out_channels == spec.groups == 1
         and not spec.transposed
         and not spec.flip
         and max(*spec.stride, *spec.dilation, *spec.input_dilation) == 1

@@ -115,6 +115,8 @@ class Scaled(OutputHypothesis):
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         """The range of the inputs, or the number of products, taps or batch items."""
         factor = edit["factor"]
+        if isinstance(factor, complex):
+            return None
         if any(math.isclose(factor, f, rel_tol=FACTOR_TOLERANCE) for f in (255, 1 / 255)):
             return "the inputs divided by 255 on one side only"
         taps = math.prod(spec.kernel_size)

@@ -19,6 +19,7 @@ from convdiff.diagnose.hypotheses.base import (
     OperationHypothesis,
     OutputHypothesis,
 )
+from convdiff.diagnose.hypotheses.complex_numbers import COMPLEX_NUMBERS
 from convdiff.diagnose.hypotheses.geometry import GEOMETRY
 from convdiff.diagnose.hypotheses.input import INPUT
 from convdiff.diagnose.hypotheses.kernel import KERNEL
@@ -63,6 +64,7 @@ class Families:
             DepthToSpace(),
             SpaceToDepth(),
             MultiplierIgnored(),
+            *COMPLEX_NUMBERS,
             ReducedPrecision(),
             Quantized(),
             NotDeterministic(),
