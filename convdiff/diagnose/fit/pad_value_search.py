@@ -1,4 +1,4 @@
-"""A padding that was filled with other numbers than zero, alone and beside other edits.
+"""A padding that was filled with other numbers than asked, alone and beside other edits.
 
 The numbers are not known, but in the interior, where no window reaches the padding, they change
 nothing.  So combinations are held against elements of the interior alone, and the few that agree
@@ -16,6 +16,7 @@ from convdiff.diagnose.core.forms import InputForm, KernelForm, OutputForm
 from convdiff.diagnose.core.output_change import FittedChange
 from convdiff.diagnose.core.padded_with import PaddedWith
 from convdiff.diagnose.core.precision_model import PrecisionModel
+from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.geometry import WrongPadValue
 from convdiff.diagnose.search.batches import FormGroup
 from convdiff.diagnose.search.candidate import (
@@ -39,7 +40,7 @@ MAX_OTHER_EDITS = 2
 
 
 class PadValueSearch:
-    """Candidates with other numbers in the padding than zeros."""
+    """Candidates with other numbers in the padding than asked."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
@@ -72,7 +73,7 @@ class PadValueSearch:
             cost = output.cost + precision.cost
             candidate = Candidate(x, w, geometry.form(0), output, precision, cost)
             if candidate.geometry.mode == "constant" and _is_padded(candidate):
-                yield _with_pad_value(candidate)
+                yield _with_pad_value(candidate, self.search.problem)
 
     def _with_other_windows(self, precision: PrecisionModel) -> Iterator[Candidate]:
         """Candidates of the asked operation with one other edit, of the geometry.
@@ -110,7 +111,7 @@ class PadValueSearch:
                         x.forms[0], w.forms[0], geometry, outputs.forms[0], precision, cost
                     )
                     if _is_padded(candidate):
-                        yield _with_pad_value(candidate)
+                        yield _with_pad_value(candidate, search.problem)
 
     def _agree(
         self,
@@ -170,7 +171,7 @@ class PadValueSearch:
             agreeing = sample_filter.survivors(batch)
             for candidate in cheapest_candidates(batch, group, precision, *agreeing):
                 if candidate.geometry.mode == "constant" and _is_padded(candidate):
-                    yield _with_pad_value(candidate)
+                    yield _with_pad_value(candidate, problem)
 
     def _interior_points(self, outputs: FormGroup[OutputForm]) -> list[SamplePoint]:
         """Elements of the interior in pairs of one channel; none where there is no interior."""
@@ -243,10 +244,15 @@ def _is_padded(candidate: Candidate) -> bool:
     return any(axis.lo > 0 or axis.hi > 0 for axis in candidate.geometry.axes)
 
 
-def _with_pad_value(candidate: Candidate) -> Candidate:
-    """The candidate with numbers in its padding that are still to be read off."""
-    edit = {"code": WrongPadValue.code, "asked": 0}
-    geometry = candidate.geometry.plus(edit, WrongPadValue.oddness)
-    output = replace(candidate.output, change=PaddedWith(candidate.output.change))
+def _with_pad_value(candidate: Candidate, problem: Problem) -> Candidate:
+    """The candidate with numbers in its padding that are still to be read off: zeros until then."""
+    numbers = problem.spec.pad_value
+    edit = {
+        "code": WrongPadValue.code,
+        "asked": list(numbers) if isinstance(numbers, tuple) else numbers,
+    }
+    geometry = candidate.geometry.plus(edit, WrongPadValue.oddness, pad_value=0)
+    change = PaddedWith(candidate.output.change, candidate.geometry.pad_value)
+    output = replace(candidate.output, change=change)
     cost = candidate.cost + 1 + WrongPadValue.oddness
     return replace(candidate, geometry=geometry, output=output, cost=cost)

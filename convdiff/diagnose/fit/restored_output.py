@@ -26,6 +26,7 @@ from convdiff.records import Edit
 from convdiff.spec.canonical import normal_output, user_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
+from convdiff.spec.pad_value import PadValue
 
 # The orders of the channels that a block of pixels becomes: block first, or channel first.
 ORDERS = ("DCR", "CRD")
@@ -153,6 +154,7 @@ def _without_dilation(problem: Problem, y: Array) -> Iterator[Restored]:
         input_layout="NC" + spec.axes,
         kernel_layout="OI" + spec.axes,
         in_channels=spec.in_channels * taps,
+        pad_value=_repeated(spec.pad_value, taps),
         kernel_size=ones,
         dilation=ones,
         flip=False,
@@ -166,11 +168,18 @@ def _without_dilation(problem: Problem, y: Array) -> Iterator[Restored]:
     yield Restored(replace(problem, spec=one_tap, input=x, kernel=kernel), (edit,), alone=True)
 
 
+def _repeated(pad_value: PadValue, times: int) -> PadValue:
+    """The pad value of channels that are each repeated."""
+    if not isinstance(pad_value, tuple):
+        return pad_value
+    return tuple(number for number in pad_value for _ in range(times))
+
+
 def _averaged(problem: Problem, y: Array) -> Iterator[Restored]:
     """The output multiplied by what it may have been divided by, where the padding reaches it."""
     spec = problem.spec
-    is_zero_padded = spec.pad_mode == "constant" and any(max(pair) > 0 for pair in spec.padding)
-    if not is_zero_padded or y.shape != (spec.batch, spec.out_channels, *spec.output_size):
+    is_padded = spec.pad_mode == "constant" and any(max(pair) > 0 for pair in spec.padding)
+    if not is_padded or y.shape != (spec.batch, spec.out_channels, *spec.output_size):
         return
     bias = problem.channel_bias.reshape(1, -1, *(1,) * spec.rank)
     rounding = replace(problem.rounding, terms=problem.rounding.terms + DIVISION_ROUNDINGS)
@@ -204,4 +213,5 @@ def _divisors(problem: Problem) -> Iterator[Array]:
 def _inside(spec: ConvSpec, weights: Array) -> Array:
     """The sum of the weights, (O, 1, *space), that lie inside the input, at each position."""
     ones = np.ones((1, 1, *spec.input_size))
-    return np.asarray(correlate(ones, weights, spec.correlation(), 1, spec.output_size))
+    geometry = spec.correlation()._replace(pad_value=0)
+    return np.asarray(correlate(ones, weights, geometry, 1, spec.output_size))

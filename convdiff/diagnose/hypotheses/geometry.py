@@ -198,7 +198,7 @@ def _was_flipped(edits: Edits, spec: ConvSpec) -> bool:
 
 
 class WrongPadValue(GeometryHypothesis):
-    """The padding held other numbers than zero.
+    """The padding held other numbers than asked for: than zero, without --pad-value.
 
     How it shows: The border differs, by as much whatever the input is: by the number times the sum
     of the weights that fall on the padding. A kernel whose weights sum to zero there hides it.
@@ -226,13 +226,14 @@ class WrongPadValue(GeometryHypothesis):
         return True
 
     def sentence(self, edit: Edit) -> str:
-        obtained = edit["obtained"]
+        obtained, asked = edit["obtained"], edit["asked"]
+        instead = first_values(asked) if isinstance(asked, list) else f"{asked:.9g}"
         if isinstance(obtained, list):
             return (
                 f"the padding held a number for each input channel ({first_values(obtained)}) "
-                f"instead of {edit['asked']}"
+                f"instead of {instead}"
             )
-        return f"the padding held {obtained:.9g} instead of {edit['asked']}"
+        return f"the padding held {obtained:.9g} instead of {instead}"
 
 
 class WrongStride(GeometryHypothesis):

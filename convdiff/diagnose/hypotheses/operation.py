@@ -99,6 +99,7 @@ def _other_operation(spec: ConvSpec, layout: str, kernel: ArrayView) -> ConvSpec
             output_padding=(0,) * spec.rank,
             input_dilation=(1,) * spec.rank,
             pad_mode="constant",
+            pad_value=0,
             padding=padding,
         )
     except SpecError:
