@@ -22,8 +22,9 @@ class Correlation(NamedTuple):
         xpad = pad(dilate(x, input_dilation), padding)
 
     where a negative (lo, hi) crops, and `pad_mode` is that of all axes or has one for each.
-    Constant padding holds `pad_value`, a number or one for each input channel. A transposed convolution has the stride as its input dilation, stride 1, padding d(k-1) - p, and a
-    kernel that is flipped, with its input and output channels exchanged within each group.
+    Constant padding holds `pad_value`, a number or one for each input channel. A transposed
+    convolution has the stride as its input dilation, stride 1, padding d(k-1) - p, and a kernel
+    that is flipped, with its input and output channels exchanged within each group.
     """
 
     stride: tuple[int, ...]
@@ -287,6 +288,11 @@ class ConvSpec:
     def rank(self) -> int:
         """The number of spatial axes."""
         return len(self.axes)
+
+    @property
+    def pads_with_zeros(self) -> bool:
+        """Whether the padding, if there is any, holds zeros."""
+        return self.pad_mode == "constant" and self.pad_value == 0
 
     @property
     def depthwise(self) -> bool:
