@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from convdiff.dialects.expressions import index_text, tuple_text
-from convdiff.dialects.script import ScriptBuilder
+from convdiff.dialects.script import LINE_WIDTH, ScriptBuilder
 from convdiff.execution_paths import ExecutionPath
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.padding import Pair, kernel_span
@@ -207,8 +207,12 @@ def add_padding(
         return
     channels, stack = apart
     builder.add(f"values = {list(spec.pad_value)!r}  # one per input channel")
-    padded = f"[{pad('c', order.replace('C', ''), 'v')} for c, v in zip({channels}, values)]"
-    builder.call("x", stack, padded, str(order.index("C")))
+    rows = [f"{pad('c', order.replace('C', ''), 'v')}", f"for c, v in zip({channels}, values)"]
+    at = order.index("C")
+    line = f"x = {stack}([{' '.join(rows)}], {at})"
+    if len(line) > LINE_WIDTH:
+        line = "\n".join([f"x = {stack}([", *(f"    {row}" for row in rows), f"], {at})"])
+    builder.add(line)
 
 
 def _numpy_type(spec: ConvSpec) -> str:

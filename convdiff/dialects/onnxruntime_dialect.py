@@ -213,6 +213,10 @@ def _model(
         f'ends = [helper.make_tensor_value_info(name, {element_type}, None) for name in "xy"]'
     )
     arrays = ", ".join(f'numpy_helper.from_array({name}, "{name}")' for name in constants)
+    if padded:
+        pairs = ", ".join(f'"{name}": {name}' for name in constants)
+        builder.add(f"constants = {{{pairs}}}")
+        arrays = "numpy_helper.from_array(array, name) for name, array in constants.items()"
     builder.call(
         "graph", "helper.make_graph", nodes, '"conv"', "ends[:1]", "ends[1:]", f"[{arrays}]"
     )
