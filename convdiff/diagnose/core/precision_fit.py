@@ -165,7 +165,7 @@ def _models_to_try(
 def _is_exact_on_grid(problem: Problem, reference: Reference, precision: PrecisionModel) -> bool:
     """Whether the exact sums lie on the model's decimal grid: then nobody rounded them to it."""
     exact = reference.output.astype(problem.obtained.dtype)
-    natural = natural_decimals(problem.operands)
+    natural = natural_decimals(problem.operands, problem.spec.pad_value)
     return any(
         precision_edit(digits, "output") in precision.edits
         for digits, _ in printed_grids(exact, natural)

@@ -60,7 +60,7 @@ class Problem:
     @cached_property
     def suggested_models(self) -> tuple[PrecisionModel, ...]:
         """Models of reduced precision that the obtained values suggest, likeliest first."""
-        models = suggested_models(self.obtained, self.rounding, self.operands)
+        models = suggested_models(self.obtained, self.rounding, self.operands, self.spec.pad_value)
         if self.integer_type is None:
             return tuple(models)
         # Whole numbers look as if they had been printed.
@@ -74,7 +74,8 @@ class Problem:
     @cached_property
     def rounded_to_integers(self) -> bool:
         """Whether the obtained values are whole numbers, although such sums have fractions."""
-        return self.obtained_integral and natural_decimals(self.operands) > 0
+        natural = natural_decimals(self.operands, self.spec.pad_value)
+        return self.obtained_integral and natural > 0
 
     @cached_property
     def pad_value(self) -> PadValue:

@@ -189,7 +189,13 @@ def _averaged(problem: Problem, y: Array) -> Iterator[Restored]:
             continue
         tried.append(divisor)
         sums = (y.astype(np.float64) - bias) * divisor + bias
-        restored = replace(problem, obtained=user_output(spec, sums), rounding=rounding)
+        # The padding is not counted, whatever it was to hold.
+        restored = replace(
+            problem,
+            spec=replace(spec, pad_value=0),
+            obtained=user_output(spec, sums),
+            rounding=rounding,
+        )
         yield Restored(restored, ({"code": AveragedByCount.code},), alone=True)
 
 

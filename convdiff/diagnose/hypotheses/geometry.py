@@ -227,13 +227,7 @@ class WrongPadValue(GeometryHypothesis):
 
     def sentence(self, edit: Edit) -> str:
         obtained, asked = edit["obtained"], edit["asked"]
-        instead = first_values(asked) if isinstance(asked, list) else f"{asked:.9g}"
-        if isinstance(obtained, list):
-            return (
-                f"the padding held a number for each input channel ({first_values(obtained)}) "
-                f"instead of {instead}"
-            )
-        return f"the padding held {obtained:.9g} instead of {instead}"
+        return f"the padding held {_numbers(obtained)} instead of {_numbers(asked)}"
 
 
 class WrongStride(GeometryHypothesis):
@@ -337,6 +331,13 @@ class WrongOutputPadding(GeometryHypothesis):
 
     def showing_arrays(self, spec: ConvSpec) -> str | None:
         return self.shown_by if max(spec.stride) == 1 else None
+
+
+def _numbers(value: float | list[float]) -> str:
+    """What a padding holds, in words."""
+    if isinstance(value, list):
+        return f"a number for each input channel ({first_values(value)})"
+    return f"{value:.9g}"
 
 
 def _pairs(pairs: list[list[int]]) -> str:

@@ -56,7 +56,9 @@ class WrongTransposed(OperationHypothesis):
             return
         edit = {"code": self.code, "asked": spec.transposed, "obtained": not spec.transposed}
         exchanged = exchanged_channel_letters(spec.kernel_layout)
-        for layout, oddness in ((exchanged, 0.1), (spec.kernel_layout, 0.4)):
+        # It has no pad value: that it holds zeros where others were asked is one more departure.
+        pads = 0.0 if spec.pads_with_zeros else 1.0
+        for layout, oddness in ((exchanged, 0.1 + pads), (spec.kernel_layout, 0.4 + pads)):
             other_spec = _other_operation(spec, layout, base.raw_kernel)
             if other_spec is None:
                 continue
