@@ -56,9 +56,12 @@ class WrongTransposed(OperationHypothesis):
             return
         edit = {"code": self.code, "asked": spec.transposed, "obtained": not spec.transposed}
         exchanged = exchanged_channel_letters(spec.kernel_layout)
-        # It has no pad value: that it holds zeros where others were asked is one more departure.
-        pads = 0.0 if spec.pads_with_zeros else 1.0
-        for layout, oddness in ((exchanged, 0.1 + pads), (spec.kernel_layout, 0.4 + pads)):
+        layouts = [(exchanged, 0.1)]
+        if spec.pad_value == 0 or max(spec.stride) > 1:
+            # At stride 1 it is a flipped kernel with zeros in the padding: where others were asked
+            # there, that says what happened.
+            layouts.append((spec.kernel_layout, 0.4))
+        for layout, oddness in layouts:
             other_spec = _other_operation(spec, layout, base.raw_kernel)
             if other_spec is None:
                 continue
