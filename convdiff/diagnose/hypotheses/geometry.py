@@ -213,8 +213,8 @@ class WrongPadValue(GeometryHypothesis):
     code --pad-value writes that, also for a number per channel); for one position of -128:
         numpy: `np.pad(input, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-128)`
         scipy: `scipy.ndimage.correlate(image, kernel, mode="constant", cval=-128)`
-        torch: `F.pad(input, (1, 1, 1, 1), value=-128)`; one per channel: subtract it from the
-            input, pad with zeros, and add it again
+        torch: `F.pad(input, (1, 1, 1, 1), value=-128)`; one per channel: pad the channels one by
+            one and stack them
         tensorflow: `tf.pad(input, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=-128)`
         jax: `jnp.pad(input, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-128)`
     """
