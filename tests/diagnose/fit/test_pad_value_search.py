@@ -10,7 +10,7 @@ import pytest
 
 import convdiff
 from convdiff.records import Edit
-from tests.diagnose.findings import conv, first_edits, normal, summary
+from tests.diagnose.findings import conv, explanations, first_edits, normal, summary
 from tests.diagnose.naive import Array
 
 ONE, EACH = (1.85,) * 3, (0.75, -1.25, 0.5)
@@ -254,3 +254,18 @@ def test_noise_at_the_border_stays_unexplained_where_numbers_were_asked() -> Non
     obtained = conv(x, w, 1, pad_values=EACH)
     obtained[..., 0] += normal(*obtained.shape[:-1])
     assert not convdiff.diff(x, w, obtained, padding=1, pad_value=EACH).findings
+
+
+@pytest.mark.parametrize(("asked", "rivals"), [([1, -2, 3], 1), ([1, -2, 1], 2), (5, 2)])
+def test_channels_reversed_are_told_apart_by_the_numbers_of_the_channels(
+    asked: Any, rivals: int
+) -> None:
+    x, w = arrays(2)
+    values = tuple(map(float, asked if isinstance(asked, list) else [asked] * 3))
+    for code, obtained in (
+        ("kernel-channels-reversed", conv(x, w[:, ::-1], 1, pad_values=values)),
+        ("input-channels-reversed", conv(x[:, ::-1], w, 1, pad_values=values)),
+    ):
+        found = explanations(x, w, obtained, padding=1, pad_value=asked)
+        assert len(found) == rivals
+        assert code in [edit["code"] for edits in found for edit in edits]
