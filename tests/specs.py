@@ -11,6 +11,7 @@ import numpy as np
 from convdiff.errors import SpecError
 from convdiff.spec.conv_spec import PAD_MODES, ConvSpec
 from convdiff.spec.layout import AXES_OF_RANK, Array, spatial_axes
+from convdiff.spec.pad_value import parse_pad_value
 from convdiff.spec.padding import Pair
 
 # One number for every spatial axis, or one per axis.
@@ -218,6 +219,54 @@ SPECS: dict[str, ConvSpec] = {
     ),
     "input dilated, reflect": conv(
         n=4, k=3, c=2, o=3, input_dilation=2, padding=1, pad_mode="reflect"
+    ),
+    # Numbers in the padding.
+    "pad value, plain signal": conv("W W", n=9, k=3, padding=1, pad_value=2, flip=True),
+    "pad value, plain signal, full": conv("W W", n=5, k=3, padding=2, pad_value=-3, bias=True),
+    "pad value, NCW": conv("NCW OIW", n=7, k=3, c=2, o=3, padding=(2, 1), stride=2, pad_value=1),
+    "pad values, NWC": conv("NWC WIO", n=7, k=3, c=2, o=3, padding=(2, 0), pad_value=(1, -2)),
+    "pad value, plain image": conv("HW HW", n=6, k=3, padding=1, pad_value=3),
+    "pad value": conv(n=6, k=3, c=3, o=2, padding=1, pad_value=2, bias=True, batch=2),
+    "pad value, same at stride 2": conv(
+        "NHWC HWIO", n=6, k=3, c=2, o=3, stride=2, padding=(0, 1), pad_value=-1
+    ),
+    "pad values": conv(n=6, k=3, c=3, o=2, padding=((1, 2), (0, 1)), pad_value=(1, -2, 3)),
+    "pad values, NHWC": conv(
+        "NHWC HWIO", n=6, k=3, c=3, o=2, padding=1, dilation=2, pad_value=(1, -2, 3), flip=True
+    ),
+    "pad values, channels in the middle": conv(
+        "HCWN OIHW NCHW", n=(4, 5), k=2, c=2, o=2, padding=1, pad_value=(3, 1)
+    ),
+    "pad values, two groups": conv(
+        n=6, k=3, c=4, o=6, groups=2, padding=1, stride=2, pad_value=(1, 2, 3, 4)
+    ),
+    "pad values, depthwise HWIM": conv(
+        "NHWC HWIM", n=6, k=3, c=3, o=6, groups=3, padding=1, pad_value=(1, 0, -1)
+    ),
+    "pad value, cropped": conv(n=6, k=3, c=2, o=2, padding=((-2, 3), (1, -1)), pad_value=2),
+    "pad values, cropped": conv(
+        "NHWC HWIO", n=6, k=3, c=2, o=2, padding=((-1, 2), (1, -1)), pad_value=(2, 1)
+    ),
+    "pad value instead of the whole input": conv(
+        n=2, k=2, c=2, o=2, padding=((-3, 5), (1, 1)), pad_value=(2, 1)
+    ),
+    "pad value, no padding": conv(n=5, k=3, c=2, o=2, pad_value=2),
+    "pad value, input dilated": conv(
+        n=4, k=3, c=2, o=3, input_dilation=(2, 3), padding=((1, 2), (0, 1)), pad_value=2
+    ),
+    "pad values, input dilated": conv(
+        "NHWC HWIO", n=4, k=3, c=2, o=3, input_dilation=2, padding=1, pad_value=(2, -1)
+    ),
+    "pad value, 3-D": conv("NCDHW OIDHW", n=4, k=3, c=2, o=2, padding=(1, 0), pad_value=2),
+    "pad values, 3-D": conv(
+        "NDHWC DHWIO", n=5, k=2, c=2, o=3, padding=1, stride=(1, 2, 1), pad_value=(2, -3)
+    ),
+    "pad value, float64": conv(n=6, k=3, c=2, o=3, padding=1, pad_value=2, dtype="float64"),
+    "pad value, float16": conv(
+        "NHWC HWIO", n=6, k=3, c=2, o=3, padding=1, pad_value=2, dtype="float16"
+    ),
+    "pad values, bfloat16": conv(
+        n=6, k=3, c=2, o=3, padding=1, pad_value=(1, -1), dtype="bfloat16"
     ),
     # Two axes, groups.
     "two groups": conv(n=6, k=3, c=4, o=6, groups=2, padding=1, bias=True, batch=2),
@@ -445,6 +494,9 @@ def _draw(rng: random.Random) -> ConvSpec:
         "pad_mode": "constant" if transposed or rng.random() < 0.6 else rng.choice(PAD_MODES),
         "dtype": rng.choice(("float32", "float32", "float32", "float64")),
     }
+    if not transposed and fields["pad_mode"] == "constant" and rng.random() < 0.4:
+        numbers = tuple(rng.choice((-2, 0, 1, 3)) for _ in range(fields["in_channels"]))
+        fields["pad_value"] = parse_pad_value(rng.choice((2, numbers)))
 
     def draw_per_axis(*choices: int) -> tuple[int, ...]:
         return tuple(rng.choice(choices) for _ in range(rank))

@@ -44,6 +44,7 @@ MAX_PRODUCTS = 1 << 31
 _SETTINGS_OF_EDIT: Mapping[str, Callable[[Edit], dict[str, Any]]] = {
     "wrong-padding": lambda edit: {"padding": [list(pair) for pair in edit["obtained"]]},
     "wrong-pad-mode": lambda edit: {"pad_mode": edit["obtained"]},
+    "wrong-pad-value": lambda edit: {"pad_value": edit["obtained"]},
     "wrong-stride": lambda edit: {"stride": list(edit["obtained"])},
     "wrong-dilation": lambda edit: {"dilation": list(edit["obtained"])},
 }

@@ -181,6 +181,15 @@ CONVOLUTION = all_of(
         ),
         option(
             _CONVOLUTION,
+            "--pad-value",
+            metavar="X|X,X",
+            help=(
+                "What constant padding holds: a number, or one per input channel: "
+                "-2.1,-2.0,-1.8. Default: 0."
+            ),
+        ),
+        option(
+            _CONVOLUTION,
             "--dilation",
             metavar="N|N,N",
             help="Distance between the kernel's taps; 1 is dense.",

@@ -20,6 +20,7 @@ from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.reference import Reference, correlate
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
+from convdiff.spec.pad_value import channel_values
 
 # What rounding may amount to, as a share of the spread of a channel's values, for agreement to be
 # evidence.
@@ -61,6 +62,10 @@ def _convolution(candidate: Candidate) -> Reference:
     x = candidate.precision.round_operand(candidate.input.array.to_array(), "input")
     w = candidate.precision.round_operand(candidate.kernel.array.to_array(), "kernel")
     geometry, groups = candidate.geometry.correlation(), candidate.operation.spec.groups
+    if geometry.pad_value != 0:
+        numbers = np.array(channel_values(geometry.pad_value))
+        numbers = candidate.precision.round_operand(numbers, "input")
+        geometry = geometry._replace(pad_value=tuple(numbers.tolist()))
     size = candidate.output.size
     return Reference(
         *(correlate(x, w, geometry, groups, size, absolute=scale) for scale in (False, True))

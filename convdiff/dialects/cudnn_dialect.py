@@ -68,7 +68,7 @@ def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
     else:
         name = dilate_input(spec, builder)
         # Few engines support padding that differs at the two ends.
-        if spec.pad_mode != "constant" or any(lo != hi or lo < 0 for lo, hi in pairs):
+        if not spec.pads_with_zeros or any(lo != hi or lo < 0 for lo, hi in pairs):
             name, pairs = pad_input(spec, builder, name), ((0, 0),) * spec.rank
     builder.add(_MEMORY_FUNCTIONS)
     builder.add(f"kind = cudnn.data_type.{_TYPES[spec.dtype]}")

@@ -22,7 +22,7 @@ from convdiff.dialects.expressions import (
     to_order_unpermuted,
     tuple_text,
 )
-from convdiff.dialects.numpy_steps import can_crop_first, dilate_input, pad_input
+from convdiff.dialects.numpy_steps import can_crop_first, dilate_input, pad_input, pad_like_numpy
 from convdiff.dialects.script import (
     Dialect,
     Script,
@@ -49,7 +49,12 @@ def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
     builder = _start(spec, path)
     geometry = spec.correlation()
     padding, name, dilation = geometry.padding, "input", geometry.input_dilation
-    if (geometry.pad_mode != "constant" and any(map(any, padding))) or not (
+    by_jnp = spec.pad_value != 0 and any(map(any, padding)) and min(map(min, padding)) >= 0
+    if by_jnp:
+        builder.add(f"x = jnp.asarray({dilate_input(spec, builder)}, jnp.{spec.dtype})")
+        pad_like_numpy(spec, builder, "jnp", "x", dict(zip(spec.axes, padding, strict=True)))
+        padding, dilation = ((0, 0),) * spec.rank, (1,) * spec.rank
+    elif (not spec.pads_with_zeros and any(map(any, padding))) or not (
         spec.transposed or can_crop_first(spec)
     ):
         name = pad_input(spec, builder, dilate_input(spec, builder))
@@ -57,7 +62,10 @@ def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
     elif _aborts(spec, geometry):
         name, dilation = dilate_input(spec, builder), (1,) * spec.rank
     source, new_axes = _complete_layout(spec.input_layout, "NC")
-    builder.add(f"x = jnp.asarray({name}{new_axes}, jnp.{spec.dtype})")
+    if not by_jnp:
+        builder.add(f"x = jnp.asarray({name}{new_axes}, jnp.{spec.dtype})")
+    elif new_axes:
+        builder.add(f"x = x{new_axes}")
     kernel_layout = _kernel(spec, builder)
     target, _ = _complete_layout(spec.output_layout, "NC")
     # Numbers per axis are in the kernel's order of the spatial axes.

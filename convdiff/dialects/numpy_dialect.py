@@ -118,7 +118,7 @@ def _numpy_mode(spec: ConvSpec) -> str | None:
 
     Where the kernel is longer than the input, numpy swaps the two, and only "full" is right.
     """
-    if (spec.pad_mode != "constant" and spec.padding != ((0, 0),)) or spec.input_dilation != (1,):
+    if (not spec.pads_with_zeros and spec.padding != ((0, 0),)) or spec.input_dilation != (1,):
         return None
     k = spec.kernel_size[0]
     modes = {(k - 1, k - 1): "full"}

@@ -6,11 +6,11 @@ but old versions do it wrongly, so that it is written as an index instead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from convdiff.dialects.expressions import index_text, tuple_text
-from convdiff.dialects.script import ScriptBuilder
+from convdiff.dialects.script import LINE_WIDTH, ScriptBuilder
 from convdiff.execution_paths import ExecutionPath
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.padding import Pair, kernel_span
@@ -43,15 +43,17 @@ def narrow_output(builder: ScriptBuilder, dtype: str, wide: ConvSpec) -> ScriptB
     return builder
 
 
-def dilate_input(spec: ConvSpec, builder: ScriptBuilder, kind: str = "input.dtype") -> str:
+def dilate_input(spec: ConvSpec, builder: ScriptBuilder, kind: str | None = None) -> str:
     """Write zeros between the input's elements; returns the name of the result.
 
-    `kind` is the text of its dtype.  The input of a transposed convolution is dilated by the
-    stride.
+    `kind` is the text of its dtype, by default the input's, or one that holds the pad value.  The
+    input of a transposed convolution is dilated by the stride.
     """
     dilation = spec.correlation().input_dilation
     if max(dilation) == 1:
         return "input"
+    if kind is None:
+        kind = "input.dtype" if spec.pad_value == 0 else _numpy_type(spec)
     layout = spec.input_layout
     size = {
         a: (n - 1) * r + 1 for a, n, r in zip(spec.axes, spec.input_size, dilation, strict=True)
@@ -147,6 +149,8 @@ def _pad(
     for axis in wide:
         _pad_by_index(spec, builder, name, axis, sizes[axis], widths.pop(axis))
         name = "x"
+    if any(map(any, widths.values())) and spec.pad_value != 0:
+        return _pad_with_numbers(spec, builder, name, widths)
     if any(map(any, widths.values())):
         mode = "" if spec.pad_mode == "constant" else f', mode="{spec.pad_mode}"'
         pairs_text = tuple_text([widths.get(letter, NO_PADDING) for letter in spec.input_layout])
@@ -158,6 +162,61 @@ def _pad(
         )
         name = "x"
     return name
+
+
+def _pad_with_numbers(
+    spec: ConvSpec, builder: ScriptBuilder, name: str, widths: dict[str, Pair]
+) -> str:
+    """Pad with the pad value, which the input's own type may not hold; returns the name."""
+    if name == "input":
+        name = f"input.astype({_numpy_type(spec)})"
+    pad_like_numpy(spec, builder, "np", name, widths)
+    return "x"
+
+
+def pad_like_numpy(
+    spec: ConvSpec, builder: ScriptBuilder, module: str, name: str, widths: Mapping[str, Pair]
+) -> None:
+    """Write x, padded with the pad value, with the functions of numpy or of a module like it."""
+
+    def pad(array: str, order: str, number: str) -> str:
+        pairs = tuple_text([widths.get(letter, NO_PADDING) for letter in order])
+        return f"{module}.pad({array}, {pairs}, constant_values={number})"
+
+    channels = f"{module}.moveaxis({name}, {spec.input_layout.find('C')}, 0)"
+    add_padding(spec, builder, pad, name, spec.input_layout, (channels, f"{module}.stack"))
+
+
+def add_padding(
+    spec: ConvSpec,
+    builder: ScriptBuilder,
+    pad: Callable[[str, str, str], str],
+    name: str,
+    order: str,
+    apart: tuple[str, str],
+) -> None:
+    """Write x, the array `name` in `order` padded with the pad value.
+
+    `pad` is called with an array, its order and a number, all as text, and returns the text of the
+    framework's call.  With a number for each channel the channels are padded one by one: `apart`
+    has an expression for them, and the function that stacks them again.
+    """
+    builder.note("padded by hand")
+    if not isinstance(spec.pad_value, tuple):
+        builder.add(f"x = {pad(name, order, repr(spec.pad_value))}")
+        return
+    channels, stack = apart
+    builder.add(f"values = {list(spec.pad_value)!r}  # one per input channel")
+    rows = [f"{pad('c', order.replace('C', ''), 'v')}", f"for c, v in zip({channels}, values)"]
+    at = order.index("C")
+    line = f"x = {stack}([{' '.join(rows)}], {at})"
+    if len(line) > LINE_WIDTH:
+        line = "\n".join([f"x = {stack}([", *(f"    {row}" for row in rows), f"], {at})"])
+    builder.add(line)
+
+
+def _numpy_type(spec: ConvSpec) -> str:
+    return f"np.{'float32' if spec.dtype == 'bfloat16' else spec.dtype}"
 
 
 def _pad_by_index(

@@ -52,11 +52,13 @@ def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
     auto = _auto_pad(spec) if path.style == "auto_pad" else None
     name = "input"
     options: list[str | None] = []
+    crops = any(side < 0 for pair in spec.padding for side in pair)
+    has_pad_node = _has_pad_node(spec)
     if not spec.transposed:
         name = dilate_input(spec, builder)
-        if spec.pad_mode != "constant" or any(side < 0 for pair in spec.padding for side in pair):
+        if not (spec.pads_with_zeros or has_pad_node) or crops:
             name = pad_input(spec, builder, name)
-        elif auto is None:
+        elif auto is None and not has_pad_node:
             options.append(_pads(spec))
     builder.add(f"x = {_cast(to_order(name, spec.input_layout, order), spec)}")
     _kernel(spec, builder, kernel_order)
@@ -73,7 +75,8 @@ def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
     if spec.transposed and auto is None:
         _transposed(spec, builder)
     else:
-        _model(spec, builder, "ConvTranspose" if spec.transposed else "Conv", options, spec.bias)
+        kind = "ConvTranspose" if spec.transposed else "Conv"
+        _model(spec, builder, kind, options, spec.bias, padded=has_pad_node)
     builder.add(f"output = {to_layout('y', order, spec.output_layout)}")
     return builder.script()
 
@@ -126,6 +129,13 @@ def _pads(spec: ConvSpec) -> str | None:
     return f"pads={pads}" if any(pads) else None
 
 
+def _has_pad_node(spec: ConvSpec) -> bool:
+    """Whether a node of its own pads: with one number, which Conv cannot."""
+    sides = [side for pair in spec.padding for side in pair]
+    one_number = spec.pad_value != 0 and not isinstance(spec.pad_value, tuple)
+    return one_number and min(sides) >= 0 and any(sides)
+
+
 def _kernel(spec: ConvSpec, builder: ScriptBuilder, order: str) -> None:
     if "M" in spec.kernel_layout and not spec.transposed:
         text = (
@@ -159,7 +169,7 @@ def _auto_pad(spec: ConvSpec) -> str:
         ):
             words["SAME_LOWER"] = tuple(split_padding(total, odd_at_end=False) for total in totals)
             words["SAME_UPPER"] = tuple(split_padding(total, odd_at_end=True) for total in totals)
-    if spec.pad_mode == "constant":
+    if spec.pads_with_zeros:
         for word, pairs in reversed(words.items()):
             if pairs == spec.padding:
                 return word
@@ -167,9 +177,18 @@ def _auto_pad(spec: ConvSpec) -> str:
 
 
 def _model(
-    spec: ConvSpec, builder: ScriptBuilder, kind: str, options: list[str | None], bias: bool
+    spec: ConvSpec,
+    builder: ScriptBuilder,
+    kind: str,
+    options: list[str | None],
+    bias: bool,
+    *,
+    padded: bool = False,
 ) -> None:
-    """Write the model with kernel w, and y, its output for x."""
+    """Write the model with kernel w, and y, its output for x.
+
+    `padded`: a node in front of the convolution pads with the pad value.
+    """
     names = ["x", "w", "b"] if bias else ["x", "w"]
     if bias:
         builder.add(f"b = {_cast('bias', spec)}")
@@ -179,15 +198,27 @@ def _model(
         f"dilations={list(spec.dilation)}" if max(spec.dilation) > 1 else None,
         f"group={spec.groups}" if spec.groups > 1 else None,
     ]
-    quoted = ", ".join(f'"{name}"' for name in names)
+    nodes, constants = "[node]", names[1:]
+    read = ["padded", *names[1:]] if padded else names
+    if padded:
+        # All starts, then all ends, of N and C too.
+        sides = [0, 0, *(lo for lo, _ in spec.padding), 0, 0, *(hi for _, hi in spec.padding)]
+        builder.add(f"pads, value = np.array({sides}), np.array({spec.pad_value!r}, x.dtype)")
+        builder.add('pad = helper.make_node("Pad", ["x", "pads", "value"], ["padded"])')
+        nodes, constants = "[pad, node]", [*constants, "pads", "value"]
+    quoted = ", ".join(f'"{name}"' for name in read)
     builder.call("node", "helper.make_node", f'"{kind}"', f"[{quoted}]", '["y"]', *options)
     element_type = f"TensorProto.{_TYPES[spec.dtype]}"
     builder.add(
         f'ends = [helper.make_tensor_value_info(name, {element_type}, None) for name in "xy"]'
     )
-    arrays = ", ".join(f'numpy_helper.from_array({name}, "{name}")' for name in names[1:])
+    arrays = ", ".join(f'numpy_helper.from_array({name}, "{name}")' for name in constants)
+    if padded:
+        pairs = ", ".join(f'"{name}": {name}' for name in constants)
+        builder.add(f"constants = {{{pairs}}}")
+        arrays = "numpy_helper.from_array(array, name) for name, array in constants.items()"
     builder.call(
-        "graph", "helper.make_graph", "[node]", '"conv"', "ends[:1]", "ends[1:]", f"[{arrays}]"
+        "graph", "helper.make_graph", nodes, '"conv"', "ends[:1]", "ends[1:]", f"[{arrays}]"
     )
     # The operators of 2019, which every version that is still in use reads.
     builder.add(

@@ -56,8 +56,9 @@ def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
         name = pad_input(spec, builder, name)
     builder.add(f"x = {to_order(name, spec.input_layout, order)}.astype(np.{spec.dtype})")
     ndimage_mode = _MODES[spec.pad_mode] if pads_itself else "constant"
+    cval = f", cval={spec.pad_value!r}" if pads_itself and spec.pad_value != 0 else ""
     call = (
-        f'ndimage.correlate({{}}, {{}}, mode="{ndimage_mode}")'
+        f'ndimage.correlate({{}}, {{}}, mode="{ndimage_mode}"{cval})'
         if ndimage
         else (
             f'signal.{"convolve" if w.flip else "correlate"}({{}}, {{}}, "{mode or "valid"}", '
@@ -146,7 +147,7 @@ def _kernel(spec: ConvSpec, builder: ScriptBuilder) -> _Kernel:
 
 def _signal_mode(spec: ConvSpec) -> str:
     """scipy.signal's mode for this padding; "valid" where the input is padded before the call."""
-    if spec.pad_mode != "constant":
+    if not spec.pads_with_zeros:
         return "valid"
     modes: dict[tuple[Pair, ...], str] = {
         tuple((k - 1, k - 1) for k in spec.kernel_size): "full",
@@ -159,11 +160,14 @@ def _signal_mode(spec: ConvSpec) -> str:
 def _ndimage_pads(spec: ConvSpec) -> bool:
     """Whether ndimage itself pads like this.
 
-    Its modes other than "constant" are not used where the kernel is wider than the input.
+    It takes one number for all channels.  Its modes other than "constant" are not used where the
+    kernel is wider than the input.
     """
     wide = spec.pad_mode != "constant" and any(
         k > n for k, n in zip(spec.kernel_size, spec.input_size, strict=True)
     )
+    if isinstance(spec.pad_value, tuple):
+        return False
     return not wide and spec.padding == tuple((k // 2, (k - 1) // 2) for k in spec.kernel_size)
 
 

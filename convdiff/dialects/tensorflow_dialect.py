@@ -29,6 +29,8 @@ from convdiff.dialects.expressions import (
     tuple_text,
 )
 from convdiff.dialects.numpy_steps import (
+    NO_PADDING,
+    add_padding,
     can_crop_first,
     crop_slices,
     dilate_input,
@@ -192,7 +194,7 @@ def _padding(spec: ConvSpec, builder: ScriptBuilder, name: str, listed: bool) ->
     if not any(map(any, spec.padding)):
         return name, '"VALID"'
     sizes = dilated_input_size(spec)
-    if spec.pad_mode == "constant":
+    if spec.pads_with_zeros:
         stride = (1,) * spec.rank if _at_stride_one(spec) else spec.stride
         same = tuple(
             split_padding(same_total(n, kernel_span(k, d), s), odd_at_end=True)
@@ -219,7 +221,17 @@ def _tf_pad(spec: ConvSpec, builder: ScriptBuilder, pad_mode: str) -> str:
         builder.add(f"x = x{index_text(f'N{spec.axes}C', slices)}")
         builder.note("input cropped")
     pairs = tuple((max(lo, 0), max(hi, 0)) for lo, hi in spec.padding)
-    if any(map(any, pairs)):
+    if any(map(any, pairs)) and spec.pad_value != 0:
+        widths = dict(zip(spec.axes, pairs, strict=True))
+
+        def pad(array: str, order: str, number: str) -> str:
+            listed = list_text([widths.get(letter, NO_PADDING) for letter in order])
+            return f"tf.pad({array}, {listed}, constant_values={number})"
+
+        add_padding(
+            spec, builder, pad, "x", f"N{spec.axes}C", ("tf.unstack(x, axis=-1)", "tf.stack")
+        )
+    elif any(map(any, pairs)):
         mode = "" if pad_mode == "constant" else f', mode="{_PAD_MODES[pad_mode]}"'
         builder.add(f"x = tf.pad(x, {list_text(_all_axes(pairs))}{mode})")
         builder.note("padded by hand")

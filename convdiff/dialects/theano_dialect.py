@@ -53,7 +53,7 @@ def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
     if not spec.transposed:
         name = dilate_input(spec, builder)
         border = _border(spec, spec.padding)
-        if border == "pad" or (border and spec.pad_mode != "constant"):
+        if border == "pad" or (border and not spec.pads_with_zeros):
             name, border = pad_input(spec, builder, name), ""
     builder.add(f"x = {_cast(to_order(name, spec.input_layout, order), spec)}")
     if "M" in spec.kernel_layout and not spec.transposed:

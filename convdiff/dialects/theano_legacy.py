@@ -34,9 +34,7 @@ def write(spec: ConvSpec, builder: ScriptBuilder) -> None:
     spec = direct_equivalent(spec)
     order = f"NC{'1' if unit else ''}{spec.axes}"
     name = dilate_input(spec, builder)
-    full = spec.pad_mode == "constant" and spec.padding == tuple(
-        (k - 1, k - 1) for k in spec.kernel_size
-    )
+    full = spec.pads_with_zeros and spec.padding == tuple((k - 1, k - 1) for k in spec.kernel_size)
     if not full:
         name = pad_input(spec, builder, name)
     builder.add(f'x = {to_order(name, spec.input_layout, order)}.astype("{spec.dtype}")')

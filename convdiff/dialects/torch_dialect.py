@@ -19,6 +19,7 @@ from convdiff.dialects.expressions import (
     tuple_text,
 )
 from convdiff.dialects.numpy_steps import (
+    add_padding,
     can_crop_first,
     crop_slices,
     dilate_input,
@@ -136,7 +137,7 @@ def _last_first(pairs: tuple[tuple[int, int], ...]) -> str:
 def _direct_input(spec: ConvSpec, builder: ScriptBuilder, order: str) -> str | None:
     """Write the input, padded where the call cannot pad it; returns the call's padding argument."""
     name = dilate_input(spec, builder)
-    in_call = spec.pad_mode == "constant" and all(lo == hi >= 0 for lo, hi in spec.padding)
+    in_call = spec.pads_with_zeros and all(lo == hi >= 0 for lo, hi in spec.padding)
     by_numpy = not in_call and any(map(any, spec.padding)) and not _can_pad(spec)
     if by_numpy:
         name = pad_input(spec, builder, name)
@@ -145,12 +146,21 @@ def _direct_input(spec: ConvSpec, builder: ScriptBuilder, order: str) -> str | N
         return keyword("padding", [lo for lo, _ in spec.padding], 0)
     if not by_numpy and any(map(any, spec.padding)):
         pairs = spec.padding
-        if spec.pad_mode != "constant":
+        if not spec.pads_with_zeros:
             slices = crop_slices(dict(zip(spec.axes, pairs, strict=True)))
             if slices:
                 builder.add(f"x = x{index_text(order, slices)}")
             pairs = tuple((max(lo, 0), max(hi, 0)) for lo, hi in pairs)
-        if any(map(any, pairs)):
+        if any(map(any, pairs)) and spec.pad_value != 0:
+            add_padding(
+                spec,
+                builder,
+                lambda array, _, number: f"F.pad({array}, {_last_first(pairs)}, value={number})",
+                "x",
+                order,
+                ("x.unbind(1)", "torch.stack"),
+            )
+        elif any(map(any, pairs)):
             mode = "" if spec.pad_mode == "constant" else f', mode="{_PAD_MODES[spec.pad_mode]}"'
             builder.add(
                 f"x = F.pad(x, {_last_first(pairs)}{mode})"

@@ -39,6 +39,18 @@ def _is_per_axis(value: Any) -> bool:
     )
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_per_channel(value: Any) -> bool:
+    return (
+        _is_number(value)
+        or isinstance(value, str)
+        or (isinstance(value, list) and bool(value) and all(map(_is_number, value)))
+    )
+
+
 def _is_padding(value: Any) -> bool:
     def is_pair(item: Any) -> bool:
         return _is_whole(item) or (
@@ -64,6 +76,7 @@ FLAG = ValueType("true or false", lambda value: isinstance(value, bool))
 NUMBER = ValueType("a whole number", _is_whole)
 COUNT = ValueType("a whole number of at least 1", lambda value: _is_whole(value) and value >= 1)
 PER_AXIS = ValueType("a whole number, or one per axis: [2, 1]", _is_per_axis)
+PER_CHANNEL = ValueType("a number, or one per input channel: [1, 2.5, 0]", _is_per_channel)
 PADDING = ValueType("a word, a whole number, or [lo, hi] per axis: [[0, 1], [0, 1]]", _is_padding)
 NAMES = ValueType(
     "a name or a list of names", lambda value: isinstance(value, str) or _is_string_list(value)
@@ -91,6 +104,7 @@ KEYS: Mapping[str, ValueType] = {
     "dilation": PER_AXIS,
     "padding": PADDING,
     "pad_mode": STRING,
+    "pad_value": PER_CHANNEL,
     "groups": NUMBER,
     "depthwise": FLAG,
     "transposed": FLAG,

@@ -13,6 +13,8 @@ u S, where u is the unit roundoff of the type computed in (2^-24 for float32) an
     S = |input| corr |kernel| + |bias|        per element
     units = |obtained - reference| / (u S)
 
+Numbers in the padding other than zero (--pad-value) are part of the input here.
+
 Units do not depend on the scale of the data, and an element that is nearly zero because its terms
 cancel is not reported as 5 % off when it is as exact as all others.  A fixed relative or absolute
 tolerance fails in both directions: on correct float32 convolutions of n = 3,456 terms the default

@@ -18,9 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convdiff.errors import ConvdiffError
+from convdiff.numerics.precision import cast
 from convdiff.spec.canonical import normal_input, normal_kernel
 from convdiff.spec.conv_spec import ConvSpec, Correlation
 from convdiff.spec.layout import Array, element_count
+from convdiff.spec.pad_value import PadValue, channel_values
 from convdiff.spec.padding import Pair
 
 # Bytes of the gathered buffer, so that it stays in the caches while the matrix product reads it
@@ -58,15 +60,23 @@ def compute_reference(
 ) -> Reference:
     """The reference for arrays in the layouts of `spec`.
 
+    Numbers in the padding are rounded to the spec's type, and count like those of the input.
     The scale is computed in float32, or in float64 where values leave float32's safe range.
     Raises ConvdiffError if the arrays would not fit in memory.
     """
     _check_memory(spec)
     x, w = normal_input(spec, input), normal_kernel(spec, kernel)
     geometry = spec.correlation()
+    geometry = geometry._replace(pad_value=rounded_pad_value(geometry.pad_value, spec.dtype))
     output = correlate(x, w, geometry, spec.groups, spec.output_size)
     scale = correlate(
-        x, w, geometry, spec.groups, spec.output_size, absolute=True, dtype=_scale_dtype(x, w)
+        x,
+        w,
+        geometry,
+        spec.groups,
+        spec.output_size,
+        absolute=True,
+        dtype=_scale_dtype(x, w, geometry.pad_value),
     )
     if bias is not None:
         column = np.asarray(bias, np.float64).reshape((1, -1) + (1,) * spec.rank)
@@ -80,7 +90,7 @@ def _check_memory(spec: ConvSpec) -> None:
     available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     # 8 bytes for an element of the output, 4 for its scale.
     arrays = [("output", 12, spec.shape("output"))]
-    if spec.pad_mode != "constant":
+    if spec.pad_mode != "constant" or spec.pad_value != 0:
         padded = [
             (n - 1) * r + 1 + lo + hi
             for n, r, (lo, hi) in zip(
@@ -97,10 +107,21 @@ def _check_memory(spec: ConvSpec) -> None:
             )
 
 
-def _scale_dtype(x: Array, w: Array) -> type[np.floating[Any]]:
+def rounded_pad_value(value: PadValue, dtype: str) -> PadValue:
+    """The pad value as an array of this type holds it."""
+    if value == 0:
+        return 0
+    numbers = cast(np.array(channel_values(value), np.float64), dtype).astype(np.float64).tolist()
+    return tuple(numbers) if isinstance(value, tuple) else float(numbers[0])
+
+
+def _scale_dtype(x: Array, w: Array, pad_value: PadValue) -> type[np.floating[Any]]:
     """float32 if no product or sum of |x| |w| overflows or underflows in it, else float64."""
     with np.errstate(invalid="ignore"):
         extremes = [_extremes(a) for a in (x, w)]
+    if pad_value != 0:
+        padding = max(map(abs, channel_values(pad_value)))
+        extremes[0] = extremes[0][0], max(extremes[0][1], padding)
     low = extremes[0][0] * extremes[1][0]
     high = extremes[0][1] * extremes[1][1] * math.prod(w.shape[1:])
     return np.float32 if low > 1e-30 and high < 1e30 else np.float64
@@ -131,7 +152,7 @@ def correlate(
     batch, outer = x.shape[0], w.shape[0]
     out = np.zeros((batch, outer, *out_size), dtype)
     weights = np.asarray(np.abs(w) if absolute and w.dtype.kind != "u" else w, dtype)
-    if geometry.pad_mode != "constant":
+    if geometry.pad_mode != "constant" or geometry.pad_value != 0:
         x, geometry = _padded(x, geometry)
     axes = [
         list(_phases(n, k, m, s, lo, d, r))
@@ -166,7 +187,7 @@ def _crossed(taps: list[tuple[int, ...]]) -> tuple[Any, ...]:
 
 
 def _padded(x: Array, geometry: Correlation) -> tuple[Array, Correlation]:
-    """The input with dilation and padding made explicit, for pad modes other than zeros."""
+    """The input with dilation and padding made explicit, for padding other than zeros."""
     if max(geometry.input_dilation) > 1:
         dilated = np.zeros(
             x.shape[:2]
@@ -180,29 +201,32 @@ def _padded(x: Array, geometry: Correlation) -> tuple[Array, Correlation]:
         ] = x
         x = dilated
     crop = tuple(
-        slice(max(-lo, 0), n - max(-hi, 0))
+        slice(max(-lo, 0), max(n - max(-hi, 0), 0))
         for n, (lo, hi) in zip(x.shape[2:], geometry.padding, strict=True)
     )
     widths = [(max(lo, 0), max(hi, 0)) for lo, hi in geometry.padding]
     x = x[(slice(None), slice(None), *crop)]
     rank = len(geometry.stride)
     if isinstance(geometry.pad_mode, str):
-        x = _numpy_pad(x, widths, geometry.pad_mode)
+        x = pad(x, widths, geometry.pad_mode, geometry.pad_value)
     else:
         for axis, mode in enumerate(geometry.pad_mode):
             own = [pair if axis == other else (0, 0) for other, pair in enumerate(widths)]
-            x = _numpy_pad(x, own, mode)
+            x = pad(x, own, mode, geometry.pad_value)
     return x, geometry._replace(
-        padding=((0, 0),) * rank, input_dilation=(1,) * rank, pad_mode="constant"
+        padding=((0, 0),) * rank, input_dilation=(1,) * rank, pad_mode="constant", pad_value=0
     )
 
 
-def _numpy_pad(x: Array, widths: list[Pair], mode: str) -> Array:
+def pad(x: Array, widths: list[Pair], mode: str, pad_value: PadValue = 0) -> Array:
     """`x` (N, C, *space) padded in space as numpy.pad of NumPy 2 does it.
 
+    Constant padding holds `pad_value`; numbers that the input's type cannot hold make it float64.
     NumPy 1 is wrong where reflect and symmetric padding is wider than the array, so there the
     indices are computed here.
     """
+    if mode == "constant" and pad_value != 0:
+        return _pad_with_numbers(x, widths, np.array(channel_values(pad_value), np.float64))
     wide = any(max(pair) >= n for n, pair in zip(x.shape[2:], widths, strict=True))
     if not wide or mode not in ("reflect", "symmetric"):
         any_mode: Any = mode
@@ -214,6 +238,18 @@ def _numpy_pad(x: Array, widths: list[Pair], mode: str) -> Array:
         index = np.arange(-lo, n + hi) % max(last + edge, 1)
         x = x.take(np.minimum(index, last - index), axis)
     return x
+
+
+def _pad_with_numbers(x: Array, widths: list[Pair], numbers: Array) -> Array:
+    """`x` padded with `numbers`, one or one for each channel."""
+    with np.errstate(over="ignore"):
+        exact = bool((numbers.astype(x.dtype) == numbers).all())
+    size = (n + lo + hi for n, (lo, hi) in zip(x.shape[2:], widths, strict=True))
+    padded = np.empty((*x.shape[:2], *size), x.dtype if exact else np.float64)
+    padded[...] = numbers.reshape(-1, *(1,) * (x.ndim - 2))
+    inner = (slice(lo, lo + n) for n, (lo, _) in zip(x.shape[2:], widths, strict=True))
+    padded[(slice(None), slice(None), *inner)] = x
+    return padded
 
 
 def _phases(

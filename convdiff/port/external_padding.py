@@ -99,7 +99,11 @@ def combined_padding(spec: ConvSpec, external: ExternalPadding) -> tuple[Pairs, 
         return external.pairs, external.mode
     if not external.exists:
         return spec.padding, spec.pad_mode
-    if spec.pad_mode != external.mode or external.mode not in ("constant", "edge"):
+    if (
+        spec.pad_value != 0
+        or spec.pad_mode != external.mode
+        or external.mode not in ("constant", "edge")
+    ):
         return None
     return _sum(spec.padding, external.pairs), external.mode
 

@@ -14,10 +14,10 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from math import gcd
-from typing import Any
 
 import numpy as np
 
+from convdiff.numerics.reference import pad
 from convdiff.probe.errors import NotUnderstood
 from convdiff.spec.conv_spec import PAD_MODES
 from convdiff.spec.padding import kernel_span
@@ -137,6 +137,6 @@ def _reads_as(
     inputs[::input_dilation] = np.arange(n)
     read = [stride * q + offset for q in range(m)]
     before, after = max(0, -min(read)), max(0, max(read) - last)
-    options: dict[str, Any] = {"constant_values": -1} if mode == "constant" else {}
-    padded = np.pad(inputs, (before, after), mode, **options)  # type: ignore[call-overload]
+    # Not np.pad: that of NumPy 1 is wrong where the padding is wider than the array.
+    padded = pad(inputs[None, None], [(before, after)], mode, pad_value=-1)[0, 0]
     return all(padded[at + before] == positions.get(q, -1) for q, at in enumerate(read))

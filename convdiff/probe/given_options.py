@@ -11,6 +11,7 @@ from convdiff.probe.outcome import Identified, OptionMismatch
 from convdiff.probe.outcome_text import option_value
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.infer_spec import read_spec
+from convdiff.spec.pad_value import pad_value_text
 from convdiff.spec.settings import Settings
 
 LAYOUTS = ("input_layout", "kernel_layout", "output_layout")
@@ -145,6 +146,8 @@ def _instead(found: Identified, name: str) -> str:
             ",".join(map(str, size)) for size in (spec.output_size, spec.input_size)
         )
         return f"{output_size} for an input of {input_size}"
+    if name == "pad_value":
+        return pad_value_text(spec.pad_value)
     value = getattr(found.settings, name)
     if name == "padding" and isinstance(value, str):
         return f"{value}, {option_value(name, spec.padding)} here"

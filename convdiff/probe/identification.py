@@ -23,11 +23,13 @@ from convdiff.probe.function_caller import FunctionCaller
 from convdiff.probe.function_properties import depends_on_operands
 from convdiff.probe.one_hot_calls import OneHotCalls
 from convdiff.probe.outcome import Identified
+from convdiff.probe.pad_values import is_padded_with_numbers, with_pad_value
 from convdiff.probe.padding_rules import CompleteSettings, complete_settings, with_padding
 from convdiff.probe.partial_settings import PartialSettings, is_usual, partial_settings
 from convdiff.probe.precision import narrow_type
 from convdiff.probe.shape_guesses import ShapeGuess
 from convdiff.probe.trials import Trial, TrialRunner, TrialShapes
+from convdiff.probe.zero_padded_caller import ZeroPaddedCaller
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array, axis_sizes, element_count
 from convdiff.spec.settings import Settings
@@ -78,7 +80,7 @@ def identify(
             continue
         zero_output = np.asarray(reply.output, np.float64)
         try:
-            found = _identified(caller, guess, bias, zero_output, fixed_shapes)
+            found = _identified_with_padding(caller, guess, bias, zero_output, fixed_shapes)
             return _consistent(found, misunderstood) or unidentified or found
         except NotUnderstoodInAnyShape as error:
             return Unidentified(str(error), guess, bias)
@@ -99,8 +101,29 @@ def identify(
     )
 
 
-def _identified(
+def _identified_with_padding(
     caller: FunctionCaller,
+    guess: ShapeGuess,
+    bias: Array | None,
+    zero_output: Array,
+    fixed_shapes: bool,
+) -> Identified:
+    """As `_identified`; where that fails, as a function whose padding holds other numbers."""
+    try:
+        return _identified(caller, guess, bias, zero_output, fixed_shapes)
+    except NotUnderstood as error:
+        if not is_padded_with_numbers(caller, guess, bias):
+            raise
+        as_if_zeros = ZeroPaddedCaller(caller)
+        try:
+            found = _identified(as_if_zeros, guess, bias, zero_output, fixed_shapes)
+            return with_pad_value(found, as_if_zeros)
+        except NotUnderstood:
+            raise error from None
+
+
+def _identified(
+    caller: FunctionCaller | ZeroPaddedCaller,
     guess: ShapeGuess,
     bias: Array | None,
     zero_output: Array,

@@ -13,6 +13,7 @@ from convdiff.probe.function_caller import FunctionCaller
 from convdiff.probe.probe_arrays import one_hot, place_values
 from convdiff.probe.read_map import MAX_ROUNDING, ReadMap, decode
 from convdiff.probe.shape_guesses import ShapeGuess
+from convdiff.probe.zero_padded_caller import ZeroPaddedCaller
 from convdiff.spec.layout import Array
 
 Position = tuple[int, ...]
@@ -27,7 +28,11 @@ class OneHotCalls:
     """
 
     def __init__(
-        self, caller: FunctionCaller, guess: ShapeGuess, bias: Array | None, zero_output: Array
+        self,
+        caller: FunctionCaller | ZeroPaddedCaller,
+        guess: ShapeGuess,
+        bias: Array | None,
+        zero_output: Array,
     ) -> None:
         self._caller, self._guess, self._bias = caller, guess, bias
         self._zero_output = zero_output

@@ -9,6 +9,7 @@ import numpy as np
 from convdiff.diagnose.core.padding_names import padding_name
 from convdiff.probe.outcome import Identified
 from convdiff.spec.conv_spec import PAD_MODES, ConvSpec, numbers_text, pairs_text
+from convdiff.spec.pad_value import pad_value_text
 from convdiff.spec.settings import Settings
 
 # What each padding word means.
@@ -86,6 +87,9 @@ def _geometry_lines(found: Identified) -> list[tuple[str, str, str]]:
     if max(spec.output_padding):
         lines.append(("output padding", numbers_text(spec.output_padding), ""))
     lines.append(("pad mode", *_pad_mode(found)))
+    if spec.pad_value != 0:
+        remark = "one per input channel" if isinstance(spec.pad_value, tuple) else ""
+        lines.append(("pad value", pad_value_text(spec.pad_value), remark))
     return lines
 
 
@@ -151,7 +155,7 @@ def _padding(found: Identified) -> tuple[str, str]:
 def _pad_mode(found: Identified) -> tuple[str, str]:
     modes = sorted(found.pad_modes)
     if modes == ["constant"]:
-        return "constant", "zeros"
+        return "constant", "zeros" if found.spec.pad_value == 0 else ""
     if len(modes) == 1:
         return modes[0], OTHER_NAMES.get(modes[0], "")
     if len(modes) == len(PAD_MODES):
@@ -188,6 +192,8 @@ def options(found: Identified) -> list[str]:
     words += _padding_options(settings, spec)
     if spec.pad_mode != "constant":
         words.append(f"--pad-mode {spec.pad_mode}")
+    if spec.pad_value != 0:
+        words.append(f"--pad-value {pad_value_text(spec.pad_value)}")
     words += ["--bias FILE"] if spec.bias or np.any(found.epilogue.added) else []
     return words
 

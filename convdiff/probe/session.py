@@ -19,6 +19,7 @@ from convdiff.probe.shape_guesses import ShapeGuess, guesses_of_shapes, shape_gu
 from convdiff.records import Call
 from convdiff.spec.conv_spec import PAD_MODES
 from convdiff.spec.layout import AXES_OF_RANK, check_layout
+from convdiff.spec.pad_value import parse_pad_value
 from convdiff.spec.padding import parse_padding
 from convdiff.spec.settings import Settings, axis_numbers
 
@@ -111,6 +112,7 @@ def _check_settings(settings: Settings) -> None:
             check_layout(layout, role)
     if settings.pad_mode is not None and settings.pad_mode not in PAD_MODES:
         raise one_of("--pad-mode", settings.pad_mode, PAD_MODES)
+    parse_pad_value(settings.pad_value)
     error = None
     for rank in AXES_OF_RANK:
         try:

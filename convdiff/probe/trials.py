@@ -9,6 +9,7 @@ import numpy as np
 
 from convdiff.probe.function_caller import FunctionCaller
 from convdiff.probe.probe_arrays import random_integers
+from convdiff.probe.zero_padded_caller import ZeroPaddedCaller
 from convdiff.spec.layout import SPATIAL, Array, axis_sizes
 
 # What a trial has that the calls before it had not: other data only, another input size, or another
@@ -104,7 +105,7 @@ class TrialShapes:
 class TrialRunner:
     """Runs trials, each with random data of its own; the seed is fixed."""
 
-    def __init__(self, caller: FunctionCaller) -> None:
+    def __init__(self, caller: FunctionCaller | ZeroPaddedCaller) -> None:
         self._caller = caller
         self._random = np.random.default_rng(SEED)
 

@@ -8,6 +8,7 @@ from convdiff.diagnose.hypotheses.registry import sentence
 from convdiff.records import Edit, ErrorStats, Report, Row
 from convdiff.report import number_format
 from convdiff.spec.conv_spec import ConvSpec, numbers_text, pairs_text
+from convdiff.spec.pad_value import pad_value_text
 from convdiff.suite_result import AGREEING
 
 # How many rival explanations, and how many causes in a conclusion, are worded; others are counted.
@@ -44,6 +45,8 @@ def spec_words(spec: ConvSpec) -> tuple[str, list[ArrayWords], list[SettingWords
     ]
     fill = f" {spec.pad_mode}" if spec.pad_mode != "constant" else ""
     settings = [("stride", numbers_text(spec.stride)), ("padding", pairs_text(spec.padding) + fill)]
+    if spec.pad_value != 0:
+        settings.append(("pad value", pad_value_text(spec.pad_value)))
     for name, numbers, neutral in (
         ("dilation", spec.dilation, 1),
         ("input dilation", spec.input_dilation, 1),

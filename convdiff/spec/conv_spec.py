@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from convdiff.errors import ConvdiffError, SpecError, one_of
 from convdiff.spec.layout import check_layout, spatial_axes
+from convdiff.spec.pad_value import PadValue, channel_values, pad_value_text
 from convdiff.spec.padding import Pair, kernel_span
 
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
@@ -22,9 +23,10 @@ class Correlation(NamedTuple):
         y[p] = sum over k of xpad[p stride + k dilation] w[k]
         xpad = pad(dilate(x, input_dilation), padding)
 
-    where a negative (lo, hi) crops, and `pad_mode` is that of all axes or has one for each. A
-    transposed convolution has the stride as its input dilation, stride 1, padding d(k-1) - p, and a
-    kernel that is flipped, with its input and output channels exchanged within each group.
+    where a negative (lo, hi) crops, and `pad_mode` is that of all axes or has one for each.
+    Constant padding holds `pad_value`, a number or one for each input channel. A transposed
+    convolution has the stride as its input dilation, stride 1, padding d(k-1) - p, and a kernel
+    that is flipped, with its input and output channels exchanged within each group.
     """
 
     stride: tuple[int, ...]
@@ -32,6 +34,7 @@ class Correlation(NamedTuple):
     dilation: tuple[int, ...]
     input_dilation: tuple[int, ...]
     pad_mode: str | tuple[str, ...]
+    pad_value: PadValue = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,8 @@ class ConvSpec:
     5. The output size, which follows from the other numbers, is at least 1 along every axis.
     6. The pad mode is known. A mode other than constant has something of the input left to repeat.
        A transposed convolution pads with zeros only and dilates its input by its stride only.
+       A pad value other than 0 is for constant padding, and has one number or one per input
+       channel.
     7. Output padding is not negative, and 0 unless the convolution is transposed.
     8. An axis that a layout leaves out has size 1.
     9. A depthwise kernel layout (with M) has one group per input channel.
@@ -71,6 +76,7 @@ class ConvSpec:
     input_dilation: tuple[int, ...]
     output_padding: tuple[int, ...]
     pad_mode: str = "constant"
+    pad_value: PadValue = 0
     transposed: bool = False
     flip: bool = False
     bias: bool = False
@@ -85,6 +91,7 @@ class ConvSpec:
         self._check_strides()
         self._check_groups()
         self._check_pad_mode()
+        self._check_pad_value()
         self._check_transposed()
         self._check_output_padding()
         self._check_depthwise_layout()
@@ -184,6 +191,30 @@ class ConvSpec:
                     "the input, expected some of it left to repeat",
                 )
 
+    def _check_pad_value(self) -> None:
+        if self.pad_value == 0:
+            return
+        text = pad_value_text(self.pad_value)
+        if self.transposed:
+            raise SpecError(
+                6,
+                f"--pad-value {text}: found it with --transposed, expected no pad value: the "
+                "padding of a transposed convolution crops",
+            )
+        if self.pad_mode != "constant":
+            raise SpecError(
+                6,
+                f"--pad-value {text}: found it with --pad-mode {self.pad_mode}, expected "
+                "--pad-mode constant: other modes repeat the input",
+            )
+        numbers = len(channel_values(self.pad_value))
+        if numbers not in (1, self.in_channels):
+            raise SpecError(
+                6,
+                f"--pad-value {text}: found {numbers} numbers, expected 1 or {self.in_channels}, "
+                "one per input channel",
+            )
+
     def _check_transposed(self) -> None:
         if self.transposed and self.pad_mode != "constant":
             raise SpecError(
@@ -259,6 +290,11 @@ class ConvSpec:
     def rank(self) -> int:
         """The number of spatial axes."""
         return len(self.axes)
+
+    @property
+    def pads_with_zeros(self) -> bool:
+        """Whether the padding, if there is any, holds zeros."""
+        return self.pad_mode == "constant" and self.pad_value == 0
 
     @property
     def depthwise(self) -> bool:
@@ -343,7 +379,12 @@ class ConvSpec:
         """The normal form, which slides the kernel that `canonical.normal_kernel` returns."""
         if not self.transposed:
             return Correlation(
-                self.stride, self.padding, self.dilation, self.input_dilation, self.pad_mode
+                self.stride,
+                self.padding,
+                self.dilation,
+                self.input_dilation,
+                self.pad_mode,
+                self.pad_value,
             )
         pairs = tuple(
             (kernel_span(k, d) - 1 - lo, kernel_span(k, d) - 1 - hi + extra)
@@ -374,6 +415,8 @@ class ConvSpec:
                 words.append(f"{name}={numbers_text(value)}")
         if self.pad_mode != "constant":
             words.append(f"pad_mode={self.pad_mode}")
+        if self.pad_value != 0:
+            words.append(f"pad_value={pad_value_text(self.pad_value)}")
         words += [name for name in ("flip", "bias") if getattr(self, name)]
         words.append(self.dtype)
         return " ".join(words)

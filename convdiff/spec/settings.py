@@ -39,6 +39,7 @@ class Settings:
     dilation: object = None
     padding: object = None
     pad_mode: str | None = None
+    pad_value: object = None
     groups: int | None = None
     depthwise: bool = False
     transposed: bool = False

@@ -288,7 +288,7 @@ def _variants(spec: ConvSpec, kind: str) -> list[ConvSpec]:
     for mode in PAD_MODES:
         if mode != spec.pad_mode and any(map(any, spec.padding)):
             try:
-                variants.append(replace(spec, pad_mode=mode))
+                variants.append(replace(spec, pad_mode=mode, pad_value=0))
             except SpecError:
                 continue
     return variants

@@ -66,6 +66,11 @@ DRAFTED: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
         {"stride": (2, 1), "padding": ((0, 2), (1, 0))},
     ),
     "mirrored": ((2, 4, 9, 8), (6, 4, 3, 3), {"pad_mode": "reflect", "padding": 1}),
+    "numbers in the padding": (
+        (2, 4, 9, 8),
+        (6, 4, 3, 3),
+        {"padding": 1, "pad_value": (1.5, -2, 0.25, 3)},
+    ),
     "dilations that differ": (
         (2, 12, 9, 4),
         (3, 3, 4, 6),

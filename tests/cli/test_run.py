@@ -78,6 +78,20 @@ def test_an_output_that_differs_exits_with_1_and_is_explained(invoke: Invoke) ->
     assert by_name["y"]["verdict"] in ("identical", "rounding")
 
 
+def test_numbers_in_the_padding_are_computed_and_told(invoke: Invoke) -> None:
+    options = ("--padding", "1", "--pad-value", "-1,2.5,0", "--backend", "numpy")
+    result = invoke("run", "x.npy", "w.npy", *options, "--saved", "y.npy", "--format", "json")
+    report = json.loads(result.stdout)
+    assert report["spec"]["pad_value"] == [-1, 2.5, 0]
+    assert report["spec"]["line"].endswith("padding=1 pad_value=-1,2.5,0 float32")
+    by_name = rows(result.stdout)
+    assert by_name["numpy"]["verdict"] in ("identical", "rounding")
+    expected = {"code": "wrong-pad-value", "asked": [-1, 2.5, 0], "obtained": 0}
+    assert by_name["y"]["findings"][0]["edits"] == [expected]
+    table = invoke("run", "x.npy", "w.npy", *options, "--saved", "y.npy").stdout
+    assert "pad value -1,2.5,0" in " ".join(table.split())
+
+
 def test_the_table_shows_the_code_of_the_finding(invoke: Invoke) -> None:
     result = invoke("run", "x.npy", "w.npy", *NO_BACKEND, "--saved", "port=flipped.npy")
     assert result.exit_code == 1
@@ -345,6 +359,14 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "unknown pad mode": (
         ("run", "x.npy", "w.npy", "--pad-mode", "spam"),
         "--pad-mode: found 'spam', expected one of constant, edge,",
+    ),
+    "pad value in words": (
+        ("run", "x.npy", "w.npy", "--pad-value", "zero"),
+        "--pad-value: found 'zero', expected a number: 5, or one per input channel: 1,2,3",
+    ),
+    "pad value beside a pad mode": (
+        ("run", "x.npy", "w.npy", "--pad-value", "-1", "--pad-mode", "edge"),
+        "--pad-value -1: found it with --pad-mode edge, expected --pad-mode constant",
     ),
     "unknown dtype": (
         ("run", "x.npy", "w.npy", "--dtype", "float8"),

@@ -43,7 +43,7 @@ class Drawn:
         if g.transposed:
             asked |= {"transposed": True, "output_padding": g.output_padding}
         else:
-            asked["pad_mode"] = g.pad_mode
+            asked |= {"pad_mode": g.pad_mode, "pad_value": pad_value(g)}
         return asked
 
 
@@ -320,6 +320,22 @@ def wrong_pad_mode(work: Work, rng: np.random.Generator) -> Edit | None:
     return {"code": "wrong-pad-mode", "asked": g.pad_mode, "obtained": mode}
 
 
+def pad_value(geometry: Geometry) -> Any:
+    """The pad value of a geometry as an edit has it: a number, or a list."""
+    values = geometry.pad_values or (0.0,)
+    return list(values) if len(set(values)) > 1 else values[0]
+
+
+def with_pad_values(drawn: Drawn, rng: np.random.Generator, *, each: bool) -> Drawn:
+    """The same convolution with numbers asked in its padding; for a constant padding only."""
+    channels = drawn.x.shape[1]
+    values = rng.permutation(np.arange(1.0, channels + 1)) - 2
+    if not np.array_equal(drawn.x, np.rint(drawn.x)):
+        values = values * 0.75 + 0.13
+    values = values if each else np.full(channels, float(rng.choice(values[values != 0])))
+    return replace(drawn, geometry=replace(drawn.geometry, pad_values=tuple(values.tolist())))
+
+
 def wrong_pad_value(work: Work, rng: np.random.Generator) -> Edit | None:
     g = work.geometry
     channels = work.x.shape[1]
@@ -333,8 +349,10 @@ def wrong_pad_value(work: Work, rng: np.random.Generator) -> Edit | None:
         obtained = values.tolist()
         if channels == 1 or not values.all() or np.ptp(values) == 0:
             return None
+    if g.pad_values and rng.random() < 0.5:
+        values, obtained = np.zeros(channels), 0.0
     work.geometry = replace(g, pad_values=tuple(values.tolist()))
-    return {"code": "wrong-pad-value", "asked": 0, "obtained": obtained}
+    return {"code": "wrong-pad-value", "asked": pad_value(g), "obtained": obtained}
 
 
 def _changed(numbers: tuple[int, ...], rng: np.random.Generator, most: int) -> tuple[int, ...]:
@@ -607,10 +625,11 @@ def averaged_by_count(work: Work, rng: np.random.Generator) -> Edit | None:
     if g.transposed or g.pad_mode != "constant" or work.drawn.bias is not None:
         return None
     ones = np.ones((1, 1, *work.x.shape[2:])), np.ones((1, 1, *work.w.shape[2:]))
-    counts = convolve(*ones, replace(g, groups=1))
+    counts = convolve(*ones, replace(g, groups=1, pad_values=()))
     if counts.min() < 1 or counts.min() == counts.max():
         return None
     taps = ones[1].size
+    work.geometry = replace(g, pad_values=())
     work.after.append(lambda output: output * taps / counts)
     return {"code": "averaged-by-count"}
 

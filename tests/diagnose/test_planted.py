@@ -16,7 +16,7 @@ from convdiff.api import trace
 from convdiff.diagnose.diagnosis import MAX_RIVALS
 from convdiff.diagnose.search import filter as filter_module
 from convdiff.records import Edit
-from tests.diagnose.faults import FAULTS, Drawn, Fault, Work, draw, plant
+from tests.diagnose.faults import FAULTS, Drawn, Fault, Work, draw, plant, with_pad_values
 from tests.diagnose.naive import Array, Geometry, convolve
 
 ALL_FAULTS = [fault for family in FAULTS.values() for fault in family]
@@ -109,6 +109,39 @@ def test_a_single_fault_is_found(fault: Fault, rank: int, monkeypatch: pytest.Mo
             if planted == PLANTED:
                 break
     assert planted, "the fault never applied"
+
+
+# An order of many input channels, fitted to the output, moves the numbers of the padding along.
+ASKED_PAD_VALUES = [
+    (fault, each)
+    for fault in ALL_FAULTS
+    for each in (False, True)
+    if not (each and fault.__name__ == "input_channels_permuted")
+]
+
+
+@pytest.mark.parametrize(
+    ("fault", "each"),
+    ASKED_PAD_VALUES,
+    ids=[f"{fault.__name__}-{'each' if each else 'one'}" for fault, each in ASKED_PAD_VALUES],
+)
+def test_a_single_fault_is_found_where_numbers_were_asked_in_the_padding(
+    fault: Fault, each: bool
+) -> None:
+    rng = np.random.default_rng(2)
+    planted = 0
+    for _ in range(MAX_DRAWN):
+        drawn = draw(rng, transposed=False)
+        if drawn.geometry.pad_mode != "constant" or not any(map(any, drawn.geometry.padding)):
+            continue
+        drawn = with_pad_values(drawn, rng, each=each)
+        wrong = output_with(fault, Work(drawn, drawn.x, drawn.w, drawn.geometry), rng)
+        if wrong is not None:
+            check(drawn, wrong[0], [wrong[1]])
+            planted += 1
+            if planted == PLANTED:
+                break
+    assert planted or fault.__name__ == "wrong_output_padding", "the fault never applied"
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -14,15 +14,17 @@ from convdiff.numerics.reference import compute_reference
 from convdiff.spec.canonical import user_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
+from convdiff.spec.pad_value import PadValue
 from tests.dialects.conftest import Ask
 from tests.specs import SPECS, arrays, conv, random_specs
 
+BFLOAT16 = {"bfloat16", "bfloat16, transposed", "pad values, bfloat16"}
 # What a framework cannot compute; anything else that a dialect rejects is an error in convdiff.
 UNSUPPORTED = {
-    "scipy": {"bfloat16", "bfloat16, transposed"},
-    "onnxruntime": {"float64", "float64, transposed", "bfloat16", "bfloat16, transposed"},
-    "numpy": {"bfloat16", "bfloat16, transposed"},
-    "theano": {"bfloat16", "bfloat16, transposed"},
+    "scipy": BFLOAT16,
+    "onnxruntime": {"float64", "float64, transposed", "pad value, float64"} | BFLOAT16,
+    "numpy": BFLOAT16,
+    "theano": BFLOAT16,
 }
 # Frameworks that compile for every shape get fewer specs.
 RANDOM_SPECS = {"jax": 20, "theano": 15}
@@ -104,6 +106,17 @@ def test_every_spec_is_exact_on_complex_integers(name: str, title: str, ask: Ask
     assert np.array_equal(answer.output, user_output(spec, joined_parts(expected))), body
 
 
+@pytest.mark.parametrize("pad_value", [0.5, -130, (0.5, 300)])
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_stored_type_need_not_hold_the_pad_value(
+    name: str, pad_value: PadValue, ask: Ask
+) -> None:
+    spec = conv("NHWC HWIO", n=4, k=3, c=2, o=2, padding=1, pad_value=pad_value)
+    data = {role: np.abs(array).astype("uint8") for role, array in arrays(spec).items()}
+    for asked in (spec, replace(spec, padding=((1, 1), (-1, 1)), input_dilation=(1, 2))):
+        check(ask, name, asked, write(name, asked).body, **data)
+
+
 @pytest.mark.parametrize(
     "name", ["scipy", pytest.param("theano", marks=pytest.mark.xdist_group("theano"))]
 )
@@ -125,6 +138,8 @@ FAULTS = {
     "kernel not flipped": ("NHWC/HWIO", {"flip": True}),
     "padding at the other end": ("same at stride 2", {"padding": ((1, 0), (1, 0))}),
     "pad mode": ("reflect", {"pad_mode": "symmetric"}),
+    "pad value": ("pad value", {"pad_value": 0}),
+    "pad values in the other order": ("pad values", {"pad_value": (3, -2, 1)}),
     "bias left out": ("NCHW/OIHW", {"bias": False}),
     "stride in the other order": ("stride and dilation differ by axis", {"stride": (3, 2)}),
     "kernel axes swapped": ("NCHW/OIHW", {"kernel_layout": "OIWH"}),

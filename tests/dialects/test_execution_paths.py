@@ -45,7 +45,7 @@ FFT_TOLERANCE = {"scipy:signal/fft": {"float16": 0.1, "float32": 1e-3, "float64"
 
 def has_auto_pad(spec: ConvSpec) -> bool:
     """Whether the padding is VALID, SAME_UPPER or SAME_LOWER, the last two without dilation."""
-    if spec.dtype not in ("float32", "float16") or spec.pad_mode != "constant":
+    if spec.dtype not in ("float32", "float16") or not spec.pads_with_zeros:
         return False
     if spec.padding == ((0, 0),) * spec.rank:
         return all(added < s for added, s in zip(spec.output_padding, spec.stride, strict=True))

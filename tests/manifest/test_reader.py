@@ -90,6 +90,14 @@ WRONG: dict[str, tuple[str, str]] = {
         'pad_mode = "reflct"',
         "m.toml:8: case bad: pad_mode: found 'reflct', expected one of constant, edge, reflect",
     ),
+    "a pad value that is a word": (
+        "pad_value = true",
+        "m.toml:8: case bad: pad_value: found true, expected a number, or one per input channel",
+    ),
+    "pad values of other channels": (
+        "pad_value = [1, 2]",
+        "m.toml:8: case bad: pad_value 1,2: found 2 numbers, expected 1 or 3, one per input",
+    ),
     "a near type": (
         'dtype = "Float23"',
         "complex64, float16, float32, float64; did you mean float32?",

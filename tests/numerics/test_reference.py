@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from convdiff.errors import ConvdiffError
 from convdiff.numerics import reference as module
+from convdiff.numerics.precision import cast
 from convdiff.numerics.reference import compute_reference
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.infer_spec import read_spec
@@ -76,3 +78,44 @@ def test_an_output_larger_than_the_memory_is_refused() -> None:
     spec = spec_of(x, w, {"padding": 10_000_000})
     with pytest.raises(ConvdiffError, match=r"the output of 1x1x\d+x\d+ needs \d+ GiB"):
         compute_reference(spec, x, w)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("each", [False, True])
+def test_numbers_in_the_padding_are_read_like_those_of_the_input(seed: int, each: bool) -> None:
+    rng = np.random.default_rng(seed)
+    drawn = next(d for d in (draw(rng) for _ in range(99)) if not d.geometry.transposed)
+    numbers = rng.integers(-3, 4, drawn.x.shape[1]) + 0.25
+    numbers = numbers if each else np.full(len(numbers), numbers[0])
+    options = {**drawn.options(), "pad_mode": "constant", "pad_value": numbers}
+    geometry = replace(drawn.geometry, pad_mode="constant", pad_values=tuple(numbers.tolist()))
+    spec = spec_of(drawn.x, drawn.w, options)
+    output, scale = compute_reference(spec, drawn.x, drawn.w)
+    size = replace(geometry, pad_values=tuple(np.abs(numbers).tolist()))
+    magnitudes = convolve(np.abs(drawn.x), np.abs(drawn.w), size)
+    np.testing.assert_allclose(
+        output, convolve(drawn.x, drawn.w, geometry), rtol=0, atol=1e-12 * magnitudes.max()
+    )
+    np.testing.assert_allclose(scale, magnitudes, rtol=1e-5)
+
+
+def test_the_scale_counts_a_large_number_in_the_padding() -> None:
+    x, w = np.ones((1, 1, 3)), np.ones((1, 1, 3))
+    scale = compute_reference(spec_of(x, w, {"padding": 1, "pad_value": -1e38}), x, w).scale
+    np.testing.assert_allclose(scale, [[[1e38, 3, 1e38]]])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "float16", "float32"])
+def test_the_inputs_type_need_not_hold_the_numbers(dtype: str) -> None:
+    x, w = np.ones((1, 1, 2), dtype), np.ones((1, 1, 3))
+    output = compute_reference(spec_of(x, w, {"padding": 1, "pad_value": -70000.1}), x, w).output
+    np.testing.assert_allclose(output, [[[-69998.1, -69998.1]]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_the_numbers_are_rounded_to_the_asked_type(dtype: str) -> None:
+    x, w = np.zeros((1, 1, 1)), np.ones((1, 1, 3))
+    options = {"padding": 1, "pad_value": 0.1, "input_layout": "NCW", "kernel_layout": "OIW"}
+    spec = replace(spec_of(x, w, options), dtype=dtype)
+    expected = 2 * float(cast(np.array(0.1), dtype))
+    assert compute_reference(spec, x, w).output.item() == expected != 0.2

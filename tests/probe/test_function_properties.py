@@ -6,7 +6,7 @@ from tests.probe.conftest import FUNCTIONS, Probe
 
 
 def test_padding_with_another_value_shows_in_the_output_of_zeros(probe: Probe) -> None:
-    properties = probe("numpy", f"{FUNCTIONS}:padded_with_fives").properties
+    properties = probe("numpy", f"{FUNCTIONS}:padded_with_positions").properties
     assert properties["an input of zeros"].endswith("padded with something other than 0?")
 
 

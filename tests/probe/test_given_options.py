@@ -22,6 +22,8 @@ from tests.probe.conftest import FUNCTIONS, Probe
             {"kernel_layout": "HWIO", "input_layout": "NHWC"},
             {"--input-layout": "NCHW", "--kernel-layout": "OIHW"},
         ),
+        ({"pad_value": 5}, {}),
+        ({"padding": 1, "pad_value": 5}, {"--padding": "0"}),
         ({"transposed": True}, {"--transposed": "direct"}),
         ({"groups": 2}, {"--groups": "1"}),
         ({"as_": "torch"}, {}),
@@ -42,3 +44,12 @@ def test_equivalent_settings_that_agree_are_preferred(probe: Probe) -> None:
     assert outcome.exit_code == 0
     assert outcome.found is not None
     assert outcome.found.spec.transposed
+
+
+def test_a_given_pad_value_is_checked(probe: Probe) -> None:
+    agreeing = probe("numpy", f"{FUNCTIONS}:padded_with_fives", pad_value="5")
+    assert (agreeing.exit_code, agreeing.agreeing) == (0, ("--pad-value 5",))
+    outcome = probe("numpy", f"{FUNCTIONS}:padded_with_fives", pad_value=3)
+    assert outcome.exit_code == 1
+    (mismatch,) = outcome.mismatches
+    assert (mismatch.option, mismatch.found) == ("--pad-value", "5")

@@ -50,6 +50,22 @@ CASES = [
     ),
     (
         "torch",
+        "F.conv2d(F.pad(input, (1, 1, 1, 1), value=5), kernel)",
+        f"{TORCH} --padding 1 --pad-value 5",
+    ),
+    (
+        "torch",
+        "F.conv2d(F.pad(input, (0, 1, 0, 1), value=-0.1), kernel, bias, stride=2)",
+        f"{TORCH} --stride 2 --padding 0:1,0:1 --pad-value -0.1 --bias FILE",
+    ),
+    (
+        "torch",
+        "F.conv2d(F.pad(input - (torch.arange(input.shape[1]) - 0.5).view(-1, 1, 1), "
+        "(1, 1, 1, 1)) + (torch.arange(input.shape[1]) - 0.5).view(-1, 1, 1), kernel)",
+        f"{TORCH} --padding 1 --pad-value -0.5,0.5,1.5,2.5",
+    ),
+    (
+        "torch",
         "F.conv1d(input, kernel, padding=2, stride=3)",
         "--input-layout NCW --kernel-layout OIW --stride 3 --padding 2",
     ),
@@ -132,6 +148,11 @@ CASES = [
         "numpy",
         f"{IMAGES}.convolve(input, kernel, mode='mirror')",
         "--input-layout HW --kernel-layout HW --flip --padding same --pad-mode reflect",
+    ),
+    (
+        "numpy",
+        f"{IMAGES}.correlate(input, kernel, mode='constant', cval=128)",
+        "--input-layout HW --kernel-layout HW --padding same_lower --pad-value 128",
     ),
     (
         "numpy",

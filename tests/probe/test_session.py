@@ -49,6 +49,7 @@ def test_code_that_cannot_be_called_is_an_error(code: str, message: str, probe: 
     ("options", "message"),
     [
         ({"padding": "sme"}, "--padding: found 'sme'.*did you mean same"),
+        ({"pad_value": "zeros"}, "--pad-value: found 'zeros'"),
         ({"pad_mode": "zeros"}, "--pad-mode: found 'zeros'"),
         ({"stride": "two"}, "--stride: found 'two', expected whole numbers"),
         ({"dtype": "int8"}, "--dtype: found 'int8'"),

@@ -48,6 +48,9 @@ BROKEN: list[tuple[int, dict[str, Any]]] = [
     (6, {"pad_mode": "zeros"}),
     (6, {"pad_mode": "edge", "padding": ((-8, 9), (0, 0))}),
     (6, {"transposed": True, "pad_mode": "edge"}),
+    (6, {"transposed": True, "pad_value": 1}),
+    (6, {"pad_mode": "edge", "pad_value": 1}),
+    (6, {"pad_value": (1, 2)}),
     (6, {"transposed": True, "input_dilation": (2, 2)}),
     (7, {"output_padding": (1, 0)}),
     (7, {"transposed": True, "output_padding": (-1, 0)}),
@@ -104,6 +107,11 @@ def test_sizes_and_shapes() -> None:
             },
             "conv2d input=NCHW:2x4x8x9 kernel=OIHW:6x2x3x2 output=NCHW:2x6x8x10 groups=2 "
             "padding=1 pad_mode=wrap flip bias float64",
+        ),
+        (
+            {"pad_value": (-1, 0.5, 0, 2)},
+            "conv2d input=NCHW:2x4x8x9 kernel=OIHW:6x2x3x2 output=NCHW:2x6x4x9 groups=2 "
+            "padding=0:1,1:1 stride=2,1 dilation=1,2 pad_value=-1,0.5,0,2 float32",
         ),
         (
             {"transposed": True, "kernel_layout": "IOHW", "output_padding": (1, 0)},

@@ -104,6 +104,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "gives 15 positions, expected 8",
     ),
     ({"pad_mode": "zero"}, "--pad-mode: found 'zero', expected one of constant"),
+    ({"pad_value": "1;2"}, "--pad-value: found '1;2', expected a number: 5, or one per input"),
+    ({"pad_value": [1, 2]}, "--pad-value 1,2: found 2 numbers, expected 1 or 4, one per input"),
+    (
+        {"pad_value": 5, "pad_mode": "edge"},
+        "--pad-value 5: found it with --pad-mode edge, expected --pad-mode constant",
+    ),
+    (
+        {"pad_value": 5, "transposed": True},
+        "--pad-value 5: found it with --transposed, expected no pad value: the padding of a",
+    ),
     ({"depthwise": True, "groups": 2}, "--depthwise with --groups 2: expected one of them"),
 ]
 

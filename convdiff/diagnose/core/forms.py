@@ -15,6 +15,7 @@ from convdiff.diagnose.core.array_view import ArrayView
 from convdiff.diagnose.core.output_change import UNCHANGED, OutputChange
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec, Correlation
+from convdiff.spec.pad_value import PadValue
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,14 @@ class AxisGeometry:
 
 @dataclass(frozen=True)
 class GeometryForm(Form):
-    """One `AxisGeometry` per spatial axis, and the pad mode of all axes or of each."""
+    """One `AxisGeometry` per spatial axis, and the pad mode of all axes or of each.
+
+    Constant padding holds `pad_value`.
+    """
 
     axes: tuple[AxisGeometry, ...] = ()
     mode: str | tuple[str, ...] = "constant"
+    pad_value: PadValue = 0
 
     def correlation(self) -> Correlation:
         """The geometry as the reference takes it."""
@@ -145,4 +150,5 @@ class GeometryForm(Form):
             tuple(a.dilation for a in self.axes),
             tuple(a.input_dilation for a in self.axes),
             self.mode,
+            self.pad_value,
         )

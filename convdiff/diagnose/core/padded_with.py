@@ -1,4 +1,4 @@
-"""A padding that held other numbers than zero: one for all input channels, or one for each.
+"""A padding that held other numbers than asked: one for all input channels, or one for each.
 
 What such a padding adds to a sum is linear in the numbers: each is multiplied by the weights of the
 taps that fall on the padding, which depend on the position alone.  The numbers are therefore read
@@ -18,6 +18,7 @@ from convdiff.diagnose.core.output_change import Fields, FittedChange, OutputCha
 from convdiff.numerics.reference import Reference
 from convdiff.spec.conv_spec import Correlation
 from convdiff.spec.layout import Array
+from convdiff.spec.pad_value import PadValue, values_of_channels
 
 # The edit whose numbers are read off.
 CODE = "wrong-pad-value"
@@ -129,9 +130,13 @@ class Rests(NamedTuple):
 
 @dataclass(frozen=True)
 class PaddedWith(FittedChange):
-    """The padding held other numbers than zero; then the sums were changed as `then` says."""
+    """The padding held other numbers than `asked`; then the sums were changed as `then` says.
+
+    The sums are those with zeros in the padding.
+    """
 
     then: OutputChange
+    asked: PadValue = 0
 
     def verify(self, whole: WholeOutput) -> Fields | None:
         groups, size = whole.spec.groups, whole.obtained.shape[2:]
@@ -142,10 +147,15 @@ class PaddedWith(FittedChange):
         rests = self._rests(whole, weights)
         if rests is None:
             return None
+        channels = whole.spec.in_channels
+        asked = np.array(values_of_channels(self.asked, channels), np.float64)
         for numbers in self._numbers(whole, weights, rests):
-            per_channel = np.broadcast_to(numbers, (whole.spec.in_channels,))
+            per_channel = np.broadcast_to(numbers, (channels,))
+            if (per_channel == asked).all():
+                continue
             added = weights.added(per_channel, groups)
-            if not _is_evidence(whole, added.output, rests, numbers):
+            beside_asked = weights.added(per_channel - asked, groups).output
+            if not _is_evidence(whole, beside_asked, rests, numbers):
                 continue
             sums = Reference(whole.sums.output + added.output, whole.sums.scale + added.scale)
             fields = self.then.verify(replace(whole, sums=sums))
@@ -196,7 +206,7 @@ class PaddedWith(FittedChange):
     ) -> Iterator[Array]:
         """One number for all channels if there is one, then one for each channel; tidy first."""
         relative = whole.rounding.bound_units * whole.rounding.unit_roundoff
-        one = _one_number(weights, rests, relative)
+        one = _one_number(weights, rests, relative, self.asked)
         if one is not None:
             yield np.array([one])
         if 1 < whole.spec.in_channels <= MAX_CHANNELS:
@@ -221,7 +231,9 @@ def _undone(fields: Fields, low: Array, high: Array) -> tuple[Array, Array]:
     return low, high
 
 
-def _one_number(weights: PaddingWeights, rests: Rests, relative: float) -> float | None:
+def _one_number(
+    weights: PaddingWeights, rests: Rests, relative: float, asked: PadValue
+) -> float | None:
     """The number that takes the fewest digits, of those that agree with every known rest."""
     per_number = weights.at_positions(weights.table.sum(axis=1))[None]
     sizes = weights.at_positions(weights.magnitudes.sum(axis=1))[None]
@@ -237,8 +249,10 @@ def _one_number(weights: PaddingWeights, rests: Rests, relative: float) -> float
     slack = slack + relative * sizes * abs(value[best] / per_number[best])
     ends = (value - slack) / per_number, (value + slack) / per_number
     low, high = float(np.minimum(*ends).max()), float(np.maximum(*ends).min())
-    # If zero is among them, the padding need not have held anything else.
-    return shortest_between(low, high) if low <= high and low * high > 0 else None
+    # If the asked one is among them, the padding need not have held anything else.
+    if not low <= high or (not isinstance(asked, tuple) and low <= asked <= high):
+        return None
+    return shortest_between(low, high) if low * high > 0 else 0.0
 
 
 def _number_per_channel(

@@ -16,6 +16,7 @@ from convdiff.diagnose.core.precision_model import (
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.precision import significand_bits, to_bfloat16, to_float16
 from convdiff.spec.layout import Array
+from convdiff.spec.pad_value import PadValue, channel_values
 
 # Elements that are checked for the numbers they hold: of an operand, and of the output.
 OPERAND_SAMPLE = 1 << 14
@@ -43,7 +44,7 @@ PRINTED_DIGITS = range(2, 7)
 
 
 def suggested_models(
-    obtained: Array, rounding: Rounding, operands: Sequence[Array]
+    obtained: Array, rounding: Rounding, operands: Sequence[Array], pad_value: PadValue = 0
 ) -> Iterator[PrecisionModel]:
     """Models of reduced precision that the obtained values suggest, likeliest first.
 
@@ -61,7 +62,7 @@ def suggested_models(
         yield PrecisionModel(
             replace(rounding, compute_dtype=stored), name, (precision_edit(name, "accumulator"),)
         )
-    for digits, error in printed_grids(obtained, natural_decimals(operands)):
+    for digits, error in printed_grids(obtained, natural_decimals(operands, pad_value)):
         edit = precision_edit(digits, "output")
         rivals = ((WHOLE_FLOATS,),) if digits == NO_DECIMALS else ()
         yield PrecisionModel(replace(rounding, decimal_error=error), None, (edit,), rivals)
@@ -160,13 +161,15 @@ def _uses_type(values: Array, round_to: Callable[[Array], Array], bits: int) -> 
     )
 
 
-def natural_decimals(operands: Iterable[Array]) -> int:
+def natural_decimals(operands: Iterable[Array], pad_value: PadValue = 0) -> int:
     """The decimals that sums of products of these operands (input, kernel, bias) have anyway.
 
-    0 for whole numbers; `UNLIMITED_DECIMALS` or more where an operand has many.
+    The padding holds `pad_value`.  0 for whole numbers; `UNLIMITED_DECIMALS` or more where an
+    operand has many.
     """
     x, w, *bias = (_decimals(array) for array in operands)
-    return max(x + w, *bias, 0)
+    padding = _decimals(np.array(channel_values(pad_value), np.float64))
+    return max(max(x, padding) + w, *bias, 0)
 
 
 def _decimals(values: Array) -> int:

@@ -169,7 +169,7 @@ def _is_exact_on_grid(problem: Problem, reference: Reference, precision: Precisi
     if grid is not None and any(edit["code"] == QUANTIZED for edit in precision.edits):
         return grid.holds(reference.output)
     exact = reference.output.astype(problem.obtained.dtype)
-    natural = natural_decimals(problem.operands)
+    natural = natural_decimals(problem.operands, problem.spec.pad_value)
     return any(
         precision_edit(digits, "output") in precision.edits
         for digits, _ in printed_grids(exact, natural)

@@ -20,9 +20,11 @@ from convdiff.diagnose.core.precision_evidence import natural_decimals, suggeste
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.precision import cast, significand_bits
+from convdiff.numerics.reference import rounded_pad_value
 from convdiff.spec.canonical import normal_input, normal_kernel
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
+from convdiff.spec.pad_value import PadValue
 
 # About how many obtained values are sampled to tell what kind of numbers they are.
 SAMPLED_VALUES = 4096
@@ -62,7 +64,9 @@ class Problem:
     @cached_property
     def suggested_models(self) -> tuple[PrecisionModel, ...]:
         """Models of reduced precision that the obtained values suggest, likeliest first."""
-        models = list(suggested_models(self.obtained, self.rounding, self.operands))
+        models = list(
+            suggested_models(self.obtained, self.rounding, self.operands, self.spec.pad_value)
+        )
         if self.output_grid is not None:
             down = replace(self.output_grid, rounded_down=True)
             grids = [
@@ -94,7 +98,13 @@ class Problem:
     @cached_property
     def rounded_to_integers(self) -> bool:
         """Whether the obtained values are whole numbers, although such sums have fractions."""
-        return self.obtained_integral and natural_decimals(self.operands) > 0
+        natural = natural_decimals(self.operands, self.spec.pad_value)
+        return self.obtained_integral and natural > 0
+
+    @cached_property
+    def pad_value(self) -> PadValue:
+        """What constant padding holds, as an array of the asked type holds it."""
+        return rounded_pad_value(self.spec.pad_value, self.spec.dtype)
 
     @cached_property
     def x(self) -> Array:

@@ -1,4 +1,4 @@
-"""What changed the border alone: other numbers than zero in the padding, or an average there.
+"""What changed the border alone: other numbers in the padding than asked, or an average there.
 
 In the interior, where no window reaches the padding, such a change does nothing.  So combinations
 are held against elements of the interior alone, and the few that agree there are left to the proof.
@@ -18,6 +18,7 @@ from convdiff.diagnose.core.forms import InputForm, KernelForm, OutputForm
 from convdiff.diagnose.core.output_change import FittedChange
 from convdiff.diagnose.core.padded_with import PaddedWith
 from convdiff.diagnose.core.precision_model import PrecisionModel
+from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.geometry import WrongPadValue
 from convdiff.diagnose.hypotheses.output_part import AveragedByCount
 from convdiff.diagnose.search.batches import FormGroup
@@ -86,7 +87,7 @@ class BorderSearch:
                     agreeing = sample_filter.confirmed(batch, *screened)
                     for candidate in cheapest_candidates(batch, outputs, precision, *agreeing):
                         if candidate.geometry.mode == "constant" and _is_padded(candidate):
-                            yield from _changed_at_border(candidate)
+                            yield from _changed_at_border(candidate, self.search.problem)
 
     def _as_asked(self, precision: PrecisionModel) -> Iterator[Candidate]:
         geometry, groups = self.search.asked_geometry(), self.search.forms.output_groups(0, 0)
@@ -97,7 +98,7 @@ class BorderSearch:
             cost = output.cost + precision.cost
             candidate = Candidate(x, w, geometry.form(0), output, precision, cost)
             if candidate.geometry.mode == "constant" and _is_padded(candidate):
-                yield from _changed_at_border(candidate)
+                yield from _changed_at_border(candidate, self.search.problem)
 
     def _with_other_windows(self, precision: PrecisionModel) -> Iterator[Candidate]:
         """Candidates of the asked operation with one other edit, of the geometry.
@@ -135,7 +136,7 @@ class BorderSearch:
                         x.forms[0], w.forms[0], geometry, outputs.forms[0], precision, cost
                     )
                     if _is_padded(candidate):
-                        yield from _changed_at_border(candidate)
+                        yield from _changed_at_border(candidate, search.problem)
 
     def _agree(
         self,
@@ -186,7 +187,7 @@ class BorderSearch:
             agreeing = sample_filter.survivors(batch)
             for candidate in cheapest_candidates(batch, group, precision, *agreeing):
                 if candidate.geometry.mode == "constant" and _is_padded(candidate):
-                    yield from _changed_at_border(candidate)
+                    yield from _changed_at_border(candidate, self.search.problem)
 
     def _filter(
         self,
@@ -278,18 +279,27 @@ def _is_padded(candidate: Candidate) -> bool:
     return any(axis.lo > 0 or axis.hi > 0 for axis in candidate.geometry.axes)
 
 
-def _changed_at_border(candidate: Candidate) -> Iterator[Candidate]:
-    """The candidate with numbers in its padding that are still to be read off, and averaged."""
+def _changed_at_border(candidate: Candidate, problem: Problem) -> Iterator[Candidate]:
+    """The candidate with numbers in its padding that are still to be read off, and averaged.
+
+    The padding holds zeros in both: until the numbers are read off, and since it does not count.
+    """
     output, then = candidate.output, candidate.output.change
+    geometry = replace(candidate.geometry, pad_value=0)
     # What surrounds the input of a transposed convolution is no padding that could be filled.
     if not candidate.operation.spec.transposed:
-        edit = {"code": WrongPadValue.code, "asked": 0}
+        numbers = problem.spec.pad_value
+        edit = {
+            "code": WrongPadValue.code,
+            "asked": list(numbers) if isinstance(numbers, tuple) else numbers,
+        }
         yield replace(
             candidate,
-            geometry=candidate.geometry.plus(edit, WrongPadValue.oddness),
-            output=replace(output, change=PaddedWith(then)),
+            geometry=geometry.plus(edit, WrongPadValue.oddness),
+            output=replace(output, change=PaddedWith(then, candidate.geometry.pad_value)),
             cost=candidate.cost + 1 + WrongPadValue.oddness,
         )
     oddness = AveragedByCount.oddness
     averaged = output.plus({"code": AveragedByCount.code}, oddness, change=Averaged(then))
-    yield replace(candidate, output=averaged, cost=candidate.cost + 1 + oddness)
+    cost = candidate.cost + 1 + oddness
+    yield replace(candidate, geometry=geometry, output=averaged, cost=cost)

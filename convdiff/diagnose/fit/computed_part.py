@@ -23,6 +23,7 @@ from convdiff.records import Edit
 from convdiff.spec.canonical import normal_output, user_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
+from convdiff.spec.pad_value import parse_pad_value, values_of_channels
 from convdiff.spec.padding import Pair
 
 # The fewest elements that must hold the input, or a number other than zero, to be evidence: one or
@@ -305,7 +306,9 @@ def _part_problem(
                 return None
             inputs = np.repeat(whole, spec.in_channels // groups)
             x = np.compress(inputs, x, axis=spec.input_layout.index("C"))
-            spec = replace(spec, groups=1, in_channels=int(inputs.sum()))
+            numbers = np.array(values_of_channels(spec.pad_value, spec.in_channels))[inputs]
+            pad_value = parse_pad_value(numbers)
+            spec = replace(spec, groups=1, in_channels=int(inputs.sum()), pad_value=pad_value)
             groups = int(whole.sum())
         w = np.compress(channels, w, axis=spec.kernel_layout.index("O"))
         spec = replace(spec, out_channels=int(channels.sum()), groups=groups)

@@ -23,6 +23,7 @@ from convdiff.diagnose.hypotheses.output_part import (
 from convdiff.records import Edit
 from convdiff.spec.canonical import normal_output, user_output
 from convdiff.spec.layout import Array
+from convdiff.spec.pad_value import PadValue
 
 # The orders of the channels that a block of pixels becomes: block first, or channel first.
 ORDERS = ("DCR", "CRD")
@@ -143,6 +144,7 @@ def _without_dilation(problem: Problem, y: Array) -> Iterator[Restored]:
         input_layout="NC" + spec.axes,
         kernel_layout="OI" + spec.axes,
         in_channels=spec.in_channels * taps,
+        pad_value=_repeated(spec.pad_value, taps),
         kernel_size=ones,
         dilation=ones,
         flip=False,
@@ -154,3 +156,10 @@ def _without_dilation(problem: Problem, y: Array) -> Iterator[Restored]:
     }
     x = np.repeat(problem.x, taps, axis=1)
     yield Restored(replace(problem, spec=one_tap, input=x, kernel=kernel), (edit,))
+
+
+def _repeated(pad_value: PadValue, times: int) -> PadValue:
+    """The pad value of channels that are each repeated."""
+    if not isinstance(pad_value, tuple):
+        return pad_value
+    return tuple(number for number in pad_value for _ in range(times))

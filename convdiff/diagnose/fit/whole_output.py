@@ -24,6 +24,7 @@ from convdiff.records import Edit
 from convdiff.spec.canonical import normal_output, user_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
+from convdiff.spec.pad_value import parse_pad_value, values_of_channels
 
 # The fewest elements that must be the input's.
 MIN_COPIED = 2
@@ -125,7 +126,9 @@ def _one_channel(spec: ConvSpec, x: InputForm, w: KernelForm, channel: int) -> A
     first = channel // outer * inner
     seen = x.array.select(0, slice(1)).select(1, slice(first, first + inner)).to_array()
     weights = w.array.select(0, slice(channel, channel + 1)).to_array()
-    sums = correlate(seen, weights, spec.correlation(), 1, spec.output_size)
+    numbers = values_of_channels(spec.pad_value, spec.in_channels)[first : first + inner]
+    geometry = spec.correlation()._replace(pad_value=parse_pad_value(numbers))
+    sums = correlate(seen, weights, geometry, 1, spec.output_size)
     return np.asarray(sums[0, 0])
 
 

@@ -29,7 +29,7 @@ test checks every registered hypothesis and names what is missing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from convdiff.diagnose.core.forms import InputForm, KernelForm, OperationForm, OutputForm
 from convdiff.diagnose.core.problem import Problem
@@ -151,6 +151,16 @@ CODES_THAT_MOVE_THE_BATCH = (
 def has_one_group(edits: Edits, problem: Problem) -> bool:
     """Whether one group was asked for, and no edit changes that."""
     return problem.spec.groups == 1 and all(edit["code"] != "wrong-groups" for edit in edits)
+
+
+def input_channels_are_padded_alike(edits: Edits, problem: Problem) -> bool:
+    """Whether the padding holds the same when the input's channels are reversed."""
+    numbers: Any = problem.spec.pad_value
+    for edit in edits:
+        if edit["code"] == "wrong-pad-value":
+            # It is absent until the numbers have been read off.
+            numbers = edit.get("obtained", numbers)
+    return not isinstance(numbers, list | tuple) or list(numbers) == list(numbers)[::-1]
 
 
 def exchanged_channel_letters(layout: str) -> str:

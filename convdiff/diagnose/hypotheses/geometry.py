@@ -198,22 +198,23 @@ def _was_flipped(edits: Edits, spec: ConvSpec) -> bool:
 
 
 class WrongPadValue(GeometryHypothesis):
-    """The padding held other numbers than zero.
+    """The padding held other numbers than asked for.
 
     How it shows: The border differs, by as much whatever the input is: by the number times the sum
     of the weights that fall on the padding. A kernel whose weights sum to zero there hides it.
+    What is asked for is zero, unless --pad-value says otherwise.
     Typical causes: A quantized input padded with the integer 0 where its zero point stands for
     zero, or with the zero point where 0 is meant; padding before the mean is subtracted, or a mean
     or BatchNorm folded into the first layer, whose padding then is minus the mean, one number for
     each channel; cval= of scipy.ndimage and cv2's borderValue; padding of images with 255.
     What tells it apart: An input that is not constant, for which reflect, replicate and wrap differ
     from a constant; several kernels, so that the border has more values than there are numbers.
-    Fix: Pad with the same number on both sides, by hand, and convolve with padding 0; for one
-    position of -128:
+    Fix: Pad with the same number on both sides, by hand, and convolve with padding 0 (convdiff
+    code --pad-value writes that, also for a number per channel); for one position of -128:
         numpy: `np.pad(input, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-128)`
         scipy: `scipy.ndimage.correlate(image, kernel, mode="constant", cval=-128)`
-        torch: `F.pad(input, (1, 1, 1, 1), value=-128)`; one per channel: subtract it from the
-            input, pad with zeros, and add it again
+        torch: `F.pad(input, (1, 1, 1, 1), value=-128)`; one per channel: pad the channels one by
+            one and stack them
         tensorflow: `tf.pad(input, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=-128)`
         jax: `jnp.pad(input, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-128)`
     """
@@ -226,13 +227,8 @@ class WrongPadValue(GeometryHypothesis):
         return True
 
     def sentence(self, edit: Edit) -> str:
-        obtained = edit["obtained"]
-        if isinstance(obtained, list):
-            return (
-                f"the padding held a number for each input channel ({first_values(obtained)}) "
-                f"instead of {edit['asked']}"
-            )
-        return f"the padding held {obtained:.9g} instead of {edit['asked']}"
+        obtained, asked = edit["obtained"], edit["asked"]
+        return f"the padding held {_numbers(obtained)} instead of {_numbers(asked)}"
 
 
 class WrongStride(GeometryHypothesis):
@@ -336,6 +332,13 @@ class WrongOutputPadding(GeometryHypothesis):
 
     def showing_arrays(self, spec: ConvSpec) -> str | None:
         return self.shown_by if max(spec.stride) == 1 else None
+
+
+def _numbers(value: float | list[float]) -> str:
+    """What a padding holds, in words."""
+    if isinstance(value, list):
+        return f"a number for each input channel ({first_values(value)})"
+    return f"{value:.9g}"
 
 
 def _pairs(pairs: list[list[int]]) -> str:

@@ -17,6 +17,7 @@ from convdiff.diagnose.hypotheses.base import (
     enumeration,
     first_indices,
     has_one_group,
+    input_channels_are_padded_alike,
 )
 from convdiff.diagnose.hypotheses.scaled_operands import InputScaled
 from convdiff.records import Edit
@@ -146,7 +147,8 @@ class InputChannelsReversed(InputHypothesis):
     def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
         """The kernel's input channels reversed, if there are no groups."""
         reversed_axes = {e["axis"] for e in edits if e["code"] == "kernel-channels-reversed"}
-        if has_one_group(edits, problem) and "I" not in reversed_axes:
+        applies = has_one_group(edits, problem) and input_channels_are_padded_alike(edits, problem)
+        if applies and "I" not in reversed_axes:
             yield {"code": "kernel-channels-reversed", "axis": "I"}
 
 

@@ -18,6 +18,7 @@ from convdiff.diagnose.hypotheses.base import (
     enumeration,
     exchanged_channel_letters,
     has_one_group,
+    input_channels_are_padded_alike,
 )
 from convdiff.diagnose.hypotheses.input import (
     GroupsInterleaved,
@@ -320,7 +321,9 @@ class KernelChannelsReversed(KernelHypothesis):
     def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
         """The input's channels reversed for I, the output's for O."""
         if edit["axis"] == "I":
-            code, applies = InputChannelsReversed.code, has_one_group(edits, problem)
+            code = InputChannelsReversed.code
+            applies = has_one_group(edits, problem)
+            applies = applies and input_channels_are_padded_alike(edits, problem)
         else:
             code, applies = OutputChannelsReversed.code, channels_are_alike(edits, problem)
         if applies and all(other["code"] != code for other in edits):

@@ -56,7 +56,12 @@ class WrongTransposed(OperationHypothesis):
             return
         edit = {"code": self.code, "asked": spec.transposed, "obtained": not spec.transposed}
         exchanged = exchanged_channel_letters(spec.kernel_layout)
-        for layout, oddness in ((exchanged, 0.1), (spec.kernel_layout, 0.4)):
+        layouts = [(exchanged, 0.1)]
+        if spec.pad_value == 0 or max(spec.stride) > 1:
+            # At stride 1 it is a flipped kernel with zeros in the padding: where others were asked
+            # there, that says what happened.
+            layouts.append((spec.kernel_layout, 0.4))
+        for layout, oddness in layouts:
             other_spec = _other_operation(spec, layout, base.raw_kernel)
             if other_spec is None:
                 continue
@@ -99,6 +104,7 @@ def _other_operation(spec: ConvSpec, layout: str, kernel: ArrayView) -> ConvSpec
             output_padding=(0,) * spec.rank,
             input_dilation=(1,) * spec.rank,
             pad_mode="constant",
+            pad_value=0,
             padding=padding,
         )
     except SpecError:

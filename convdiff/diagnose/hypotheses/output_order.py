@@ -282,5 +282,7 @@ def _operands_can_be_exchanged(problem: Problem) -> bool:
         and not spec.flip
         and max(*spec.stride, *spec.dilation, *spec.input_dilation) == 1
         and plain_mode
-        and (spec.pad_mode == "constant" or not any(map(any, spec.padding)))
+        and (
+            (spec.pad_mode == "constant" and spec.pad_value == 0) or not any(map(any, spec.padding))
+        )
     )

@@ -39,6 +39,7 @@ from convdiff.diagnose.search.products import ProductRequest, multiply
 from convdiff.diagnose.search.sample_points import choose_sample_points
 from convdiff.diagnose.search.windows import SamplePoint, WindowTable
 from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.pad_value import values_of_channels
 
 # Combinations that are multiplied at once; beyond, geometries and inputs are taken in portions.
 MAX_COMBINATIONS_AT_ONCE = 1 << 20
@@ -290,7 +291,7 @@ class Search:
         """
         asked, transposed = self.problem.spec, self.forms.spec(op).transposed
         sizes = input_size, kernel_size, output_size
-        key = transposed, *sizes, edits, portion
+        key = transposed, self._pad_value(op), *sizes, edits, portion
         if key not in self._geometries:
             numbers = AskedGeometry(
                 transposed,
@@ -299,10 +300,18 @@ class Search:
                 asked.padding,
                 asked.output_padding,
                 asked.pad_mode,
+                self._pad_value(op),
             )
             table = enumerate_geometries(numbers, *sizes, asked.input_dilation, edits)
             self._geometries[key] = table.chunks(portion) if len(table) else []
         return self._geometries[key]
+
+    def _pad_value(self, op: int) -> tuple[float, ...] | None:
+        """What constant padding holds, for each input channel; None for zeros."""
+        spec = self.forms.spec(op)
+        if spec.transposed or self.problem.pad_value == 0:
+            return None
+        return values_of_channels(self.problem.pad_value, spec.in_channels)
 
     def _windows_at(
         self,

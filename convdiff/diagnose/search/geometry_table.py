@@ -24,7 +24,7 @@ import numpy as np
 from convdiff.diagnose.core.array_view import open_mesh
 from convdiff.diagnose.core.forms import AxisGeometry, GeometryForm
 from convdiff.diagnose.search.geometry_axis import AskedAxis, AxisChoices, axis_choices
-from convdiff.diagnose.search.windows import WindowTable, tap_indices
+from convdiff.diagnose.search.windows import ON_PADDING, PaddingTaps, WindowTable, tap_indices
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
 from convdiff.spec.padding import Pair
@@ -43,7 +43,8 @@ class AskedGeometry(NamedTuple):
     """The geometry that was asked, as the numbers of one operation.
 
     `transposed` is that of the operation whose geometry is sought, which may be another one than
-    was asked.
+    was asked.  `pad_value` has what constant padding holds, for each input channel, where it is not
+    zeros.
     """
 
     transposed: bool
@@ -52,6 +53,7 @@ class AskedGeometry(NamedTuple):
     padding: tuple[Pair, ...]
     output_padding: tuple[int, ...]
     pad_mode: str
+    pad_value: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +108,7 @@ class GeometryTable:
             )
             taps = (kernel_size[axis] if a == axis else 1 for a in range(rank))
             read.append(indices.reshape(len(positions), len(self), *taps))
-        return _window_table(read)
+        return _window_table(read, self.asked.pad_value)
 
     def windows_by_row(
         self,
@@ -136,7 +138,7 @@ class GeometryTable:
                 )
             taps = (kernel_size[axis] if a == axis else 1 for a in range(rank))
             read.append(indices.reshape(len(numbers), *taps))
-        return _window_table(read)
+        return _window_table(read, self.asked.pad_value)
 
     def form(self, number: int) -> GeometryForm:
         """One geometry as a form, with its edits."""
@@ -148,7 +150,7 @@ class GeometryTable:
         return geometry_form(axes, self.asked, modes)
 
     def _axis_windows(self, axis: int, position: Array, taps: int, input_size: int) -> Array:
-        """(positions, geometries, taps): the input indices along one axis, -1 for zeros.
+        """(positions, geometries, taps): the input indices along one axis, below 0 for zeros.
 
         `position` is (positions, 1, 1).
         """
@@ -171,15 +173,19 @@ class GeometryTable:
         return indices
 
 
-def _window_table(read: list[Array]) -> WindowTable:
-    """The table for the indices that the taps read along each axis, -1 for zeros.
+def _window_table(read: list[Array], pad_value: tuple[float, ...] | None) -> WindowTable:
+    """The table for the indices that the taps read along each axis, below 0 for zeros.
 
     The arrays broadcast together.
     """
     inside = read[0] >= 0
     for indices in read[1:]:
         inside = inside & (indices >= 0)
-    return WindowTable(tuple(np.maximum(indices, 0) for indices in read), inside)
+    padding = None
+    if pad_value is not None:
+        where = np.logical_or.reduce(np.broadcast_arrays(*(each == ON_PADDING for each in read)))
+        padding = PaddingTaps(where, np.array(pad_value))
+    return WindowTable(tuple(np.maximum(indices, 0) for indices in read), inside, padding)
 
 
 def geometry_form(
@@ -219,7 +225,7 @@ def geometry_form(
     if pad_mode != asked.pad_mode and not asked.transposed:
         obtained = pad_mode if isinstance(pad_mode, str) else list(pad_mode)
         edits.append({"code": "wrong-pad-mode", "asked": asked.pad_mode, "obtained": obtained})
-    return GeometryForm(tuple(edits), float(len(edits)), axes, pad_mode)
+    return GeometryForm(tuple(edits), float(len(edits)), axes, pad_mode, asked.pad_value or 0)
 
 
 @lru_cache(maxsize=512)

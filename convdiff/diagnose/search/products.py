@@ -150,8 +150,6 @@ def _point_products(
     position_of = np.zeros((1,) * (1 + len(taps)), int)
     for index, (distinct, inverse) in zip(request.windows.indices, axes, strict=True):
         position_of = position_of * len(distinct) + inverse.reshape(index[number].shape)
-    # (taps, geometries); one more position, the last, is where padding is zero.
-    position_of = np.where(inside, position_of, positions).reshape(geometries, tap_count).T
     mesh = open_mesh(
         [
             np.array([request.points[number].item]),
@@ -165,6 +163,17 @@ def _point_products(
         .transpose(2, 0, 1)
         .reshape(positions * inputs.count, depth)
     )
+    padding, zero = request.windows.padding, positions
+    if padding is not None:
+        # One more position, whose values are the numbers in the padding.
+        numbers = padding.numbers[channels]
+        rows = np.concatenate([rows, np.broadcast_to(numbers, (inputs.count, depth))])
+        positions, zero = positions + 1, positions + 1
+    # (taps, geometries); the last position is where a zero is read.
+    position_of = np.where(inside, position_of, zero)
+    if padding is not None:
+        position_of = np.where(padding.where[number], positions - 1, position_of)
+    position_of = position_of.reshape(geometries, tap_count).T
     values = np.zeros((geometries, inputs.count * kernel_count))
     squares = np.zeros((geometries, inputs.count))
     position_values = np.zeros((positions + 1, inputs.count * kernel_count))

@@ -24,23 +24,38 @@ class SamplePoint(NamedTuple):
     position: tuple[int, ...]
 
 
+# What `tap_indices` has for a tap on the padding, and for one on a dilated zero.
+ON_PADDING, ON_DILATED_ZERO = -1, -2
+
+
+class PaddingTaps(NamedTuple):
+    """The taps of some windows that lie on a padding of other numbers than zero.
+
+    `where` has the shape of the windows followed by the taps; `numbers` is (C,).
+    """
+
+    where: Array
+    numbers: Array
+
+
 class WindowTable(NamedTuple):
     """Which input element each tap of some windows reads.
 
     The windows are either those of all geometries at some positions, (positions, geometries), or a
     flat list, (windows,).  `indices` has one array per spatial axis; they broadcast to the shape
     of the windows followed by the taps.  `inside`, of that shape, is False where a tap reads a
-    padded or dilated zero; the index is 0 there.
+    padded or dilated zero; the index is 0 there.  `padding` is None where the padding holds zeros.
     """
 
     indices: tuple[Array, ...]
     inside: Array
+    padding: PaddingTaps | None = None
 
 
 def tap_indices(
     correlation: Array, position: Array, taps: int, input_size: int, pad_mode: str
 ) -> Array:
-    """The input index that each tap reads along one axis, or -1 where it reads a zero.
+    """The input index that each tap reads along one axis, or below 0 where it reads a zero.
 
     `correlation` is (4, ..., 1): strides, paddings at the start, dilations and input dilations.
     They broadcast with the output positions, `position` (..., 1); the result is (..., taps).
@@ -51,9 +66,10 @@ def tap_indices(
     if pad_mode != "constant":
         dilated = unpadded_index(dilated, last + 1, pad_mode)
     if np.all(np.equal(input_dilation, 1)):
-        return np.where((dilated >= 0) & (dilated <= last), dilated, -1)
+        return np.where((dilated >= 0) & (dilated <= last), dilated, ON_PADDING)
     index, remainder = np.divmod(dilated, input_dilation)
-    return np.where((dilated >= 0) & (dilated <= last) & (remainder == 0), index, -1)
+    on_input = np.where(remainder == 0, index, ON_DILATED_ZERO)
+    return np.where((dilated >= 0) & (dilated <= last), on_input, ON_PADDING)
 
 
 def unpadded_index(index: Array, size: Array, pad_mode: str) -> Array:
@@ -85,6 +101,9 @@ def gather_windows(
     channel = np.arange(channels.start, channels.stop).reshape(1, 1, -1, *ones)
     values = inputs.gather(item, channel, *(index[:, :, None] for index in table.indices))
     np.copyto(values, 0.0, where=~table.inside[None, :, :, None])
+    if table.padding is not None:
+        numbers = table.padding.numbers[channel]
+        np.copyto(values, numbers, where=table.padding.where[None, :, :, None])
     return values.reshape(inputs.count, *table.inside.shape[:2], -1)
 
 
@@ -104,6 +123,9 @@ def gather_windows_by_row(
     )
     values = inputs.gather_each(which, *index)
     np.copyto(values, 0.0, where=~table.inside[:, None])
+    if table.padding is not None:
+        numbers = table.padding.numbers[channels].reshape(*channels.shape, *ones)
+        np.copyto(values, numbers, where=table.padding.where[:, None])
     return values.reshape(len(which), -1)
 
 

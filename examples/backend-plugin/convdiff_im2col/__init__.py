@@ -52,7 +52,7 @@ def require_supported(spec: ConvSpec) -> None:
         "transposed convolutions": spec.transposed,
         "unequal strides": len(set(spec.stride)) > 1,
         spec.dtype: "16" in spec.dtype,
-        "padding other than zeros": spec.pad_mode != "constant"
+        "padding other than zeros": not spec.pads_with_zeros
         or any(side < 0 for pair in spec.padding for side in pair),
         "arrays without all four axes": {
             len(layout) for layout in (spec.input_layout, spec.kernel_layout, spec.output_layout)

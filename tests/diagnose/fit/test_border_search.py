@@ -10,7 +10,7 @@ import pytest
 
 import convdiff
 from convdiff.records import Edit
-from tests.diagnose.findings import conv, explanations, first_edits, normal
+from tests.diagnose.findings import conv, explanations, first_edits, normal, summary
 from tests.diagnose.naive import Array, Geometry, convolve
 
 ONE, EACH = (1.85,) * 3, (0.75, -1.25, 0.5)
@@ -23,8 +23,8 @@ def arrays(rank: int, size: int = 11) -> tuple[Array, Array]:
     return normal(2, 3, *(size,) * rank), normal(4, 3, *(3,) * rank)
 
 
-def pad_value(obtained: object) -> Edit:
-    return {"code": "wrong-pad-value", "asked": 0, "obtained": obtained}
+def pad_value(obtained: object, asked: object = 0) -> Edit:
+    return {"code": "wrong-pad-value", "asked": asked, "obtained": obtained}
 
 
 def as_found(values: tuple[float, ...]) -> object:
@@ -280,3 +280,107 @@ def test_overlapping_patches_are_divided_by_how_many_cover_each_position() -> No
     options = {"transposed": True, "stride": 2, "kernel_layout": "IOHW", "input_layout": "NCHW"}
     found = first_edits(patches, one_hot, (folded / counts).astype(np.float32), **options)
     assert found == AVERAGED
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("values", [ONE, EACH])
+@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"dilation": 2}])
+def test_numbers_that_were_asked_agree(
+    rank: int, values: tuple[float, ...], options: dict[str, Any]
+) -> None:
+    x, w = arrays(rank)
+    obtained = conv(x, w, 2, pad_values=values, **options)
+    assert convdiff.diff(x, w, obtained, padding=2, pad_value=values, **options).agrees
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("asked", "obtained"),
+    [
+        (5, (0.0,)),
+        (5, (7.25,)),
+        (5, EACH),
+        ([1, -2, 3], (0.0,)),
+        ([1, -2, 3], (1.0,)),
+        ([1, -2, 3], (3.0, -2.0, 1.0)),
+        ([1, -2, 3], (1.0, -2.0, 4.0)),
+    ],
+)
+def test_other_numbers_than_asked_are_read_off(
+    rank: int, asked: Any, obtained: tuple[float, ...]
+) -> None:
+    x, w = arrays(rank)
+    values = obtained * 3 if len(obtained) == 1 else obtained
+    found = first_edits(x, w, conv(x, w, 1, pad_values=values), padding=1, pad_value=asked)
+    assert found == [pad_value(obtained[0] if len(obtained) == 1 else list(obtained), asked)]
+
+
+@pytest.mark.parametrize("asked", [5, [1, -2, 3]])
+def test_zeros_where_numbers_were_asked_are_found_beside_another_fault(asked: Any) -> None:
+    x, w = arrays(2)
+    flipped = conv(x, np.flip(w, (2, 3)), 1)
+    edits = {edit["code"]: edit for edit in first_edits(x, w, flipped, padding=1, pad_value=asked)}
+    assert sorted(edits) == ["kernel-flipped", "wrong-pad-value"]
+    assert edits["wrong-pad-value"] == pad_value(0.0, asked)
+
+
+@pytest.mark.parametrize("asked", [5, [1, -2, 3]])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_other_faults_are_found_where_numbers_were_asked(asked: Any, groups: int) -> None:
+    x, w = normal(2, 3, 9, 8), normal(6, 3 // groups, 3, 3)
+    values = tuple(map(float, asked if isinstance(asked, list) else [asked] * 3))
+    options = {"groups": groups, "pad_values": values}
+    outputs = {
+        "kernel-flipped": conv(x, np.flip(w, (2, 3)), 1, **options),
+        "input-channels-reversed": conv(x[:, ::-1], w, 1, **options),
+        "wrong-padding": conv(x, w, 2, **options),
+        "wrong-stride": conv(x, w, 1, stride=2, **options),
+        "wrong-dilation": conv(x, w, 1, dilation=2, **options),
+        "wrong-pad-mode": conv(x, w, 1, groups=groups, pad_mode="reflect"),
+        "output-channels-reversed": conv(x, w, 1, **options)[:, ::-1],
+        "scaled": 3 * conv(x, w, 1, **options),
+        "bias-added": conv(x, w, 1, **options) + 1.5,
+        "output-rolled": np.roll(conv(x, w, 1, **options), 2, -1),
+    }
+    for code, obtained in outputs.items():
+        found = first_edits(x, w, obtained, padding=1, groups=groups, pad_value=asked)
+        assert [edit["code"] for edit in found] == [code]
+
+
+def test_a_constant_where_a_pad_mode_was_asked() -> None:
+    x, w = arrays(2)
+    obtained = conv(x, w, 1, pad_values=ONE)
+    edits = {e["code"]: e for e in first_edits(x, w, obtained, padding=1, pad_mode="edge")}
+    assert sorted(edits) == ["wrong-pad-mode", "wrong-pad-value"]
+
+
+def test_the_words_name_both_numbers() -> None:
+    x, w = arrays(2)
+    assert summary(x, w, conv(x, w, 1), padding=1, pad_value=-0.5) == (
+        "the padding held 0 instead of -0.5"
+    )
+    assert summary(x, w, conv(x, w, 1), padding=1, pad_value=EACH) == (
+        "the padding held 0 instead of a number for each input channel (0.75, -1.25, 0.5)"
+    )
+
+
+def test_noise_at_the_border_stays_unexplained_where_numbers_were_asked() -> None:
+    x, w = arrays(2)
+    obtained = conv(x, w, 1, pad_values=EACH)
+    obtained[..., 0] += normal(*obtained.shape[:-1])
+    assert not convdiff.diff(x, w, obtained, padding=1, pad_value=EACH).findings
+
+
+@pytest.mark.parametrize(("asked", "rivals"), [([1, -2, 3], 1), ([1, -2, 1], 2), (5, 2)])
+def test_channels_reversed_are_told_apart_by_the_numbers_of_the_channels(
+    asked: Any, rivals: int
+) -> None:
+    x, w = arrays(2)
+    values = tuple(map(float, asked if isinstance(asked, list) else [asked] * 3))
+    for code, obtained in (
+        ("kernel-channels-reversed", conv(x, w[:, ::-1], 1, pad_values=values)),
+        ("input-channels-reversed", conv(x[:, ::-1], w, 1, pad_values=values)),
+    ):
+        found = explanations(x, w, obtained, padding=1, pad_value=asked)
+        assert len(found) == rivals
+        assert code in [edit["code"] for edits in found for edit in edits]

@@ -23,10 +23,14 @@ ASKED = AskedGeometry(False, (2, 1), (1, 1), ((1, 0), (1, 1)), (0, 0), "constant
 
 
 @pytest.mark.parametrize("edits", [0, 1, 2])
-def test_both_ways_to_multiply_give_the_convolution(edits: int) -> None:
+@pytest.mark.parametrize("pad_value", [None, (2.5, -1.0, 0.0)])
+def test_both_ways_to_multiply_give_the_convolution(
+    edits: int, pad_value: tuple[float, ...] | None
+) -> None:
     rng = np.random.default_rng(37)
     input_size, kernel_size, output_size = (9, 9), (3, 3), (5, 8) if edits else (4, 9)
-    table = enumerate_geometries(ASKED, input_size, kernel_size, output_size, (1, 1), edits)
+    asked = ASKED._replace(pad_value=pad_value)
+    table = enumerate_geometries(asked, input_size, kernel_size, output_size, (1, 1), edits)
     inputs = [rng.standard_normal((2, 3, *input_size)).astype(np.float32) for _ in range(2)]
     kernels = [rng.standard_normal((4, 3, *kernel_size)).astype(np.float32) for _ in range(3)]
     points = [SamplePoint(1, 2, (3, 0)), SamplePoint(0, 2, (output_size[0] - 1, 2))]

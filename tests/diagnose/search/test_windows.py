@@ -8,6 +8,9 @@ import pytest
 from convdiff.diagnose.core.array_view import ArrayView, ArrayViewStack
 from convdiff.diagnose.search.geometry_table import TRIED_PAD_MODES
 from convdiff.diagnose.search.windows import (
+    ON_DILATED_ZERO,
+    ON_PADDING,
+    PaddingTaps,
     SamplePoint,
     WindowTable,
     gather_windows,
@@ -40,7 +43,7 @@ def test_taps_read_the_padded_input(mode: str, stride: int, lo: int, dilation: i
 
 def test_a_dilated_input_is_zero_between_its_elements() -> None:
     index = tap_indices(np.array([[1], [1], [1], [2]]), 0, 6, 3, "constant")
-    assert index.tolist() == [-1, 0, -1, 1, -1, 2]
+    assert index.tolist() == [ON_PADDING, 0, ON_DILATED_ZERO, 1, ON_DILATED_ZERO, 2]
 
 
 def test_windows_are_gathered_from_all_inputs() -> None:
@@ -66,3 +69,16 @@ def test_windows_are_gathered_from_all_inputs() -> None:
         window = inputs[which[row], items[row], channels[row]][:, index[1, row]]
         window = np.where(inside[1, row], window, 0.0)
         np.testing.assert_array_equal(single[row], window.reshape(-1))
+
+
+def test_numbers_in_the_padding_are_gathered_by_channel() -> None:
+    stack = ArrayViewStack([ArrayView.of(np.arange(24.0).reshape(2, 3, 4))])
+    index = np.array([[[0, 3]]])
+    inside, on_padding = np.array([[[False, True]]]), np.array([[[True, False]]])
+    table = WindowTable((index,), inside, PaddingTaps(on_padding, np.array([7.0, 8.0, 9.0])))
+    (window,) = gather_windows(stack, slice(1, 3), [SamplePoint(1, 0, (0,))], table)[0, 0]
+    assert window.tolist() == [8, 19, 9, 23]
+    channels = np.array([[2, 0]])
+    by_row = WindowTable((index[0],), inside[0], PaddingTaps(on_padding[0], np.arange(3.0) + 7))
+    (row,) = gather_windows_by_row(stack, np.array([0]), np.array([1]), channels, by_row)
+    assert row.tolist() == [9, 23, 7, 15]
