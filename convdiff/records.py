@@ -147,7 +147,8 @@ class Finding:
 
     `summary` words the edits.  `rivals` are other lists of edits, no simpler, that reproduce the
     output as well.  `fix` is code for the requested convolution, by framework.  `notes` are further
-    sentences for the reader, such as which arrays would tell the rivals apart.
+    sentences for the reader, such as which arrays would tell the rivals apart.  `options` are the
+    settings, by name, with which the output would agree; none where no settings ask for the edits.
     """
 
     edits: tuple[Edit, ...]
@@ -155,6 +156,7 @@ class Finding:
     fix: dict[str, str] = field(default_factory=dict)
     rivals: tuple[tuple[Edit, ...], ...] = ()
     notes: tuple[str, ...] = ()
+    options: dict[str, object] = field(default_factory=dict)
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -169,6 +171,7 @@ class Finding:
             "fix": self.fix,
             "rivals": [list(rival) for rival in self.rivals],
             "notes": list(self.notes),
+            "options": self.options,
         }
 
 

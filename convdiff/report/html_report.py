@@ -153,6 +153,7 @@ def _row(row: Row, layout: str) -> list[str]:
     parts = [
         f"<section><h3>{_text(answer.name)}{version} "
         f"<span class=differs>{_text(state)}</span></h3>",
+        *_options(row),
         f"<p class=finding>{_text(message)}</p>",
         f"<dl>{facts}</dl>",
     ]
@@ -165,6 +166,14 @@ def _row(row: Row, layout: str) -> list[str]:
                 f"<pre>{_text(finding.fix[framework])}</pre></details>"
             )
     return [*parts, "</section>"]
+
+
+def _options(row: Row) -> list[str]:
+    """The options with which an output of the user agrees, where there are any."""
+    if row.answer.kind == "backend" or not row.findings or not row.findings[0].options:
+        return []
+    words = run_words.agreeing_options_words(row.findings[0].options)
+    return [f"<p class=finding><strong>{_text(words)}</strong></p>"]
 
 
 def _facts(row: Row, finding: Finding | None) -> list[tuple[str, str]]:

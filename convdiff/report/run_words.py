@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from convdiff.diagnose.hypotheses.registry import sentence
 from convdiff.records import Edit, ErrorStats, Report, Row
@@ -69,6 +69,25 @@ def largest_error(error: ErrorStats) -> str:
         f"{number_format.index(error.worst)}: obtained {number_format.element(error.obtained)}, "
         f"expected {number_format.element(error.reference)}"
     )
+
+
+def agreeing_options_words(options: Mapping[str, object]) -> str:
+    """With which options the output agrees: `with --padding 1 it agrees`."""
+    given = [_option_words(name, value) for name, value in options.items() if name != "transposed"]
+    transposed = options.get("transposed")
+    if transposed:
+        given.insert(0, "--transposed")
+    words = [f"with {' '.join(given)}"] if given else []
+    if transposed is False:
+        words.insert(0, "without --transposed")
+    return f"{' and '.join(words)} it agrees"
+
+
+def _option_words(name: str, value: object) -> str:
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{option}" if value else f"--no-{option}"
+    return f"--{option} {value}"
 
 
 def rivals_words(rivals: Sequence[Sequence[Edit]]) -> str:

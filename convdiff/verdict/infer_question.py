@@ -24,7 +24,13 @@ from convdiff.spec.conv_spec import PAD_MODES, ConvSpec
 from convdiff.spec.infer_layouts import with_items_apart
 from convdiff.spec.infer_spec import bias_vector, read_spec
 from convdiff.spec.layout import Array, element_count
-from convdiff.spec.other_questions import other_questions
+from convdiff.spec.other_questions import (
+    Options,
+    Shapes,
+    other_questions,
+    strided_questions,
+    transposed_questions,
+)
 from convdiff.spec.settings import Settings
 from convdiff.verdict.judge import with_unit_axes
 from convdiff.verdict.unflatten import unflattened
@@ -42,8 +48,6 @@ EXCHANGED_NOTE = (
 )
 # What may be wrong with an output that still shows by its values which reading is meant.
 VARIANTS = ("as it is", "flipped", "padded otherwise")
-
-Options = dict[str, object]
 
 
 class Proposal(NamedTuple):
@@ -153,6 +157,7 @@ class _Proposals:
     ) -> None:
         self._input, self._kernel, self._bias = input, kernel, bias
         self._settings, self._dtype = settings, dtype
+        self._shapes = Shapes(input.array.shape, kernel.array.shape, bias is not None, dtype)
         self._all: list[Proposal] | None = None
 
     def asked(self) -> tuple[Question | None, ConvdiffError | None]:
@@ -202,7 +207,35 @@ class _Proposals:
                 return None
         if fitting:
             return fitting[0]
-        return None if asked is None else self._of_output_in_another_order(output, asked)
+        in_order = None if asked is None else self._of_output_in_another_order(output, asked)
+        return in_order or self._of_strided_output(output, asked)
+
+    def _of_strided_output(self, output: Stored, asked: ConvSpec | None) -> Proposal | None:
+        """The convolution with a stride or a dilation that gives an output of this shape.
+
+        One that agrees; else the likeliest with the only stride that gives the size.
+        """
+        fitting: dict[ConvSpec, Proposal] = {}
+        for spec, options in (
+            *strided_questions(self._shapes, output.array.shape, self._settings),
+            *transposed_questions(self._shapes, self._settings),
+        ):
+            # At stride 1 a transposed convolution is a direct one with a flipped kernel.
+            if _has_shape(output, spec) and max(*spec.stride, *spec.dilation) > 1:
+                fitting.setdefault(spec, Proposal(spec, options))
+        for kind in VARIANTS:
+            for proposal in fitting.values():
+                if any(self._agrees(spec, output) for spec in _variants(proposal.spec, kind)):
+                    return proposal
+        direct = [each for each in fitting.values() if not each.options.get("transposed")]
+        kinds = {(_layouts(each.spec), each.spec.stride, each.spec.dilation) for each in direct}
+        # A smaller output may also be cropped: the diagnosis tells.
+        is_cropped = asked is not None and any(
+            self._agrees(spec, output) for spec in _cropped_to(output, asked)
+        )
+        if len(kinds) == 1 and direct and max(direct[0].spec.stride) > 1 and not is_cropped:
+            return direct[0]
+        return None
 
     def _of_output_in_another_order(self, output: Stored, asked: ConvSpec) -> Proposal | None:
         """The padding with which an output has the asked sizes in another order, or merged axes."""
@@ -238,13 +271,7 @@ class _Proposals:
         if self._all is None:
             self._all = [
                 Proposal(spec, options)
-                for spec, options in other_questions(
-                    self._input.array.shape,
-                    self._kernel.array.shape,
-                    self._settings,
-                    bias=self._bias is not None,
-                    dtype=self._dtype,
-                )
+                for spec, options in other_questions(self._shapes, self._settings)
             ]
         fitting: dict[ConvSpec, Proposal] = {}
         for proposal in self._all:
@@ -301,6 +328,23 @@ def _variants(spec: ConvSpec, kind: str) -> list[ConvSpec]:
     return variants
 
 
+def _cropped_to(output: Stored, asked: ConvSpec) -> list[ConvSpec]:
+    """The asked convolution, flipped or not, without as much of its border as the output lacks."""
+    sizes = with_unit_axes(output.array, asked).shape
+    if len(sizes) != len(asked.output_layout):
+        return []
+    lengths = dict(zip(asked.output_layout, sizes, strict=True))
+    padding = []
+    for axis, size, (lo, hi) in zip(asked.axes, asked.output_size, asked.padding, strict=True):
+        lacking = size - lengths[axis]
+        padding.append((lo - lacking // 2, hi - lacking + lacking // 2))
+    try:
+        cropped = replace(asked, padding=tuple(padding))
+    except SpecError:
+        return []
+    return [cropped, replace(cropped, flip=not cropped.flip)]
+
+
 def _has_shape(stored: Stored, spec: ConvSpec) -> bool:
     """Whether the output has the asked shape, up to axes of size 1."""
     return with_unit_axes(stored.array, spec).shape == spec.shape("output")
@@ -327,7 +371,7 @@ def _note(proposal: Proposal, asked: ConvSpec | None) -> str:
     if asked is None or _layouts(asked) != _layouts(spec):
         said.append(f"input {spec.input_layout}, kernel {spec.kernel_layout}")
         others += ["--input-layout", "--kernel-layout"]
-    for name in ("groups", "padding", "output_padding"):
+    for name in ("groups", "stride", "dilation", "padding", "output_padding"):
         if name in options:
             said.append(f"{name.replace('_', ' ')} {options[name]}")
             others.append(f"--{name.replace('_', '-')}")

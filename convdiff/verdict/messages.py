@@ -22,7 +22,7 @@ def flattened(obtained: tuple[int, ...], unflattened: tuple[int, ...], order: st
 
 def other_shape(obtained: tuple[int, ...], asked: tuple[int, ...]) -> str:
     """The output has another shape than asked."""
-    return f"its shape is {_dimensions(obtained)} where {_dimensions(asked)} was asked"
+    return f"its shape is {_dimensions(obtained)} instead of {_dimensions(asked)}"
 
 
 def other_number_of_axes(shapes: str) -> str:

@@ -72,6 +72,7 @@ SHAPE: Any = {
                     "fix": {...: ...},
                     "rivals": [EDITS],
                     "notes": [str],
+                    "options": {...: ...},
                 }
             ],
         }

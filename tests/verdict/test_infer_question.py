@@ -213,3 +213,82 @@ def test_outputs_of_several_sizes_have_their_own_questions() -> None:
     assert asked.spec.output_size == (12, 15)
     assert [name for name, _ in asked.other_specs] == ["y0"]
     assert question(x, w, full, padding=1).other_specs == ()
+
+
+def strided(x: Array, w: Array, stride: tuple[int, ...], *pads: tuple[int, int]) -> Array:
+    pads = pads if len(pads) > 1 else pads * len(stride)
+    geometry = Geometry(stride, pads, (1,) * len(stride), 1)
+    return convolve(x, w, geometry).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("stride", "pads", "said"),
+    [
+        ((2, 2), (0, 0), "stride 2: the saved output has that size; --stride picks another"),
+        ((2, 2), (1, 1), "stride 2, padding 1"),
+        ((2, 2), (0, 1), "stride 2, padding same"),
+        ((3, 3), (0, 0), "stride 3"),
+        ((2, 1), (1, 1), "stride 2,1, padding"),
+        ((1, 2), (0, 0), "stride 1,2"),
+    ],
+)
+def test_the_output_tells_the_stride(
+    stride: tuple[int, int], pads: tuple[int, int], said: str
+) -> None:
+    x, w = normal(2, 3, 14, 16), normal(4, 3, 3, 3)
+    result = convdiff.diff(x, w, strided(x, w, stride, pads))
+    assert result.agrees
+    assert f"read as {said}" in notes(result)
+    flipped = convdiff.diff(x, w, strided(x, w[..., ::-1, ::-1], stride, pads))
+    assert codes(flipped) == ["kernel-flipped"]
+    last = np.moveaxis(strided(x, w, stride, pads), 1, -1)
+    result = convdiff.diff(np.moveaxis(x, 1, -1), np.moveaxis(w, (0, 1), (3, 2)), last)
+    assert result.agrees
+
+
+def test_a_stride_that_was_said_stays() -> None:
+    x, w = normal(1, 3, 14, 16), normal(4, 3, 3, 3)
+    y = strided(x, w, (2, 2), (1, 1))
+    for options in ({"stride": 1}, {"padding": 1}):
+        result = convdiff.diff(x, w, y, **options)
+        assert "wrong-stride" in codes(result)
+        assert result.findings[0].options == {"stride": "2", "padding": "1"}
+        assert "read as stride" not in notes(result)
+
+
+def test_the_only_stride_of_the_size_is_read_beside_a_fault() -> None:
+    x, w = normal(1, 3, 15, 17), normal(4, 3, 3, 3)
+    y = 2 * strided(x, w, (2, 2), (0, 0)) + 1
+    result = convdiff.diff(x, w, y)
+    assert "wrong-stride" not in codes(result)
+    assert "read as stride 2" in notes(result)
+
+
+def test_a_cropped_output_has_no_stride() -> None:
+    x, w = normal(9, 9), normal(3, 3)
+    y = correlated(x, w, 0, 0)[1:-1, 1:-1]
+    result = convdiff.diff(x, w, y)
+    assert codes(result) == ["wrong-padding"]
+    assert "read as stride" not in notes(result)
+
+
+def test_the_output_tells_a_dilation() -> None:
+    x, w = normal(1, 3, 14, 16), normal(4, 3, 3, 3)
+    geometry = Geometry((1, 1), ((0, 0), (0, 0)), (2, 2), 1)
+    result = convdiff.diff(x, w, convolve(x, w, geometry).astype(np.float32))
+    assert result.agrees
+    assert "read as dilation 2: " in notes(result)
+
+
+@pytest.mark.parametrize("options", [{}, {"stride": 2}])
+@pytest.mark.parametrize(("pad", "tail"), [(0, 0), (1, 1), (1, 0)])
+def test_a_larger_output_tells_a_transposed_convolution(
+    options: dict[str, Any], pad: int, tail: int
+) -> None:
+    x, w = normal(1, 4, 7, 8), normal(4, 4, 3, 3)
+    geometry = Geometry((2, 2), ((pad, pad),) * 2, (1, 1), 1, "constant", True, (tail, tail))
+    y = convolve(x, w, geometry).astype(np.float32)
+    result = convdiff.diff(x, w, y, **options)
+    assert result.agrees
+    assert "read as transposed" in notes(result)
+    assert not convdiff.diff(x, w, normal(*y.shape), **options).findings

@@ -60,6 +60,9 @@ class OutputAxesPermuted(OutputHypothesis):
     def sentence(self, edit: Edit) -> str:
         return f"the output's layout is {edit['obtained']} instead of {edit['asked']}"
 
+    def options(self, edit: Edit, spec: ConvSpec) -> dict[str, object] | None:
+        return {"output_layout": edit["obtained"]}
+
 
 class OutputReshaped(OutputHypothesis):
     """The output was reshaped to another layout instead of transposed.
