@@ -118,6 +118,7 @@ def _case(
     spec = question.spec
     if question.exchanged:
         x, w = w, x
+    w = question.kernel or w
     if b is not None:
         b = replace(b, array=bias_vector(b.array, spec, "bias"))
     array_notes = (

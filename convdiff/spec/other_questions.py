@@ -16,6 +16,7 @@ from convdiff.errors import ConvdiffError
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.infer_layouts import PLAIN_ARRAYS, Shape, fitting_readings
 from convdiff.spec.infer_spec import read_spec
+from convdiff.spec.layout import spatial_axes
 from convdiff.spec.padding import kernel_span, word_pair
 from convdiff.spec.settings import Settings
 
@@ -204,9 +205,18 @@ def _readings(shapes: Shapes, settings: Settings) -> list[Options]:
         readings = fitting_readings(shapes.input, shapes.kernel, settings)
     except ConvdiffError:
         return []
-    return [
-        {"input_layout": reading.input, "kernel_layout": reading.kernel} for reading in readings
-    ]
+    options: list[Options] = []
+    for reading in readings:
+        layouts: Options = {"input_layout": reading.input, "kernel_layout": reading.kernel}
+        options.append(layouts)
+        if "C" not in reading.input and "O" in reading.kernel and settings.output_layout is None:
+            # Such an output may have its channels first or last, whatever the kernel has.
+            batch, space = ("N" if "N" in reading.input else ""), spatial_axes(reading.input)
+            options += [
+                {**layouts, "output_layout": output}
+                for output in (f"{batch}C{space}", f"{batch}{space}C")
+            ]
+    return options
 
 
 def _possible_groups(shapes: Shapes, settings: Settings) -> list[int]:

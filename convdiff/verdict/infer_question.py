@@ -21,9 +21,9 @@ from convdiff.numerics.reference import compute_reference
 from convdiff.records import Stored
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import PAD_MODES, ConvSpec
-from convdiff.spec.infer_layouts import with_items_apart
-from convdiff.spec.infer_spec import bias_vector, read_spec
-from convdiff.spec.layout import Array, element_count
+from convdiff.spec.infer_layouts import channel_layouts, with_items_apart
+from convdiff.spec.infer_spec import EMPTY_OUTPUT, bias_vector, read_spec
+from convdiff.spec.layout import Array, axis_sizes, element_count, spatial_axes
 from convdiff.spec.other_questions import (
     Options,
     Shapes,
@@ -40,8 +40,6 @@ MAX_PRODUCTS = 1 << 25
 # The elements of a saved output that are needed to choose a reading by its values.
 MIN_ELEMENTS = 4
 
-# The invariant of a ConvSpec that a kernel longer than its input breaks.
-EMPTY_OUTPUT = 5
 EXCHANGED_NOTE = (
     "read with input and kernel exchanged, as the kernel is longer than the input; --padding says "
     "that it is not so"
@@ -62,13 +60,15 @@ class Question:
     """The asked convolution, and notes on what was inferred.
 
     `other_specs` are those of saved outputs that have another size, by the output's name.  With
-    `exchanged`, the kernel was given as the input and the input as the kernel.
+    `exchanged`, the kernel was given as the input and the input as the kernel.  `kernel` is there
+    where the given one, which has no channel axis, is meant for every channel: then it has one.
     """
 
     spec: ConvSpec
     notes: tuple[str, ...] = ()
     other_specs: tuple[tuple[str, ConvSpec], ...] = ()
     exchanged: bool = False
+    kernel: Stored | None = None
 
 
 def infer_question(
@@ -94,6 +94,11 @@ def infer_question(
         )
         if exchanged is not None:
             return exchanged
+    may_spread = input.array.ndim - kernel.array.ndim in (1, 2)
+    if may_spread and not any(proposals.fits(stored) for _, stored in saved):
+        spread = _spread_question(input, kernel, bias, settings, saved, dtype)
+        if spread is not None:
+            return spread
     return _question(proposals, settings, saved)
 
 
@@ -149,6 +154,46 @@ def _exchanged_question(
     return replace(question, notes=(EXCHANGED_NOTE, *question.notes), exchanged=True)
 
 
+def _spread_question(
+    input: Stored,
+    kernel: Stored,
+    bias: Stored | None,
+    settings: Settings,
+    saved: Sequence[tuple[str, Stored]],
+    dtype: str,
+) -> Question | None:
+    """The convolution of a plain kernel that is meant for every channel of the input.
+
+    It filters each channel alone, or sums over them; a saved output has the size that one gives,
+    or None is returned.
+    """
+    if settings.kernel_layout or settings.groups or settings.transposed or settings.as_:
+        return None
+    found: list[Question] = []
+    for layout in channel_layouts(input.array.shape, kernel.array.ndim):
+        if settings.input_layout not in (None, layout):
+            continue
+        space = spatial_axes(layout)
+        channels = axis_sizes(layout, input.array.shape)["C"]
+        array = np.broadcast_to(kernel.array, (channels, *kernel.array.shape)).copy()
+        spread = replace(kernel, array=array)
+        for axis, words in (("O", "filters each channel alone"), ("I", "sums over the channels")):
+            given = replace(settings, input_layout=layout, kernel_layout=f"{axis}{space}")
+            proposals = _Proposals(input, spread, bias, given, dtype)
+            try:
+                question = _question(proposals, given, saved)
+            except ConvdiffError:
+                continue
+            if not any(_has_shape(stored, question.spec) for _, stored in saved):
+                continue
+            note = f"read as input {layout}, kernel {space}: the kernel {words}"
+            question = replace(question, notes=(note, *question.notes), kernel=spread)
+            if any(proposals.agrees(question.spec, stored) for _, stored in saved):
+                return question
+            found.append(question)
+    return found[0] if found else None
+
+
 class _Proposals:
     """The readings of one case's arrays, which are listed when an output needs them."""
 
@@ -201,7 +246,7 @@ class _Proposals:
         if len(fitting) > 1:
             for kind in VARIANTS:
                 for proposal in fitting:
-                    if any(self._agrees(spec, output) for spec in _variants(proposal.spec, kind)):
+                    if any(self.agrees(spec, output) for spec in _variants(proposal.spec, kind)):
                         return proposal
             if asked is None and len({_layouts(proposal.spec) for proposal in fitting}) > 1:
                 return None
@@ -225,13 +270,13 @@ class _Proposals:
                 fitting.setdefault(spec, Proposal(spec, options))
         for kind in VARIANTS:
             for proposal in fitting.values():
-                if any(self._agrees(spec, output) for spec in _variants(proposal.spec, kind)):
+                if any(self.agrees(spec, output) for spec in _variants(proposal.spec, kind)):
                     return proposal
         direct = [each for each in fitting.values() if not each.options.get("transposed")]
         kinds = {(_layouts(each.spec), each.spec.stride, each.spec.dilation) for each in direct}
         # A smaller output may also be cropped: the diagnosis tells.
         is_cropped = asked is not None and any(
-            self._agrees(spec, output) for spec in _cropped_to(output, asked)
+            self.agrees(spec, output) for spec in _cropped_to(output, asked)
         )
         if len(kinds) == 1 and direct and max(direct[0].spec.stride) > 1 and not is_cropped:
             return direct[0]
@@ -241,9 +286,13 @@ class _Proposals:
         """The padding with which an output has the asked sizes in another order, or merged axes."""
         if _has_sizes(output, asked):
             return None
-        for proposal in self._all or ():
-            same_layouts = _layouts(proposal.spec) == _layouts(asked)
-            if same_layouts and _has_sizes(output, proposal.spec):
+        fitting = [each for each in self._all or () if _has_sizes(output, each.spec)]
+        for proposal in fitting:
+            if _layouts(proposal.spec) == _layouts(asked):
+                return proposal
+        # An output in the layout of the kernel's framework, where the input has another.
+        for proposal in fitting:
+            if any(self.agrees(spec, output) for spec in _with_channels_moved(proposal.spec)):
                 return proposal
         return None
 
@@ -258,13 +307,17 @@ class _Proposals:
             return None
         for proposal in self._fitting(saved[0][1]):
             only_layouts = not proposal.options.keys() - {"input_layout", "kernel_layout"}
-            if only_layouts and all(self._agrees(proposal.spec, stored) for _, stored in saved):
+            if only_layouts and all(self.agrees(proposal.spec, stored) for _, stored in saved):
                 return self.question(proposal, asked)
         return None
 
+    def fits(self, output: Stored) -> bool:
+        """Whether an output has the shape of any convolution that the settings leave room for."""
+        return bool(self._fitting(output))
+
     def agreeing(self, output: Stored) -> bool:
         """Whether the output is that of any convolution that the settings leave room for."""
-        return any(self._agrees(proposal.spec, output) for proposal in self._fitting(output))
+        return any(self.agrees(proposal.spec, output) for proposal in self._fitting(output))
 
     def _fitting(self, output: Stored) -> list[Proposal]:
         """The convolutions with the output's shape, the likeliest first."""
@@ -279,7 +332,7 @@ class _Proposals:
                 fitting.setdefault(proposal.spec, proposal)
         return list(fitting.values())
 
-    def _agrees(self, spec: ConvSpec, output: Stored) -> bool:
+    def agrees(self, spec: ConvSpec, output: Stored) -> bool:
         """Whether rounding explains the first batch item; False for what is too large to compute.
 
         One item is enough to choose among a few convolutions, of which each is judged afterwards.
@@ -326,6 +379,15 @@ def _variants(spec: ConvSpec, kind: str) -> list[ConvSpec]:
             except SpecError:
                 continue
     return variants
+
+
+def _with_channels_moved(spec: ConvSpec) -> list[ConvSpec]:
+    """The convolution with the output's channels first and last; [] where it has none."""
+    if "C" not in spec.output_layout:
+        return []
+    batch = "N" if "N" in spec.output_layout else ""
+    layouts = (f"{batch}C{spec.axes}", f"{batch}{spec.axes}C")
+    return [replace(spec, output_layout=layout) for layout in layouts]
 
 
 def _cropped_to(output: Stored, asked: ConvSpec) -> list[ConvSpec]:
