@@ -213,11 +213,22 @@ class Row:
         }
 
 
+class OutputGroup(NamedTuple):
+    """Outputs, by the names of their rows, each two of which have the same relation.
+
+    "identical": the same bit for bit; "rounding": the same up to rounding; "different": neither.
+    """
+
+    relation: str
+    names: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Report:
     """The outcome of one run: its case, a row for each answer, and the exit code.
 
-    `command` repeats the run; `reference_seconds` is how long the reference took.
+    `command` repeats the run; `reference_seconds` is how long the reference took.  `groups` say how
+    the outputs compare with each other.
     """
 
     case: Case
@@ -225,6 +236,7 @@ class Report:
     exit_code: int
     command: str
     reference_seconds: float | None = None
+    groups: tuple[OutputGroup, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """The JSON object of a report, schema convdiff/1."""
@@ -235,4 +247,7 @@ class Report:
             "exit_code": self.exit_code,
             "command": self.command,
             "rows": [row.to_dict() for row in self.rows],
+            "groups": [
+                {"relation": group.relation, "rows": list(group.names)} for group in self.groups
+            ],
         }

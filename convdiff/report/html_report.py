@@ -137,6 +137,9 @@ def _case(case: CaseResult, number: int) -> list[str]:
     passing = [row.answer.name for row in case.rows if row not in case.failing and row.verdict]
     if passing:
         parts.append(f"<p class=dim>as asked: {_text(', '.join(passing))}</p>")
+    parts += [
+        f"<p class=dim>{_text(run_words.group_words(group))}</p>" for group in case.report.groups
+    ]
     if case.place:
         command = _text(case.report.command)
         parts.append(f"<p class=dim>to repeat: <code>{command}</code></p>")

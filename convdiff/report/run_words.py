@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from convdiff.diagnose.hypotheses.registry import sentence
-from convdiff.records import Edit, ErrorStats, Report, Row
+from convdiff.records import Edit, ErrorStats, OutputGroup, Report, Row
 from convdiff.report import number_format
+from convdiff.report.escape import shorten
 from convdiff.spec.conv_spec import ConvSpec, numbers_text, pairs_text
 from convdiff.suite_result import AGREEING
 
@@ -69,6 +70,18 @@ def largest_error(error: ErrorStats) -> str:
         f"{number_format.index(error.worst)}: obtained {number_format.element(error.obtained)}, "
         f"expected {number_format.element(error.reference)}"
     )
+
+
+RELATIONS = {
+    "identical": "the same bit for bit",
+    "rounding": "the same up to rounding",
+    "different": "different from each other",
+}
+
+
+def group_words(group: OutputGroup) -> str:
+    """How some outputs compare with each other: `the same bit for bit: torch, jax`."""
+    return f"{RELATIONS[group.relation]}: {', '.join(map(shorten, group.names))}"
 
 
 def agreeing_options_words(options: Mapping[str, object]) -> str:

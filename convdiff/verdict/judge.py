@@ -30,6 +30,8 @@ from convdiff.verdict.unflatten import first_part, unflattened
 MAX_LOCAL_SHARE, MAX_LOCAL_EDITS = 0.5, 2
 # The most edits of a fault in narrow sums: where errors are typical of such sums, and otherwise.
 MAX_EDITS_IF_TYPICAL, MAX_EDITS_IF_LARGE = 1, 2
+# How many times as large as the reference an output may be that is compared with another.
+MAX_SCALE = 1e6
 
 
 class TriedArithmetic(NamedTuple):
@@ -63,6 +65,40 @@ class Judge:
         without an explanation.
         """
         return None
+
+    def are_alike(self, answer: Answer, other: Answer) -> bool:
+        """Whether two outputs differ by no more than rounding may move both.
+
+        Neither need agree with the reference, whose scale stands for theirs.
+        """
+        assert answer.output is not None and other.output is not None
+        first, second = (
+            with_unit_axes(each, self.case.spec) for each in (answer.output, other.output)
+        )
+        if first.shape != second.shape or first.shape != self.case.spec.shape("output"):
+            return False
+        with np.errstate(all="ignore"):
+            outputs = [
+                normal_output(self.case.spec, each).astype(np.float64) for each in (first, second)
+            ]
+            arithmetics = [
+                next(iter(self._possible_arithmetics(answer, first))),
+                next(iter(self._possible_arithmetics(other, second))),
+            ]
+            reference = self.reference(arithmetics[0].operands.dtype)
+            sizes = [
+                float(np.nanmax(np.abs(each), initial=0)) for each in (*outputs, reference.output)
+            ]
+            largest = max(sizes[:2]) / sizes[2] if sizes[2] else 1.0
+            # Both are off by rounding.
+            scale = reference.scale * 2 * min(max(largest, 1.0), MAX_SCALE)
+            return any(
+                rounding.explains_all(obtained, expected, scale)
+                for obtained, expected, rounding in (
+                    (outputs[0], outputs[1], arithmetics[0].rounding),
+                    (outputs[1], outputs[0], arithmetics[1].rounding),
+                )
+            )
 
     def problem(self, answer: Answer) -> Problem:
         """What a diagnosis of this answer is asked, whatever its verdict is.
