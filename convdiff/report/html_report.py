@@ -6,6 +6,7 @@ whatever might slip in.  Every text from outside goes through `_text`.
 
 from __future__ import annotations
 
+import math
 from html import escape
 from importlib.resources import files
 
@@ -184,9 +185,11 @@ def _facts(row: Row, finding: Finding | None) -> list[tuple[str, str]]:
     facts = [("where", _text(row.where))] if row.where else []
     error = row.error
     if error is not None:
-        units = number_format.units(error.units, error.terms)
+        units = ""
+        if math.isfinite(error.units):
+            units = f", {number_format.units(error.units, error.terms)} rounding units"
         facts += [
-            ("error", f"{number_format.short(error.max_abs)} at most, {units} rounding units"),
+            ("error", f"{number_format.short(error.max_abs)} at most{units}"),
             ("differ", f"{error.differing:,} of {error.elements:,} elements"),
         ]
         if error.worst:

@@ -154,9 +154,9 @@ class Judge:
             if trial.comparison.agrees:
                 return self._agreeing_row(answer, output, trial)
             if self._is_fast_algorithm(output, arithmetic):
-                return Row(
-                    answer, "rounding", trial.comparison.stats, message=messages.FAST_ALGORITHM
-                )
+                stats = trial.comparison.stats
+                note = messages.fast_algorithm(stats.differing, stats.elements)
+                return Row(answer, "rounding", stats, message=note)
             trials.append(trial)
         return self._differing_row(answer, output, trials)
 

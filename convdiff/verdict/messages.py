@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from convdiff.diagnose.explain.wording import percent
 from convdiff.spec.layout import Array
 
-FAST_ALGORITHM = (
-    "a few elements are beyond the rounding of a plain sum, but within what a fast algorithm (FFT, "
-    "Winograd) may add to a channel as a whole"
-)
+
+def fast_algorithm(differing: int, elements: int) -> str:
+    """So many of the elements are beyond the bound of a sum, within that of FFT or Winograd."""
+    if elements == 1:
+        words = "it is"
+    else:
+        several = "1 element is" if differing == 1 else f"{differing:,} elements are"
+        words = f"{several} ({percent(differing / elements)})"
+    return (
+        f"{words} beyond the rounding of a plain sum, but within what a fast algorithm (FFT, "
+        "Winograd) may add to a channel as a whole"
+    )
 
 
 def not_numbers(output: Array) -> str:
