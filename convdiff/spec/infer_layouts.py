@@ -314,7 +314,9 @@ def _readings_of_filters(
     for input in inputs:
         if len(input) == len(input_shape):
             kernels = [f"O{space}", f"{space}O"]
-            for kernel in reversed(kernels) if input.endswith("C") else kernels:
+            has_square_planes = len(set(kernel_shape[:-1])) == 1 < len(set(kernel_shape[1:]))
+            last_first = input.endswith("C") or (len(space) > 1 and has_square_planes)
+            for kernel in reversed(kernels) if last_first else kernels:
                 yield Reading(input, kernel)
 
 

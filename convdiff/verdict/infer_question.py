@@ -252,6 +252,11 @@ class _Proposals:
                 return None
         if fitting:
             return fitting[0]
+        if asked is not None:
+            for proposal in self._all or ():
+                same_layouts = _layouts(proposal.spec) == _layouts(asked)
+                if same_layouts and _lacks_channels(output, proposal.spec):
+                    return None if proposal.spec == asked else proposal
         in_order = None if asked is None else self._of_output_in_another_order(output, asked)
         return in_order or self._of_strided_output(output, asked)
 
@@ -410,6 +415,14 @@ def _cropped_to(output: Stored, asked: ConvSpec) -> list[ConvSpec]:
 def _has_shape(stored: Stored, spec: ConvSpec) -> bool:
     """Whether the output has the asked shape, up to axes of size 1."""
     return with_unit_axes(stored.array, spec).shape == spec.shape("output")
+
+
+def _lacks_channels(stored: Stored, spec: ConvSpec) -> bool:
+    """Whether an output of several channels lacks their axis, as the magnitude of them does."""
+    sizes = list(zip(spec.output_layout, spec.shape("output"), strict=True))
+    lacking = tuple(size for letter, size in sizes if letter != "C")
+    of_one = tuple(1 if letter == "C" else size for letter, size in sizes)
+    return spec.out_channels > 1 and stored.array.shape in (lacking, of_one)
 
 
 def _has_sizes(stored: Stored, spec: ConvSpec) -> bool:

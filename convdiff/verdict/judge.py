@@ -24,6 +24,7 @@ from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 from convdiff.verdict import messages
 from convdiff.verdict.localize import differing_region
+from convdiff.verdict.magnitude import magnitude_edit
 from convdiff.verdict.unflatten import first_part, unflattened
 
 # The share of differing elements below which the fault is local, and the most edits it may have.
@@ -269,6 +270,10 @@ class Judge:
         is_local = stats.differing < MAX_LOCAL_SHARE * stats.elements
         explanation = diagnosis.explanation(MAX_LOCAL_EDITS if is_local else MAX_EDITS)
         if explanation is None:
+            obtained = normal_output(self.case.spec, problem.obtained)
+            magnitude = self._magnitude_row(answer, stats, obtained)
+            if magnitude is not None:
+                return replace(magnitude, where=region)
             known = diagnosis.unexplained(1 - stats.differing / stats.elements)
             return Row(
                 answer,
@@ -301,6 +306,9 @@ class Judge:
         known = self.row_without_diagnosis(answer, Row(answer, "different", where=shapes))
         if known is not None:
             return known
+        magnitude = self._magnitude_of_channels(answer, output)
+        if magnitude is not None:
+            return replace(magnitude, where=shapes)
         if output.ndim != len(spec.output_layout) or 0 in output.shape:
             return Row(answer, "different", message=messages.other_number_of_axes(shapes))
         part = first_part(output, spec)
@@ -312,6 +320,40 @@ class Judge:
         if explanation is None:
             return Row(answer, "different", message=messages.unexplained_shape(shapes))
         return Row(answer, "different", findings=(explanation.finding(spec),), where=shapes)
+
+    def _magnitude_of_channels(self, answer: Answer, output: Array) -> Row | None:
+        """The row of an output with one channel, or no axis for it, the magnitude of all."""
+        spec = self.case.spec
+        if "C" not in spec.output_layout or not output.size:
+            return None
+        channels = spec.output_layout.index("C")
+        if output.ndim == len(spec.output_layout) - 1:
+            output = np.expand_dims(output, channels)
+        shape = list(spec.shape("output"))
+        shape[channels] = 1
+        if list(output.shape) != shape:
+            return None
+        return self._magnitude_row(answer, None, normal_output(spec, output))
+
+    def _magnitude_row(
+        self, answer: Answer, stats: ErrorStats | None, obtained: Array
+    ) -> Row | None:
+        """The row of an output, (N, C, *space), that is the magnitude of several sums."""
+        spec = self.case.spec
+        others = [
+            normal_output(spec, with_unit_axes(stored.array, spec))
+            for name, stored in self.case.saved
+            if name != answer.name
+            and with_unit_axes(stored.array, spec).shape == spec.shape("output")
+            and stored.array.dtype.kind in "fiu"
+        ]
+        for arithmetic in self._possible_arithmetics(answer, obtained):
+            reference = self.reference(arithmetic.operands.dtype)
+            edit = magnitude_edit(spec, obtained.astype(np.float64), reference, arithmetic, others)
+            if edit is not None:
+                finding = Finding((edit,), clauses((edit,)))
+                return Row(answer, "different", stats, (finding,))
+        return None
 
     def _agrees_with_part(self, answer: Answer, output: Array, part: tuple[slice, ...]) -> bool:
         """Whether the output agrees with that part of the reference, (N, C)."""

@@ -9,8 +9,8 @@ output itself says what they are:
   `geometry_score` and `kernel_estimate` favor, and `order_search` gives the candidates;
 * a factor and a constant per channel: `channel_scale_search`;
 * overlap counts beside a constant or a factor: `overlap`;
-* the whole kernel, where nothing else explains the output: `other_weights`, and `tidy_kernel` for those
-  that follow simply from the given one.
+* the whole kernel, where nothing else explains the output: `other_weights`, and `tidy_kernel` for
+  one that follows simply from the given one.
 
 What is fitted explains as many values whatever it is.  So part of the output is held out of every
 fit, or the evidence is counted, and every candidate goes through the proof like any other.
