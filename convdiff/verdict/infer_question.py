@@ -250,6 +250,9 @@ class _Proposals:
                         return proposal
             if asked is None and len({_layouts(proposal.spec) for proposal in fitting}) > 1:
                 return None
+        if fitting and isinstance(fitting[0].options.get("padding"), int):
+            # Few pad by so much that no word says it: a transposed convolution is as likely.
+            return self._of_strided_output(output, asked, only_agreeing=True) or fitting[0]
         if fitting:
             return fitting[0]
         if asked is not None:
@@ -260,10 +263,13 @@ class _Proposals:
         in_order = None if asked is None else self._of_output_in_another_order(output, asked)
         return in_order or self._of_strided_output(output, asked)
 
-    def _of_strided_output(self, output: Stored, asked: ConvSpec | None) -> Proposal | None:
+    def _of_strided_output(
+        self, output: Stored, asked: ConvSpec | None, *, only_agreeing: bool = False
+    ) -> Proposal | None:
         """The convolution with a stride or a dilation that gives an output of this shape.
 
-        One that agrees; else the likeliest with the only stride that gives the size.
+        One that agrees; else, without `only_agreeing`, the likeliest with the only stride that
+        gives the size.
         """
         fitting: dict[ConvSpec, Proposal] = {}
         for spec, options in (
@@ -277,6 +283,8 @@ class _Proposals:
             for proposal in fitting.values():
                 if any(self.agrees(spec, output) for spec in _variants(proposal.spec, kind)):
                     return proposal
+        if only_agreeing:
+            return None
         direct = [each for each in fitting.values() if not each.options.get("transposed")]
         kinds = {(_layouts(each.spec), each.spec.stride, each.spec.dilation) for each in direct}
         # A smaller output may also be cropped: the diagnosis tells.

@@ -282,10 +282,11 @@ def test_the_output_tells_a_dilation() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"stride": 2}])
 @pytest.mark.parametrize(("pad", "tail"), [(0, 0), (1, 1), (1, 0)])
+@pytest.mark.parametrize("size", [3, 4])
 def test_a_larger_output_tells_a_transposed_convolution(
-    options: dict[str, Any], pad: int, tail: int
+    options: dict[str, Any], pad: int, tail: int, size: int
 ) -> None:
-    x, w = normal(1, 4, 7, 8), normal(4, 4, 3, 3)
+    x, w = normal(1, 4, 7, 8), normal(4, 4, size, size)
     geometry = Geometry((2, 2), ((pad, pad),) * 2, (1, 1), 1, "constant", True, (tail, tail))
     y = convolve(x, w, geometry).astype(np.float32)
     result = convdiff.diff(x, w, y, **options)
