@@ -63,7 +63,17 @@ class RowJudge:
             yield row
 
     def groups(self, rows: Sequence[Row]) -> tuple[OutputGroup, ...]:
-        """How the outputs of these rows compare with each other."""
+        """How the outputs of these rows compare with each other; one file counts once."""
+        files: dict[tuple[object, str | None], str] = {}
+        for name, stored in self._case.saved:
+            if stored.path is not None:
+                files.setdefault((stored.path.resolve(), stored.key), name)
+        first_names = set(files.values())
+        others = {name for name, stored in self._case.saved if stored.path is not None}
+        repeated = others - first_names
+        rows = [
+            row for row in rows if row.answer.kind != "saved" or row.answer.name not in repeated
+        ]
         return output_groups(rows, self._are_alike)
 
     def _are_alike(self, answer: Answer, other: Answer) -> bool:

@@ -11,8 +11,10 @@ def fast_algorithm(differing: int, elements: int) -> str:
     if elements == 1:
         words = "it is"
     else:
-        several = "1 element is" if differing == 1 else f"{differing:,} elements are"
-        words = f"{several} ({percent(differing / elements)})"
+        share = percent(differing / elements)
+        words = (
+            f"1 element ({share}) is" if differing == 1 else f"{differing:,} elements ({share}) are"
+        )
     return (
         f"{words} beyond the rounding of a plain sum, but within what a fast algorithm (FFT, "
         "Winograd) may add to a channel as a whole"

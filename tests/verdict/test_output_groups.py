@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from convdiff.arrays import from_memory
+from convdiff.arrays import from_memory, read
 from convdiff.pipeline.judge_rows import RowJudge
 from convdiff.records import Answer, Case, OutputGroup
 from convdiff.spec.infer_spec import read_spec
@@ -85,6 +86,16 @@ def test_outputs_of_another_shape_are_compared_too() -> None:
 def test_of_outputs_that_agree_only_equality_is_told() -> None:
     assert groups(a=nearly(RIGHT), b=nearly(RIGHT)) == []
     assert groups(a=nearly(RIGHT), b=FLIPPED.astype(np.float32)) == []
+
+
+def test_one_file_is_not_the_same_as_itself(tmp_path: Path) -> None:
+    np.save(tmp_path / "y.npy", FLIPPED.astype(np.float32))
+    stored = read(str(tmp_path / "y.npy"), "y")
+    spec, _ = read_spec(X.shape, W.shape, Settings(), bias=False, dtype="float32")
+    saved = (("a", stored), ("b", stored))
+    judge = RowJudge(Case(spec, from_memory(X, "x"), from_memory(W, "w"), saved=saved))
+    answers = [Answer(name, "saved", "ok", output=each.array) for name, each in saved]
+    assert judge.groups(list(judge.rows(answers))) == ()
 
 
 def test_nan_at_the_same_places_is_alike() -> None:
