@@ -77,7 +77,8 @@ def diff(
     groups, transposed, input_layout, ..., and `as_` (or "as").  `name` is that of `obtained` in the
     result.  Where no padding is given, and `obtained` has not the size that the default gives, it
     tells the padding, stride and layouts that are asked for, and a note of the case says so; give
-    padding=0 to ask for none, and stride=1.  Raises ConvdiffError if shapes and options make no convolution.
+    padding=0 to ask for none, and stride=1.  Raises ConvdiffError if shapes and options make no
+    convolution.
     """
     case, answer = _case(input, kernel, obtained, bias, name, options)
     return Result(case, Judge(case).row(answer))

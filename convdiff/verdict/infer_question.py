@@ -2,8 +2,8 @@
 
 A bare `convdiff run x.npy k.npy --saved other=y.npy` asks nothing but why the output differs. If it
 has not the size that the options' defaults give, the padding (or the layouts, the stride, or a
-transposed convolution) under which it has that size is taken for the question, and a note says so. What the
-options say is never changed.
+transposed convolution) under which it has that size is taken for the question, and a note says so.
+What the options say is never changed.
 """
 
 from __future__ import annotations
