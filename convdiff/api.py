@@ -76,8 +76,9 @@ def diff(
     that np.asarray accepts.  `options` are those of `convdiff run`: stride, padding, dilation,
     groups, transposed, input_layout, ..., and `as_` (or "as").  `name` is that of `obtained` in the
     result.  Where no padding is given, and `obtained` has not the size that the default gives, it
-    tells the padding and the layouts that are asked for, and a note of the case says so; give
-    padding=0 to ask for none.  Raises ConvdiffError if shapes and options make no convolution.
+    tells the padding, stride and layouts that are asked for, and a note of the case says so; give
+    padding=0 to ask for none, and stride=1.  Raises ConvdiffError if shapes and options make no
+    convolution.
     """
     case, answer = _case(input, kernel, obtained, bias, name, options)
     return Result(case, Judge(case).row(answer))
@@ -118,6 +119,7 @@ def _case(
     spec = question.spec
     if question.exchanged:
         x, w = w, x
+    w = question.kernel or w
     if b is not None:
         b = replace(b, array=bias_vector(b.array, spec, "bias"))
     array_notes = (

@@ -188,10 +188,17 @@ def _as_images(array: Array) -> Array:
 
 
 def _coarse(array: Array, most: tuple[int, int]) -> Array:
-    """(channels, rows, columns) reduced to at most `most` cells, each the maximum in it."""
+    """(channels, rows, columns) reduced to at most `most` cells, each the maximum in it.
+
+    Where cells hold several rows or columns, the first and the last are by themselves, so that a
+    border shows.
+    """
     for axis in (1, 2):
         length, cells = array.shape[axis], min(array.shape[axis], most[axis - 1])
-        starts = np.arange(cells) * length // cells
+        starts = np.arange(cells)
+        if length > cells:
+            inner = 1 + np.arange(cells - 2) * (length - 2) // (cells - 2)
+            starts = np.concatenate([[0], inner, [length - 1]])
         array = np.maximum.reduceat(array, starts, axis=axis)
     return array
 

@@ -158,7 +158,8 @@ class Finding:
 
     `summary` words the edits.  `rivals` are other lists of edits, no simpler, that reproduce the
     output as well.  `fix` is code for the requested convolution, by framework.  `notes` are further
-    sentences for the reader, such as which arrays would tell the rivals apart.
+    sentences for the reader, such as which arrays would tell the rivals apart.  `options` are the
+    settings, by name, with which the output would agree; none where no settings ask for the edits.
     """
 
     edits: tuple[Edit, ...]
@@ -166,6 +167,7 @@ class Finding:
     fix: dict[str, str] = field(default_factory=dict)
     rivals: tuple[tuple[Edit, ...], ...] = ()
     notes: tuple[str, ...] = ()
+    options: dict[str, object] = field(default_factory=dict)
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -180,6 +182,7 @@ class Finding:
             "fix": self.fix,
             "rivals": without_complex([list(rival) for rival in self.rivals]),
             "notes": list(self.notes),
+            "options": self.options,
         }
 
 
@@ -221,11 +224,22 @@ class Row:
         }
 
 
+class OutputGroup(NamedTuple):
+    """Outputs, by the names of their rows, each two of which have the same relation.
+
+    "identical": the same bit for bit; "rounding": the same up to rounding; "different": neither.
+    """
+
+    relation: str
+    names: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Report:
     """The outcome of one run: its case, a row for each answer, and the exit code.
 
-    `command` repeats the run; `reference_seconds` is how long the reference took.
+    `command` repeats the run; `reference_seconds` is how long the reference took.  `groups` say how
+    the outputs compare with each other.
     """
 
     case: Case
@@ -233,6 +247,7 @@ class Report:
     exit_code: int
     command: str
     reference_seconds: float | None = None
+    groups: tuple[OutputGroup, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """The JSON object of a report, schema convdiff/1."""
@@ -243,4 +258,7 @@ class Report:
             "exit_code": self.exit_code,
             "command": self.command,
             "rows": [row.to_dict() for row in self.rows],
+            "groups": [
+                {"relation": group.relation, "rows": list(group.names)} for group in self.groups
+            ],
         }

@@ -95,6 +95,7 @@ class CaseResult:
             "exit_code": 2,
             "command": None,
             "rows": [],
+            "groups": [],
         }
         agreement = self.input_agreement
         return {

@@ -112,7 +112,9 @@ def judge_answers(
     row_judge = RowJudge(case, pictures=request.pictures, judge=judge)
     rows = tuple(row_judge.rows(answers))
     code = exit_code(rows, require=request.require, fail_on=request.fail_on)
-    return without_arrays(Report(case, rows, code, "", row_judge.reference_seconds))
+    return without_arrays(
+        Report(case, rows, code, "", row_judge.reference_seconds, row_judge.groups(rows))
+    )
 
 
 def without_arrays(report: Report) -> Report:

@@ -20,7 +20,7 @@ from convdiff.diagnose.fit.restored_output import Restored, restored_outputs
 from convdiff.diagnose.fit.whole_output import input_copy, rolled_back
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.output_overlap import OverlapAccumulated
-from convdiff.diagnose.hypotheses.registry import by_code
+from convdiff.diagnose.hypotheses.registry import agreeing_options, by_code
 from convdiff.diagnose.nearest_miss import nearest_miss
 from convdiff.diagnose.proof import prove
 from convdiff.diagnose.schedule import MAX_EDITS, Schedule
@@ -70,11 +70,26 @@ class Explanation:
         known = by_code()
         return all(known[edit["code"]].only_rounds(edit) for edit in self.simplest)
 
+    def _options(self, spec: ConvSpec) -> dict[str, object]:
+        """The settings that ask for the first list, in the shortest of its equivalent forms."""
+        codes = [edit["code"] for edit in self.simplest]
+        alike = [each for each in self.edit_lists if [edit["code"] for edit in each] == codes]
+        options = [agreeing_options(edits, spec) for edits in alike]
+        if not options[0]:
+            return {}
+        return min(filter(None, options), key=lambda each: len(str(each)))
+
     def finding(self, spec: ConvSpec) -> Finding:
         """As a finding, with the words for it; `spec` is what was asked."""
         first, *rivals = self.edit_lists
         notes = suggestions(first, rivals, spec)
-        return Finding(first, wording.summary(first, spec), rivals=tuple(rivals), notes=notes)
+        return Finding(
+            first,
+            wording.summary(first, spec),
+            rivals=tuple(rivals),
+            notes=notes,
+            options=self._options(spec),
+        )
 
 
 @dataclass(frozen=True)

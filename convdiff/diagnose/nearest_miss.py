@@ -22,6 +22,10 @@ def nearest_miss(
 
     Returns None if no edit agrees at `MIN_AGREEING_POINTS`.
     """
+    low, high = search.problem.obtained_range
+    if low == high:
+        # A constant is right where the sums happen to have its value.
+        return None
     best, most_agreeing = None, MIN_AGREEING_POINTS - 1
     for candidate, agreeing in search.nearest(precision, COMPARED_POINTS):
         if agreeing > most_agreeing:

@@ -86,7 +86,14 @@ def run(request: Request, open_view: OpenView) -> Report:
                 view.add(row)
             rows = _in_final_order(rows, expected)
             code = exit_code(rows, require=request.require, fail_on=request.fail_on)
-            report = Report(case, tuple(rows), code, request.command, judge.reference_seconds)
+            report = Report(
+                case,
+                tuple(rows),
+                code,
+                request.command,
+                judge.reference_seconds,
+                judge.groups(rows),
+            )
             view.finish(report)
     return report
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from convdiff.diagnose.hypotheses.registry import sentence
-from convdiff.records import Answer, Case, Finding, Row, Verdict
+from convdiff.records import Answer, Case, Finding, OutputGroup, Row, Verdict
 from convdiff.spec.layout import Array
 from convdiff.verdict.judge import Judge
+from convdiff.verdict.output_groups import output_groups
 
 # From best to worst; None is an answer without an output.
 VERDICTS: tuple[Verdict | None, ...] = (
@@ -60,6 +61,24 @@ class RowJudge:
 
                 row = with_picture(row, judge, kernels=self._pictures)
             yield row
+
+    def groups(self, rows: Sequence[Row]) -> tuple[OutputGroup, ...]:
+        """How the outputs of these rows compare with each other; one file counts once."""
+        files: dict[tuple[object, str | None], str] = {}
+        for name, stored in self._case.saved:
+            if stored.path is not None:
+                files.setdefault((stored.path.resolve(), stored.key), name)
+        first_names = set(files.values())
+        others = {name for name, stored in self._case.saved if stored.path is not None}
+        repeated = others - first_names
+        rows = [
+            row for row in rows if row.answer.kind != "saved" or row.answer.name not in repeated
+        ]
+        return output_groups(rows, self._are_alike)
+
+    def _are_alike(self, answer: Answer, other: Answer) -> bool:
+        judge = self._judge_of(answer)
+        return judge is self._judge_of(other) and judge.are_alike(answer, other)
 
     def _judge_of(self, answer: Answer) -> Judge:
         """The judge of the convolution that this answer was read as an output of."""

@@ -45,6 +45,7 @@ def load_case(
     spec = question.spec
     if question.exchanged:
         input, kernel = kernel, input
+    kernel = question.kernel or kernel
     if bias is not None:
         bias = replace(bias, array=bias_vector(bias.array, spec, f"--bias {bias.name}"))
     if cut:

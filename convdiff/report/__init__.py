@@ -13,8 +13,8 @@ What they share:
 
     run_words, suite_words     the wording: a convolution, conclusions, exit codes, a case's summary
     number_format, escape      numbers as short text; text from outside made harmless
-    run_table, row_details, block_map, identical_rows
-                               the parts of a run's report: figures, findings, a map, equal rows
+    run_table, row_details, block_map
+                               the parts of a run's report: figures, findings, a map
     page, palette, highlight   laying out text in lines, its colors and symbols, colored Python code
 
 A format is a function from a report or a suite to a string; it reads the records and never takes

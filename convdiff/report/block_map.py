@@ -41,9 +41,18 @@ def coarse(levels: Grid, max_rows: int, max_columns: int) -> list[list[float]]:
 
 
 def _ranges(length: int, most: int) -> list[range]:
-    """`length` positions split into at most `most` consecutive ranges."""
-    count = min(length, most)
-    return [range(at * length // count, (at + 1) * length // count) for at in range(count)]
+    """`length` positions split into at most `most` consecutive ranges.
+
+    The first and the last position are by themselves, so that a border shows.
+    """
+    if length <= most or most < MIN_CELLS:
+        count = min(length, most)
+        return [range(at * length // count, (at + 1) * length // count) for at in range(count)]
+    inner = [
+        range(1 + at * (length - 2) // (most - 2), 1 + (at + 1) * (length - 2) // (most - 2))
+        for at in range(most - 2)
+    ]
+    return [range(1), *inner, range(length - 1, length)]
 
 
 def _share(levels: Grid, lines: Sequence[int], cells: Sequence[int]) -> float:

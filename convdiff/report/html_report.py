@@ -6,6 +6,7 @@ whatever might slip in.  Every text from outside goes through `_text`.
 
 from __future__ import annotations
 
+import math
 from html import escape
 from importlib.resources import files
 
@@ -137,6 +138,9 @@ def _case(case: CaseResult, number: int) -> list[str]:
     passing = [row.answer.name for row in case.rows if row not in case.failing and row.verdict]
     if passing:
         parts.append(f"<p class=dim>as asked: {_text(', '.join(passing))}</p>")
+    parts += [
+        f"<p class=dim>{_text(run_words.group_words(group))}</p>" for group in case.report.groups
+    ]
     if case.place:
         command = _text(case.report.command)
         parts.append(f"<p class=dim>to repeat: <code>{command}</code></p>")
@@ -153,6 +157,7 @@ def _row(row: Row, layout: str) -> list[str]:
     parts = [
         f"<section><h3>{_text(answer.name)}{version} "
         f"<span class=differs>{_text(state)}</span></h3>",
+        *_options(row),
         f"<p class=finding>{_text(message)}</p>",
         f"<dl>{facts}</dl>",
     ]
@@ -167,14 +172,24 @@ def _row(row: Row, layout: str) -> list[str]:
     return [*parts, "</section>"]
 
 
+def _options(row: Row) -> list[str]:
+    """The options with which an output of the user agrees, where there are any."""
+    if row.answer.kind == "backend" or not row.findings or not row.findings[0].options:
+        return []
+    words = run_words.agreeing_options_words(row.findings[0].options)
+    return [f"<p class=finding><strong>{_text(words)}</strong></p>"]
+
+
 def _facts(row: Row, finding: Finding | None) -> list[tuple[str, str]]:
     """(label, HTML) of what is known about a row."""
     facts = [("where", _text(row.where))] if row.where else []
     error = row.error
     if error is not None:
-        units = number_format.units(error.units, error.terms)
+        units = ""
+        if math.isfinite(error.units):
+            units = f", {number_format.units(error.units, error.terms)} rounding units"
         facts += [
-            ("error", f"{number_format.short(error.max_abs)} at most, {units} rounding units"),
+            ("error", f"{number_format.short(error.max_abs)} at most{units}"),
             ("differ", f"{error.differing:,} of {error.elements:,} elements"),
         ]
         if error.worst:

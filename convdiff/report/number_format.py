@@ -32,7 +32,12 @@ def element(number: float | complex) -> str:
 
 
 def units(amount: float, terms: int) -> str:
-    """An error in rounding units, and the bound on them: `3.1 of 27`; `0` for no error."""
+    """An error in rounding units, and the bound on them: `3.1 of 27`; `0` for no error.
+
+    `no unit` where the element's products are all zero, or a value is not finite.
+    """
+    if not math.isfinite(amount):
+        return "no unit"
     return "0" if amount == 0 else f"{short(amount)} of {terms:,}"
 
 

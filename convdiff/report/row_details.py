@@ -66,7 +66,11 @@ def _body(row: Row, page: Page) -> list[Text]:
         lines += _where(row, page) if (row.where or "") not in message else []
         return [*lines, *_largest(row, page), *_map(row, page)]
     finding = row.findings[0]
-    lines = page.wrap(page.text(finding.summary), "  ")
+    lines = []
+    if finding.options and row.answer.kind != "backend":
+        words = run_words.agreeing_options_words(finding.options)
+        lines += page.wrap(page.text(words, "strong"), "  ")
+    lines += page.wrap(page.text(finding.summary), "  ")
     lines += [*_where(row, page), *_largest(row, page), *_map(row, page)]
     codes = [page.text(code, "dim") for code in dict.fromkeys(finding.codes)]
     lines += _labelled("code", page.join(codes), page)

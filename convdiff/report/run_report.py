@@ -18,7 +18,6 @@ from rich.text import Text
 
 from convdiff.records import Case, Report, Row
 from convdiff.report import number_format, run_words
-from convdiff.report.identical_rows import identical_rows
 from convdiff.report.page import Page
 from convdiff.report.palette import STATES
 from convdiff.report.row_details import row_details
@@ -63,11 +62,11 @@ def report_lines(report: Report, page: Page, exit_line: bool = True) -> list[Tex
     lines = heading(report.case, page)
     if report.rows:
         lines += [Text(), *run_table(report.rows, page)]
-    groups = identical_rows(report.rows)
+    groups = [run_words.group_words(group) for group in report.groups]
     if groups:
         lines.append(Text())
-    for names in groups:
-        lines += page.wrap(page.text(f"the same bit for bit: {', '.join(names)}", "dim"), rest="  ")
+    for words in groups:
+        lines += page.wrap(page.text(words, "dim"), rest="  ")
     lines += row_details(report.rows, report.case.spec.output_layout, page)
     return [*lines, Text(), *_closing(report, page, exit_line)]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from convdiff.diagnose.hypotheses.registry import sentence
-from convdiff.records import Edit, ErrorStats, Report, Row
+from convdiff.records import Edit, ErrorStats, OutputGroup, Report, Row
 from convdiff.report import number_format
+from convdiff.report.escape import shorten
 from convdiff.spec.conv_spec import ConvSpec, numbers_text, pairs_text
 from convdiff.spec.pad_value import pad_value_text
 from convdiff.suite_result import AGREEING
@@ -72,6 +73,37 @@ def largest_error(error: ErrorStats) -> str:
         f"{number_format.index(error.worst)}: obtained {number_format.element(error.obtained)}, "
         f"expected {number_format.element(error.reference)}"
     )
+
+
+RELATIONS = {
+    "identical": "the same bit for bit",
+    "rounding": "the same up to rounding",
+    "different": "different from each other",
+}
+
+
+def group_words(group: OutputGroup) -> str:
+    """How some outputs compare with each other: `the same bit for bit: torch, jax`."""
+    return f"{RELATIONS[group.relation]}: {', '.join(map(shorten, group.names))}"
+
+
+def agreeing_options_words(options: Mapping[str, object]) -> str:
+    """With which options the output agrees: `with --padding 1 it agrees`."""
+    given = [_option_words(name, value) for name, value in options.items() if name != "transposed"]
+    transposed = options.get("transposed")
+    if transposed:
+        given.insert(0, "--transposed")
+    words = [f"with {' '.join(given)}"] if given else []
+    if transposed is False:
+        words.insert(0, "without --transposed")
+    return f"{' and '.join(words)} it agrees"
+
+
+def _option_words(name: str, value: object) -> str:
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{option}" if value else f"--no-{option}"
+    return f"--{option} {value}"
 
 
 def rivals_words(rivals: Sequence[Sequence[Edit]]) -> str:

@@ -16,6 +16,7 @@ given, that is the only reading. Otherwise:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -100,6 +101,7 @@ def fitting_readings(input_shape: Shape, kernel_shape: Shape, settings: Settings
     tiers = [
         *_tiers(input_shape, kernel_shape, settings),
         _sparse_readings(input_shape, kernel_shape, settings),
+        _doubtful_readings(input_shape, kernel_shape, settings),
     ]
     readings = dict.fromkeys(reading for tier in tiers for reading in tier)
     return [
@@ -118,6 +120,9 @@ def number_of_groups(
         return channels
     if settings.groups is not None:
         return settings.groups
+    if "I" not in reading.kernel and not settings.transposed:
+        # Each channel has filters of its own.
+        return channels
     return channels // inner if _groups_follow_shapes(settings) else 1
 
 
@@ -221,39 +226,103 @@ def _sparse_readings(input_shape: Shape, kernel_shape: Shape, settings: Settings
 
     A plain kernel is slid over each item of an axis by itself, as OpenCV does with the channels of
     a picture: that axis is then the batch, so HWC is read as HWN. A plain input takes a kernel with
-    channel axes of size 1, and the reverse.
+    channel axes of size 1, and the reverse. A kernel without the axis I has one filter, or several,
+    for each channel; so it has for a plain input.
     """
-    readings: list[Reading] = []
+    readings = [
+        *_readings_of_plain_kernel(input_shape, kernel_shape),
+        *_readings_of_plain_input(input_shape, kernel_shape, settings),
+    ]
+    if len(input_shape) != len(kernel_shape):
+        readings += _readings_of_filters(input_shape, kernel_shape, settings)
+    return _possible_readings(readings, input_shape, settings)
+
+
+def _doubtful_readings(
+    input_shape: Shape, kernel_shape: Shape, settings: Settings
+) -> list[Reading]:
+    """Readings that only an output can tell from forgotten groups or a wrong kernel.
+
+    Pictures in a batch without channels, and filters of the channels of one picture.
+    """
+    readings = [
+        *_readings_of_plain_input(input_shape, kernel_shape, settings, batch="N"),
+        *_readings_of_filters(input_shape, kernel_shape, settings),
+    ]
+    return _possible_readings(readings, input_shape, settings)
+
+
+def _possible_readings(
+    readings: list[Reading], input_shape: Shape, settings: Settings
+) -> list[Reading]:
+    """Those that agree with the given layouts, and lack no axis of the input's size."""
+    return [
+        reading
+        for reading in dict.fromkeys(readings)
+        if _lacks_nothing(reading, input_shape) and _agrees_with_given(reading, settings)
+    ]
+
+
+def channel_layouts(input_shape: Shape, kernel_axes: int) -> list[str]:
+    """Layouts with channels of an input that has one or two axes more than a plain kernel."""
+    space = AXES_OF_RANK.get(kernel_axes, "")
+    if not space:
+        return []
+    layouts = [f"NC{space}", f"N{space}C", f"C{space}", f"{space}C"]
+    if len(space) == 1:
+        # The rows or the columns of a picture with channels last.
+        layouts.append(f"{space}NC")
+    return [layout for layout in layouts if len(layout) == len(input_shape)]
+
+
+def _readings_of_plain_kernel(input_shape: Shape, kernel_shape: Shape) -> Iterator[Reading]:
+    """Readings of a kernel without channel axes under an input with one or two axes more."""
     space = AXES_OF_RANK.get(len(kernel_shape), "")
-    if 1 <= len(space) <= 2:
-        if len(input_shape) == len(space) + 1:
-            first, last = Reading(f"N{space}", space), Reading(f"{space}N", space)
-            readings += (
-                [last, first]
-                if _items_are_last(input_shape, kernel_shape)
-                else [
-                    first,
-                    last,
-                ]
-            )
-        if len(input_shape) == len(space) + 2:
-            inputs = [f"NC{space}", f"N{space}C", f"CN{space}", f"C{space}N"]
-            readings += [Reading(input, space) for input in inputs]
-    space = AXES_OF_RANK.get(len(input_shape), "")
-    if space and settings.as_ not in PLAIN_ARRAYS and len(kernel_shape) == len(space) + 2:
-        usual, mixed = _readings_with_channels(space, settings)
-        plain_inputs = [Reading(space, reading.kernel) for reading in usual + mixed]
+    if space and len(input_shape) == len(space) + 1:
+        first, last = Reading(f"N{space}", space), Reading(f"{space}N", space)
+        items_are_last = _items_are_last(input_shape, kernel_shape)
+        yield from (last, first) if items_are_last else (first, last)
+    if space and len(input_shape) == len(space) + 2:
+        for input in (f"NC{space}", f"N{space}C", f"CN{space}", f"C{space}N"):
+            yield Reading(input, space)
+
+
+def _readings_of_plain_input(
+    input_shape: Shape, kernel_shape: Shape, settings: Settings, batch: str = ""
+) -> Iterator[Reading]:
+    """Readings of an input without a channel axis, of which the kernel has I of size 1."""
+    space = AXES_OF_RANK.get(len(kernel_shape) - 2, "")
+    if not space or settings.as_ in PLAIN_ARRAYS:
+        return
+    usual, mixed = _readings_with_channels(space, settings)
+    if len(batch + space) == len(input_shape):
         # A kernel with one output channel too is a plain kernel with axes of size 1.
-        readings += sorted(
-            plain_inputs, key=lambda r: axis_sizes(r.kernel, kernel_shape).get("O", 1)
+        yield from sorted(
+            (Reading(batch + space, reading.kernel) for reading in usual + mixed),
+            key=lambda reading: axis_sizes(reading.kernel, kernel_shape).get("O", 1),
         )
-    readings = [reading for reading in readings if _lacks_nothing(reading, input_shape)]
-    return [reading for reading in dict.fromkeys(readings) if _agrees_with_given(reading, settings)]
+
+
+def _readings_of_filters(
+    input_shape: Shape, kernel_shape: Shape, settings: Settings
+) -> Iterator[Reading]:
+    """Readings of a kernel that has the axis O without I: several filters, or one per channel."""
+    space = AXES_OF_RANK.get(len(kernel_shape) - 1, "")
+    if not 1 <= len(space) <= 2 or settings.transposed or settings.depthwise:
+        return
+    inputs = (f"NC{space}", f"N{space}C", f"C{space}", f"{space}C", space, f"N{space}")
+    for input in inputs:
+        if len(input) == len(input_shape):
+            kernels = [f"O{space}", f"{space}O"]
+            has_square_planes = len(set(kernel_shape[:-1])) == 1 < len(set(kernel_shape[1:]))
+            last_first = input.endswith("C") or (len(space) > 1 and has_square_planes)
+            for kernel in reversed(kernels) if last_first else kernels:
+                yield Reading(input, kernel)
 
 
 def _lacks_nothing(reading: Reading, input_shape: Shape) -> bool:
     """Whether a channel axis of the input, of which a plain kernel has none, has size 1."""
-    return axis_sizes(reading.input, input_shape).get("C", 1) == 1
+    return "O" in reading.kernel or axis_sizes(reading.input, input_shape).get("C", 1) == 1
 
 
 def _items_are_last(input_shape: Shape, kernel_shape: Shape) -> bool:
@@ -365,7 +434,10 @@ def _note(reading: Reading, by_default: bool, settings: Settings) -> str:
 def sparse_note(reading: Reading, input_shape: Shape) -> str:
     """How arrays were read of which one lacks axes of the other."""
     note = f"read as input {reading.input}, kernel {reading.kernel}"
-    items = axis_sizes(reading.input, input_shape).get("N", 1)
+    sizes = axis_sizes(reading.input, input_shape)
+    if "I" not in reading.kernel and sizes.get("C", 1) > 1:
+        return f"{note}: each of the {sizes['C']} channels has its own filter"
+    items = sizes.get("N", 1)
     if items == 1:
         return f"{note} (the only reading that fits)"
     place = {0: "first", len(input_shape) - 1: "last"}.get(reading.input.index("N"), "second")

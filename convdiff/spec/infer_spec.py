@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from convdiff.errors import ConvdiffError
+from convdiff.errors import ConvdiffError, SpecError
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.infer_layouts import (
     PLAIN_ARRAYS,
@@ -30,6 +30,8 @@ from convdiff.spec.settings import Settings, axis_numbers
 
 # These frameworks flip the kernel unless told otherwise.
 FLIPPING = ("theano", "numpy", "scipy")
+# The invariant of a ConvSpec that a kernel longer than its input breaks.
+EMPTY_OUTPUT = 5
 EXCHANGE_NOTE = "the kernel is longer than the input: {} slides the input over it"
 
 
@@ -64,28 +66,43 @@ def read_spec(
         word = str(settings.padding).strip().lower()
         if _exchanges_operands(settings, word, input_size, spans):
             notes = [*notes, EXCHANGE_NOTE.format(settings.as_)]
-    return ConvSpec(
-        input_layout=reading.input,
-        kernel_layout=reading.kernel,
-        output_layout=_output_layout(reading, out_channels, settings),
-        batch=x.get("N", 1),
-        in_channels=x.get("C", 1),
-        out_channels=out_channels,
-        groups=groups,
-        input_size=input_size,
-        kernel_size=kernel_size,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        input_dilation=input_dilation,
-        output_padding=output_padding,
-        pad_mode="constant" if settings.pad_mode is None else settings.pad_mode,
-        pad_value=parse_pad_value(settings.pad_value),
-        transposed=settings.transposed,
-        flip=_flip(settings),
-        bias=bias,
-        dtype=dtype,
-    ), notes
+    try:
+        spec = ConvSpec(
+            input_layout=reading.input,
+            kernel_layout=reading.kernel,
+            output_layout=_output_layout(reading, out_channels, settings),
+            batch=x.get("N", 1),
+            in_channels=x.get("C", 1),
+            out_channels=out_channels,
+            groups=groups,
+            input_size=input_size,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            input_dilation=input_dilation,
+            output_padding=output_padding,
+            pad_mode="constant" if settings.pad_mode is None else settings.pad_mode,
+            pad_value=parse_pad_value(settings.pad_value),
+            transposed=settings.transposed,
+            flip=_flip(settings),
+            bias=bias,
+            dtype=dtype,
+        )
+    except SpecError as error:
+        if error.invariant == EMPTY_OUTPUT and not (
+            settings.input_layout and settings.kernel_layout
+        ):
+            raise SpecError(EMPTY_OUTPUT, f"{error}; {_as_read(reading)}") from None
+        raise
+    return spec, notes
+
+
+def _as_read(reading: Reading) -> str:
+    return (
+        f"the arrays were read as input {reading.input}, kernel {reading.kernel}: --input-layout "
+        "and --kernel-layout name their axes"
+    )
 
 
 def bias_vector(array: Array, spec: ConvSpec, name: str) -> Array:

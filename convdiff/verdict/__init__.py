@@ -1,9 +1,10 @@
 """The verdict: what is reported of one answer, from the error bound and, where needed, a diagnosis.
 
 `judge` decides.  `infer_question` reads what is asked off the saved outputs, where the options
-leave it open.  `unflatten` reads outputs with fewer axes than asked, `localize` says in which
-region an output differs, `messages` has the judge's sentences, and `degenerate_arrays` names faults
-that the arrays of a case cannot show.  The numerics are described in `convdiff.numerics`.
+leave it open.  `unflatten` reads outputs with fewer axes than asked, `magnitude` knows those of
+several sums, `output_groups` holds the outputs of a case against each other, `localize` says in
+which region an output differs, `messages` has the judge's sentences, and `degenerate_arrays` names
+faults that the arrays of a case cannot show.  The numerics are described in `convdiff.numerics`.
 
 How a verdict comes about, in the order of the judge's code:
 

@@ -1,9 +1,9 @@
 """The asked convolution where the options leave it open: saved outputs are evidence for it.
 
 A bare `convdiff run x.npy k.npy --saved other=y.npy` asks nothing but why the output differs. If it
-has not the size that the options' defaults give, the padding (or the layouts, or a transposed
-convolution) under which it has that size is taken for the question, and a note says so. What the
-options say is never changed.
+has not the size that the options' defaults give, the padding (or the layouts, the stride, or a
+transposed convolution) under which it has that size is taken for the question, and a note says so.
+What the options say is never changed.
 """
 
 from __future__ import annotations
@@ -13,14 +13,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
+
 from convdiff.errors import ConvdiffError, SpecError
 from convdiff.numerics.agreement import is_output_of
 from convdiff.records import Stored
 from convdiff.spec.conv_spec import PAD_MODES, ConvSpec
-from convdiff.spec.infer_layouts import with_items_apart
-from convdiff.spec.infer_spec import bias_vector, read_spec
-from convdiff.spec.layout import Array, element_count
-from convdiff.spec.other_questions import other_questions
+from convdiff.spec.infer_layouts import channel_layouts, with_items_apart
+from convdiff.spec.infer_spec import EMPTY_OUTPUT, bias_vector, read_spec
+from convdiff.spec.layout import Array, axis_sizes, element_count, spatial_axes
+from convdiff.spec.other_questions import (
+    Options,
+    Shapes,
+    other_questions,
+    strided_questions,
+    transposed_questions,
+)
 from convdiff.spec.settings import Settings
 from convdiff.verdict.judge import with_unit_axes
 from convdiff.verdict.unflatten import unflattened
@@ -30,16 +38,12 @@ MAX_PRODUCTS = 1 << 25
 # The elements of a saved output that are needed to choose a reading by its values.
 MIN_ELEMENTS = 4
 
-# The invariant of a ConvSpec that a kernel longer than its input breaks.
-EMPTY_OUTPUT = 5
 EXCHANGED_NOTE = (
     "read with input and kernel exchanged, as the kernel is longer than the input; --padding says "
     "that it is not so"
 )
 # What may be wrong with an output that still shows by its values which reading is meant.
 VARIANTS = ("as it is", "flipped", "padded otherwise")
-
-Options = dict[str, object]
 
 
 class Proposal(NamedTuple):
@@ -54,13 +58,15 @@ class Question:
     """The asked convolution, and notes on what was inferred.
 
     `other_specs` are those of saved outputs that have another size, by the output's name.  With
-    `exchanged`, the kernel was given as the input and the input as the kernel.
+    `exchanged`, the kernel was given as the input and the input as the kernel.  `kernel` is there
+    where the given one, which has no channel axis, is meant for every channel: then it has one.
     """
 
     spec: ConvSpec
     notes: tuple[str, ...] = ()
     other_specs: tuple[tuple[str, ConvSpec], ...] = ()
     exchanged: bool = False
+    kernel: Stored | None = None
 
 
 def infer_question(
@@ -86,6 +92,11 @@ def infer_question(
         )
         if exchanged is not None:
             return exchanged
+    may_spread = input.array.ndim - kernel.array.ndim in (1, 2)
+    if may_spread and not any(proposals.fits(stored) for _, stored in saved):
+        spread = _spread_question(input, kernel, bias, settings, saved, dtype)
+        if spread is not None:
+            return spread
     return _question(proposals, settings, saved)
 
 
@@ -141,6 +152,46 @@ def _exchanged_question(
     return replace(question, notes=(EXCHANGED_NOTE, *question.notes), exchanged=True)
 
 
+def _spread_question(
+    input: Stored,
+    kernel: Stored,
+    bias: Stored | None,
+    settings: Settings,
+    saved: Sequence[tuple[str, Stored]],
+    dtype: str,
+) -> Question | None:
+    """The convolution of a plain kernel that is meant for every channel of the input.
+
+    It filters each channel alone, or sums over them; a saved output has the size that one gives,
+    or None is returned.
+    """
+    if settings.kernel_layout or settings.groups or settings.transposed or settings.as_:
+        return None
+    found: list[Question] = []
+    for layout in channel_layouts(input.array.shape, kernel.array.ndim):
+        if settings.input_layout not in (None, layout):
+            continue
+        space = spatial_axes(layout)
+        channels = axis_sizes(layout, input.array.shape)["C"]
+        array = np.broadcast_to(kernel.array, (channels, *kernel.array.shape)).copy()
+        spread = replace(kernel, array=array)
+        for axis, words in (("O", "filters each channel alone"), ("I", "sums over the channels")):
+            given = replace(settings, input_layout=layout, kernel_layout=f"{axis}{space}")
+            proposals = _Proposals(input, spread, bias, given, dtype)
+            try:
+                question = _question(proposals, given, saved)
+            except ConvdiffError:
+                continue
+            if not any(_has_shape(stored, question.spec) for _, stored in saved):
+                continue
+            note = f"read as input {layout}, kernel {space}: the kernel {words}"
+            question = replace(question, notes=(note, *question.notes), kernel=spread)
+            if any(proposals.agrees(question.spec, stored) for _, stored in saved):
+                return question
+            found.append(question)
+    return found[0] if found else None
+
+
 class _Proposals:
     """The readings of one case's arrays, which are listed when an output needs them."""
 
@@ -149,6 +200,7 @@ class _Proposals:
     ) -> None:
         self._input, self._kernel, self._bias = input, kernel, bias
         self._settings, self._dtype = settings, dtype
+        self._shapes = Shapes(input.array.shape, kernel.array.shape, bias is not None, dtype)
         self._all: list[Proposal] | None = None
 
     def asked(self) -> tuple[Question | None, ConvdiffError | None]:
@@ -192,21 +244,66 @@ class _Proposals:
         if len(fitting) > 1:
             for kind in VARIANTS:
                 for proposal in fitting:
-                    if any(self._agrees(spec, output) for spec in _variants(proposal.spec, kind)):
+                    if any(self.agrees(spec, output) for spec in _variants(proposal.spec, kind)):
                         return proposal
             if asked is None and len({_layouts(proposal.spec) for proposal in fitting}) > 1:
                 return None
+        if fitting and isinstance(fitting[0].options.get("padding"), int):
+            # Few pad by so much that no word says it: a transposed convolution is as likely.
+            return self._of_strided_output(output, asked, only_agreeing=True) or fitting[0]
         if fitting:
             return fitting[0]
-        return None if asked is None else self._of_output_in_another_order(output, asked)
+        if asked is not None:
+            for proposal in self._all or ():
+                same_layouts = _layouts(proposal.spec) == _layouts(asked)
+                if same_layouts and _lacks_channels(output, proposal.spec):
+                    return None if proposal.spec == asked else proposal
+        in_order = None if asked is None else self._of_output_in_another_order(output, asked)
+        return in_order or self._of_strided_output(output, asked)
+
+    def _of_strided_output(
+        self, output: Stored, asked: ConvSpec | None, *, only_agreeing: bool = False
+    ) -> Proposal | None:
+        """The convolution with a stride or a dilation that gives an output of this shape.
+
+        One that agrees; else, without `only_agreeing`, the likeliest with the only stride that
+        gives the size.
+        """
+        fitting: dict[ConvSpec, Proposal] = {}
+        for spec, options in (
+            *strided_questions(self._shapes, output.array.shape, self._settings),
+            *transposed_questions(self._shapes, self._settings),
+        ):
+            # At stride 1 a transposed convolution is a direct one with a flipped kernel.
+            if _has_shape(output, spec) and max(*spec.stride, *spec.dilation) > 1:
+                fitting.setdefault(spec, Proposal(spec, options))
+        for kind in VARIANTS:
+            for proposal in fitting.values():
+                if any(self.agrees(spec, output) for spec in _variants(proposal.spec, kind)):
+                    return proposal
+        if only_agreeing:
+            return None
+        direct = [each for each in fitting.values() if not each.options.get("transposed")]
+        kinds = {(_layouts(each.spec), each.spec.stride, each.spec.dilation) for each in direct}
+        # A smaller output may also be cropped: the diagnosis tells.
+        is_cropped = asked is not None and any(
+            self.agrees(spec, output) for spec in _cropped_to(output, asked)
+        )
+        if len(kinds) == 1 and direct and max(direct[0].spec.stride) > 1 and not is_cropped:
+            return direct[0]
+        return None
 
     def _of_output_in_another_order(self, output: Stored, asked: ConvSpec) -> Proposal | None:
         """The padding with which an output has the asked sizes in another order, or merged axes."""
         if _has_sizes(output, asked):
             return None
-        for proposal in self._all or ():
-            same_layouts = _layouts(proposal.spec) == _layouts(asked)
-            if same_layouts and _has_sizes(output, proposal.spec):
+        fitting = [each for each in self._all or () if _has_sizes(output, each.spec)]
+        for proposal in fitting:
+            if _layouts(proposal.spec) == _layouts(asked):
+                return proposal
+        # An output in the layout of the kernel's framework, where the input has another.
+        for proposal in fitting:
+            if any(self.agrees(spec, output) for spec in _with_channels_moved(proposal.spec)):
                 return proposal
         return None
 
@@ -221,26 +318,24 @@ class _Proposals:
             return None
         for proposal in self._fitting(saved[0][1]):
             only_layouts = not proposal.options.keys() - {"input_layout", "kernel_layout"}
-            if only_layouts and all(self._agrees(proposal.spec, stored) for _, stored in saved):
+            if only_layouts and all(self.agrees(proposal.spec, stored) for _, stored in saved):
                 return self.question(proposal, asked)
         return None
 
+    def fits(self, output: Stored) -> bool:
+        """Whether an output has the shape of any convolution that the settings leave room for."""
+        return bool(self._fitting(output))
+
     def agreeing(self, output: Stored) -> bool:
         """Whether the output is that of any convolution that the settings leave room for."""
-        return any(self._agrees(proposal.spec, output) for proposal in self._fitting(output))
+        return any(self.agrees(proposal.spec, output) for proposal in self._fitting(output))
 
     def _fitting(self, output: Stored) -> list[Proposal]:
         """The convolutions with the output's shape, the likeliest first."""
         if self._all is None:
             self._all = [
                 Proposal(spec, options)
-                for spec, options in other_questions(
-                    self._input.array.shape,
-                    self._kernel.array.shape,
-                    self._settings,
-                    bias=self._bias is not None,
-                    dtype=self._dtype,
-                )
+                for spec, options in other_questions(self._shapes, self._settings)
             ]
         fitting: dict[ConvSpec, Proposal] = {}
         for proposal in self._all:
@@ -248,7 +343,7 @@ class _Proposals:
                 fitting.setdefault(proposal.spec, proposal)
         return list(fitting.values())
 
-    def _agrees(self, spec: ConvSpec, output: Stored) -> bool:
+    def agrees(self, spec: ConvSpec, output: Stored) -> bool:
         """Whether rounding explains the first batch item; False for what is too large to compute.
 
         One item is enough to choose among a few convolutions, of which each is judged afterwards.
@@ -294,9 +389,43 @@ def _variants(spec: ConvSpec, kind: str) -> list[ConvSpec]:
     return variants
 
 
+def _with_channels_moved(spec: ConvSpec) -> list[ConvSpec]:
+    """The convolution with the output's channels first and last; [] where it has none."""
+    if "C" not in spec.output_layout:
+        return []
+    batch = "N" if "N" in spec.output_layout else ""
+    layouts = (f"{batch}C{spec.axes}", f"{batch}{spec.axes}C")
+    return [replace(spec, output_layout=layout) for layout in layouts]
+
+
+def _cropped_to(output: Stored, asked: ConvSpec) -> list[ConvSpec]:
+    """The asked convolution, flipped or not, without as much of its border as the output lacks."""
+    sizes = with_unit_axes(output.array, asked).shape
+    if len(sizes) != len(asked.output_layout):
+        return []
+    lengths = dict(zip(asked.output_layout, sizes, strict=True))
+    padding = []
+    for axis, size, (lo, hi) in zip(asked.axes, asked.output_size, asked.padding, strict=True):
+        lacking = size - lengths[axis]
+        padding.append((lo - lacking // 2, hi - lacking + lacking // 2))
+    try:
+        cropped = replace(asked, padding=tuple(padding))
+    except SpecError:
+        return []
+    return [cropped, replace(cropped, flip=not cropped.flip)]
+
+
 def _has_shape(stored: Stored, spec: ConvSpec) -> bool:
     """Whether the output has the asked shape, up to axes of size 1."""
     return with_unit_axes(stored.array, spec).shape == spec.shape("output")
+
+
+def _lacks_channels(stored: Stored, spec: ConvSpec) -> bool:
+    """Whether an output of several channels lacks their axis, as the magnitude of them does."""
+    sizes = list(zip(spec.output_layout, spec.shape("output"), strict=True))
+    lacking = tuple(size for letter, size in sizes if letter != "C")
+    of_one = tuple(1 if letter == "C" else size for letter, size in sizes)
+    return spec.out_channels > 1 and stored.array.shape in (lacking, of_one)
 
 
 def _has_sizes(stored: Stored, spec: ConvSpec) -> bool:
@@ -320,7 +449,7 @@ def _note(proposal: Proposal, asked: ConvSpec | None) -> str:
     if asked is None or _layouts(asked) != _layouts(spec):
         said.append(f"input {spec.input_layout}, kernel {spec.kernel_layout}")
         others += ["--input-layout", "--kernel-layout"]
-    for name in ("groups", "padding", "output_padding"):
+    for name in ("groups", "stride", "dilation", "padding", "output_padding"):
         if name in options:
             said.append(f"{name.replace('_', ' ')} {options[name]}")
             others.append(f"--{name.replace('_', '-')}")

@@ -27,6 +27,7 @@ from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 from convdiff.verdict import messages
 from convdiff.verdict.localize import differing_region
+from convdiff.verdict.magnitude import magnitude_edit
 from convdiff.verdict.unflatten import first_part, unflattened
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 MAX_LOCAL_SHARE, MAX_LOCAL_EDITS = 0.5, 2
 # The most edits of a fault in narrow sums: where errors are typical of such sums, and otherwise.
 MAX_EDITS_IF_TYPICAL, MAX_EDITS_IF_LARGE = 1, 2
+# How many times as large as the reference an output may be that is compared with another.
+MAX_SCALE = 1e6
 
 
 class AnyDiagnosis(Protocol):
@@ -81,6 +84,40 @@ class Judge:
         without an explanation.
         """
         return None
+
+    def are_alike(self, answer: Answer, other: Answer) -> bool:
+        """Whether two outputs differ by no more than rounding may move both.
+
+        Neither need agree with the reference, whose scale stands for theirs.
+        """
+        assert answer.output is not None and other.output is not None
+        first, second = (
+            with_unit_axes(each, self.case.spec) for each in (answer.output, other.output)
+        )
+        if first.shape != second.shape or first.shape != self.case.spec.shape("output"):
+            return False
+        with np.errstate(all="ignore"):
+            outputs = [
+                normal_output(self.case.spec, each).astype(np.float64) for each in (first, second)
+            ]
+            arithmetics = [
+                next(iter(self._possible_arithmetics(answer, first))),
+                next(iter(self._possible_arithmetics(other, second))),
+            ]
+            reference = self.reference(arithmetics[0].operands.dtype)
+            sizes = [
+                float(np.nanmax(np.abs(each), initial=0)) for each in (*outputs, reference.output)
+            ]
+            largest = max(sizes[:2]) / sizes[2] if sizes[2] else 1.0
+            # Both are off by rounding.
+            scale = reference.scale * 2 * min(max(largest, 1.0), MAX_SCALE)
+            return any(
+                rounding.explains_all(obtained, expected, scale)
+                for obtained, expected, rounding in (
+                    (outputs[0], outputs[1], arithmetics[0].rounding),
+                    (outputs[1], outputs[0], arithmetics[1].rounding),
+                )
+            )
 
     def problem(self, answer: Answer) -> Problem:
         """What a diagnosis of this answer is asked, whatever its verdict is.
@@ -169,9 +206,9 @@ class Judge:
             if trial.comparison.agrees:
                 return self._agreeing_row(answer, output, trial)
             if self._is_fast_algorithm(output, arithmetic):
-                return Row(
-                    answer, "rounding", trial.comparison.stats, message=messages.FAST_ALGORITHM
-                )
+                stats = trial.comparison.stats
+                note = messages.fast_algorithm(stats.differing, stats.elements)
+                return Row(answer, "rounding", stats, message=note)
             trials.append(trial)
         return self._differing_row(answer, output, trials)
 
@@ -326,6 +363,10 @@ class Judge:
         is_local = stats.differing < MAX_LOCAL_SHARE * stats.elements
         explanation = diagnosis.explanation(MAX_LOCAL_EDITS if is_local else MAX_EDITS)
         if explanation is None:
+            obtained = normal_output(self.case.spec, problem.obtained)
+            magnitude = self._magnitude_row(answer, stats, obtained)
+            if magnitude is not None:
+                return replace(magnitude, where=region)
             known = diagnosis.unexplained(1 - stats.differing / stats.elements)
             return Row(
                 answer,
@@ -358,6 +399,9 @@ class Judge:
         known = self.row_without_diagnosis(answer, Row(answer, "different", where=shapes))
         if known is not None:
             return known
+        magnitude = self._magnitude_of_channels(answer, output)
+        if magnitude is not None:
+            return replace(magnitude, where=shapes)
         if output.ndim != len(spec.output_layout) or 0 in output.shape:
             return Row(answer, "different", message=messages.other_number_of_axes(shapes))
         part = self._first_part(output)
@@ -378,6 +422,40 @@ class Judge:
     def _first_part(self, output: Array) -> tuple[tuple[slice, ...], str] | None:
         """As `first_part`."""
         return first_part(output, self.case.spec)
+
+    def _magnitude_of_channels(self, answer: Answer, output: Array) -> Row | None:
+        """The row of an output with one channel, or no axis for it, the magnitude of all."""
+        spec = self.case.spec
+        if "C" not in spec.output_layout or not output.size:
+            return None
+        channels = spec.output_layout.index("C")
+        if output.ndim == len(spec.output_layout) - 1:
+            output = np.expand_dims(output, channels)
+        shape = list(spec.shape("output"))
+        shape[channels] = 1
+        if list(output.shape) != shape:
+            return None
+        return self._magnitude_row(answer, None, normal_output(spec, output))
+
+    def _magnitude_row(
+        self, answer: Answer, stats: ErrorStats | None, obtained: Array
+    ) -> Row | None:
+        """The row of an output, (N, C, *space), that is the magnitude of several sums."""
+        spec = self.case.spec
+        others = [
+            normal_output(spec, with_unit_axes(stored.array, spec))
+            for name, stored in self.case.saved
+            if name != answer.name
+            and with_unit_axes(stored.array, spec).shape == spec.shape("output")
+            and stored.array.dtype.kind in "fiu"
+        ]
+        for arithmetic in self._possible_arithmetics(answer, obtained):
+            reference = self.reference(arithmetic.operands.dtype)
+            edit = magnitude_edit(spec, obtained.astype(np.float64), reference, arithmetic, others)
+            if edit is not None:
+                finding = Finding((edit,), clauses((edit,)))
+                return Row(answer, "different", stats, (finding,))
+        return None
 
     def _agrees_with_part(self, answer: Answer, output: Array, part: tuple[slice, ...]) -> bool:
         """Whether the output agrees with that part of the reference, (N, C)."""

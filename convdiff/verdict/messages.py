@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from convdiff.diagnose.explain.wording import percent
 from convdiff.spec.layout import Array
 
-FAST_ALGORITHM = (
-    "a few elements are beyond the rounding of a plain sum, but within what a fast algorithm (FFT, "
-    "Winograd) may add to a channel as a whole"
-)
+
+def fast_algorithm(differing: int, elements: int) -> str:
+    """So many of the elements are beyond the bound of a sum, within that of FFT or Winograd."""
+    if elements == 1:
+        words = "it is"
+    else:
+        share = percent(differing / elements)
+        words = (
+            f"1 element ({share}) is" if differing == 1 else f"{differing:,} elements ({share}) are"
+        )
+    return (
+        f"{words} beyond the rounding of a plain sum, but within what a fast algorithm (FFT, "
+        "Winograd) may add to a channel as a whole"
+    )
+
 
 # Of outputs that agree.
 ZERO_IMAGINARY = "the output is complex, all of its imaginary parts are zero"
@@ -28,7 +40,7 @@ def flattened(obtained: tuple[int, ...], unflattened: tuple[int, ...], order: st
 
 def other_shape(obtained: tuple[int, ...], asked: tuple[int, ...]) -> str:
     """The output has another shape than asked."""
-    return f"its shape is {_dimensions(obtained)} where {_dimensions(asked)} was asked"
+    return f"its shape is {_dimensions(obtained)} instead of {_dimensions(asked)}"
 
 
 def other_number_of_axes(shapes: str) -> str:

@@ -31,6 +31,7 @@ SHAPE: Any = {
     "notes": [str],
     "exit_code": (0, 1, 2),
     "command": str,
+    "groups": [{"relation": ("identical", "rounding", "different"), "rows": [str]}],
     "rows": [
         {
             "name": str,
@@ -72,6 +73,7 @@ SHAPE: Any = {
                     "fix": {...: ...},
                     "rivals": [EDITS],
                     "notes": [str],
+                    "options": {...: ...},
                 }
             ],
         }

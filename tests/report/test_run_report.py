@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from convdiff.records import Finding, Report
+from convdiff.records import Finding, OutputGroup, Report
 from convdiff.report import run_report
 from convdiff.report.escape import printable
 from tests.report.reports import HOSTILE, LONG, REPORTS
@@ -82,10 +82,14 @@ def test_rows_with_the_same_cause_are_explained_once() -> None:
     assert text.count("overlapping windows were added up") == 1
 
 
-def test_rows_with_identical_outputs_are_listed() -> None:
+def test_groups_of_outputs_are_listed() -> None:
     assert "the same bit for bit: torch:cpu/native, torch:cpu/onednn\n" in run_report.render(
         REPORTS["awkward"], 80, color=False
     )
+    other = OutputGroup("different", ("a", "b"))
+    both = replace(REPORTS["awkward"], groups=(OutputGroup("rounding", ("c", "d")), other))
+    text = run_report.render(both, 80, color=False)
+    assert "the same up to rounding: c, d\ndifferent from each other: a, b\n" in text
 
 
 def test_a_long_fix_is_cut_and_the_lines_left_out_are_counted() -> None:

@@ -213,3 +213,151 @@ def test_outputs_of_several_sizes_have_their_own_questions() -> None:
     assert asked.spec.output_size == (12, 15)
     assert [name for name, _ in asked.other_specs] == ["y0"]
     assert question(x, w, full, padding=1).other_specs == ()
+
+
+def strided(x: Array, w: Array, stride: tuple[int, ...], *pads: tuple[int, int]) -> Array:
+    pads = pads if len(pads) > 1 else pads * len(stride)
+    geometry = Geometry(stride, pads, (1,) * len(stride), 1)
+    return convolve(x, w, geometry).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("stride", "pads", "said"),
+    [
+        ((2, 2), (0, 0), "stride 2: the saved output has that size; --stride picks another"),
+        ((2, 2), (1, 1), "stride 2, padding 1"),
+        ((2, 2), (0, 1), "stride 2, padding same"),
+        ((3, 3), (0, 0), "stride 3"),
+        ((2, 1), (1, 1), "stride 2,1, padding"),
+        ((1, 2), (0, 0), "stride 1,2"),
+    ],
+)
+def test_the_output_tells_the_stride(
+    stride: tuple[int, int], pads: tuple[int, int], said: str
+) -> None:
+    x, w = normal(2, 3, 14, 16), normal(4, 3, 3, 3)
+    result = convdiff.diff(x, w, strided(x, w, stride, pads))
+    assert result.agrees
+    assert f"read as {said}" in notes(result)
+    flipped = convdiff.diff(x, w, strided(x, w[..., ::-1, ::-1], stride, pads))
+    assert codes(flipped) == ["kernel-flipped"]
+    last = np.moveaxis(strided(x, w, stride, pads), 1, -1)
+    result = convdiff.diff(np.moveaxis(x, 1, -1), np.moveaxis(w, (0, 1), (3, 2)), last)
+    assert result.agrees
+
+
+def test_a_stride_that_was_said_stays() -> None:
+    x, w = normal(1, 3, 14, 16), normal(4, 3, 3, 3)
+    y = strided(x, w, (2, 2), (1, 1))
+    for options in ({"stride": 1}, {"padding": 1}):
+        result = convdiff.diff(x, w, y, **options)
+        assert "wrong-stride" in codes(result)
+        assert result.findings[0].options == {"stride": "2", "padding": "1"}
+        assert "read as stride" not in notes(result)
+
+
+def test_the_only_stride_of_the_size_is_read_beside_a_fault() -> None:
+    x, w = normal(1, 3, 15, 17), normal(4, 3, 3, 3)
+    y = 2 * strided(x, w, (2, 2), (0, 0)) + 1
+    result = convdiff.diff(x, w, y)
+    assert "wrong-stride" not in codes(result)
+    assert "read as stride 2" in notes(result)
+
+
+def test_a_cropped_output_has_no_stride() -> None:
+    x, w = normal(9, 9), normal(3, 3)
+    y = correlated(x, w, 0, 0)[1:-1, 1:-1]
+    result = convdiff.diff(x, w, y)
+    assert codes(result) == ["wrong-padding"]
+    assert "read as stride" not in notes(result)
+
+
+def test_the_output_tells_a_dilation() -> None:
+    x, w = normal(1, 3, 14, 16), normal(4, 3, 3, 3)
+    geometry = Geometry((1, 1), ((0, 0), (0, 0)), (2, 2), 1)
+    result = convdiff.diff(x, w, convolve(x, w, geometry).astype(np.float32))
+    assert result.agrees
+    assert "read as dilation 2: " in notes(result)
+
+
+@pytest.mark.parametrize("options", [{}, {"stride": 2}])
+@pytest.mark.parametrize(("pad", "tail"), [(0, 0), (1, 1), (1, 0)])
+@pytest.mark.parametrize("size", [3, 4])
+def test_a_larger_output_tells_a_transposed_convolution(
+    options: dict[str, Any], pad: int, tail: int, size: int
+) -> None:
+    x, w = normal(1, 4, 7, 8), normal(4, 4, size, size)
+    geometry = Geometry((2, 2), ((pad, pad),) * 2, (1, 1), 1, "constant", True, (tail, tail))
+    y = convolve(x, w, geometry).astype(np.float32)
+    result = convdiff.diff(x, w, y, **options)
+    assert result.agrees
+    assert "read as transposed" in notes(result)
+    assert not convdiff.diff(x, w, normal(*y.shape), **options).findings
+
+
+def each(x: Array, w: Array, axes: int, pad: int = 0) -> Array:
+    """The correlation with `w` over the last axes, for every index of the first `axes`."""
+    if axes == 0:
+        return correlated(x, w, pad, pad)
+    return np.stack([each(item, w, axes - 1, pad) for item in x])
+
+
+PICTURE, PICTURES, SIGNALS = normal(3, 10, 12), normal(2, 3, 10, 12), normal(4, 30)
+FILTERS, SIGNAL_FILTERS = normal(3, 3, 3), normal(6, 5)
+FEW = normal(5, 3, 3)
+
+
+def several(x: Array, filters: Array, axis: int = 0) -> Array:
+    """The correlations with every filter, stacked along an axis."""
+    return np.stack([each(x, w, x.ndim - w.ndim) for w in filters], axis=axis)
+
+
+OWN, OWN_OF_TWO = (
+    np.moveaxis(np.diagonal(several(x, FILTERS, axis=-3), axis1=-4, axis2=-3), -1, -3)
+    for x in (PICTURE, PICTURES)
+)
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "y", "said"),
+    [
+        (PICTURES, FILTERS[0], each(PICTURES, FILTERS[0], 2), "filters each channel alone"),
+        (
+            np.moveaxis(PICTURES, 1, -1),
+            FILTERS[0],
+            np.moveaxis(each(PICTURES, FILTERS[0], 2, pad=1), 1, -1),
+            "filters each channel alone; read as padding same",
+        ),
+        (PICTURE, FILTERS[0], each(PICTURE, FILTERS[0], 1).sum(axis=0), "sums over the channels"),
+        (PICTURE, FILTERS, OWN, "kernel OHW"),
+        (np.moveaxis(PICTURE, 0, -1), np.moveaxis(FILTERS, 0, -1), np.moveaxis(OWN, 0, -1), "HWO"),
+        (PICTURE, FILTERS, OWN.sum(axis=0), "kernel DHW"),
+        (PICTURES, FILTERS, OWN_OF_TWO, "input NCHW, kernel OHW"),
+        (PICTURE[0], FEW, several(PICTURE[0], FEW), "input HW, kernel OHW"),
+        (PICTURE[0], np.moveaxis(FEW, 0, -1), several(PICTURE[0], FEW, -1), "kernel HWO"),
+        (PICTURE[0], np.moveaxis(FEW, 0, -1), several(PICTURE[0], FEW), "kernel HWO"),
+        (SIGNALS, SIGNAL_FILTERS, several(SIGNALS, SIGNAL_FILTERS, 1), "input NW, kernel OW"),
+        (SIGNALS[0], SIGNAL_FILTERS, several(SIGNALS[0], SIGNAL_FILTERS), "input W, kernel OW"),
+        (PICTURE, FEW, several(PICTURE, FEW, 1), "input NHW, kernel OHW"),
+        (PICTURE, FEW[:, None], several(PICTURE, FEW, 1), "input NHW, kernel OIHW"),
+        (PICTURE, FEW[0, None, None], each(PICTURE, FEW[0], 1), "input NHW"),
+    ],
+)
+def test_shapes_that_plainly_mean_one_thing(x: Array, w: Array, y: Array, said: str) -> None:
+    result = convdiff.diff(x, w, y)
+    assert result.agrees
+    assert said in notes(result)
+
+
+def test_a_plain_kernel_over_channels_is_read_with_a_fault_too() -> None:
+    y = each(PICTURES, FILTERS[0, ::-1, ::-1], 2, pad=1)
+    result = convdiff.diff(PICTURES, FILTERS[0], y)
+    assert codes(result) == ["kernel-flipped"]
+    with pytest.raises(ConvdiffError, match="found 4 and 2 axes"):
+        convdiff.diff(PICTURES, FILTERS[0], normal(2, 4, 10, 12))
+
+
+def test_an_output_in_the_layout_of_the_kernel() -> None:
+    x, w = normal(10, 12, 3), normal(4, 3, 3, 3)
+    y = convolve(np.moveaxis(x, -1, 0)[None], w, Geometry((1, 1), ((0, 0),) * 2, (1, 1), 1))[0]
+    assert codes(convdiff.diff(x, w, y.astype(np.float32))) == ["output-axes-permuted"]

@@ -156,7 +156,7 @@ def test_a_row_that_is_known_without_a_diagnosis() -> None:
     rows = [Informed(case()).row(saved(output)) for output in (FLIPPED, FLIPPED[..., 1:])]
     assert [row.message for row in rows] == [
         "known: everywhere",
-        "known: its shape is 2x3x6x5 where 2x3x6x6 was asked",
+        "known: its shape is 2x3x6x5 instead of 2x3x6x6",
     ]
 
 
@@ -164,9 +164,9 @@ def test_an_output_of_another_shape_is_diagnosed() -> None:
     strided = convolve(X, W, Geometry((2, 2), ((0, 0), (0, 0)), (1, 1))).astype(np.float32)
     row = Judge(case()).row(saved(strided))
     assert row.findings[0].codes == ("wrong-stride",)
-    assert row.where == "its shape is 2x3x3x3 where 2x3x6x6 was asked"
+    assert row.where == "its shape is 2x3x3x3 instead of 2x3x6x6"
     row = Judge(case()).row(saved(RNG.standard_normal(strided.shape).astype(np.float32)))
-    assert row.message == "its shape is 2x3x3x3 where 2x3x6x6 was asked; no explanation found"
+    assert row.message == "its shape is 2x3x3x3 instead of 2x3x6x6; no explanation found"
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,16 @@ def test_scattered_errors_are_counted() -> None:
     scattered = np.zeros(REFERENCE.output.shape, bool)
     scattered.flat[::3] = True
     assert region_of_errors_at(scattered) == "in 33% of the elements, over the whole output"
+    few = np.zeros(REFERENCE.output.shape, bool)
+    few[
+        [0, 0, 1, 1, 0, 1, 0], [0, 1, 2, 3, 0, 1, 2], [0, 1, 3, 4, 5, 6, 8], [1, 2, 3, 4, 5, 7, 9]
+    ] = True
+    assert region_of_errors_at(few) == "in less than 1% of the elements, over the whole output"
+    most = np.ones(REFERENCE.output.shape, bool)
+    most[0, 0, 0, 0] = False
+    assert region_of_errors_at(most) == "almost everywhere"
+    most[0, 0, :, :2] = False
+    assert region_of_errors_at(most) == "in 98% of the elements, over the whole output"
 
 
 def test_outputs_without_numbers_or_errors() -> None:
@@ -89,6 +99,15 @@ def test_values_that_are_no_numbers_are_placed(index: Any, value: float, expecte
     obtained = REFERENCE.output.copy()
     obtained[index] = value
     assert region(obtained) == expected
+
+
+def test_finite_values_where_none_is_expected() -> None:
+    x = X.copy()
+    x[0, 0, 4, 4] = np.nan
+    reference = compute_reference(SPEC, x, W)
+    rounding = Rounding("float32", "float64", SPEC.terms)
+    words = differing_region(SPEC, REFERENCE.output.copy(), reference, rounding)
+    assert words == "in batch item 0 only: the reference is not finite there"
 
 
 def test_values_that_are_no_numbers_are_counted_among_others() -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from convdiff.diagnose.fit.other_weights import KernelDifference
+from convdiff.diagnose.fit.tidy_kernel import TidyKernel
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.registry import common_names, sentence
 from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.layout import Array
 
 # The share of elements that are right as asked from which on it is worth saying.
 MIN_REPORTED_SHARE = 0.01
+# The most weights of a filter that are all shown, and how many are of a larger one.
+MAX_SHOWN_WEIGHTS, MAX_FIRST_WEIGHTS = 9, 4
 
 
 def percent(share: float) -> str:
@@ -35,6 +39,8 @@ def summary(edits: Edits, spec: ConvSpec) -> str:
 def other_weights(difference: KernelDifference, spec: ConvSpec) -> str:
     """How the weights that would explain the output differ from the given ones."""
     start = "it is a convolution of this geometry, but with other weights"
+    if difference.tidy is not None:
+        return f"{start}: {_tidy_words(difference.tidy)}"
     if difference.weights:
         weights = "; ".join(
             f"[{', '.join(map(str, weight.index))}] is {weight.obtained:.4g} "
@@ -43,14 +49,50 @@ def other_weights(difference: KernelDifference, spec: ConvSpec) -> str:
         )
         axes = ", ".join(spec.axes)
         return f"{start}: yours, except that {weights} (output channel, input channel, {axes})"
+    shown = _filter_words(difference)
     if difference.channel is not None:
         channel, factor = difference.channel, difference.channel.factor
         name = f"{channel.side} channel {channel.number}"
-        change = (
-            f"except in {name}" if factor is None else f"with {name} multiplied by {factor:.4g}"
-        )
-        return f"{start}: yours, {change}"
-    return f"{start} than yours ({percent(difference.share)} of them differ)"
+        if factor is not None:
+            return f"{start}: yours, with {name} multiplied by {factor:.4g}"
+        return f"{start}: yours, except in {name}; {shown}"
+    differ = f"{difference.differing:,} of {difference.total:,} differ"
+    return f"{start} than yours ({differ}); {shown}"
+
+
+def _tidy_words(tidy: TidyKernel) -> str:
+    number = f"{tidy.number:.4g}"
+    whole = "yours, rounded to whole numbers"
+    return {
+        "decimals": f"yours, rounded to {number} decimals" if tidy.number else whole,
+        "toward-zero": "yours, cut to whole numbers (as by a cast to int)",
+        "down": "yours, rounded down to whole numbers",
+        "zero": f"yours, with zeros at {tidy.axis} index {number}",
+        "constant": f"all of them are {number}",
+        "limited": f"yours, limited to {tidy.limits[0]:.4g} .. {tidy.limits[1]:.4g}",
+        "magnitudes": "yours, without their signs",
+        "identity": "an identity, a single 1 in the middle of each channel's own filter",
+    }[tidy.kind].replace(" 1 decimals", " 1 decimal")
+
+
+def _filter_words(difference: KernelDifference) -> str:
+    """The weights of one filter, as they are and as they were given."""
+    output, input = difference.plane
+    obtained, given = (_values(array) for array in (difference.obtained, difference.given))
+    place = f"from input channel {input} to output channel {output} they are"
+    if difference.total == difference.obtained.size:
+        place = "they are"
+    return f"{place} {obtained} instead of {given}"
+
+
+def _values(array: Array) -> str:
+    """An array as nested lists, or the first of its values where they are many."""
+    if array.size > MAX_SHOWN_WEIGHTS:
+        first = ", ".join(f"{value:.4g}" for value in array.flat[:MAX_FIRST_WEIGHTS])
+        return f"{first}, ..."
+    if array.ndim == 1:
+        return f"[{', '.join(f'{value:.4g}' for value in array)}]"
+    return f"[{', '.join(_values(part) for part in array)}]"
 
 
 def nothing_explains(nearest: tuple[Edits, float] | None, agreeing: float) -> str:
@@ -58,7 +100,7 @@ def nothing_explains(nearest: tuple[Edits, float] | None, agreeing: float) -> st
 
     `agreeing` is the share of elements that are right as asked.
     """
-    start = "no combination of known mistakes gives these numbers"
+    start = "no combination of known mistakes that was tried gives these numbers"
     if nearest is None:
         return start
     edits, share = nearest

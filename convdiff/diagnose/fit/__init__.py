@@ -10,7 +10,8 @@ output itself says what they are:
 * a factor and a constant per channel: `channel_scale_search`;
 * the scale of an input that was rounded to 8 bits: `input_scale_search`;
 * overlap counts beside a constant or a factor: `overlap`;
-* the whole kernel, where nothing else explains the output: `other_weights`.
+* the whole kernel, where nothing else explains the output: `other_weights`, and `tidy_kernel` for
+  one that follows simply from the given one.
 
 What is fitted explains as many values whatever it is.  So part of the output is held out of every
 fit, or the evidence is counted, and every candidate goes through the proof like any other.

@@ -16,6 +16,7 @@ import numpy as np
 
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.fit.linear_system import design_matrix, element_indices, ungrouped_kernel
+from convdiff.diagnose.fit.tidy_kernel import TidyKernel, tidy_kernel
 from convdiff.diagnose.search.engine import Search
 from convdiff.numerics.reference import correlate
 from convdiff.spec.canonical import normal_output
@@ -31,9 +32,11 @@ EXTRA_POSITIONS = 64
 # The share of the positions that is held out, and how many at the least.
 HELD_OUT_SHARE, MIN_HELD_OUT = 1 / 8, 4
 # The error of a held-out element that counts as predicted, as a share of the output's standard
-# deviation; and that of a solved weight, as a share of the kernel's, which is less certain.
+# deviation.
 OUTPUT_TOLERANCE = 1e-3
-WEIGHT_TOLERANCE = 20 * OUTPUT_TOLERANCE
+# The error of a solved weight: at least this share of the largest weight, and so many times what
+# the largest error of an element gives for an input of its size.
+LEAST_WEIGHT_ERROR, RESIDUAL_FACTOR = 1e-5, 8.0
 # Wrong weights that are listed one by one.
 MAX_LISTED_WEIGHTS = 3
 
@@ -77,12 +80,28 @@ def solve_weights(search: Search) -> Array | None:
 
 def _gives_every_element(problem: Problem, weights: Array) -> bool:
     spec = problem.spec
+    bias = problem.channel_bias.reshape(1, -1, *(1,) * spec.rank)
+    tolerance = OUTPUT_TOLERANCE * float(
+        np.std(normal_output(spec, problem.obtained).astype(np.float64) - bias)
+    )
+    return _largest_residual(problem, weights) <= tolerance
+
+
+def _largest_residual(problem: Problem, weights: Array) -> float:
+    """The largest error of an element that these weights (O, C, *space) give."""
+    spec = problem.spec
     x = problem.x.astype(np.float64)
     sums = correlate(x, weights, spec.correlation(), 1, spec.output_size)
     bias = problem.channel_bias.reshape(1, -1, *(1,) * spec.rank)
     obtained = normal_output(spec, problem.obtained).astype(np.float64)
-    tolerance = OUTPUT_TOLERANCE * float(np.std(obtained - bias))
-    return bool((np.abs(sums + bias - obtained) <= tolerance).all())
+    return float(np.abs(sums + bias - obtained).max())
+
+
+def _weight_error(problem: Problem, solved: Array) -> float:
+    """How far a solved weight may be off."""
+    size = float(np.sqrt(np.mean(np.square(problem.x.astype(np.float64))))) or 1.0
+    residual = _largest_residual(problem, solved) / size
+    return max(LEAST_WEIGHT_ERROR * float(np.abs(solved).max()), RESIDUAL_FACTOR * residual)
 
 
 @dataclass(frozen=True)
@@ -108,19 +127,26 @@ class KernelDifference:
     """How the kernel that would give the output differs from the given one.
 
     `weights` are listed where they are few; `channel` is there where all that differ are in one;
-    `share` is that of the weights that differ, of all.
+    `differing` of `total` weights differ.  `tidy` is there where the kernel is simply related to
+    the given one, and reproduces every element within rounding.  `given` and `obtained` are the
+    weights of one filter that differs, at (output channel, input channel) `plane`.
     """
 
     weights: tuple[ChangedWeight, ...]
     channel: ChangedChannel | None
-    share: float
+    differing: int
+    total: int
+    tidy: TidyKernel | None
+    plane: tuple[int, int]
+    given: Array
+    obtained: Array
 
 
 def kernel_difference(problem: Problem, solved: Array) -> KernelDifference | None:
     """How the solved kernel (O, C, *space) differs from the given one; None if it does not."""
     spec = problem.spec
     given = ungrouped_kernel(problem.w.astype(np.float64), spec.groups, spec.in_channels)
-    tolerance = WEIGHT_TOLERANCE * (float(np.std(given)) or 1.0)
+    tolerance = _weight_error(problem, solved)
     wrong = np.abs(solved - given) > tolerance
     if not wrong.any():
         return None
@@ -131,7 +157,19 @@ def kernel_difference(problem: Problem, solved: Array) -> KernelDifference | Non
             for index in map(tuple, np.argwhere(wrong).tolist())
         )
     channel = _changed_channel(wrong, solved, given, tolerance)
-    return KernelDifference(weights, channel, float(wrong.mean()))
+    plane = tuple(np.argwhere(wrong)[0][:2].tolist())
+    shown = (np.where(np.abs(array) > tolerance, array, 0.0)[plane] for array in (given, solved))
+    reversed_space = spec.flip != spec.transposed
+    planes = (np.flip(array) if reversed_space else array for array in shown)
+    return KernelDifference(
+        weights,
+        channel,
+        int(wrong.sum()),
+        wrong.size,
+        tidy_kernel(problem, solved, tolerance),
+        (plane[0], plane[1]),
+        *planes,
+    )
 
 
 def _changed_channel(
@@ -146,6 +184,8 @@ def _changed_channel(
         ours, theirs = np.take(given, channel, axis), np.take(solved, channel, axis)
         factor = float(np.vdot(theirs, ours) / max(np.vdot(ours, ours), 1e-300))
         scaled = np.abs(theirs - factor * ours).max() <= tolerance
+        if np.abs(theirs).max() <= tolerance:
+            factor = 0.0
         return ChangedChannel(side, channel, factor if scaled else None)
     return None
 

@@ -19,6 +19,7 @@ of scaled operands and of another border, which `fit.channel_scale_search`,
 * `common_name`: the name by which people know the mistake, if it has one.
 * `shown_by`: the arrays that would show the edit, if a finding cannot be told from its rivals.
 * `equivalents`: edits that give the same output whatever the arrays are.
+* `options`: the options that ask for what the edit says was done, where there are any.
 
 To add a hypothesis, write its class in the module of its family and add it to the family's table,
 which stands at the end of that module, or of `output_values` for all output hypotheses; the search,
@@ -84,6 +85,10 @@ class Hypothesis:
     def equivalents(self, edit: Edit, edits: Edits, problem: Problem) -> Iterator[Edit]:
         """Edits that can replace `edit` among `edits` without changing the output, by algebra."""
         return iter(())
+
+    def options(self, edit: Edit, spec: ConvSpec) -> dict[str, object] | None:
+        """The settings that ask for what was done, by option name; None where there are none."""
+        return None
 
 
 class OperationHypothesis(Hypothesis):

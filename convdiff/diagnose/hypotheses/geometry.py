@@ -58,6 +58,9 @@ class WrongPadding(GeometryHypothesis):
     def sentence(self, edit: Edit) -> str:
         return f"the padding was {_pairs(edit['obtained'])} instead of {_pairs(edit['asked'])}"
 
+    def options(self, edit: Edit, spec: ConvSpec) -> dict[str, object] | None:
+        return {"padding": _pairs(edit["obtained"])}
+
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         asked, obtained = (
             tuple((lo, hi) for lo, hi in edit[side]) for side in ("asked", "obtained")
@@ -151,6 +154,9 @@ class WrongPadMode(GeometryHypothesis):
             [f"by {mode!r} along {axis}" for mode, axis in zip(obtained, axes, strict=True)]
         )
         return f"the padding was filled {each} instead of by {asked!r}"
+
+    def options(self, edit: Edit, spec: ConvSpec) -> dict[str, object] | None:
+        return {"pad_mode": edit["obtained"]} if isinstance(edit["obtained"], str) else None
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         if not isinstance(edit["obtained"], str):
@@ -257,6 +263,9 @@ class WrongStride(GeometryHypothesis):
         obtained, asked = numbers_text(edit["obtained"]), numbers_text(edit["asked"])
         return f"the stride was {obtained} instead of {asked}"
 
+    def options(self, edit: Edit, spec: ConvSpec) -> dict[str, object] | None:
+        return {"stride": numbers_text(edit["obtained"])}
+
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         axes = exchanged_axes(spec, edit["asked"], edit["obtained"])
         return f"the strides of {axes} exchanged" if axes else None
@@ -288,6 +297,9 @@ class WrongDilation(GeometryHypothesis):
     def sentence(self, edit: Edit) -> str:
         obtained, asked = numbers_text(edit["obtained"]), numbers_text(edit["asked"])
         return f"the dilation was {obtained} instead of {asked}"
+
+    def options(self, edit: Edit, spec: ConvSpec) -> dict[str, object] | None:
+        return {"dilation": numbers_text(edit["obtained"])} if min(edit["obtained"]) else None
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         asked, obtained = edit["asked"], edit["obtained"]
@@ -329,6 +341,9 @@ class WrongOutputPadding(GeometryHypothesis):
     def sentence(self, edit: Edit) -> str:
         obtained, asked = numbers_text(edit["obtained"]), numbers_text(edit["asked"])
         return f"the output padding was {obtained} instead of {asked}"
+
+    def options(self, edit: Edit, spec: ConvSpec) -> dict[str, object] | None:
+        return {"output_padding": numbers_text(edit["obtained"])}
 
     def showing_arrays(self, spec: ConvSpec) -> str | None:
         return self.shown_by if max(spec.stride) == 1 else None

@@ -22,6 +22,7 @@ from convdiff.diagnose.hypotheses.base import (
 from convdiff.diagnose.hypotheses.scaled_operands import InputScaled
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.layout import spatial_axes
 
 # The most channels, or batch items, of which every order becomes a form of its own.
 MAX_ENUMERATED_LENGTH = 4
@@ -66,6 +67,16 @@ class InputAxesPermuted(InputHypothesis):
 
     def sentence(self, edit: Edit) -> str:
         return f"the input, {edit['asked']}, was read as {edit['obtained']}"
+
+    def options(self, edit: Edit, spec: ConvSpec) -> dict[str, object] | None:
+        if spatial_axes(edit["obtained"]) != spec.axes:
+            # The order of the axes is also that of stride, padding and dilation.
+            return None
+        return {
+            "input_layout": edit["obtained"],
+            "kernel_layout": spec.kernel_layout,
+            "output_layout": spec.output_layout,
+        }
 
 
 class InputReshaped(InputHypothesis):

@@ -87,6 +87,11 @@ class KernelFlipped(KernelHypothesis):
     def sentence(self, edit: Edit) -> str:
         return f"the kernel was flipped along {enumeration(edit['axes'])}"
 
+    def options(self, edit: Edit, spec: ConvSpec) -> dict[str, object] | None:
+        sizes = zip(spec.axes, spec.kernel_size, strict=True)
+        long_axes = [axis for axis, size in sizes if size > 1]
+        return {"flip": not spec.flip} if list(edit["axes"]) == long_axes else None
+
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         if not spec.transposed:
             return None
@@ -184,6 +189,12 @@ class KernelAxesPermuted(KernelHypothesis):
 
     def sentence(self, edit: Edit) -> str:
         return f"the kernel, {edit['asked']}, was read as {edit['obtained']}"
+
+    def options(self, edit: Edit, spec: ConvSpec) -> dict[str, object] | None:
+        # With groups, the channel axes may have been exchanged in each: no layout says that.
+        if spec.groups > 1 or edit["asked"] != spec.kernel_layout:
+            return None
+        return {"input_layout": spec.input_layout, "kernel_layout": edit["obtained"]}
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         exchanged = edit["obtained"] == exchanged_channel_letters(edit["asked"])

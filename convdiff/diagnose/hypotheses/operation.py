@@ -77,6 +77,18 @@ class WrongTransposed(OperationHypothesis):
         obtained, asked = kinds[edit["obtained"]], kinds[edit["asked"]]
         return f"a {obtained} convolution was run instead of a {asked} one"
 
+    def options(self, edit: Edit, spec: ConvSpec) -> dict[str, object] | None:
+        if "M" in spec.kernel_layout:
+            return None
+        return {
+            "transposed": edit["obtained"],
+            "input_layout": spec.input_layout,
+            "kernel_layout": exchanged_channel_letters(spec.kernel_layout),
+            # The other operation knows neither: an edit says what it had instead.
+            **({"output_padding": 0} if any(spec.output_padding) else {}),
+            **({"pad_mode": "constant"} if spec.pad_mode != "constant" else {}),
+        }
+
     def showing_arrays(self, spec: ConvSpec) -> str | None:
         return self.shown_by if max(spec.stride) == 1 else None
 
@@ -173,6 +185,10 @@ class WrongGroups(OperationHypothesis):
         obtained = edit["obtained"]
         groups = "there was 1 group" if obtained == 1 else f"there were {obtained} groups"
         return f"{groups} instead of {edit['asked']}, {kernel}"
+
+    def options(self, edit: Edit, spec: ConvSpec) -> dict[str, object] | None:
+        fits = edit["kernel"] == "whole" and spec.transposed and "M" not in spec.kernel_layout
+        return {"groups": edit["obtained"]} if fits else None
 
 
 # The ways in which a kernel for the asked number of groups is used for another, and their oddness.

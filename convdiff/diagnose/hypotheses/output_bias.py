@@ -123,7 +123,7 @@ class BiasAdded(OutputHypothesis):
         values = edit.get("values", [])
         negligible = NEGLIGIBLE_SHARE * max(map(abs, values), default=0)
         shown = first_values([value if abs(value) > negligible else 0 for value in values])
-        return f"a bias was added that was not asked for ({shown})"
+        return f"a bias was added ({shown})"
 
 
 @dataclass(frozen=True)

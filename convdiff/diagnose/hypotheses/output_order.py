@@ -20,6 +20,7 @@ from convdiff.diagnose.hypotheses.base import (
 )
 from convdiff.diagnose.hypotheses.input import GroupsInterleaved, group_interleavings
 from convdiff.records import Edit
+from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.padding import kernel_span
 
 
@@ -58,6 +59,9 @@ class OutputAxesPermuted(OutputHypothesis):
 
     def sentence(self, edit: Edit) -> str:
         return f"the output's layout is {edit['obtained']} instead of {edit['asked']}"
+
+    def options(self, edit: Edit, spec: ConvSpec) -> dict[str, object] | None:
+        return {"output_layout": edit["obtained"]}
 
 
 class OutputReshaped(OutputHypothesis):

@@ -59,7 +59,8 @@ class ActivationApplied(OutputHypothesis):
     """An activation was applied to the output, or its magnitude was taken.
 
     How it shows: With ReLU no element is negative, and the output is zero where the reference is
-    negative. Of magnitudes (abs) none is negative either, and each has the size of the reference's.
+    negative. Of magnitudes (abs) none is negative either, and each has the size of the reference's;
+    the magnitude of two gradients, sqrt(gx^2 + gy^2), has one channel where the two have one each.
     Sigmoid and tanh stay within (0, 1) and (-1, 1). GELU, SiLU, Mish and hard swish go no lower
     than -0.170, -0.278, -0.309 and -0.375, and ELU no lower than -1. A leaky ReLU gives small
     negative values beside large positive ones. ReLU on an output without negative elements shows
@@ -113,11 +114,22 @@ class ActivationApplied(OutputHypothesis):
     def sentence(self, edit: Edit) -> str:
         if edit["obtained"] == "abs":
             return "the magnitude of each sum was taken: its sign was dropped"
+        if edit["obtained"] == "magnitude":
+            return f"the magnitude sqrt(a^2 + b^2) was taken{MAGNITUDE_OF[edit.get('of', '')]}"
         kind = f" (its {edit['approximate']} approximation)" if "approximate" in edit else ""
         slope = f" with slope {edit['slope']:g}" if "slope" in edit else ""
         if "slopes" in edit:
             slope = f" with a slope for each channel ({first_values(edit['slopes'])})"
         return f"{edit['obtained']}{kind}{slope} was applied to the output"
+
+
+# Whose magnitude was taken, by the field `of`.
+MAGNITUDE_OF = {
+    "": "",
+    "channels": " of the output channels",
+    "exchanged axes": " of the sums of the kernel and of the kernel with H and W exchanged",
+    "outputs": " of two of the other outputs",
+}
 
 
 class Clipped(OutputHypothesis):

@@ -39,7 +39,7 @@ from convdiff.diagnose.hypotheses.precision import ReducedPrecision
 from convdiff.diagnose.hypotheses.quantized import Quantized
 from convdiff.errors import one_of
 from convdiff.records import Edit
-from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.conv_spec import ConvSpec, pairs_text
 
 
 class Families:
@@ -116,6 +116,29 @@ def common_names(edits: tuple[Edit, ...], spec: ConvSpec) -> tuple[str, ...]:
     hypotheses = by_code()
     names = (hypotheses[edit["code"]].common_name(edit, edits, spec) for edit in edits)
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def agreeing_options(edits: tuple[Edit, ...], spec: ConvSpec) -> dict[str, object]:
+    """The settings under which an output with these edits agrees; {} where no settings do.
+
+    `spec` is the convolution that was asked for.
+    """
+    hypotheses = by_code()
+    settings: dict[str, object] = {}
+    for edit in edits:
+        options = hypotheses[edit["code"]].options(edit, spec)
+        # Two edits that need one option differently are asked for by none.
+        if options is None or any(
+            settings.get(name, options[name]) != options[name] for name in options
+        ):
+            return {}
+        settings |= options
+    if settings.keys() & {"stride", "dilation", "transposed", "input_layout"} and any(
+        map(any, spec.padding)
+    ):
+        # A padding word that was given may then mean other numbers.
+        settings.setdefault("padding", pairs_text(spec.padding))
+    return settings
 
 
 def page(code: str | None) -> str:

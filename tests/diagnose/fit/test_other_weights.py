@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -36,7 +37,11 @@ def test_the_weights_that_were_used_are_found() -> None:
     assert weights is not None
     np.testing.assert_allclose(weights, kernel, atol=1e-4)
     assert text is not None
-    assert re.fullmatch(rf"{START} than yours \((99|100)% of them differ\)", text)
+    assert text.startswith(f"{START} than yours (135 of 135 differ); from input channel 0 to ")
+    shown = re.search(r"they are (\[\[.*?\]\]) instead of (\[\[.*?\]\])$", text)
+    assert shown is not None
+    for values, array in zip(shown.groups(), (kernel, W), strict=True):
+        np.testing.assert_allclose(json.loads(values), array[0, 0], rtol=1e-3)
 
 
 def test_the_given_weights_do_not_differ() -> None:
@@ -60,7 +65,34 @@ def test_a_wrong_channel_is_named(axis: int, name: str) -> None:
     np.moveaxis(scaled, axis, 0)[2] *= 3
     np.moveaxis(other, axis, 0)[2] += rng.standard_normal(np.take(W, 2, axis).shape)
     assert solved(scaled)[1] == f"{START}: yours, with {name} channel 2 multiplied by 3"
-    assert solved(other)[1] == f"{START}: yours, except in {name} channel 2"
+    text = solved(other)[1]
+    assert text is not None
+    assert text.startswith(f"{START}: yours, except in {name} channel 2; from input channel ")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "words"),
+    [
+        (np.round(W, 2), "yours, rounded to 2 decimals"),
+        (np.rint(W), "yours, rounded to whole numbers"),
+        (np.trunc(W), "yours, cut to whole numbers (as by a cast to int)"),
+        (np.floor(W), "yours, rounded down to whole numbers"),
+        (np.abs(W), "yours, without their signs"),
+        (np.clip(W, -1, 0.5), "yours, limited to -1 .. 0.5"),
+        (np.full_like(W, 1 / 9), "all of them are 0.1111"),
+        (W * np.array([1, 0, 1]).reshape(3, 1), "yours, with zeros at H index 1"),
+        (W * np.array([1, 1, 0]).reshape(3, 1, 1), "yours, with zeros at I index 2"),
+    ],
+)
+def test_a_tidy_kernel_is_named(kernel: Array, words: str) -> None:
+    assert solved(kernel)[1] == f"{START}: {words}"
+
+
+def test_a_kernel_that_is_nearly_tidy_is_not_named() -> None:
+    rng = np.random.default_rng(3)
+    text = solved(np.round(W, 1) + 1e-3 * rng.standard_normal(W.shape))[1]
+    assert text is not None
+    assert "rounded" not in text
 
 
 def test_noise_has_no_weights() -> None:
