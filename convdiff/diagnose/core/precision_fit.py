@@ -26,8 +26,9 @@ from convdiff.diagnose.core.precision_model import (
     precision_edit,
 )
 from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.core.winograd import winograd_name
 from convdiff.numerics.error_bound import Comparison, Rounding
-from convdiff.numerics.precision import ROUND_TO
+from convdiff.numerics.precision import ROUND_TO, half_ulp
 from convdiff.numerics.reference import Reference, compute_reference
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.layout import Array
@@ -145,7 +146,21 @@ def best_model(
         for rounded in rounded_problems(precision, problem):
             if _fits(precision, problem, rounded, obtained, reference, comparison):
                 return precision
+        if precision.has_narrow_sums:
+            algorithm = _winograd_name(precision, problem, obtained, reference)
+            if algorithm is not None:
+                (edit,) = precision.edits
+                return replace(precision, edits=({**edit, "algorithm": f"Winograd {algorithm}"},))
     return None
+
+
+def _winograd_name(
+    precision: PrecisionModel, problem: Problem, obtained: Array, reference: Reference
+) -> str | None:
+    """The Winograd algorithm whose transforms and sums, in the model's type, have such errors."""
+    rounding = precision.rounding
+    storage = half_ulp(reference.output, rounding.stored_dtype)
+    return winograd_name(problem, obtained, reference, storage, rounding.unit_roundoff)
 
 
 def _models_to_try(

@@ -25,7 +25,8 @@ class ReducedPrecision(Hypothesis):
     exact and show nothing.
     Typical causes: cuDNN's float32 convolutions use TF32 on Ampere and later GPUs, by default also
     in torch, whose matrix products do not; autocast and mixed precision; TPUs, which multiply in
-    bfloat16 by default; a CPU or GPU routine that accumulates in float16; an output printed with 4
+    bfloat16 by default; a CPU or GPU routine that accumulates in float16; ncnn's and other phones'
+    float16 Winograd, whose errors are larger at some places of each tile; an output printed with 4
     decimals and read back.
     What tells it apart: Long sums of normally distributed numbers. TF32 and float16 round inputs
     alike within float16's range; inputs beyond 65504 tell them apart.
@@ -36,6 +37,7 @@ class ReducedPrecision(Hypothesis):
         jax: `jax.config.update("jax_default_matmul_precision", "highest")`
         jax: `precision="highest"` in the call
         theano: `theano.config.floatX = "float64"`, the default
+        ncnn: `net.opt.use_fp16_arithmetic = False`, or `use_winograd_convolution = False`
         environment: NVIDIA_TF32_OVERRIDE=0 turns TF32 off in every framework
     """
 
@@ -50,6 +52,8 @@ class ReducedPrecision(Hypothesis):
         if "decimal" in what or "digits" in what:
             arrays = "input, kernel and output were" if where == "inputs" else "the output was"
             return f"{arrays} rounded to {what}, as when printed and read back"
+        if "algorithm" in edit:
+            return f"{edit['algorithm']} was computed in {what}: transforms, products and sums"
         if where == "accumulator":
             return f"sums were accumulated in {what}"
         return f"the {where} {'were' if where == 'inputs' else 'was'} rounded to {what}"
