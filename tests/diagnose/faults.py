@@ -121,6 +121,22 @@ def kernel_reshaped(work: Work, rng: np.random.Generator) -> Edit | None:
     return {"code": "kernel-reshaped", "asked": other, "obtained": layout}
 
 
+def patches_flattened(work: Work, rng: np.random.Generator) -> Edit | None:
+    layout = work.drawn.options()["kernel_layout"]
+    kept, flat = layout[0], layout[1:]
+    order = "".join(rng.permutation(list(flat)))
+    size_of = dict(zip(layout, work.w.shape, strict=True))
+    sizes = [[size_of[a] for a in letters if size_of[a] > 1] for letters in (flat, order)]
+    if sizes[0] == sizes[1]:
+        return None
+    # Half of the time the kernel was flattened in the other order, else the patches were.
+    source, target = (kept + flat, kept + order) if rng.random() < 0.5 else (kept + order, layout)
+    buffer = np.ascontiguousarray(work.w.transpose([layout.index(a) for a in source]))
+    read = buffer.reshape([size_of[a] for a in target])
+    work.w = read.transpose([target.index(a) for a in layout])
+    return {"code": "kernel-reshaped", "asked": source, "obtained": target}
+
+
 def kernel_channels_reversed(work: Work, rng: np.random.Generator) -> Edit | None:
     axis = int(rng.integers(2))
     if work.w.shape[axis] == 1:
@@ -736,7 +752,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
     ),
     # Planted alone only.  Beside one other fault: tests/diagnose/fit/test_border_search.py.
     "geometry alone": (wrong_pad_value,),
-    "kernel alone": (quantized, kernel_scaled),
+    "kernel alone": (quantized, kernel_scaled, patches_flattened),
     # Beside other faults: tests/diagnose/fit/test_operand_scale_search.py.
     "input alone": (input_scaled, quantized_input),
     # Planted alone only: beside another fault it need not be found.

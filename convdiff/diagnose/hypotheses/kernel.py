@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from convdiff.diagnose.core.array_view import ArrayView
+from convdiff.diagnose.core.array_view import ArrayView, FlatView
 from convdiff.diagnose.core.forms import KernelForm, OperationForm
 from convdiff.diagnose.core.layouts import other_axis_orders, to_layout
 from convdiff.diagnose.core.problem import Problem
@@ -34,6 +34,8 @@ from convdiff.spec.layout import axis_sizes
 # How odd it is that two axes of the kernel, or more, were read in the wrong order.
 TWO_AXES_ODDNESS, MORE_AXES_ODDNESS = 0.1, 0.5
 REVERSED_ODDNESS = 0.3
+# How odd it is that patches and kernel were flattened in orders of which one is no usual layout.
+PATCH_ORDER_ODDNESS = 0.5
 
 
 class KernelFlipped(KernelHypothesis):
@@ -212,7 +214,9 @@ class KernelReshaped(KernelHypothesis):
     How it shows: The kernel's values are shuffled, so every element differs although every shape is
     right. A kernel of which only one axis is longer than 1, or of constant values, shows nothing.
     Typical causes: np.reshape, view or tf.reshape used to convert HWIO weights to OIHW; weights
-    read from a file of raw numbers with the shape of another framework.
+    read from a file of raw numbers with the shape of another framework; a convolution as a matrix
+    product (im2col, the patch embedding of a vision transformer), whose patches were flattened in
+    another order, such as einops' "(p1 p2 c)", than the kernel.
     What tells it apart: A kernel whose values all differ, with more than one input and output
     channel. Exchanged axes keep the taps of each pair of channels together; a reshape does not.
     Fix: Transpose to change the order of the axes; reshape only joins or splits adjacent axes.
@@ -230,26 +234,33 @@ class KernelReshaped(KernelHypothesis):
     def forms(
         self, problem: Problem, operation: OperationForm, base: KernelForm
     ) -> Iterator[KernelForm]:
-        """The reshapes from the user's layout to a common one, and from a common one to it."""
+        """The reshapes from the user's layout to another one, and from another one to it."""
         spec, array = operation.spec, operation.raw_kernel
         if base.own_edits:
             return
         layout = spec.kernel_layout
-        orders = [layout, *(order for order in common_kernel_orders(layout) if order != layout)]
         size_of = axis_sizes(layout, array.shape)
-        flattened = {
-            source: array.transposed([layout.index(letter) for letter in source]).flattened()
-            for source in orders
-        }
-        for source, target in itertools.permutations(orders, 2):
-            long_axes = [[a for a in order if size_of[a] > 1] for order in (source, target)]
-            if layout not in (source, target) or long_axes[0] == long_axes[1]:
+        flattened: dict[str, FlatView] = {}
+        seen: set[tuple[tuple[str, ...], ...]] = set()
+        for source, target, oddness in _reshapes(spec):
+            # Axes of size 1 may stand anywhere.
+            long_axes = tuple(
+                tuple(axis for axis in order if size_of[axis] > 1) for order in (source, target)
+            )
+            sizes = [[size_of[axis] for axis in axes] for axes in long_axes]
+            # To reshape axes of one size is to read the kernel in another layout.
+            is_known = long_axes in seen or sizes[0] == sizes[1]
+            if long_axes[0] == long_axes[1] or (oddness == PATCH_ORDER_ODDNESS and is_known):
                 continue
+            seen.add(long_axes)
+            if source not in flattened:
+                order = [layout.index(letter) for letter in source]
+                flattened[source] = array.transposed(order).flattened()
             view = flattened[source].reshaped([size_of[letter] for letter in target])
             kernel = kernel_read_as(spec, view, target)
             if kernel is not None:
                 edit = {"code": self.code, "asked": source, "obtained": target}
-                yield base.plus(edit, 0.2 if source == layout else 0.4, array=kernel)
+                yield base.plus(edit, oddness, array=kernel)
 
     def sentence(self, edit: Edit) -> str:
         return (
@@ -260,6 +271,9 @@ class KernelReshaped(KernelHypothesis):
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         asked, obtained = edit["asked"], edit["obtained"]
         frameworks = {f"{spec.axes}IO": "TensorFlow's", f"OI{spec.axes}": "torch's"}
+        if {asked, obtained} - {spec.kernel_layout} <= {*patch_orders(spec)}:
+            kernel, patches = (_flattening(order, spec) for order in (asked, obtained))
+            return f"the kernel was flattened as {kernel}, the patches as {patches}"
         if spec.transposed or asked not in frameworks or obtained not in frameworks:
             return None
         order = tuple(asked.index(axis) for axis in obtained)
@@ -437,6 +451,45 @@ def common_kernel_orders(layout: str) -> list[str]:
         f"I{space}{outer}",
     ]
     return [order for order in orders if sorted(order) == sorted(layout)]
+
+
+def _reshapes(spec: ConvSpec) -> Iterator[tuple[str, str, float]]:
+    """Yields (source, target, oddness) for the reshapes that are looked for, the usual ones first.
+
+    Those between the user's layout and a common one, or an order of patches; in one or two
+    dimensions also those between any two orders of patches.
+    """
+    layout, orders = spec.kernel_layout, patch_orders(spec)
+    for common in common_kernel_orders(layout):
+        if common != layout:
+            yield layout, common, 0.2
+            yield common, layout, 0.4
+    for source, target in itertools.permutations([layout, *orders], 2):
+        if spec.rank < 3 or layout in (source, target):
+            yield source, target, PATCH_ORDER_ODDNESS
+
+
+def patch_orders(spec: ConvSpec) -> list[str]:
+    """The layouts in which a kernel that meets flattened patches can be flattened.
+
+    The axis that is not flattened, O of a direct kernel, stays where it is.
+    """
+    layout = spec.kernel_layout
+    kept = "I" if spec.transposed else "O"
+    if layout[0] != kept != layout[-1] or "M" in layout:
+        return []
+    first, last = (kept, "") if layout[0] == kept else ("", kept)
+    orders = itertools.permutations(layout.replace(kept, ""))
+    return [
+        order for order in (f"{first}{''.join(rest)}{last}" for rest in orders) if order != layout
+    ]
+
+
+def _flattening(layout: str, spec: ConvSpec) -> str:
+    """The order in which a kernel in this layout is flattened, as einops writes it: "(c h w)"."""
+    channel, kept = ("O", "I") if spec.transposed else ("I", "O")
+    names = ("c" if letter == channel else letter.lower() for letter in layout if letter != kept)
+    return f"({' '.join(names)})"
 
 
 def kernel_read_as(spec: ConvSpec, array: ArrayView, layout: str) -> ArrayView | None:

@@ -37,7 +37,7 @@ class ReducedPrecision(Hypothesis):
         jax: `jax.config.update("jax_default_matmul_precision", "highest")`
         jax: `precision="highest"` in the call
         theano: `theano.config.floatX = "float64"`, the default
-        ncnn: `net.opt.use_fp16_arithmetic = False`, or `use_winograd_convolution = False`
+        environment: in ncnn `net.opt.use_fp16_arithmetic = false`
         environment: NVIDIA_TF32_OVERRIDE=0 turns TF32 off in every framework
     """
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from convdiff.api import diff
 from tests.diagnose.findings import conv, explanations, finding, first_edits, normal, summary
 
 X, W = normal(2, 3, 8, 9), normal(4, 3, 3, 3)
@@ -127,3 +128,51 @@ def test_a_depthwise_kernel_in_another_order_is_found(
     obtained = conv(x.transpose(0, 3, 1, 2), grouped, 1, groups=3).transpose(0, 2, 3, 1)
     layouts = {"input_layout": "NHWC", "kernel_layout": "HWIM"}
     assert [expected] in explanations(x, w, obtained, depthwise=True, padding=1, **layouts)
+
+@pytest.mark.parametrize("beside", ["nothing", "kernel-flipped", "bias-missing"])
+@pytest.mark.parametrize(
+    ("source", "target", "words"),
+    [
+        ("OIHW", "OHIW", "the kernel was flattened as (c h w), the patches as (h c w)"),
+        ("OWHI", "OIHW", "the kernel was flattened as (w h c), the patches as (c h w)"),
+        ("OHWI", "OWIH", "the kernel was flattened as (h w c), the patches as (w c h)"),
+    ],
+)
+def test_patches_in_another_order_than_the_kernels(
+    source: str, target: str, words: str, beside: str
+) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (1, 3, 16, 24)).astype(np.float32) / 255
+    w = rng.standard_normal((8, 3, 2, 4)).astype(np.float32)
+    size_of = dict(zip("OIHW", w.shape, strict=True))
+    flat = np.ascontiguousarray(w.transpose(["OIHW".index(a) for a in source]))
+    read = flat.reshape([size_of[a] for a in target])
+    used = read.transpose([target.index(a) for a in "OIHW"])
+    used = used[:, :, ::-1, ::-1] if beside == "kernel-flipped" else used
+    # A patch embedding: windows side by side.
+    patches = x.reshape(1, 3, 8, 2, 6, 4)
+    y = np.einsum("ncyhxw,ochw->noyx", patches.astype(np.float64), used).astype(np.float32)
+    bias = np.ones(8, np.float32) if beside == "bias-missing" else None
+    result = diff(x, w, y, stride=(2, 4), padding=0, bias=bias)
+    edits = {edit["code"]: edit for edit in result.findings[0].edits}
+    assert set(edits) == {"kernel-reshaped", beside} - {"nothing"}
+    found = [(edits["kernel-reshaped"]["asked"], edits["kernel-reshaped"]["obtained"])]
+    found += [
+        (edit["asked"], edit["obtained"])
+        for rival in result.findings[0].rivals
+        for edit in rival
+        if edit["code"] == "kernel-reshaped"
+    ]
+    assert (source, target) in found
+    if beside == "nothing":
+        assert words in result.findings[0].summary
+
+
+def test_a_kernel_in_random_order_is_not_one_of_patches() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((1, 3, 12, 12)).astype(np.float32)
+    w = rng.standard_normal((8, 3, 2, 4)).astype(np.float32)
+    used = w.reshape(8, -1)[:, rng.permutation(24)].reshape(w.shape)
+    windows = np.lib.stride_tricks.sliding_window_view(x.astype(np.float64), (2, 4), (2, 3))
+    y = np.einsum("ncyxhw,ochw->noyx", windows, used).astype(np.float32)
+    assert not diff(x, w, y, padding=0).findings
