@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from convdiff.diagnose.explain import wording
 from convdiff.diagnose.explain.disambiguate import suggestions
 from convdiff.diagnose.explain.equivalents import with_equivalents
 from convdiff.diagnose.fit.computed_part import ComputedPart, computed_parts
+from convdiff.diagnose.fit.in_place import updates_in_place
 from convdiff.diagnose.fit.other_weights import (
     KernelDifference,
     kernel_difference,
@@ -216,7 +218,8 @@ class Diagnosis:
     @cached_property
     def _restored_outputs(self) -> list[tuple[Restored, Diagnosis]]:
         """The output restored in the ways that the shapes allow, with their diagnoses."""
-        return [(each, Diagnosis(each.problem)) for each in restored_outputs(self.problem)]
+        restored = itertools.chain(restored_outputs(self.problem), updates_in_place(self.problem))
+        return [(each, Diagnosis(each.problem)) for each in restored]
 
     def _with_restored_outputs(self, found: tuple[Edits, ...], edits: int) -> tuple[Edits, ...]:
         """The proven edits, so many in each, with those of which one is undone first."""

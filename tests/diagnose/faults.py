@@ -6,6 +6,7 @@ it does not apply to the convolution, or if the shapes already show that it woul
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -704,6 +705,42 @@ def space_to_depth(work: Work, rng: np.random.Generator) -> Edit | None:
     return {"code": "space-to-depth", "block": 2, "order": order}
 
 
+def updated_in_place(work: Work, rng: np.random.Generator) -> Edit | None:
+    g, rank = work.geometry, len(work.drawn.axes)
+    outputs, inputs = work.w.shape[:2]
+    if g.transposed or max(g.stride) > 1 or outputs != inputs * g.groups:
+        return None
+    size = work.output().shape[2:]
+    if min(size) < 4 or work.w.size > 1000:
+        return None
+    order = rng.permutation(rank).tolist()
+    backward = [axis for axis in order if rng.random() < 0.3]
+    bias = work.drawn.bias if work.drawn.bias is not None else np.zeros(outputs)
+    middle = [k // 2 for k in work.w.shape[2:]]
+
+    def overwritten(output: Array) -> Array:
+        widths = [(0, 0), (0, 0), *g.padding]
+        padded = np.pad(work.x.astype(np.float64), widths, mode=g.pad_mode)  # type: ignore[call-overload]
+        places = [range(n)[::-1] if a in backward else range(n) for a, n in enumerate(size)]
+        for place in itertools.product(*(places[axis] for axis in order)):
+            at = [place[order.index(axis)] for axis in range(rank)]
+            taps = tuple(
+                slice(i, i + (k - 1) * d + 1, d)
+                for i, k, d in zip(at, work.w.shape[2:], g.dilation, strict=True)
+            )
+            window = padded[(slice(None), slice(None), *taps)]
+            window = window.reshape(len(window), g.groups, 1, inputs, *window.shape[2:])
+            kernel = work.w.reshape(g.groups, -1, inputs, *work.w.shape[2:])
+            sums = (window * kernel).sum(axis=tuple(range(3, window.ndim)))
+            written = tuple(i + m * d for i, m, d in zip(at, middle, g.dilation, strict=True))
+            padded[(slice(None), slice(None), *written)] = sums.reshape(len(sums), -1) + bias
+        inside = (slice(m * d, m * d + n) for m, d, n in zip(middle, g.dilation, size, strict=True))
+        return padded[(slice(None), slice(None), *inside)]
+
+    work.after.append(overwritten)
+    return {"code": "updated-in-place"}
+
+
 def multiplier_ignored(work: Work, rng: np.random.Generator) -> Edit | None:
     g, channels = work.geometry, work.x.shape[1]
     if g.transposed or g.groups != channels or work.out_channels == channels:
@@ -766,6 +803,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         multiplier_ignored,
         # Beside other faults: tests/diagnose/hypotheses/test_quantized.py.
         quantized_output,
+        updated_in_place,
     ),
     "dilation alone": (dilation_zero,),
 }

@@ -38,8 +38,8 @@ class Restored:
     problem: Problem
     edits: Edits
 
-    def full_edits(self, edits: Edits) -> Edits:
-        """The edits of the changed output, given those of the restored one."""
+    def full_edits(self, edits: Edits) -> Edits | None:
+        """The edits of the changed output, given those of the restored one; None if they clash."""
         return (*edits, *self.edits)
 
 

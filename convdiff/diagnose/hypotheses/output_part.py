@@ -55,6 +55,41 @@ def _widths(width: list[list[int]]) -> str:
     return "(lo, hi) " + ", ".join(f"({lo}, {hi})" for lo, hi in width) + ","
 
 
+class UpdatedInPlace(Hypothesis):
+    """The result was written into the array that was still being read.
+
+    How it shows: Every element but the first is wrong, more so where neighbors differ: a smoothing
+    filter smears along the direction of the loop. The border, if the loop leaves it out, holds the
+    input.
+    Typical causes: A loop with image[i, j] = (window * kernel).sum(), whose later windows contain
+    earlier results; input and output arrays that share memory (out=input, dst is src, a view where
+    a copy was meant); Gauss-Seidel sweeps in place of Jacobi's; threads are not needed for it.
+    What tells it apart: A kernel with weights on both sides of its middle. Where the loop has not
+    been, it changes nothing.
+    Fix: Write into another array than the one that is read:
+        numpy: `output = np.empty_like(input)` before the loop, which writes into that
+        scipy: `scipy.ndimage.correlate(input, kernel, output=np.empty_like(input))`
+        torch: `output = F.conv2d(input, kernel)`, or `input.clone()` before the loop
+        tensorflow: `output = tf.nn.conv2d(input, kernel, strides=1, padding="SAME")`
+        jax: `output = jax.lax.conv(input, kernel, (1, 1), "SAME")`; arrays cannot be overwritten
+    """
+
+    code: ClassVar[str] = "updated-in-place"
+    shown_by: ClassVar[str] = "a kernel with weights on both sides of its middle"
+
+    def sentence(self, edit: Edit) -> str:
+        axes = enumeration([_loop(axis, edit["backward"]) for axis in edit["order"]])
+        return f"the output was written into the input while it was read, in a loop along {axes}"
+
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        return "updated in place"
+
+
+def _loop(axis: str, backward: list[str]) -> str:
+    """An axis as the loop went along it: "H", or "W (backward)"."""
+    return f"{axis} (backward)" if axis in backward else axis
+
+
 class OutputIsInput(Hypothesis):
     """The output is the input itself, for nothing was computed.
 

@@ -33,6 +33,7 @@ from convdiff.diagnose.hypotheses.output_part import (
     OutputIsInput,
     OutputRolled,
     SpaceToDepth,
+    UpdatedInPlace,
 )
 from convdiff.diagnose.hypotheses.output_values import OUTPUT
 from convdiff.diagnose.hypotheses.precision import ReducedPrecision
@@ -58,6 +59,7 @@ class Families:
         self.output: tuple[OutputHypothesis, ...] = OUTPUT
         self.other: tuple[Hypothesis, ...] = (
             NotComputed(),
+            UpdatedInPlace(),
             OutputIsInput(),
             OutputRolled(),
             AveragedByCount(),
