@@ -103,11 +103,11 @@ def half_ulp(values: Array, dtype: str) -> Array:
         )
     if dtype not in UNIT_ROUNDOFF:
         return np.zeros_like(values)
+    # NumPy gives infinity for the largest number: no number follows it.
+    below = np.nextafter(np.asarray(MAX_FINITE[dtype], dtype), np.asarray(0, dtype))
     with np.errstate(over="ignore", invalid="ignore"):
-        spacing = np.spacing(np.minimum(np.abs(values), MAX_FINITE[dtype]).astype(dtype)).astype(
-            np.float64
-        )
-    return np.asarray(spacing / 2)
+        spacing = np.spacing(np.minimum(np.abs(values), float(below)).astype(dtype))
+    return np.asarray(spacing.astype(np.float64) / 2)
 
 
 def significand_bits(dtype: str) -> int:

@@ -206,7 +206,13 @@ class Judge:
             if trial.comparison.agrees:
                 return self._agreeing_row(answer, output, trial)
             if self._is_fast_algorithm(output, arithmetic):
-                stats = trial.comparison.stats
+                stats, fault = trial.comparison.stats, None
+                if is_narrow(arithmetic.rounding.compute_dtype):
+                    fault = self._fault_within_narrow_bound(
+                        answer, output, arithmetic.rounding, trial.comparison
+                    )
+                if fault is not None:
+                    return self._explained_row(answer, stats, fault)
                 note = messages.fast_algorithm(stats.differing, stats.elements)
                 return Row(answer, "rounding", stats, message=note)
             trials.append(trial)

@@ -78,3 +78,10 @@ def test_rounding_moves_no_value_by_more_than_half_an_ulp(dtype: str) -> None:
 
 def test_integer_types_have_no_rounding_error() -> None:
     assert not half_ulp(np.array([1e6, 0.5]), "int32").any()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_half_a_unit_of_the_largest_number_is_finite(dtype: str) -> None:
+    largest = MAX_FINITE[dtype]
+    at, before = half_ulp(np.array([largest, largest * (1 - 2.0**-8)]), dtype)
+    assert at == before < np.inf

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from convdiff.diagnose.core.output_grid import QUANTIZED
+from convdiff.diagnose.core.partial_sums import usual_rms_units
 from convdiff.diagnose.core.precision_evidence import (
     OPERAND_SAMPLE,
     natural_decimals,
@@ -43,6 +44,9 @@ MAX_OPERAND_ERROR = 2.0**-6.9
 # A single element is wrong, and not merely rounded, if its error is beyond both limits: times what
 # is usual for that element in narrow sums, and times the root mean square of all errors.
 MAX_TIMES_USUAL, MAX_TIMES_RMS = 8.0, 10.0
+# Narrow sums show root mean square errors up to the first, and so many times those of their partial
+# sums more.
+MIN_TYPICAL_RMS_UNITS, MAX_TIMES_USUAL_RMS = 1.5, 3.0
 # The least root mean square units that the second limit is taken of.
 MIN_RMS_UNITS = 0.3
 # Outputs with fewer elements cannot tell a fault from narrow sums.
@@ -214,7 +218,7 @@ def _fits(
     if not (units <= rounding.bound_units).all():
         return False
     if precision.has_narrow_sums:
-        return _resembles_narrow_sums(units, reference, rounding)
+        return _resembles_narrow_sums(units, reference, problem, rounding)
     if precision.operand_format is None:
         return True
     # In the units of the asked precision.
@@ -222,7 +226,9 @@ def _fits(
     return bool(rms * MIN_IMPROVEMENT < rms_as_asked)
 
 
-def _resembles_narrow_sums(units: Array, reference: Reference, rounding: Rounding) -> bool:
+def _resembles_narrow_sums(
+    units: Array, reference: Reference, problem: Problem, rounding: Rounding
+) -> bool:
     """Whether errors (units of the narrow type) have the size and evenness of narrow sums' errors.
 
     They are as large as usual altogether, and nowhere far larger than elsewhere, which would be a
@@ -236,7 +242,10 @@ def _resembles_narrow_sums(units: Array, reference: Reference, rounding: Roundin
             np.abs(reference.output) / reference.scale
         )
         times_usual = units / usual_units
-    is_typical = _root_mean_square(times_usual) <= 1 or rounding.is_typical_rms(rms)
+    is_typical = _root_mean_square(times_usual) <= 1 or (
+        rounding.is_typical_rms(rms)
+        and rms <= MIN_TYPICAL_RMS_UNITS + MAX_TIMES_USUAL_RMS * usual_rms_units(problem)
+    )
     return is_typical and bool(
         times_usual.max() <= MAX_TIMES_USUAL
         or units.max() <= MAX_TIMES_RMS * max(rms, MIN_RMS_UNITS)

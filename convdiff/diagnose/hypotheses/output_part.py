@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from convdiff.diagnose.hypotheses.base import Edits, Hypothesis
+from convdiff.diagnose.hypotheses.base import Edits, Hypothesis, enumeration
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec
 

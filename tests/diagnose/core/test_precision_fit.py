@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from convdiff.api import diff
 from convdiff.diagnose.core.precision_fit import (
     best_model,
     narrow_sum_models,
@@ -155,3 +156,32 @@ def test_suggested_models_are_computed_once_per_problem() -> None:
     assert given.suggested_models is given.suggested_models
     assert len(given.suggested_models) == 2
     assert problem(correlated(X, W)).suggested_models == ()
+
+
+@pytest.mark.parametrize("fault", ["weights", "noise", "clamped"])
+def test_faults_in_a_float16_output_are_not_narrow_sums(fault: str) -> None:
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal((1, 16, 20, 20)).astype(np.float32)
+    w = (rng.standard_normal((8, 16, 3, 3)) / 36).astype(np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(x.astype(np.float64), (3, 3), (2, 3))
+    used = np.round(w, 2) if fault == "weights" else w
+    y = np.einsum("ncyxhw,ochw->noyx", windows, used.astype(np.float64))
+    if fault == "noise":
+        y += 0.02 * rng.standard_normal(y.shape)
+    if fault == "clamped":
+        # Beyond the largest number of float16: what is finite there is wrong.
+        x, y = x * 2.0**10, np.clip(y * 2.0**18, -60000, 60000)
+        w = w * 2.0**8
+    result = diff(x, w, y.astype(np.float16), padding=0)
+    assert result.verdict == "different"
+
+
+def test_a_small_bias_that_is_missing_in_float16_is_no_fast_algorithm() -> None:
+    rng = np.random.default_rng(9)
+    x = rng.standard_normal((1, 3, 32, 32)).astype(np.float16)
+    w = (rng.standard_normal((8, 3, 3, 3)) / 16).astype(np.float16)
+    windows = np.lib.stride_tricks.sliding_window_view(x.astype(np.float64), (3, 3), (2, 3))
+    y = np.einsum("ncyxhw,ochw->noyx", windows, w.astype(np.float64)).astype(np.float16)
+    bias = (0.01 * rng.standard_normal(8)).astype(np.float16)
+    result = diff(x, w, y, padding=0, bias=bias)
+    assert [edit["code"] for edit in result.findings[0].edits] == ["bias-missing"]

@@ -129,6 +129,7 @@ def test_a_depthwise_kernel_in_another_order_is_found(
     layouts = {"input_layout": "NHWC", "kernel_layout": "HWIM"}
     assert [expected] in explanations(x, w, obtained, depthwise=True, padding=1, **layouts)
 
+
 @pytest.mark.parametrize("beside", ["nothing", "kernel-flipped", "bias-missing"])
 @pytest.mark.parametrize(
     ("source", "target", "words"),
