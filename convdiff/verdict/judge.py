@@ -26,7 +26,7 @@ from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 from convdiff.verdict import messages
-from convdiff.verdict.localize import differing_region
+from convdiff.verdict.localize import differing_region, held_instead
 from convdiff.verdict.magnitude import magnitude_edit
 from convdiff.verdict.unflatten import first_part, unflattened
 
@@ -374,11 +374,18 @@ class Judge:
             if magnitude is not None:
                 return replace(magnitude, where=region)
             known = diagnosis.unexplained(1 - stats.differing / stats.elements)
+            held = held_instead(
+                problem.spec,
+                normal_output(problem.spec, problem.obtained),
+                compute_reference(problem.spec, problem.input, problem.kernel, problem.bias),
+                problem.rounding,
+            )
+            text = messages.joined(held or None, known.text(self._spec_of_words))
             return Row(
                 answer,
                 "different",
                 stats,
-                message=messages.unexplained(region, known.text(self._spec_of_words)),
+                message=messages.unexplained(region, text),
                 where=region,
             )
         if not explanation.simplest:

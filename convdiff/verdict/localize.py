@@ -17,6 +17,9 @@ from convdiff.spec.layout import Array
 EVERYWHERE = 0.99
 # The share of a region's elements that differ, where it is more than half of the output.
 MIN_REGION_SHARE = 0.25
+# The share of differing elements up to which it is told what they hold, and the steps along an axis
+# within which that is looked for.
+MAX_LOCAL_SHARE, MAX_DISTANCE = 0.3, 9
 # Numbers of batch items, channels or indices that are listed; more are counted.
 MAX_LISTED = 6
 
@@ -61,6 +64,44 @@ def differing_region(
         + only
         + _not_finite(joined_parts(obtained)[either], joined_parts(output)[either])
     )
+
+
+def held_instead(spec: ConvSpec, obtained: Array, reference: Reference, rounding: Rounding) -> str:
+    """What the elements that differ hold, where these are few: one number, or another element.
+
+    "" where they hold nothing that is easily said.  Arrays as in `differing_region`.
+    """
+    output, scale = reference
+    differs = rounding.suspect_mask(obtained, output, scale)
+    if not differs.any() or differs.mean() > MAX_LOCAL_SHARE:
+        return ""
+    units = rounding.excess_units(obtained[differs], output[differs], scale[differs])
+    differs[differs] = ~(units <= rounding.bound_units)
+    values = obtained[differs]
+    if not values.size or not np.isfinite(values).all():
+        return ""
+    holds = "it holds" if values.size == 1 else "they hold"
+    if values.size > 1 and (values == values[0]).all():
+        return f"they all hold {values[0]:.6g}"
+    if values.size == 1 and values[0] == 0:
+        return f"{holds} 0"
+    allowed = rounding.allowed_error(output, scale)
+    if (np.abs(values + output[differs]) <= allowed[differs]).all():
+        return f"{holds} the right value times -1"
+    places = np.nonzero(differs)
+    for axis, letter in enumerate("NC" + spec.axes):
+        size = output.shape[axis]
+        for distance in sorted(
+            range(1 - min(size, MAX_DISTANCE), min(size, MAX_DISTANCE)), key=abs
+        ):
+            moved = places[axis] + distance
+            if distance == 0 or moved.min() < 0 or moved.max() >= size:
+                continue
+            elsewhere = (*places[:axis], moved, *places[axis + 1 :])
+            if (np.abs(values - output[elsewhere]) <= allowed[elsewhere]).all():
+                what = f"{abs(distance)} {'later' if distance > 0 else 'earlier'} along {letter}"
+                return f"{holds} what is right {what}"
+    return ""
 
 
 def _not_finite(obtained: Array, expected: Array) -> str:

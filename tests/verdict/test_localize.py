@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from convdiff.api import diff
 from convdiff.numerics.error_bound import Rounding
 from convdiff.numerics.reference import compute_reference
 from convdiff.spec.infer_spec import read_spec
 from convdiff.spec.settings import Settings
-from convdiff.verdict.localize import differing_region
+from convdiff.verdict.localize import differing_region, held_instead
 from tests.diagnose.naive import Array
 
 RNG = np.random.default_rng(0)
@@ -117,3 +118,34 @@ def test_values_that_are_no_numbers_are_counted_among_others() -> None:
     obtained[1, 2, 3, 4] = np.inf
     expected = "in output channel 2 only: of these 180 elements 2 NaN and 1 infinite"
     assert region(obtained) == expected
+
+
+def held(obtained: Array) -> str:
+    return held_instead(SPEC, obtained, REFERENCE, Rounding("float32", "float64", SPEC.terms))
+
+
+def test_what_a_few_wrong_elements_hold() -> None:
+    right = REFERENCE.output
+    changed = [
+        ((0, 1, 2, 3), 0.0, "it holds 0"),
+        ((0, 1, 2), 7.0, "they all hold 7"),
+        ((0, 1, 2), -right[0, 1, 2], "they hold the right value times -1"),
+        ((0, 1, 2), right[0, 1, 3], "they hold what is right 1 later along H"),
+        ((0, 1), right[0, 3], "they hold what is right 2 later along C"),
+        ((1, 2, 4, 4), right[1, 2, 4, 3], "it holds what is right 1 earlier along W"),
+        ((0, 1, 2), np.arange(10.0), ""),
+        ((0, 1, 2), np.nan, ""),
+    ]
+    for places, values, words in changed:
+        obtained = right.copy()
+        obtained[places] = values
+        assert held(obtained) == words
+    assert held(right) == held(right + 1) == ""
+
+
+def test_the_message_says_what_a_wrong_element_holds() -> None:
+    obtained = REFERENCE.output.astype(np.float32)
+    obtained[0, 1, 2, 3] = 0
+    message = diff(X, W, obtained, padding=1).row.message
+    assert message is not None
+    assert message.startswith("it differs in one element, N 0, C 1, H 2, W 3; it holds 0; ")
