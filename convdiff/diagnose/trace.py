@@ -18,6 +18,10 @@ from convdiff.diagnose.core.forms import Form, OutputForm
 from convdiff.diagnose.core.output_change import SumBounds
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.fit.computed_part import ComputedPart, computed_parts
+from convdiff.diagnose.fit.in_place import updates_in_place
+from convdiff.diagnose.fit.restored_output import Restored, restored_outputs
+from convdiff.diagnose.fit.whole_output import rolled_back
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.registry import FAMILIES, by_code
 from convdiff.diagnose.proof import prove
@@ -52,8 +56,15 @@ class Followed(NamedTuple):
 
 def trace(problem: Problem, codes: Sequence[str]) -> Iterator[str]:
     """Lines that follow the explanations with these codes, then those of the search's stages."""
-    schedule = Schedule(problem)
     expected = Counter(codes)
+    undone = [each for each in _with_edits_undone(problem) if _codes_of(each.edits) <= expected]
+    if undone:
+        for other in undone[:MAX_SHOWN]:
+            rest = expected - _codes_of(other.edits)
+            yield f"{_described(other.edits)}, undone; the others in what is left:"
+            yield from (f"  {line}" for line in trace(other.problem, [*rest.elements()]))
+        return
+    schedule = Schedule(problem)
     followed = [
         _follow(schedule.search, precision, *combination)
         for combination in itertools.islice(_combinations(schedule.search, expected), MAX_FOLLOWED)
@@ -68,6 +79,18 @@ def trace(problem: Problem, codes: Sequence[str]) -> Iterator[str]:
     if len(followed) > MAX_SHOWN:
         yield f"and {len(followed) - MAX_SHOWN} others with these codes, which got no further"
     yield from _stages(schedule, max(len(codes), 1))
+
+
+def _with_edits_undone(problem: Problem) -> Iterator[ComputedPart | Restored]:
+    """The problems in which edits that have no forms are undone, as far as the values allow it."""
+    yield from computed_parts(problem)
+    yield from restored_outputs(problem)
+    yield from updates_in_place(problem)
+    yield from rolled_back(Search(problem), beside_edits=True)
+
+
+def _codes_of(edits: Edits) -> Counter[str]:
+    return Counter(edit["code"] for edit in edits)
 
 
 def _combinations(
@@ -110,7 +133,7 @@ def _with_codes(batch: Batch, expected: Counter[str]) -> Iterator[int]:
 
 
 def _codes(form: Form) -> Counter[str]:
-    return Counter(edit["code"] for edit in form.edits)
+    return _codes_of(form.edits)
 
 
 def _known_codes(search: Search, expected: Counter[str]) -> Iterator[str]:
@@ -127,6 +150,8 @@ def _known_codes(search: Search, expected: Counter[str]) -> Iterator[str]:
             yield f"  {code}: unknown; convdiff explain lists the codes"
         elif code in known:
             yield f"  {code}: forms have it, but not beside the others"
+        elif code in {hypothesis.code for hypothesis in FAMILIES.other}:
+            yield f"  {code}: it has no forms, and nothing in these values suggests it"
         elif code in geometry:
             yield f"  {code}: no geometry with it gives an output of this size beside the others"
         else:

@@ -47,3 +47,19 @@ def test_a_code_that_no_form_has_is_named() -> None:
     text = trace(x, w, flipped(x, w), ["kernel-flipped", "sign-lost"], padding=1)
     assert "kernel-flipped: forms have it, but not beside the others" in text
     assert "sign-lost: unknown; convdiff explain lists the codes" in text
+
+
+def test_edits_without_forms_are_undone_first() -> None:
+    x = np.random.default_rng(0).standard_normal((1, 1, 9, 10)).astype(np.float32)
+    w = np.random.default_rng(1).standard_normal((1, 1, 3, 3)).astype(np.float32)
+    padded = np.pad(x[0, 0], 1)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
+    y = (windows * w[0, 0, ::-1, ::-1]).sum(axis=(2, 3))
+    y[0] = y[-1] = 0
+    y[:, 0] = y[:, -1] = 0
+    lines = trace(x, w, y[None, None], ["not-computed", "kernel-flipped"], padding=1)
+    assert lines.startswith("not-computed left=zero")
+    assert "undone; the others in what is left:\n  kernel-flipped" in lines
+    assert "    its proof holds" in lines
+    unseen = trace(x, w, y[None, None], ["output-is-input"], padding=1)
+    assert "it has no forms, and nothing in these values suggests it" in unseen
