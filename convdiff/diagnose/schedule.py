@@ -29,6 +29,8 @@ MAX_EDITS = 3
 # The most edits beside sums that were kept in 16 bits, and beside an output that was printed.
 MAX_EDITS_BESIDE_SUMS = 3
 MAX_EDITS_BESIDE_PRINTING = 2
+# The share of the obtained values that rounding operands to a few bits moves them by, at most.
+MAX_QUANTIZATION_SHARE = 0.6
 # Bits of evidence that an output must hold for 1, 2 and 3 edits, and for 3 edits beside rounded
 # operands: slightly more than log2 of the number of combinations that are tried.
 EVIDENCE_BITS = (0, 20, 27, 34)
@@ -208,6 +210,8 @@ def _both_operands_rounded(schedule: Schedule, step: Step) -> Iterable[Candidate
 def _quantized_operands(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     models, others = schedule.quantized, step.level - 1
     if others == 0:
+        if schedule.search.asked_deviation() > MAX_QUANTIZATION_SHARE:
+            return
         groups = [models.alone, models.coarse]
     else:
         groups = [models.beside_an_edit if others == 1 else models.beside_edits]

@@ -415,7 +415,9 @@ class Judge:
         magnitude = self._magnitude_of_channels(answer, output)
         if magnitude is not None:
             return replace(magnitude, where=shapes)
-        if output.ndim != len(spec.output_layout) or 0 in output.shape:
+        if 0 in output.shape:
+            return Row(answer, "different", message=messages.empty_output(shapes))
+        if output.ndim != len(spec.output_layout):
             return Row(answer, "different", message=messages.other_number_of_axes(shapes))
         part = self._first_part(output)
         if part is not None and self._agrees_with_part(answer, output, part[0]):

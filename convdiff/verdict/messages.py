@@ -48,6 +48,11 @@ def other_number_of_axes(shapes: str) -> str:
     return f"{shapes}; none of the known mistakes gives another number of axes"
 
 
+def empty_output(shapes: str) -> str:
+    """As `other_shape` (given as `shapes`), without a single element."""
+    return f"{shapes}: it holds no elements"
+
+
 def agreeing_part(shapes: str, part: str) -> str:
     """As `other_shape`: `part` of the asked output ("1 of 2 batch items"), which agrees."""
     return f"{shapes}: {part}, which agree"

@@ -141,8 +141,8 @@ def test_a_bias_may_be_complex() -> None:
         (RIGHT[:1], "1 of 2 batch items, which agree"),
         (RIGHT[:, :2], "2 of 4 output channels, which agree"),
         (RIGHT[0, 0], "another number of axes"),
-        (RIGHT[:, :3, :7], "its shape is 2x3x7x8 where 2x4x9x8 was asked"),
-        (RIGHT[:0], "was asked"),
+        (RIGHT[:, :3, :7], "its shape is 2x3x7x8 instead of 2x4x9x8"),
+        (RIGHT[:0], "it holds no elements"),
         (RIGHT.ravel(), "flattened"),
     ],
 )

@@ -19,6 +19,7 @@ QUANTIZED = "quantized"
 GRID_SAMPLE, LEVELS_OF_8_BITS = 4096, 256
 # The widths that a type of integers may have.
 BITS = (4, 8, 16)
+EIGHT_BITS = 8
 # Fewer different values lie on a grid by chance or by nature, as those of a mask do.
 MIN_LEVELS = 6
 # Values lie on a grid on purpose if by chance they would with a probability below 10^this.
@@ -169,6 +170,9 @@ def output_grid(values: Array, operands: Iterable[Array]) -> OutputGrid | None:
         grid = _fitted(sample, slack, spacing / steps)
         if grid is None:
             continue
+        if grid.bits > EIGHT_BITS and (grid.offset or values.dtype.itemsize < 4):
+            # Large numbers of a 16-bit type lie on a grid of its own.
+            return None
         if is_power_of_ten(grid.step) and not grid.offset:
             # Printed in decimals, or stored as whole numbers.
             return None

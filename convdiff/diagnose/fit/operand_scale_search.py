@@ -92,7 +92,7 @@ class _Elements(NamedTuple):
     """Elements of blocks of output channels: what their sums consist of, and are.
 
     The sums lie within `slack` of `values`, (blocks, rows); NaN is unknown.  `weights` is the
-    number of weights, other than 0, that a block has at the least.
+    number of weights, other than 0 and of different values, that a block has at the least.
     """
 
     terms: Terms
@@ -256,12 +256,11 @@ class OperandScaleSearch:
         slack = slack + rounding.underflow_error + rounding.decimal_error
         slack = slack + relative * np.abs(self.problem.channel_bias[flat[1]])
         per_block = np.count_nonzero(kernel[channels].reshape(len(channels), -1), axis=1)
-        return _Elements(
-            self._terms(combination, kernel, flat, (shape[0], shape[1])),
-            values.reshape(shape),
-            slack.reshape(shape),
-            int(per_block.min()),
-        )
+        terms = self._terms(combination, kernel, flat, (shape[0], shape[1]))
+        # Weights by which the same values are multiplied everywhere count as one.
+        different = len(np.unique(terms.windows[0].reshape(shape[1], -1), axis=1).T)
+        weights = min(int(per_block.min()), different * channels.shape[1])
+        return _Elements(terms, values.reshape(shape), slack.reshape(shape), weights)
 
     def _sum_intervals(
         self, form: OutputForm, index: Sequence[Array], precision: PrecisionModel

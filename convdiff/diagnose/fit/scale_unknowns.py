@@ -60,14 +60,15 @@ class InputNumbers:
         keep = 0 if self.each_channel else None
         parts = []
         if self.factors:
-            parts.append(_sum_taps(terms.products, keep))
+            parts.append(_sum_taps(terms.products * terms.inside, keep))
         if self.offsets:
             parts.append(_sum_taps(terms.inside * terms.kernel, keep))
         return np.concatenate(parts, axis=-1)
 
     def known_part(self, terms: Terms) -> Array:
-        sums = _sum_taps(terms.products)[..., 0]
-        return np.zeros_like(sums) if self.factors else sums
+        # The padding keeps the number that it holds.
+        known = terms.products * (1 - terms.inside) if self.factors else terms.products
+        return np.asarray(_sum_taps(known)[..., 0])
 
     def tells_offsets(self, terms: Terms) -> bool:
         """Whether offsets, if there are any, are no constants that a bias may be.

@@ -119,6 +119,31 @@ class Search:
             for batch in self.batches(0, outputs, 0, stacked=False)
         )
 
+    def asked_deviation(self) -> float:
+        """How far the asked sums are from the obtained values, as a share of these.
+
+        Root mean square at the sample points, with sums beyond the obtained range set to its ends.
+        Infinity where the asked convolution has another shape.
+        """
+        low, high = self.problem.obtained_range
+        precision = PrecisionModel(self.problem.rounding)
+        for outputs in self.forms.output_groups(0, 0):
+            points = self.points(outputs)
+            if not points:
+                continue
+            sample_filter = self.sample_filter(0, outputs, precision)
+            for batch in self.batches(0, outputs, 0, stacked=False):
+                every = np.arange(len(points))
+                sums = sample_filter.sums_of(batch, np.zeros(1, int), every)
+                values = np.array([float(bounds.value[0]) for bounds in sums])
+                channels = [point.channel for point in points]
+                values = np.clip(values + self.problem.channel_bias[channels], low, high)
+                places = ((p.item, p.channel, *p.position) for p in points)
+                index = [np.array(indices) for indices in zip(*places, strict=True)]
+                obtained = outputs.arrays.gather(*index)[0]
+                return float(np.linalg.norm(obtained - values) / (np.linalg.norm(obtained) or 1.0))
+        return float(np.inf)
+
     def nearest(self, precision: PrecisionModel, points: int) -> Iterator[tuple[Candidate, int]]:
         """The best combinations of the asked operation with at most one edit.
 
