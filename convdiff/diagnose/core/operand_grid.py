@@ -132,6 +132,10 @@ EIGHT_BITS = (
     GridRule(8),
 )
 POWER_OF_TWO = GridRule(8, 127.0, power_of_two=True)
+# Fixed point, such as Q7 and Q15, whose step is a power of two whatever the weights are.
+FIXED_POINT_KERNEL_RULES = tuple(
+    GridRule(8 if exponent <= 7 else 16, scale=2.0**-exponent) for exponent in range(4, 16)
+)
 FEWER_BITS = (
     GridRule(7, 63.0),
     GridRule(7, 64.0),

@@ -15,6 +15,7 @@ from convdiff.diagnose.core.operand_grid import (
     COMMON_INPUT_RULES,
     EIGHT_BITS,
     FINE_KERNEL_RULES,
+    FIXED_POINT_KERNEL_RULES,
     FLOAT_FORMATS,
     FLOATS,
     INPUT_RULES,
@@ -35,6 +36,8 @@ from convdiff.spec.layout import Array
 SCREENED_STEPS = 5 / float(np.sqrt(12))
 # Products with scales that were stored in float32, and rounded, add so many terms to the bound.
 TERMS_OF_SCALES = 4
+# The steps that the largest weight must have in fixed point, at least.
+MIN_STEPS = 4
 # Kernels with more weights take too long to be rounded in every way.
 MAX_WEIGHTS = 1 << 20
 # Elements of an operand that are held against a grid, to see whether they lie on it already.
@@ -65,8 +68,12 @@ class QuantizedModels:
 
     @cached_property
     def alone(self) -> list[PrecisionModel]:
-        """Kernels of 8 bits, inputs with all usual scales, and both."""
-        kernels = self._kernel_grids(FINE_KERNEL_RULES)
+        """Kernels of 8 bits or in fixed point, inputs with all usual scales, and both."""
+        peak = float(np.abs(self.problem.w).max())
+        fixed_point = [
+            rule for rule in FIXED_POINT_KERNEL_RULES if MIN_STEPS * (rule.scale or 0) <= peak
+        ]
+        kernels = self._kernel_grids([*FINE_KERNEL_RULES, *fixed_point])
         both = _pairs(self._kernel_grids(EIGHT_BITS), self._input_grids(COMMON_INPUT_RULES))
         both += _pairs(self._kernel_grids([POWER_OF_TWO]), self._input_grids([POWER_OF_TWO]))
         return self._models([*_kernels(kernels), *_inputs(self._input_grids(INPUT_RULES)), *both])
@@ -138,7 +145,13 @@ class QuantizedModels:
         """A model for each pair of grids; they share their rounding and what screening allows."""
         w = self.problem.w.astype(np.float64).reshape(self.problem.w.shape[0], -1)
         norm, total = np.linalg.norm(w, axis=1).max(), np.abs(w.sum(axis=1)).max()
-        share = max((kernel.rule.step_of_largest for kernel, _ in pairs if kernel), default=0.0)
+        peak = float(np.abs(w).max()) or 1.0
+        shares = (
+            kernel.rule.step_of_largest if kernel.rule.scale is None else kernel.rule.scale / peak
+            for kernel, _ in pairs
+            if kernel
+        )
+        share = max(shares, default=0.0)
         step = max((float(np.max(x.grid.scale)) for _, x in pairs if x), default=0.0)
         errors = SCREENED_STEPS * share, step * float(max(SCREENED_STEPS * norm, total / 2))
         rounding = self.rounding
@@ -163,7 +176,7 @@ class QuantizedModels:
                 could_hide_fault=self.output_grid is not None,
                 kernel_grid=kernel.rule if kernel else None,
                 input_grid=x.grid if x else None,
-                kernel_peak=float(np.abs(w).max()),
+                kernel_peak=peak,
                 screening_errors=errors,
             )
             for kernel, x in pairs

@@ -62,12 +62,12 @@ class StoredAsInteger(OutputHypothesis):
         return not edit.get("saturated")
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
-        """The ways to round, if the obtained values are whole numbers and the sums are not.
+        """The ways to round, if the obtained values are whole numbers.
 
         Also after clipping, ReLU or abs, and before wrapping around.  Rounding to the nearest is a
-        precision model unless values are cut off at limits.
+        precision model unless values are cut off at limits, or sums of whole numbers were scaled.
         """
-        if not problem.rounded_to_integers:
+        if not problem.obtained_integral:
             return
         if base.edits and base.edits[-1]["code"] == INTEGER_WRAPPED:
             yield from self._wrapped(problem, base, base.edits[-1]["obtained"])
@@ -83,7 +83,8 @@ class StoredAsInteger(OutputHypothesis):
             least, most = max(least, base.change.low), min(most, base.change.high)
             saturates = True
         for rounding, oddness in ROUNDING_ODDNESS.items():
-            if rounding == NEAREST and not (saturates and problem.integer_type):
+            is_model = problem.rounded_to_integers and not (saturates and problem.integer_type)
+            if rounding == NEAREST and is_model:
                 continue
             rounded = RoundedToInteger(name, rounding, least, most)
             change = MagnitudeThen(rounded) if isinstance(base.change, Magnitude) else rounded
