@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from convdiff.diagnose.hypotheses.registry import by_code
 from convdiff.dialects import DIALECTS, Unsupported, dialect_names, write
 from convdiff.records import Finding, Row
 from convdiff.spec.conv_spec import ConvSpec
-
-# Findings of a right call: a setting or the algorithm is to blame, so other code would not help.
-CODES_WITHOUT_FIX = {"reduced-precision", "quantized", "not-deterministic"}
 
 # Words in the name of a saved output that tell which framework made it.
 NAME_WORDS = {
@@ -31,7 +29,7 @@ def with_fixes(row: Row, spec: ConvSpec) -> Row:
     ascribed to the setting in force that causes it, and fixed by the line that switches it off.
     """
     row = replace(row, findings=tuple(_with_setting(finding, row) for finding in row.findings))
-    if all(CODES_WITHOUT_FIX.issuperset(finding.codes) for finding in row.findings):
+    if not any(map(_has_fix, row.findings)):
         return row
     own = _framework(row)
     code = {}
@@ -41,10 +39,15 @@ def with_fixes(row: Row, spec: ConvSpec) -> Row:
         except Unsupported:
             continue
     findings = (
-        finding if CODES_WITHOUT_FIX.issuperset(finding.codes) else replace(finding, fix=code)
-        for finding in row.findings
+        replace(finding, fix=code) if _has_fix(finding) else finding for finding in row.findings
     )
     return replace(row, findings=tuple(findings))
+
+
+def _has_fix(finding: Finding) -> bool:
+    """Whether other code would help: not where a setting or the algorithm is to blame."""
+    known = by_code()
+    return not all(known[code].has_no_fix for code in finding.codes)
 
 
 def _with_setting(finding: Finding, row: Row) -> Finding:

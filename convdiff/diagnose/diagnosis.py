@@ -38,13 +38,6 @@ MAX_RIVALS = 20
 # Products of one proof from which on proofs are expensive, and explanations that are then enough.
 EXPENSIVE_PROOF_PRODUCTS = 1 << 28
 ENOUGH_EXPENSIVE_PROOFS = 3
-# Edits that may give the same output as one that is undone before the search.
-AMBIGUOUS_CODES = (
-    "output-axes-permuted",
-    "output-reshaped",
-    "wrong-pad-mode",
-    "wrong-pad-value",
-)
 # The share of the elements that the nearest miss must gain over the asked convolution.
 MIN_GAIN = 0.05
 
@@ -223,8 +216,11 @@ class Diagnosis:
 
     def _with_restored_outputs(self, found: tuple[Edits, ...], edits: int) -> tuple[Edits, ...]:
         """The proven edits, so many in each, with those of which one is undone first."""
-        codes = {edit["code"] for each in found for edit in each}
-        if edits == 0 or (found and (edits > 1 or not codes & {*AMBIGUOUS_CODES})):
+        known = by_code()
+        is_ambiguous = edits == 1 and any(
+            known[edit["code"]].may_look_restored for each in found for edit in each
+        )
+        if edits == 0 or (found and not is_ambiguous):
             return found
         restored = (self._beside([pair], edits) for pair in self._restored_outputs)
         unique: list[Edits] = []

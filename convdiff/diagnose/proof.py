@@ -109,7 +109,6 @@ def _verified(candidate: Candidate, sums: Reference, bias: Array) -> Fields | No
         len(candidate.edits),
         candidate.geometry.correlation(),
         candidate.operation.spec,
-        form.relu_after,
         early_bias,
         kernel,
         candidate.input.size,

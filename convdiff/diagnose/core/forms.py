@@ -92,15 +92,13 @@ class OutputForm(Form):
     """The obtained output read as (N, O, *space), and how the sums became its values.
 
     In this order: the bias was added `bias_factor` times; if `relu_before`, negative values were
-    set to 0; the `change` was made; if `relu_after`, negative values were set to 0; if `late_bias`,
-    the bias was added once more.
+    set to 0; the `change` was made; if `late_bias`, the bias was added once more.
     """
 
     array: ArrayView = None  # type: ignore[assignment]
     change: OutputChange = UNCHANGED
     bias_factor: int = 1
     relu_before: bool = False
-    relu_after: bool = False
     late_bias: bool = False
 
     @property

@@ -19,51 +19,27 @@ from convdiff.spec.layout import Array
 
 # Bits that the values left over must hold: more than it takes to number all that is tried.
 MIN_EVIDENCE_BITS = 40
-# Values that a channel must have for a line of its own.  Where values are cut off, as by a ReLU,
-# half of the channels must have them.
+# Values that a channel must have for a line of its own.
 MIN_VALUES_ON_A_LINE = 6
 # By how much, relative, factors must differ from 1, or from each other, to be reported.
 MIN_FACTOR_DIFFERENCE = 1e-4
 
 
 class ChannelValues(NamedTuple):
-    """Obtained values, the computed ones and their scale S, as (O, elements).
-
-    `known` marks the values that were not cut off by a ReLU.
-    """
+    """Obtained values, the computed ones and their scale S, as (O, elements)."""
 
     obtained: Array
     computed: Array
     scale: Array
-    known: Array
 
     @classmethod
-    def of(cls, obtained: Array, computed: Reference, *, relu: bool) -> ChannelValues:
-        """From arrays (N, O, *space); with `relu`, no obtained value is below 0."""
-        got, sums, scale = (
+    def of(cls, obtained: Array, computed: Reference) -> ChannelValues:
+        """From arrays (N, O, *space)."""
+        rows = (
             np.moveaxis(array, 1, 0).reshape(array.shape[1], -1).astype(np.float64)
             for array in (obtained, *computed)
         )
-        known = got > 0 if relu else np.ones(got.shape, bool)
-        return cls(got, sums, scale, known)
-
-    @property
-    def counts(self) -> Array:
-        """(O,): the number of known values."""
-        return np.asarray(self.known.sum(axis=1))
-
-    def agree(self, expected: Array, slack: Array) -> bool:
-        """Whether the obtained values are the expected ones, give or take `slack`.
-
-        Where a value was cut off, the expected one must not lie above it.
-        """
-        difference = expected - self.obtained
-        return bool((np.where(self.known, np.abs(difference), difference) <= slack).all())
-
-    def means(self, values: Array) -> Array:
-        """(O, 1): the means of `values` over the known elements."""
-        total = np.where(self.known, values, 0).sum(axis=1, keepdims=True)
-        return np.asarray(total / np.maximum(self.counts, 1)[:, None])
+        return cls(*rows)
 
 
 def evidence_bits(obtained: Array, slack: Array, known: Array, numbers_used: int) -> float:
@@ -89,13 +65,11 @@ def line_per_channel(rounding: Rounding, values: ChannelValues) -> tuple[Array, 
     They are read off the outermost values of each channel, or off all of them where storing made
     the values rough.
     """
-    obtained, computed, scale, known = values
-    enough = values.counts >= MIN_VALUES_ON_A_LINE
-    if values.counts.min() < 3 or not (enough.all() if known.all() else enough.mean() >= 0.5):
+    obtained, computed, scale = values
+    if obtained.shape[1] < MIN_VALUES_ON_A_LINE:
         return None
     rows = np.arange(len(computed))
-    lowest = np.where(known, computed, np.inf).argmin(axis=1)
-    highest = np.where(known, computed, -np.inf).argmax(axis=1)
+    lowest, highest = computed.argmin(axis=1), computed.argmax(axis=1)
     span = computed[rows, highest] - computed[rows, lowest]
     with np.errstate(all="ignore"):
         rise = obtained[rows, highest] - obtained[rows, lowest]
@@ -108,31 +82,31 @@ def line_per_channel(rounding: Rounding, values: ChannelValues) -> tuple[Array, 
         rounding = replace(rounding, bias_size=max(rounding.bias_size, largest))
     # Any two values lie on a line: there must be others between them.
     middle = (computed[rows, lowest] + span / 2)[:, None]
-    between = known & (np.abs(computed - middle) < 0.4 * span[:, None])
+    between = np.abs(computed - middle) < 0.4 * span[:, None]
     if between.any(axis=1).mean() < 0.75 or not _is_normalization(factors, constants):
         return None
     # Both ends are off by their own rounding, which a line carries to every element.
     size = np.abs(factors)[:, None]
-    ends = 3 * size * np.where(known, scale, 0).max(axis=1, keepdims=True)
+    ends = 3 * size * scale.max(axis=1, keepdims=True)
     ends = ends + np.abs(constants)[:, None]
     expected = factors[:, None] * computed + constants[:, None]
     sizes = np.maximum(np.broadcast_to(ends, obtained.shape), size * scale)
     slack = rounding.allowed_error(expected, sizes)
-    if not values.agree(expected, slack):
+    if not (np.abs(expected - obtained) <= slack).all():
         return None
-    if evidence_bits(obtained, slack, known, numbers_used=2) < MIN_EVIDENCE_BITS:
+    everything = np.ones(obtained.shape, bool)
+    if evidence_bits(obtained, slack, everything, numbers_used=2) < MIN_EVIDENCE_BITS:
         return None
     return factors, constants
 
 
 def _least_squares(values: ChannelValues) -> tuple[Array, Array]:
-    """Factors and constants, (O,) each, of the least squares lines through the known values."""
-    obtained, computed, _, known = values
-    centered = np.where(known, computed - values.means(computed), 0)
+    """Factors and constants, (O,) each, of the least squares lines through the values."""
+    obtained, computed, _ = values
+    centered = computed - computed.mean(axis=1, keepdims=True)
     squares = np.maximum(np.square(centered).sum(axis=1), 1e-300)
     factors = (centered * obtained).sum(axis=1) / squares
-    means = values.means(obtained) - factors[:, None] * values.means(computed)
-    return factors, means[:, 0]
+    return factors, obtained.mean(axis=1) - factors * computed.mean(axis=1)
 
 
 def _is_normalization(factors: Array, constants: Array) -> bool:
@@ -152,24 +126,25 @@ def one_factor(
     A factor among the `usual` ones is preferred where it explains the values.  None where no factor
     does, or where the factor is 1 or no constant is needed: others say that more simply.
     """
-    obtained, computed, scale, known = values
-    centered = np.where(known, computed - values.means(computed), 0)
+    obtained, computed, scale = values
+    means = [array.mean(axis=1, keepdims=True) for array in (obtained, computed)]
+    centered = computed - means[1]
     norm = float(np.square(centered).sum())
     fitted = float((centered * obtained).sum() / norm) if norm else 0.0
-    if not np.isfinite(fitted) or abs(fitted) < 1e-30 or values.counts.min() < 2:
+    if not np.isfinite(fitted) or abs(fitted) < 1e-30 or obtained.shape[1] < 2:
         return None
+    everything = np.ones(obtained.shape, bool)
     near = [each for each in usual if abs(each - fitted) <= MIN_FACTOR_DIFFERENCE * abs(fitted)]
     for factor in (*near, fitted):
-        shift = values.means(obtained) - factor * values.means(computed)
+        shift = means[0] - factor * means[1]
         size = np.abs(obtained) + np.abs(shift)
         slack = rounding.allowed_error(obtained, abs(factor) * scale + np.abs(shift))
         slack = slack + 2 * rounding.unit_roundoff * size + rounding.storage_error(size)
         # A factor that was read off is as far off as the values are.
         slack = slack if factor in near else 2 * slack
         rest = obtained - factor * computed
-        lows = np.where(known, rest - slack, -np.inf).max(axis=1)
-        highs = (rest + slack).min(axis=1)
-        enough = evidence_bits(obtained, slack, known, numbers_used=1) >= MIN_EVIDENCE_BITS
+        lows, highs = (rest - slack).max(axis=1), (rest + slack).min(axis=1)
+        enough = evidence_bits(obtained, slack, everything, numbers_used=1) >= MIN_EVIDENCE_BITS
         if (lows <= highs).all() and enough:
             nonzero = np.minimum(np.abs(lows), np.abs(highs)) * np.sign(lows * highs) > 0
             needed = abs(factor - 1) > MIN_FACTOR_DIFFERENCE and bool(nonzero.any())

@@ -126,10 +126,9 @@ class WholeOutput:
 
     `obtained` is (N, O, *space), without the bias that was added last, whose values `late_bias` has
     (zero where there is none); `sums` has the `bias` that was added before the change.
-    `relu_after` says that negative values were set to 0 after the change.  `edits` is how many
-    edits the candidate has, `geometry` where its windows lie, `spec` the operation that it ran,
-    `kernel` its kernel (O, I per group, *space) in normal form, and `input_size` the spatial size
-    of its input.
+    `edits` is how many edits the candidate has, `geometry` where its windows lie, `spec` the
+    operation that it ran, `kernel` its kernel (O, I per group, *space) in normal form, and
+    `input_size` the spatial size of its input.
     """
 
     obtained: Array
@@ -139,7 +138,6 @@ class WholeOutput:
     edits: int
     geometry: Correlation
     spec: ConvSpec
-    relu_after: bool = False
     bias: Array = field(default_factory=lambda: np.zeros(()))
     kernel: Array | None = None
     input_size: tuple[int, ...] = ()

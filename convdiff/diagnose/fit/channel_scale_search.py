@@ -205,7 +205,7 @@ def _function_after_line(form: OutputForm) -> tuple[OutputChange, bool] | None:
     With it, whether the line is one over the magnitudes of the sums.  None where there is none.
     """
     change = form.change
-    if form.bias_factor != 1 or form.late_bias or form.relu_before or form.relu_after:
+    if form.bias_factor != 1 or form.late_bias or form.relu_before:
         return None
     if isinstance(change, Magnitude):
         return UNCHANGED, True

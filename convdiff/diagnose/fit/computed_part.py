@@ -18,6 +18,7 @@ import numpy as np
 from convdiff.diagnose.core.problem import Problem, in_narrower_type
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.output_part import NotComputed
+from convdiff.diagnose.hypotheses.registry import by_code
 from convdiff.errors import SpecError
 from convdiff.records import Edit
 from convdiff.spec.canonical import normal_output, user_output
@@ -35,16 +36,6 @@ MIN_COMPUTED = 4
 MAX_NAMED_SIDES = 2
 # Strides that may have been taken for the asked one.
 OTHER_STRIDES = (1, 2, 3, 4)
-# Edits with one number for each output channel, or item, of which the part may have only some.
-CHANNEL_CODES = (
-    "output-channels-permuted",
-    "output-channels-reversed",
-    "channels-scaled",
-    "bias-added",
-    "bias-missing",
-    "bias-doubled",
-)
-ITEM_CODES = ("output-batch-permuted", "input-batch-permuted")
 
 # Whether the elements at an index of (N, O, *space) hold what was left in the part not computed.
 Holds = Callable[[Any], Array]
@@ -70,11 +61,13 @@ class ComputedPart:
 
         None where they number channels or items of which the part has only some.
         """
-        codes = {edit["code"] for edit in edits}
+        known, codes = by_code(), {edit["code"] for edit in edits}
+        hypotheses = [known[code] for code in codes]
         asked, part = self.asked, self.problem.spec
-        if part.out_channels < asked.out_channels and codes & {*CHANNEL_CODES}:
+        has_all_channels = part.out_channels == asked.out_channels
+        if not has_all_channels and any(each.numbers_output_channels for each in hypotheses):
             return None
-        if part.batch < asked.batch and codes & {*ITEM_CODES}:
+        if part.batch < asked.batch and any(each.numbers_items for each in hypotheses):
             return None
         stride: Sequence[int] = next(
             (edit["obtained"] for edit in edits if edit["code"] == "wrong-stride"),

@@ -56,6 +56,13 @@ class Hypothesis:
     moves_output_channels: ClassVar[bool] = False
     # The bias that was asked for is added otherwise, or scaled.
     changes_bias: ClassVar[bool] = False
+    # A field has one number for each output channel, or for each batch item.
+    numbers_output_channels: ClassVar[bool] = False
+    numbers_items: ClassVar[bool] = False
+    # An output that is restored before the search may be explained by it instead.
+    may_look_restored: ClassVar[bool] = False
+    # Other code of the same framework would not help: a setting or the algorithm is to blame.
+    has_no_fix: ClassVar[bool] = False
     # Codes under which the same mistake may be reported, whatever the arrays are.
     interchangeable_with: ClassVar[tuple[str, ...]] = ()
 

@@ -142,6 +142,7 @@ class WrongPadMode(GeometryHypothesis):
     """
 
     code: ClassVar[str] = "wrong-pad-mode"
+    may_look_restored: ClassVar[bool] = True
     shown_by: ClassVar[str] = "values that differ near the border, and padding of 2 or more"
 
     def sentence(self, edit: Edit) -> str:
@@ -226,6 +227,7 @@ class WrongPadValue(GeometryHypothesis):
     """
 
     code: ClassVar[str] = "wrong-pad-value"
+    may_look_restored: ClassVar[bool] = True
     shown_by: ClassVar[str] = "a larger border, and a kernel of distinct weights"
     oddness: ClassVar[float] = 0.2
 

@@ -217,6 +217,7 @@ class InputBatchPermuted(InputHypothesis):
     """
 
     code: ClassVar[str] = "input-batch-permuted"
+    numbers_items: ClassVar[bool] = True
     shown_by: ClassVar[str] = "batch items that differ"
     interchangeable_with: ClassVar[tuple[str, ...]] = ("output-batch-permuted",)
 

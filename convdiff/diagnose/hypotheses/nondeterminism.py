@@ -28,6 +28,7 @@ class NotDeterministic(Hypothesis):
     """
 
     code: ClassVar[str] = "not-deterministic"
+    has_no_fix: ClassVar[bool] = True
     shown_by: ClassVar[str] = "long sums of normally distributed numbers"
 
     def sentence(self, edit: Edit) -> str:

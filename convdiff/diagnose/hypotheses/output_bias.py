@@ -48,6 +48,7 @@ class BiasMissing(OutputHypothesis):
     """
 
     code: ClassVar[str] = "bias-missing"
+    numbers_output_channels: ClassVar[bool] = True
     changes_bias: ClassVar[bool] = True
     shown_by: ClassVar[str] = "a bias with no zeros"
     times_added: ClassVar[int] = 0
@@ -80,6 +81,7 @@ class BiasDoubled(BiasMissing):
     """
 
     code: ClassVar[str] = "bias-doubled"
+    numbers_output_channels: ClassVar[bool] = True
     changes_bias: ClassVar[bool] = True
     times_added: ClassVar[int] = 2
 
@@ -105,6 +107,7 @@ class BiasAdded(OutputHypothesis):
     """
 
     code: ClassVar[str] = "bias-added"
+    numbers_output_channels: ClassVar[bool] = True
     shown_by: ClassVar[str] = "more elements in each channel"
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:

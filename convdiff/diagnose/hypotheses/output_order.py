@@ -44,6 +44,7 @@ class OutputAxesPermuted(OutputHypothesis):
     """
 
     code: ClassVar[str] = "output-axes-permuted"
+    may_look_restored: ClassVar[bool] = True
     moves_output_channels: ClassVar[bool] = True
     shown_by: ClassVar[str] = "axes of different sizes"
 
@@ -82,6 +83,7 @@ class OutputReshaped(OutputHypothesis):
     """
 
     code: ClassVar[str] = "output-reshaped"
+    may_look_restored: ClassVar[bool] = True
     moves_output_channels: ClassVar[bool] = True
     shown_by: ClassVar[str] = "axes of different sizes"
 
@@ -121,6 +123,7 @@ class OutputChannelsReversed(OutputHypothesis):
     """
 
     code: ClassVar[str] = "output-channels-reversed"
+    numbers_output_channels: ClassVar[bool] = True
     shown_by: ClassVar[str] = "channels that differ"
     interchangeable_with: ClassVar[tuple[str, ...]] = ("kernel-channels-reversed",)
 
@@ -177,6 +180,7 @@ class OutputBatchPermuted(OutputHypothesis):
     """
 
     code: ClassVar[str] = "output-batch-permuted"
+    numbers_items: ClassVar[bool] = True
     shown_by: ClassVar[str] = "batch items that differ"
     interchangeable_with: ClassVar[tuple[str, ...]] = ("input-batch-permuted",)
 
@@ -220,6 +224,7 @@ class OutputChannelsPermuted(OutputHypothesis):
     """
 
     code: ClassVar[str] = "output-channels-permuted"
+    numbers_output_channels: ClassVar[bool] = True
     moves_output_channels: ClassVar[bool] = True
     shown_by: ClassVar[str] = "channels that differ"
 

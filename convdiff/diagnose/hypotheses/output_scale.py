@@ -265,6 +265,7 @@ class ChannelsScaled(OutputHypothesis):
     """
 
     code: ClassVar[str] = "channels-scaled"
+    numbers_output_channels: ClassVar[bool] = True
     changes_kernel: ClassVar[bool] = True
     shown_by: ClassVar[str] = "many positions in each channel, and values of both signs"
 
@@ -296,7 +297,7 @@ class LinePerChannel(FittedChange):
     """Each channel was multiplied by its own factor and shifted by its own constant."""
 
     def verify(self, whole: WholeOutput) -> Fields | None:
-        values = ChannelValues.of(whole.obtained, whole.sums, relu=whole.relu_after)
+        values = ChannelValues.of(whole.obtained, whole.sums)
         line = line_per_channel(whole.twice_stored, values)
         if line is None:
             return None
@@ -309,7 +310,7 @@ class OneFactorAndConstants(FittedChange):
     """Everything was multiplied by one factor, then each channel shifted by its own constant."""
 
     def verify(self, whole: WholeOutput) -> Fields | None:
-        values = ChannelValues.of(whole.obtained, whole.sums, relu=whole.relu_after)
+        values = ChannelValues.of(whole.obtained, whole.sums)
         fit = one_factor(whole.twice_stored, values, USUAL_FACTORS)
         if fit is None:
             return None

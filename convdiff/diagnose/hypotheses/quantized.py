@@ -42,6 +42,7 @@ class Quantized(Hypothesis):
     """
 
     code: ClassVar[str] = QUANTIZED
+    has_no_fix: ClassVar[bool] = True
     shown_by: ClassVar[str] = "weights whose largest magnitude differs between channels"
 
     def only_rounds(self, edit: Edit) -> bool:
