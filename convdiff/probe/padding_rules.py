@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from convdiff.probe.comparison import Epilogue, reproduces, trial_spec
 from convdiff.probe.partial_settings import PartialSettings
 from convdiff.probe.trials import Trial, TrialKind
-from convdiff.spec.conv_spec import PAD_MODES
+from convdiff.spec.pad_mode import PAD_MODES
 from convdiff.spec.settings import Settings
 
 # The padding words to try, the most likely first.
