@@ -154,7 +154,7 @@ def _padding(found: Identified) -> tuple[str, str]:
 
 
 def _pad_mode(found: Identified) -> tuple[str, str]:
-    modes = sorted(found.pad_modes)
+    modes = sorted(map(pad_mode_text, found.pad_modes))
     if modes == ["constant"]:
         return "constant", "zeros" if found.spec.pad_value == 0 else ""
     if len(modes) == 1:

@@ -153,7 +153,11 @@ class WrongPadMode(GeometryHypothesis):
         return f"the padding was filled {_fillings(obtained)} instead of {_fillings(asked)}"
 
     def options(self, edit: Edit, spec: ConvSpec) -> dict[str, object] | None:
-        return {"pad_mode": pad_mode_text(edit["obtained"])}
+        options: dict[str, object] = {"pad_mode": pad_mode_text(edit["obtained"])}
+        if spec.pad_value != 0 and "constant" not in edit["obtained"]:
+            # Other modes take no numbers.
+            options["pad_value"] = 0
+        return options
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
         asked, obtained = edit["asked"], edit["obtained"]
