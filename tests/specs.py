@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from convdiff.errors import SpecError
-from convdiff.spec.conv_spec import PAD_MODES, ConvSpec
+from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import AXES_OF_RANK, Array, spatial_axes
+from convdiff.spec.pad_mode import PAD_MODES
 from convdiff.spec.pad_value import parse_pad_value
 from convdiff.spec.padding import Pair
 
@@ -220,6 +221,53 @@ SPECS: dict[str, ConvSpec] = {
     "input dilated, reflect": conv(
         n=4, k=3, c=2, o=3, input_dilation=2, padding=1, pad_mode="reflect"
     ),
+    # Another pad mode along each axis.
+    "edge and wrap": conv(n=(5, 6), k=3, c=2, o=3, padding=1, pad_mode=("edge", "wrap")),
+    "zeros and wrap, plain image": conv(
+        "HW HW", n=(5, 6), k=3, padding=((1, 1), (2, 1)), pad_mode=("constant", "wrap"), flip=True
+    ),
+    "plain image, same, modes by axis": conv(
+        "HW HW", n=(5, 6), k=3, padding=1, pad_mode=("reflect", "wrap")
+    ),
+    "reflect and symmetric, NHWC": conv(
+        "NHWC HWIO",
+        n=(6, 5),
+        k=3,
+        c=2,
+        o=2,
+        stride=2,
+        padding=((1, 2), (2, 0)),
+        pad_mode=("reflect", "symmetric"),
+        bias=True,
+    ),
+    "reflect and zeros, NHWC": conv(
+        "NHWC HWIO", n=5, k=3, c=4, o=4, groups=2, padding=2, pad_mode=("reflect", "constant")
+    ),
+    "wrap and zeros, depthwise": conv(
+        "NHWC HWIM", n=5, k=3, c=2, o=4, groups=2, padding=(0, 1), pad_mode=("wrap", "constant")
+    ),
+    "wider than the input, modes by axis": conv(
+        n=(3, 2), k=3, c=2, o=2, padding=((8, 1), (1, 3)), pad_mode=("symmetric", "wrap")
+    ),
+    "crop, modes by axis": conv(
+        n=6, k=3, c=2, o=2, padding=((-2, 3), (1, -1)), pad_mode=("edge", "constant")
+    ),
+    "a mode along an axis without padding": conv(
+        n=5, k=3, c=2, o=2, padding=((0, 0), (1, 1)), pad_mode=("symmetric", "reflect")
+    ),
+    "pad value along one axis": conv(
+        n=5, k=3, c=2, o=2, padding=((1, 2), (2, 1)), pad_mode=("constant", "wrap"), pad_value=-3
+    ),
+    "pad values along one axis, NHWC": conv(
+        "NHWC HWIO",
+        n=5,
+        k=3,
+        c=2,
+        o=2,
+        padding=((1, 2), (2, 1)),
+        pad_mode=("reflect", "constant"),
+        pad_value=(2, -1),
+    ),
     # Numbers in the padding.
     "pad value, plain signal": conv("W W", n=9, k=3, padding=1, pad_value=2, flip=True),
     "pad value, plain signal, full": conv("W W", n=5, k=3, padding=2, pad_value=-3, bias=True),
@@ -410,6 +458,25 @@ SPECS: dict[str, ConvSpec] = {
     "3-D groups": conv("NDHWC DHWIO", n=4, k=2, c=4, o=4, groups=2, padding=(0, 1), bias=True),
     "3-D depthwise": conv("NDHWC DHWIM", n=4, k=2, c=2, o=4, groups=2, dilation=2, bias=True),
     "3-D wrap": conv("NCDHW OIDHW", n=3, k=3, c=1, o=2, padding=1, pad_mode="wrap"),
+    "3-D, zeros, edge and wrap": conv(
+        "NCDHW OIDHW",
+        n=(3, 4, 5),
+        k=3,
+        c=2,
+        o=2,
+        padding=1,
+        stride=(1, 2, 1),
+        pad_mode=("constant", "edge", "wrap"),
+    ),
+    "3-D, reflect along one axis, NDHWC": conv(
+        "NDHWC DHWIO",
+        n=(3, 4, 5),
+        k=2,
+        c=1,
+        o=2,
+        padding=((0, 1), (1, 0), (1, 1)),
+        pad_mode=("symmetric", "symmetric", "reflect"),
+    ),
     "3-D volume and kernel": conv("DHW DHW", n=(4, 5, 3), k=2, padding=(1, 0)),
     "3-D transposed": conv(
         "NCDHW IODHW",
@@ -497,6 +564,9 @@ def _draw(rng: random.Random) -> ConvSpec:
     if not transposed and fields["pad_mode"] == "constant" and rng.random() < 0.4:
         numbers = tuple(rng.choice((-2, 0, 1, 3)) for _ in range(fields["in_channels"]))
         fields["pad_value"] = parse_pad_value(rng.choice((2, numbers)))
+
+    if fields["pad_mode"] != "constant" and rng.random() < 0.3:
+        fields["pad_mode"] = tuple(rng.choice(PAD_MODES) for _ in range(rank))
 
     def draw_per_axis(*choices: int) -> tuple[int, ...]:
         return tuple(rng.choice(choices) for _ in range(rank))

@@ -101,9 +101,6 @@ def _diagnosed_settings(
         edits = findings[0].edits if findings else ()
         if not edits or any(edit["code"] not in _SETTINGS_OF_EDIT for edit in edits):
             return None
-        if any(isinstance(edit["obtained"], list) for edit in edits if "mode" in edit["code"]):
-            # No setting has a pad mode for each axis.
-            return None
         for edit in edits:
             options = {**options, **_SETTINGS_OF_EDIT[edit["code"]](edit)}
         spec = _spec(arrays, options)

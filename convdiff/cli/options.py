@@ -176,8 +176,11 @@ CONVOLUTION = all_of(
         option(
             _CONVOLUTION,
             "--pad-mode",
-            metavar="MODE",
-            help="constant, reflect, symmetric, edge or wrap, as in numpy.pad.",
+            metavar="MODE|MODE,MODE",
+            help=(
+                "constant, reflect, symmetric, edge or wrap, as in numpy.pad; one, or one per "
+                "axis: wrap,constant."
+            ),
         ),
         option(
             _CONVOLUTION,

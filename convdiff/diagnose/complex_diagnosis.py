@@ -406,7 +406,8 @@ def _translated(edit: Edit, spec: ConvSpec, paired: bool) -> list[Edit] | None:
     if code in VALUES_OF_CHANNELS:
         field = VALUES_OF_CHANNELS[code]
         if code == WrongPadValue.code:
-            return [{**edit, field: _pad_value(edit[field])}]
+            asked = list(spec.pad_value) if isinstance(spec.pad_value, tuple) else spec.pad_value
+            return [{**edit, "asked": asked, field: _pad_value(edit[field])}]
         return [{**edit, field: _joined(edit[field])}] if paired else [edit]
     if code == "not-computed":
         return _translated_part(edit)

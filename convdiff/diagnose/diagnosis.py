@@ -30,6 +30,7 @@ from convdiff.diagnose.search.candidate import MAX_CANDIDATES_PER_LEVEL, Candida
 from convdiff.diagnose.search.engine import CHEAP_PROOF_PRODUCTS
 from convdiff.records import Finding
 from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.pad_mode import pad_modes_of_axes
 
 # Candidates of one batch that are proven, where a proof takes its time: the sample points have
 # dismissed all but true equivalents by then.
@@ -201,7 +202,8 @@ class Diagnosis:
         """Whether the edits move windows whose padding wraps around, which rolls the output."""
         modes = [edit["obtained"] for edit in edits if edit["code"] == "wrong-pad-mode"]
         moves = any(edit["code"] == "wrong-padding" for edit in edits)
-        return moves and "wrap" in (modes or [self.problem.spec.pad_mode])
+        mode = modes[0] if modes else self.problem.spec.pad_mode
+        return moves and "wrap" in pad_modes_of_axes(mode, 1)
 
     @cached_property
     def _computed_parts(self) -> list[tuple[ComputedPart, Diagnosis]]:

@@ -49,7 +49,12 @@ def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
     builder = _start(spec, path)
     geometry = spec.correlation()
     padding, name, dilation = geometry.padding, "input", geometry.input_dilation
-    by_jnp = spec.pad_value != 0 and any(map(any, padding)) and min(map(min, padding)) >= 0
+    by_jnp = (
+        spec.pad_value != 0
+        and spec.pad_mode == "constant"
+        and any(map(any, padding))
+        and min(map(min, padding)) >= 0
+    )
     if by_jnp:
         builder.add(f"x = jnp.asarray({dilate_input(spec, builder)}, jnp.{spec.dtype})")
         pad_like_numpy(spec, builder, "jnp", "x", dict(zip(spec.axes, padding, strict=True)))

@@ -141,19 +141,18 @@ def _pad(
     if not any(map(any, widths.values())):
         return name
     builder.note("padded by hand")
-    wide = [
-        axis
-        for axis, pair in widths.items()
-        if _repeats_pattern(spec.pad_mode, sizes[axis], max(pair))
-    ]
-    for axis in wide:
-        _pad_by_index(spec, builder, name, axis, sizes[axis], widths.pop(axis))
-        name = "x"
-    if any(map(any, widths.values())) and spec.pad_value != 0:
-        return _pad_with_numbers(spec, builder, name, widths)
-    if any(map(any, widths.values())):
-        mode = "" if spec.pad_mode == "constant" else f', mode="{spec.pad_mode}"'
-        pairs_text = tuple_text([widths.get(letter, NO_PADDING) for letter in spec.input_layout])
+    for axis, mode in zip(spec.axes, spec.pad_modes, strict=True):
+        if _repeats_pattern(mode, sizes[axis], max(widths[axis])):
+            _pad_by_index(spec, builder, name, (axis, mode), sizes[axis], widths.pop(axis))
+            name = "x"
+    for mode, pairs_of_mode in widths_by_mode(spec, widths):
+        if mode == "constant" and spec.pad_value != 0:
+            name = _pad_with_numbers(spec, builder, name, pairs_of_mode)
+            continue
+        mode = "" if mode == "constant" else f', mode="{mode}"'
+        pairs_text = tuple_text(
+            [pairs_of_mode.get(letter, NO_PADDING) for letter in spec.input_layout]
+        )
         builder.call(
             "x",
             "np.pad",
@@ -164,12 +163,38 @@ def _pad(
     return name
 
 
+def widths_by_mode(spec: ConvSpec, widths: Mapping[str, Pair]) -> list[tuple[str, dict[str, Pair]]]:
+    """Each pad mode with the padding, by axis, that it fills: one call of a framework pads it.
+
+    `widths` are not negative; axes and modes without padding are left out.
+    """
+    modes = dict(zip(spec.axes, spec.pad_modes, strict=True))
+    padded = {axis: pair for axis, pair in widths.items() if any(pair)}
+    return [
+        (mode, {axis: pair for axis, pair in padded.items() if modes[axis] == mode})
+        for mode in dict.fromkeys(modes[axis] for axis in padded)
+    ]
+
+
+def is_narrow(spec: ConvSpec, excluded: Mapping[str, int]) -> bool:
+    """Whether the padding of each axis is no wider than a framework's function takes.
+
+    That is the input without its `excluded` elements, a number for each mode that has a limit.
+    """
+    return all(
+        mode not in excluded or max(lo, hi) <= n + min(lo, 0) + min(hi, 0) - excluded[mode]
+        for mode, n, (lo, hi) in zip(
+            spec.pad_modes, dilated_input_size(spec), spec.padding, strict=True
+        )
+    )
+
+
 def _pad_with_numbers(
     spec: ConvSpec, builder: ScriptBuilder, name: str, widths: dict[str, Pair]
 ) -> str:
     """Pad with the pad value, which the input's own type may not hold; returns the name."""
-    if name == "input":
-        name = f"input.astype({_numpy_type(spec)})"
+    if max(spec.correlation().input_dilation) == 1:
+        name = f"{name}.astype({_numpy_type(spec)})"
     pad_like_numpy(spec, builder, "np", name, widths)
     return "x"
 
@@ -220,17 +245,22 @@ def _numpy_type(spec: ConvSpec) -> str:
 
 
 def _pad_by_index(
-    spec: ConvSpec, builder: ScriptBuilder, name: str, axis: str, n: int, pair: Pair
+    spec: ConvSpec,
+    builder: ScriptBuilder,
+    name: str,
+    axis_and_mode: tuple[str, str],
+    n: int,
+    pair: Pair,
 ) -> None:
     """Pad one axis of size `n` by an index that goes through the input's pattern repeatedly."""
-    lo, hi = pair
+    (axis, mode), (lo, hi) = axis_and_mode, pair
     positions = f"np.arange({-lo}, {n + hi})"
-    if spec.pad_mode == "wrap":
+    if mode == "wrap":
         index = index_text(spec.input_layout, {axis: f"{positions} % {n}"})
         builder.add(f"x = {name}{index}  # wider than the input")
         return
-    last = 2 * n - 1 if spec.pad_mode == "symmetric" else 2 * n - 2
-    period = 2 * n if spec.pad_mode == "symmetric" else last
+    last = 2 * n - 1 if mode == "symmetric" else 2 * n - 2
+    period = 2 * n if mode == "symmetric" else last
     builder.add(f"i = {positions} % {period}  # wider than the input")
     index = index_text(spec.input_layout, {axis: f"np.minimum(i, {last} - i)"})
     builder.add(f"x = {name}{index}")

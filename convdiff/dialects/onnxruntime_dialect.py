@@ -133,7 +133,7 @@ def _has_pad_node(spec: ConvSpec) -> bool:
     """Whether a node of its own pads: with one number, which Conv cannot."""
     sides = [side for pair in spec.padding for side in pair]
     one_number = spec.pad_value != 0 and not isinstance(spec.pad_value, tuple)
-    return one_number and min(sides) >= 0 and any(sides)
+    return one_number and spec.pad_mode == "constant" and min(sides) >= 0 and any(sides)
 
 
 def _kernel(spec: ConvSpec, builder: ScriptBuilder, order: str) -> None:

@@ -55,7 +55,7 @@ def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
     if not pads_itself and (ndimage or mode == "valid"):
         name = pad_input(spec, builder, name)
     builder.add(f"x = {to_order(name, spec.input_layout, order)}.astype(np.{spec.dtype})")
-    ndimage_mode = _MODES[spec.pad_mode] if pads_itself else "constant"
+    ndimage_mode = _MODES[spec.pad_modes[0]] if pads_itself else "constant"
     cval = f", cval={spec.pad_value!r}" if pads_itself and spec.pad_value != 0 else ""
     call = (
         f'ndimage.correlate({{}}, {{}}, mode="{ndimage_mode}"{cval})'
@@ -160,13 +160,13 @@ def _signal_mode(spec: ConvSpec) -> str:
 def _ndimage_pads(spec: ConvSpec) -> bool:
     """Whether ndimage itself pads like this.
 
-    It takes one number for all channels.  Its modes other than "constant" are not used where the
-    kernel is wider than the input.
+    It takes one mode for all axes, and one number for all channels.  Its modes other than
+    "constant" are not used where the kernel is wider than the input.
     """
     wide = spec.pad_mode != "constant" and any(
         k > n for k, n in zip(spec.kernel_size, spec.input_size, strict=True)
     )
-    if isinstance(spec.pad_value, tuple):
+    if isinstance(spec.pad_value, tuple) or isinstance(spec.pad_mode, tuple):
         return False
     return not wide and spec.padding == tuple((k // 2, (k - 1) // 2) for k in spec.kernel_size)
 

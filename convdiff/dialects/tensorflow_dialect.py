@@ -13,6 +13,8 @@ What its CPU kernels reject, and what is written instead:
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from convdiff.dialects import keras_dialect
 from convdiff.dialects.expressions import (
     assumed_layout,
@@ -36,7 +38,9 @@ from convdiff.dialects.numpy_steps import (
     dilate_input,
     dilate_kernel,
     dilated_input_size,
+    is_narrow,
     pad_input,
+    widths_by_mode,
 )
 from convdiff.dialects.script import (
     Dialect,
@@ -76,7 +80,7 @@ def write(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
     )
     builder.add(f"x = tf.cast({to_order(name, spec.input_layout, order)}, tf.{spec.dtype})")
     if padding == "pad":
-        padding = _tf_pad(spec, builder, spec.pad_mode)
+        padding = _tf_pad(spec, builder)
     _kernel(spec, builder, kernel_order, depthwise)
     if is_permuted(spec.input_layout, order) or (
         is_permuted(spec.kernel_layout.replace("M", "O"), kernel_order) and not depthwise
@@ -123,7 +127,7 @@ def default(spec: ConvSpec, path: ExecutionPath = DEFAULT_PATH) -> Script:
     elif spec.transposed:
         raise Unsupported(f"tf.nn.conv{spec.rank}d_transpose takes SAME or VALID only, no numbers")
     else:
-        padding = _tf_pad(spec, builder, "constant")
+        padding = _tf_pad(replace(spec, pad_mode="constant"), builder)
     strides = _strides(spec)
     if spec.transposed:
         shape = tuple_text((spec.batch, *spec.output_size, spec.out_channels))
@@ -204,38 +208,37 @@ def _padding(spec: ConvSpec, builder: ScriptBuilder, name: str, listed: bool) ->
             return name, '"SAME"'
         if spec.rank == 2 and all(side >= 0 for pair in spec.padding for side in pair) and listed:
             return name, list_text(_all_axes(spec.padding))
-    excluded = {"reflect": 1, "symmetric": 0}.get(spec.pad_mode)
-    narrow = excluded is None or all(
-        max(lo, hi) <= n + min(lo, 0) + min(hi, 0) - excluded
-        for n, (lo, hi) in zip(sizes, spec.padding, strict=True)
-    )
-    if spec.pad_mode in _PAD_MODES and narrow and can_crop_first(spec):
+    narrow = is_narrow(spec, {"reflect": 1, "symmetric": 0})
+    if set(spec.pad_modes) <= _PAD_MODES.keys() and narrow and can_crop_first(spec):
         return name, "pad"
     return pad_input(spec, builder, name), '"VALID"'
 
 
-def _tf_pad(spec: ConvSpec, builder: ScriptBuilder, pad_mode: str) -> str:
+def _tf_pad(spec: ConvSpec, builder: ScriptBuilder) -> str:
     """Write the cropping and padding of x; returns the padding argument for the call."""
     slices = crop_slices(dict(zip(spec.axes, spec.padding, strict=True)))
     if slices:
         builder.add(f"x = x{index_text(f'N{spec.axes}C', slices)}")
         builder.note("input cropped")
-    pairs = tuple((max(lo, 0), max(hi, 0)) for lo, hi in spec.padding)
-    if any(map(any, pairs)) and spec.pad_value != 0:
-        widths = dict(zip(spec.axes, pairs, strict=True))
-
-        def pad(array: str, order: str, number: str) -> str:
-            listed = list_text([widths.get(letter, NO_PADDING) for letter in order])
-            return f"tf.pad({array}, {listed}, constant_values={number})"
-
-        add_padding(
-            spec, builder, pad, "x", f"N{spec.axes}C", ("tf.unstack(x, axis=-1)", "tf.stack")
-        )
-    elif any(map(any, pairs)):
-        mode = "" if pad_mode == "constant" else f', mode="{_PAD_MODES[pad_mode]}"'
-        builder.add(f"x = tf.pad(x, {list_text(_all_axes(pairs))}{mode})")
+    pairs = ((max(lo, 0), max(hi, 0)) for lo, hi in spec.padding)
+    for mode, widths in widths_by_mode(spec, dict(zip(spec.axes, pairs, strict=True))):
+        if mode == "constant" and spec.pad_value != 0:
+            _tf_pad_with_numbers(spec, builder, widths)
+            continue
+        option = "" if mode == "constant" else f', mode="{_PAD_MODES[mode]}"'
+        listed = list_text([widths.get(letter, NO_PADDING) for letter in f"N{spec.axes}C"])
+        builder.add(f"x = tf.pad(x, {listed}{option})")
         builder.note("padded by hand")
     return '"VALID"'
+
+
+def _tf_pad_with_numbers(spec: ConvSpec, builder: ScriptBuilder, widths: dict[str, Pair]) -> None:
+    def pad(array: str, order: str, number: str) -> str:
+        listed = list_text([widths.get(letter, NO_PADDING) for letter in order])
+        return f"tf.pad({array}, {listed}, constant_values={number})"
+
+    channels = "tf.unstack(x, axis=-1)"
+    add_padding(spec, builder, pad, "x", f"N{spec.axes}C", (channels, "tf.stack"))
 
 
 def _kernel(spec: ConvSpec, builder: ScriptBuilder, order: str, depthwise: bool) -> None:

@@ -19,12 +19,14 @@ from convdiff.dialects.expressions import (
     tuple_text,
 )
 from convdiff.dialects.numpy_steps import (
+    NO_PADDING,
     add_padding,
     can_crop_first,
     crop_slices,
     dilate_input,
-    dilated_input_size,
+    is_narrow,
     pad_input,
+    widths_by_mode,
 )
 from convdiff.dialects.script import (
     Dialect,
@@ -151,36 +153,37 @@ def _direct_input(spec: ConvSpec, builder: ScriptBuilder, order: str) -> str | N
             if slices:
                 builder.add(f"x = x{index_text(order, slices)}")
             pairs = tuple((max(lo, 0), max(hi, 0)) for lo, hi in pairs)
-        if any(map(any, pairs)) and spec.pad_value != 0:
-            add_padding(
-                spec,
-                builder,
-                lambda array, _, number: f"F.pad({array}, {_last_first(pairs)}, value={number})",
-                "x",
-                order,
-                ("x.unbind(1)", "torch.stack"),
-            )
-        elif any(map(any, pairs)):
-            mode = "" if spec.pad_mode == "constant" else f', mode="{_PAD_MODES[spec.pad_mode]}"'
-            builder.add(
-                f"x = F.pad(x, {_last_first(pairs)}{mode})"
-                + ("  # last axis first" if spec.rank > 1 else "")
-            )
+        for mode, widths in widths_by_mode(spec, dict(zip(spec.axes, pairs, strict=True))):
+            _pad(spec, builder, mode, tuple(widths.get(axis, NO_PADDING) for axis in spec.axes))
         builder.note("padded by hand")
     return None
 
 
+def _pad(
+    spec: ConvSpec, builder: ScriptBuilder, pad_mode: str, pairs: tuple[tuple[int, int], ...]
+) -> None:
+    """Write x, padded in one mode."""
+    if pad_mode == "constant" and spec.pad_value != 0:
+        add_padding(
+            spec,
+            builder,
+            lambda array, _, number: f"F.pad({array}, {_last_first(pairs)}, value={number})",
+            "x",
+            f"NC{spec.axes}",
+            ("x.unbind(1)", "torch.stack"),
+        )
+        return
+    mode = "" if pad_mode == "constant" else f', mode="{_PAD_MODES[pad_mode]}"'
+    builder.add(
+        f"x = F.pad(x, {_last_first(pairs)}{mode})"
+        + ("  # last axis first" if spec.rank > 1 else "")
+    )
+
+
 def _can_pad(spec: ConvSpec) -> bool:
     """Whether F.pad takes this mode and these widths."""
-    if spec.pad_mode not in _PAD_MODES or not can_crop_first(spec):
-        return False
-    excluded = {"reflect": 1, "wrap": 0}
-    if spec.pad_mode not in excluded:
-        return True
-    return all(
-        max(lo, hi) <= n + min(lo, 0) + min(hi, 0) - excluded[spec.pad_mode]
-        for n, (lo, hi) in zip(dilated_input_size(spec), spec.padding, strict=True)
-    )
+    known = set(spec.pad_modes) <= _PAD_MODES.keys()
+    return known and can_crop_first(spec) and is_narrow(spec, {"reflect": 1, "wrap": 0})
 
 
 def _kernel(spec: ConvSpec, builder: ScriptBuilder, order: str) -> None:

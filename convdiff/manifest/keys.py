@@ -78,6 +78,10 @@ COUNT = ValueType("a whole number of at least 1", lambda value: _is_whole(value)
 PER_AXIS = ValueType("a whole number, or one per axis: [2, 1]", _is_per_axis)
 PER_CHANNEL = ValueType("a number, or one per input channel: [1, 2.5, 0]", _is_per_channel)
 PADDING = ValueType("a word, a whole number, or [lo, hi] per axis: [[0, 1], [0, 1]]", _is_padding)
+PAD_MODE = ValueType(
+    'a word, or one per axis: ["wrap", "constant"]',
+    lambda value: isinstance(value, str) or (_is_string_list(value) and value != []),
+)
 NAMES = ValueType(
     "a name or a list of names", lambda value: isinstance(value, str) or _is_string_list(value)
 )
@@ -103,7 +107,7 @@ KEYS: Mapping[str, ValueType] = {
     "stride": PER_AXIS,
     "dilation": PER_AXIS,
     "padding": PADDING,
-    "pad_mode": STRING,
+    "pad_mode": PAD_MODE,
     "pad_value": PER_CHANNEL,
     "groups": NUMBER,
     "depthwise": FLAG,

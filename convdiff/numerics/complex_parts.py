@@ -26,6 +26,7 @@ from convdiff.numerics.reference import Reference
 from convdiff.spec.canonical import normal_input, normal_output
 from convdiff.spec.conv_spec import PART_DTYPES, ConvSpec
 from convdiff.spec.layout import Array, kernel_to_order, to_order
+from convdiff.spec.pad_value import PadValue, parse_pad_value, values_of_channels
 
 # Roundings of sums of parts, where three real products make a complex one.
 EXTRA_ROUNDINGS = 4
@@ -68,6 +69,7 @@ def real_parts(spec: ConvSpec, input: Array, kernel: Array, bias: Array | None) 
         output_layout="NC" + spec.axes,
         in_channels=2 * spec.in_channels,
         out_channels=2 * spec.out_channels,
+        pad_value=_pad_value_parts(spec),
         dtype=part_dtype(spec.dtype),
     )
     if spec.transposed:
@@ -80,6 +82,12 @@ def real_parts(spec: ConvSpec, input: Array, kernel: Array, bias: Array | None) 
         kernel_parts(weights, input_first=spec.transposed),
         None if bias is None else channel_parts(bias.reshape(1, -1)).reshape(-1),
     )
+
+
+def _pad_value_parts(spec: ConvSpec) -> PadValue:
+    """What the padding of the parts holds: the number of each channel, and no imaginary part."""
+    numbers = values_of_channels(spec.pad_value, spec.in_channels)
+    return parse_pad_value([part for number in numbers for part in (number, 0)])
 
 
 def output_parts(spec: ConvSpec, output: Array) -> Array:

@@ -22,6 +22,7 @@ from convdiff.numerics.precision import cast
 from convdiff.spec.canonical import normal_input, normal_kernel
 from convdiff.spec.conv_spec import ConvSpec, Correlation
 from convdiff.spec.layout import Array, element_count
+from convdiff.spec.pad_mode import PadMode
 from convdiff.spec.pad_value import PadValue, channel_values
 from convdiff.spec.padding import Pair
 
@@ -207,24 +208,25 @@ def _padded(x: Array, geometry: Correlation) -> tuple[Array, Correlation]:
     widths = [(max(lo, 0), max(hi, 0)) for lo, hi in geometry.padding]
     x = x[(slice(None), slice(None), *crop)]
     rank = len(geometry.stride)
-    if isinstance(geometry.pad_mode, str):
-        x = pad(x, widths, geometry.pad_mode, geometry.pad_value)
-    else:
-        for axis, mode in enumerate(geometry.pad_mode):
-            own = [pair if axis == other else (0, 0) for other, pair in enumerate(widths)]
-            x = pad(x, own, mode, geometry.pad_value)
+    x = pad(x, widths, geometry.pad_mode, geometry.pad_value)
     return x, geometry._replace(
         padding=((0, 0),) * rank, input_dilation=(1,) * rank, pad_mode="constant", pad_value=0
     )
 
 
-def pad(x: Array, widths: list[Pair], mode: str, pad_value: PadValue = 0) -> Array:
+def pad(x: Array, widths: list[Pair], mode: PadMode, pad_value: PadValue = 0) -> Array:
     """`x` (N, C, *space) padded in space as numpy.pad of NumPy 2 does it.
 
     Constant padding holds `pad_value`; numbers that the input's type cannot hold make it float64.
     NumPy 1 is wrong where reflect and symmetric padding is wider than the array, so there the
-    indices are computed here.
+    indices are computed here.  Where each axis has its own mode, the order of the axes makes no
+    difference: a corner with constant padding along either axis holds the pad value.
     """
+    if not isinstance(mode, str):
+        for axis, own_mode in enumerate(mode):
+            own = [pair if axis == other else (0, 0) for other, pair in enumerate(widths)]
+            x = pad(x, own, own_mode, pad_value)
+        return x
     if mode == "constant" and pad_value != 0:
         return _pad_with_numbers(x, widths, np.array(channel_values(pad_value), np.float64))
     wide = any(max(pair) >= n for n, pair in zip(x.shape[2:], widths, strict=True))

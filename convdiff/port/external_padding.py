@@ -16,8 +16,9 @@ from itertools import product
 
 import numpy as np
 
-from convdiff.spec.conv_spec import PAD_MODES, ConvSpec
+from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
+from convdiff.spec.pad_mode import PAD_MODES, PadMode
 from convdiff.spec.padding import Pair, kernel_span
 
 Pairs = tuple[Pair, ...]
@@ -90,8 +91,8 @@ def external_paddings(
     return _with_common_zeros(x, y, specs, paddings)
 
 
-def combined_padding(spec: ConvSpec, external: ExternalPadding) -> tuple[Pairs, str] | None:
-    """The padding of a convolution and the external padding before it as one, and its mode.
+def combined_padding(spec: ConvSpec, external: ExternalPadding) -> tuple[Pairs, PadMode] | None:
+    """The padding of a convolution and the external padding before it as one, and its pad mode.
 
     None where the two are no padding of one mode.
     """

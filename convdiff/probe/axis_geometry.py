@@ -19,7 +19,7 @@ import numpy as np
 
 from convdiff.numerics.reference import pad
 from convdiff.probe.errors import NotUnderstood
-from convdiff.spec.conv_spec import PAD_MODES
+from convdiff.spec.pad_mode import PAD_MODES
 from convdiff.spec.padding import kernel_span
 
 # Input position by output position, along one axis and through one kernel element.

@@ -32,6 +32,7 @@ from convdiff.probe.trials import Trial, TrialRunner, TrialShapes
 from convdiff.probe.zero_padded_caller import ZeroPaddedCaller
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array, axis_sizes, element_count
+from convdiff.spec.pad_mode import pad_mode_text
 from convdiff.spec.settings import Settings
 
 # After so many guesses that the function accepted and that were not understood, the search stops.
@@ -227,7 +228,7 @@ def _with_negative_slope(
     """The epilogue with the slope that the first trial shows; None if it shows none."""
     if not trials:
         return None
-    settings = replace(candidate.settings, pad_mode=min(candidate.pad_modes))
+    settings = replace(candidate.settings, pad_mode=min(candidate.pad_modes, key=pad_mode_text))
     settings = with_padding(settings, tuple(choices[0] for choices in candidate.choices))
     slope = fitted_negative_slope(settings, trials[0], epilogue)
     return None if slope is None else replace(epilogue, negative_slope=slope)

@@ -8,6 +8,7 @@ from convdiff.probe.axis_roles import AxisRoles
 from convdiff.probe.comparison import Epilogue
 from convdiff.probe.trials import Trial
 from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.pad_mode import PadMode
 from convdiff.spec.settings import Settings
 
 
@@ -28,7 +29,7 @@ class Identified:
     equivalents: tuple[Settings, ...]
     trials: tuple[Trial, ...]
     epilogue: Epilogue
-    pad_modes: frozenset[str]
+    pad_modes: frozenset[PadMode]
     undetermined: dict[str, str]
     groups_follow_shapes: bool
     max_deviation: float

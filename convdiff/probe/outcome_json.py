@@ -7,6 +7,7 @@ import numpy as np
 from convdiff.probe.outcome import Identified, ProbeOutcome
 from convdiff.probe.outcome_text import options
 from convdiff.report.json_report import dumps
+from convdiff.spec.pad_mode import pad_mode_entry, pad_mode_text
 
 
 def render(outcome: ProbeOutcome) -> str:
@@ -51,7 +52,7 @@ def _identified(found: Identified) -> dict[str, object]:
         "flip": None if "flip" in found.undetermined else spec.flip,
         "dilation": None if "dilation" in found.undetermined else list(spec.dilation),
         "padding_rule": found.settings.padding if isinstance(found.settings.padding, str) else None,
-        "pad_modes": sorted(found.pad_modes),
+        "pad_modes": [*map(pad_mode_entry, sorted(found.pad_modes, key=pad_mode_text))],
         "supposed_axes": sorted(found.roles.assumed),
         "groups_follow_the_shapes": found.groups_follow_shapes,
         "bias": bias,

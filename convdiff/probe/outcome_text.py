@@ -8,7 +8,8 @@ import numpy as np
 
 from convdiff.diagnose.core.padding_names import padding_name
 from convdiff.probe.outcome import Identified
-from convdiff.spec.conv_spec import PAD_MODES, ConvSpec, numbers_text, pairs_text
+from convdiff.spec.conv_spec import ConvSpec, numbers_text, pairs_text
+from convdiff.spec.pad_mode import PAD_MODES, pad_mode_text
 from convdiff.spec.pad_value import pad_value_text
 from convdiff.spec.settings import Settings
 
@@ -153,7 +154,7 @@ def _padding(found: Identified) -> tuple[str, str]:
 
 
 def _pad_mode(found: Identified) -> tuple[str, str]:
-    modes = sorted(found.pad_modes)
+    modes = sorted(map(pad_mode_text, found.pad_modes))
     if modes == ["constant"]:
         return "constant", "zeros" if found.spec.pad_value == 0 else ""
     if len(modes) == 1:
@@ -191,7 +192,7 @@ def options(found: Identified) -> list[str]:
         words.append("--depthwise" if depthwise else f"--groups {spec.groups}")
     words += _padding_options(settings, spec)
     if spec.pad_mode != "constant":
-        words.append(f"--pad-mode {spec.pad_mode}")
+        words.append(f"--pad-mode {pad_mode_text(spec.pad_mode)}")
     if spec.pad_value != 0:
         words.append(f"--pad-value {pad_value_text(spec.pad_value)}")
     words += ["--bias FILE"] if spec.bias or np.any(found.epilogue.added) else []

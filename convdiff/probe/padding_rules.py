@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from convdiff.probe.comparison import Epilogue, reproduces, trial_spec
 from convdiff.probe.partial_settings import PartialSettings
 from convdiff.probe.trials import Trial, TrialKind
-from convdiff.spec.conv_spec import PAD_MODES
+from convdiff.spec.pad_mode import pad_mode_text
 from convdiff.spec.settings import Settings
 
 # The padding words to try, the most likely first.
@@ -41,7 +41,8 @@ def complete_settings(
 
     None where not even trials of the first sizes are reproduced.
     """
-    pad_mode = next(mode for mode in PAD_MODES if mode in partial.pad_modes)
+    # The first of PAD_MODES, whose words are in alphabetical order.
+    pad_mode = min(partial.pad_modes, key=pad_mode_text)
     unpadded = replace(partial.settings, pad_mode=pad_mode if pad_mode != "constant" else None)
     for kinds in SCOPES:
         in_scope = [trial for trial in trials if trial.kind in kinds]

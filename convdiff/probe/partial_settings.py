@@ -6,12 +6,14 @@ a flipped kernel. The padding is left open because several choices may give the 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from convdiff.probe.axis_geometry import MeasuredAxis
 from convdiff.probe.axis_roles import AxisRoles
 from convdiff.probe.errors import NotUnderstood
+from convdiff.spec.pad_mode import PAD_MODES, PadMode
 from convdiff.spec.padding import kernel_span
 from convdiff.spec.settings import Settings
 
@@ -29,7 +31,7 @@ class PartialSettings:
 
     settings: Settings
     choices: tuple[tuple[PaddingChoice, ...], ...]
-    pad_modes: frozenset[str]
+    pad_modes: frozenset[PadMode]
 
 
 def partial_settings(
@@ -47,9 +49,7 @@ def partial_settings(
     if len(flips) > 1:
         raise NotUnderstood("the kernel is flipped along some axes and not along others")
     flip = flips == {True}
-    pad_modes = frozenset.intersection(*(axis.pad_modes for axis in axes))
-    if not pad_modes:
-        raise NotUnderstood("its axes are padded in different modes")
+    pad_modes = _common_pad_modes(axes)
     for layout, groups, transposed in _grouped_layouts(
         roles.kernel_layout, in_channels, out_channels, kernel_sizes
     ):
@@ -81,6 +81,21 @@ def partial_settings(
             )
             choices = tuple(tuple(_transposed_choices(axis)) for axis in axes)
             yield PartialSettings(as_transposed, choices, frozenset({"constant"}))
+
+
+def _common_pad_modes(axes: tuple[MeasuredAxis, ...]) -> frozenset[PadMode]:
+    """The modes that fit all axes, else those with one mode per axis.
+
+    An axis without padding, which every mode fits, then has the first.
+    """
+    common = frozenset.intersection(*(axis.pad_modes for axis in axes))
+    if common:
+        return frozenset[PadMode](common)
+    of_axes = (
+        PAD_MODES[:1] if len(axis.pad_modes) == len(PAD_MODES) else sorted(axis.pad_modes)
+        for axis in axes
+    )
+    return frozenset(itertools.product(*of_axes))
 
 
 def is_usual(partial: PartialSettings) -> bool:

@@ -17,8 +17,8 @@ from convdiff.probe.outcome import Identified, ProbeOutcome
 from convdiff.probe.request import ProbeRequest
 from convdiff.probe.shape_guesses import ShapeGuess, guesses_of_shapes, shape_guesses
 from convdiff.records import Call
-from convdiff.spec.conv_spec import PAD_MODES
 from convdiff.spec.layout import AXES_OF_RANK, check_layout
+from convdiff.spec.pad_mode import parse_pad_mode
 from convdiff.spec.pad_value import parse_pad_value
 from convdiff.spec.padding import parse_padding
 from convdiff.spec.settings import Settings, axis_numbers
@@ -110,14 +110,13 @@ def _check_settings(settings: Settings) -> None:
         layout = getattr(settings, f"{role}_layout")
         if layout:
             check_layout(layout, role)
-    if settings.pad_mode is not None and settings.pad_mode not in PAD_MODES:
-        raise one_of("--pad-mode", settings.pad_mode, PAD_MODES)
     parse_pad_value(settings.pad_value)
     error = None
     for rank in AXES_OF_RANK:
         try:
             for name in ("stride", "dilation", "input_dilation", "output_padding", "output_size"):
                 axis_numbers(f"--{name.replace('_', '-')}", getattr(settings, name), rank, 1)
+            parse_pad_mode(settings.pad_mode, rank)
             if settings.padding is not None:
                 parse_padding(settings.padding, rank)
         except ConvdiffError as rank_error:

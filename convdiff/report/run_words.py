@@ -9,6 +9,7 @@ from convdiff.records import Edit, ErrorStats, OutputGroup, Report, Row
 from convdiff.report import number_format
 from convdiff.report.escape import shorten
 from convdiff.spec.conv_spec import ConvSpec, numbers_text, pairs_text
+from convdiff.spec.pad_mode import pad_mode_text
 from convdiff.spec.pad_value import pad_value_text
 from convdiff.suite_result import AGREEING
 
@@ -44,7 +45,7 @@ def spec_words(spec: ConvSpec) -> tuple[str, list[ArrayWords], list[SettingWords
         (role, getattr(spec, f"{role}_layout"), "x".join(map(str, spec.shape(role))))
         for role in ("input", "kernel", "output")
     ]
-    fill = f" {spec.pad_mode}" if spec.pad_mode != "constant" else ""
+    fill = f" {pad_mode_text(spec.pad_mode)}" if spec.pad_mode != "constant" else ""
     settings = [("stride", numbers_text(spec.stride)), ("padding", pairs_text(spec.padding) + fill)]
     if spec.pad_value != 0:
         settings.append(("pad value", pad_value_text(spec.pad_value)))

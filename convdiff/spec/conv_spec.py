@@ -8,10 +8,16 @@ from typing import NamedTuple
 
 from convdiff.errors import ConvdiffError, SpecError, one_of
 from convdiff.spec.layout import check_layout, spatial_axes
+from convdiff.spec.pad_mode import (
+    PAD_MODES,
+    PadMode,
+    joined_pad_modes,
+    pad_mode_text,
+    pad_modes_of_axes,
+)
 from convdiff.spec.pad_value import PadValue, channel_values, pad_value_text
 from convdiff.spec.padding import Pair, kernel_span
 
-PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 DTYPES = ("float32", "float64", "float16", "bfloat16", "complex64", "complex128")
 # The type of the real and the imaginary part of a complex type.
 PART_DTYPES = {"complex64": "float32", "complex128": "float64"}
@@ -33,7 +39,7 @@ class Correlation(NamedTuple):
     padding: tuple[Pair, ...]
     dilation: tuple[int, ...]
     input_dilation: tuple[int, ...]
-    pad_mode: str | tuple[str, ...]
+    pad_mode: PadMode
     pad_value: PadValue = 0
 
 
@@ -51,10 +57,11 @@ class ConvSpec:
     3. Stride, dilation and input dilation are at least 1.
     4. The number of groups divides the input channels and the output channels.
     5. The output size, which follows from the other numbers, is at least 1 along every axis.
-    6. The pad mode is known. A mode other than constant has something of the input left to repeat.
+    6. The pad mode is known, one for all axes or one for each; equal ones become one.  A mode other
+       than constant has something of the input left to repeat.
        A transposed convolution pads with zeros only and dilates its input by its stride only.
-       A pad value other than 0 is for constant padding, and has one number or one per input
-       channel.
+       A pad value other than 0 is for constant padding, along one axis at least, and has one number
+       or one per input channel.
     7. Output padding is not negative, and 0 unless the convolution is transposed.
     8. An axis that a layout leaves out has size 1.
     9. A depthwise kernel layout (with M) has one group per input channel.
@@ -75,7 +82,7 @@ class ConvSpec:
     dilation: tuple[int, ...]
     input_dilation: tuple[int, ...]
     output_padding: tuple[int, ...]
-    pad_mode: str = "constant"
+    pad_mode: PadMode = "constant"
     pad_value: PadValue = 0
     transposed: bool = False
     flip: bool = False
@@ -179,15 +186,25 @@ class ConvSpec:
                 )
 
     def _check_pad_mode(self) -> None:
-        if self.pad_mode not in PAD_MODES:
-            raise SpecError(6, str(one_of("--pad-mode", self.pad_mode, PAD_MODES)))
-        if self.pad_mode == "constant":
-            return
-        for n, r, (lo, hi) in zip(self.input_size, self.input_dilation, self.padding, strict=True):
-            if (n - 1) * r + 1 + min(lo, 0) + min(hi, 0) < 1:
+        for mode in pad_modes_of_axes(self.pad_mode, 1):
+            if mode not in PAD_MODES:
+                raise SpecError(6, str(one_of("--pad-mode", mode, PAD_MODES)))
+        text = pad_mode_text(self.pad_mode)
+        if len(self.pad_modes) != self.rank:
+            raise SpecError(
+                1,
+                f"--pad-mode {text}: found {len(self.pad_modes)} modes, expected {self.rank}, one "
+                f"per spatial axis {self.axes}",
+            )
+        # A frozen dataclass can be changed in no other way.
+        object.__setattr__(self, "pad_mode", joined_pad_modes(self.pad_modes))
+        for mode, n, r, (lo, hi) in zip(
+            self.pad_modes, self.input_size, self.input_dilation, self.padding, strict=True
+        ):
+            if mode != "constant" and (n - 1) * r + 1 + min(lo, 0) + min(hi, 0) < 1:
                 raise SpecError(
                     6,
-                    f"--pad-mode {self.pad_mode}: found padding {lo}:{hi}, which crops all {n} of "
+                    f"--pad-mode {text}: found padding {lo}:{hi}, which crops all {n} of "
                     "the input, expected some of it left to repeat",
                 )
 
@@ -201,11 +218,11 @@ class ConvSpec:
                 f"--pad-value {text}: found it with --transposed, expected no pad value: the "
                 "padding of a transposed convolution crops",
             )
-        if self.pad_mode != "constant":
+        if "constant" not in self.pad_modes:
             raise SpecError(
                 6,
-                f"--pad-value {text}: found it with --pad-mode {self.pad_mode}, expected "
-                "--pad-mode constant: other modes repeat the input",
+                f"--pad-value {text}: found it with --pad-mode {pad_mode_text(self.pad_mode)}, "
+                "expected --pad-mode constant: other modes repeat the input",
             )
         numbers = len(channel_values(self.pad_value))
         if numbers not in (1, self.in_channels):
@@ -219,8 +236,8 @@ class ConvSpec:
         if self.transposed and self.pad_mode != "constant":
             raise SpecError(
                 6,
-                f"--pad-mode {self.pad_mode}: found it with --transposed, expected no pad mode: "
-                "the padding of a transposed convolution crops",
+                f"--pad-mode {pad_mode_text(self.pad_mode)}: found it with --transposed, expected "
+                "no pad mode: the padding of a transposed convolution crops",
             )
         if self.transposed and max(self.input_dilation) > 1:
             raise SpecError(
@@ -290,6 +307,11 @@ class ConvSpec:
     def rank(self) -> int:
         """The number of spatial axes."""
         return len(self.axes)
+
+    @property
+    def pad_modes(self) -> tuple[str, ...]:
+        """The pad mode of each spatial axis."""
+        return pad_modes_of_axes(self.pad_mode, self.rank)
 
     @property
     def pads_with_zeros(self) -> bool:
@@ -414,7 +436,7 @@ class ConvSpec:
             if value != default:
                 words.append(f"{name}={numbers_text(value)}")
         if self.pad_mode != "constant":
-            words.append(f"pad_mode={self.pad_mode}")
+            words.append(f"pad_mode={pad_mode_text(self.pad_mode)}")
         if self.pad_value != 0:
             words.append(f"pad_value={pad_value_text(self.pad_value)}")
         words += [name for name in ("flip", "bias") if getattr(self, name)]

@@ -24,6 +24,7 @@ from convdiff.spec.infer_layouts import (
     with_items_apart,
 )
 from convdiff.spec.layout import Array, axis_sizes, check_layout, spatial_axes
+from convdiff.spec.pad_mode import parse_pad_mode
 from convdiff.spec.pad_value import parse_pad_value
 from convdiff.spec.padding import Pair, kernel_span, parse_padding, word_pair
 from convdiff.spec.settings import Settings, axis_numbers
@@ -82,7 +83,7 @@ def read_spec(
             dilation=dilation,
             input_dilation=input_dilation,
             output_padding=output_padding,
-            pad_mode="constant" if settings.pad_mode is None else settings.pad_mode,
+            pad_mode=parse_pad_mode(settings.pad_mode, len(input_size)),
             pad_value=parse_pad_value(settings.pad_value),
             transposed=settings.transposed,
             flip=_flip(settings),

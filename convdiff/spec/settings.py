@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -17,7 +17,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "depthwise": (bool,),
     "transposed": (bool,),
     "flip": _FLAG,
-    "pad_mode": _WORD,
+    "pad_mode": (str, list, tuple, type(None)),
     "input_layout": _WORD,
     "kernel_layout": _WORD,
     "output_layout": _WORD,
@@ -38,7 +38,7 @@ class Settings:
     stride: object = None
     dilation: object = None
     padding: object = None
-    pad_mode: str | None = None
+    pad_mode: str | Sequence[str] | None = None
     pad_value: object = None
     groups: int | None = None
     depthwise: bool = False

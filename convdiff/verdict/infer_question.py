@@ -18,7 +18,7 @@ import numpy as np
 from convdiff.errors import ConvdiffError, SpecError
 from convdiff.numerics.agreement import is_output_of
 from convdiff.records import Stored
-from convdiff.spec.conv_spec import PAD_MODES, ConvSpec
+from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.infer_layouts import channel_layouts, with_items_apart
 from convdiff.spec.infer_spec import EMPTY_OUTPUT, bias_vector, read_spec
 from convdiff.spec.layout import Array, axis_sizes, element_count, spatial_axes
@@ -29,6 +29,7 @@ from convdiff.spec.other_questions import (
     strided_questions,
     transposed_questions,
 )
+from convdiff.spec.pad_mode import PAD_MODES
 from convdiff.spec.settings import Settings
 from convdiff.verdict.judge import with_unit_axes
 from convdiff.verdict.unflatten import unflattened

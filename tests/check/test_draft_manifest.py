@@ -66,6 +66,7 @@ DRAFTED: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
         {"stride": (2, 1), "padding": ((0, 2), (1, 0))},
     ),
     "mirrored": ((2, 4, 9, 8), (6, 4, 3, 3), {"pad_mode": "reflect", "padding": 1}),
+    "a panorama": ((2, 4, 9, 8), (6, 4, 3, 3), {"pad_mode": ("reflect", "wrap"), "padding": 1}),
     "numbers in the padding": (
         (2, 4, 9, 8),
         (6, 4, 3, 3),

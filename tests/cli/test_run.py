@@ -360,6 +360,10 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
         ("run", "x.npy", "w.npy", "--pad-mode", "spam"),
         "--pad-mode: found 'spam', expected one of constant, edge,",
     ),
+    "pad modes of three axes": (
+        ("run", "x.npy", "w.npy", "--pad-mode", "edge,wrap,edge"),
+        "--pad-mode edge,wrap,edge: found 3 modes, expected 1 or 2, one per spatial axis",
+    ),
     "pad value in words": (
         ("run", "x.npy", "w.npy", "--pad-value", "zero"),
         "--pad-value: found 'zero', expected a number: 5, or one per input channel: 1,2,3",

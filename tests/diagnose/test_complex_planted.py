@@ -244,3 +244,27 @@ def test_numpy_s_correlate_conjugates_and_so_do_scipy_s() -> None:
         assert codes(result.findings[0].edits) == ["kernel-conjugated"], name
     convolved = convdiff.diff(x, w, outputs["numpy"], padding=edge, flip=True)
     assert codes(convolved.findings[0].edits) == ["kernel-conjugated", "kernel-not-flipped"]
+
+
+@pytest.mark.parametrize("asked", [2.0, [1.5, -2.0]])
+@pytest.mark.parametrize("held", [0.0, 5.0])
+def test_numbers_asked_in_the_padding_are_those_of_the_real_parts(asked: Any, held: float) -> None:
+    rng = np.random.default_rng(4)
+    x, w = (
+        (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(np.complex64)
+        for shape in ((2, 2, 9, 8), (3, 2, 3, 3))
+    )
+
+    def output(numbers: Any) -> Array:
+        padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=np.nan)
+        each = np.broadcast_to(numbers, 2)[:, None, None]
+        padded = np.where(np.isnan(padded), each, padded)
+        return complex_convolve(padded, w, Geometry((1, 1), ((0, 0), (0, 0)), (1, 1)))
+
+    options = {"padding": 1, "pad_value": asked}
+    right = convdiff.diff(x, w, output(asked).astype(np.complex64), **options)
+    assert right.verdict in ("identical", "rounding")
+    wrong = convdiff.diff(x, w, output(held).astype(np.complex64), **options)
+    (edit,) = wrong.findings[0].edits
+    assert edit["code"] == "wrong-pad-value" and edit["asked"] == asked
+    assert edit["obtained"] == pytest.approx(held, abs=1e-4)

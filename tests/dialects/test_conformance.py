@@ -138,6 +138,7 @@ FAULTS = {
     "kernel not flipped": ("NHWC/HWIO", {"flip": True}),
     "padding at the other end": ("same at stride 2", {"padding": ((1, 0), (1, 0))}),
     "pad mode": ("reflect", {"pad_mode": "symmetric"}),
+    "pad modes in the other order": ("edge and wrap", {"pad_mode": ("wrap", "edge")}),
     "pad value": ("pad value", {"pad_value": 0}),
     "pad values in the other order": ("pad values", {"pad_value": (3, -2, 1)}),
     "bias left out": ("NCHW/OIHW", {"bias": False}),

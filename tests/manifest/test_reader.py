@@ -90,6 +90,15 @@ WRONG: dict[str, tuple[str, str]] = {
         'pad_mode = "reflct"',
         "m.toml:8: case bad: pad_mode: found 'reflct', expected one of constant, edge, reflect",
     ),
+    "a pad mode that is a number": (
+        "pad_mode = 1",
+        "m.toml:8: case bad: pad_mode: found 1, expected a word, or one per axis: "
+        '["wrap", "constant"]',
+    ),
+    "pad modes of other axes": (
+        'pad_mode = ["edge", "wrap", "edge"]',
+        "m.toml:8: case bad: pad_mode edge,wrap,edge: found 3 modes, expected 1 or 2, one per",
+    ),
     "a pad value that is a word": (
         "pad_value = true",
         "m.toml:8: case bad: pad_value: found true, expected a number, or one per input channel",

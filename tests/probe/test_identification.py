@@ -185,6 +185,7 @@ def test_a_frameworks_convolution_is_identified(
         ("relu", {"linear": "no", "padding": "0", "bias": "none"}),
         ("leaky_relu", {"linear": "no"}),
         ("padded_with_edges", {"pad mode": "edge", "padding": "2"}),
+        ("panorama", {"pad mode": "constant,wrap", "padding": "2"}),
         ("kernels_of_3x3_only", {"kernel layout": "OIHW"}),
         ("unbatched", {"input layout": "CHW", "output layout": "CHW"}),
         (

@@ -34,6 +34,7 @@ BROKEN: list[tuple[int, dict[str, Any]]] = [
     (1, {"kernel_layout": "OIW"}),
     (1, {"stride": (1,)}),
     (1, {"output_layout": "NNHW"}),
+    (1, {"pad_mode": ("edge", "wrap", "edge")}),
     (2, {"batch": 0}),
     (2, {"groups": 0}),
     (2, {"input_size": (0, 9)}),
@@ -47,7 +48,11 @@ BROKEN: list[tuple[int, dict[str, Any]]] = [
     (5, {"kernel_size": (30, 2)}),
     (6, {"pad_mode": "zeros"}),
     (6, {"pad_mode": "edge", "padding": ((-8, 9), (0, 0))}),
+    (6, {"pad_mode": ("edge", "zeros")}),
+    (6, {"pad_mode": ("edge", "constant"), "padding": ((-8, 9), (0, 0))}),
     (6, {"transposed": True, "pad_mode": "edge"}),
+    (6, {"transposed": True, "pad_mode": ("edge", "constant")}),
+    (6, {"pad_mode": ("edge", "wrap"), "pad_value": 1}),
     (6, {"transposed": True, "pad_value": 1}),
     (6, {"pad_mode": "edge", "pad_value": 1}),
     (6, {"pad_value": (1, 2)}),
@@ -114,6 +119,11 @@ def test_sizes_and_shapes() -> None:
             "padding=0:1,1:1 stride=2,1 dilation=1,2 pad_value=-1,0.5,0,2 float32",
         ),
         (
+            {"pad_mode": ("edge", "constant"), "pad_value": 2},
+            "conv2d input=NCHW:2x4x8x9 kernel=OIHW:6x2x3x2 output=NCHW:2x6x4x9 groups=2 "
+            "padding=0:1,1:1 stride=2,1 dilation=1,2 pad_mode=edge,constant pad_value=2 float32",
+        ),
+        (
             {"transposed": True, "kernel_layout": "IOHW", "output_padding": (1, 0)},
             "conv2d-transposed input=NCHW:2x4x8x9 kernel=IOHW:4x3x3x2 output=NCHW:2x6x17x9 "
             "groups=2 padding=0:1,1:1 stride=2,1 dilation=1,2 output_padding=1,0 float32",
@@ -127,3 +137,17 @@ def test_the_text_form_leaves_out_what_is_usual(changes: dict[str, Any], line: s
 def test_the_text_form_tells_specs_apart() -> None:
     specs = {*SPECS.values(), *random_specs(500, seed=1)}
     assert len({str(spec) for spec in specs}) == len(specs)
+
+
+def test_equal_pad_modes_of_the_axes_are_one() -> None:
+    assert replace(BASE, pad_mode=("wrap", "wrap")) == replace(BASE, pad_mode="wrap")
+
+
+def test_a_pad_mode_per_axis_is_a_list_in_json() -> None:
+    assert replace(BASE, pad_mode=("edge", "wrap")).to_dict()["pad_mode"] == ["edge", "wrap"]
+    assert replace(BASE, pad_mode="edge").to_dict()["pad_mode"] == "edge"
+
+
+def test_an_axis_with_constant_padding_may_crop_all_of_the_input() -> None:
+    spec = replace(BASE, pad_mode=("constant", "wrap"), padding=((-8, 9), (1, 1)))
+    assert spec.pad_modes == ("constant", "wrap")

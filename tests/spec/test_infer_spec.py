@@ -104,6 +104,18 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "gives 15 positions, expected 8",
     ),
     ({"pad_mode": "zero"}, "--pad-mode: found 'zero', expected one of constant"),
+    (
+        {"pad_mode": "edge,wrap,wrap"},
+        "--pad-mode edge,wrap,wrap: found 3 modes, expected 1 or 2, one per spatial axis",
+    ),
+    (
+        {"pad_mode": ["edge", "wrap"], "pad_value": 5},
+        "--pad-value 5: found it with --pad-mode edge,wrap, expected --pad-mode constant",
+    ),
+    (
+        {"pad_mode": "edge,wrap", "transposed": True},
+        "--pad-mode edge,wrap: found it with --transposed, expected no pad mode: the padding of a",
+    ),
     ({"pad_value": "1;2"}, "--pad-value: found '1;2', expected a number: 5, or one per input"),
     ({"pad_value": [1, 2]}, "--pad-value 1,2: found 2 numbers, expected 1 or 4, one per input"),
     (

@@ -15,6 +15,7 @@ from convdiff.diagnose.core.array_view import ArrayView
 from convdiff.diagnose.core.output_change import UNCHANGED, OutputChange
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec, Correlation
+from convdiff.spec.pad_mode import PadMode
 from convdiff.spec.pad_value import PadValue
 
 
@@ -137,7 +138,7 @@ class GeometryForm(Form):
     """
 
     axes: tuple[AxisGeometry, ...] = ()
-    mode: str | tuple[str, ...] = "constant"
+    mode: PadMode = "constant"
     pad_value: PadValue = 0
 
     def correlation(self) -> Correlation:

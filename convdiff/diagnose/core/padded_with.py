@@ -18,6 +18,7 @@ from convdiff.diagnose.core.output_change import Fields, FittedChange, OutputCha
 from convdiff.numerics.reference import Reference
 from convdiff.spec.conv_spec import Correlation
 from convdiff.spec.layout import Array
+from convdiff.spec.pad_mode import pad_modes_of_axes
 from convdiff.spec.pad_value import PadValue, values_of_channels
 
 # The edit whose numbers are read off.
@@ -58,11 +59,13 @@ class PaddingWeights(NamedTuple):
     ) -> PaddingWeights | None:
         """Those of a kernel in normal form; None if there are too many kinds of positions."""
         inside, kinds = [], []
-        for n, k, m, stride, (lo, _), dilation, input_dilation in zip(
-            input_size, kernel.shape[2:], size, *geometry[:4], strict=True
+        modes = pad_modes_of_axes(geometry.pad_mode, len(size))
+        for n, k, m, stride, (lo, _), dilation, input_dilation, mode in zip(
+            input_size, kernel.shape[2:], size, *geometry[:4], modes, strict=True
         ):
             read = np.arange(m)[:, None] * stride - lo + np.arange(k) * dilation
-            within = (read >= 0) & (read <= (n - 1) * input_dilation)
+            # Padding in another mode than constant repeats the input, and holds no numbers.
+            within = (mode != "constant") | ((read >= 0) & (read <= (n - 1) * input_dilation))
             patterns, kind = np.unique(within, axis=0, return_inverse=True)
             inside.append(patterns.astype(np.float64))
             kinds.append(kind.reshape(-1))

@@ -34,6 +34,7 @@ from convdiff.diagnose.search.intervals import ObtainedIntervals
 from convdiff.diagnose.search.windows import SamplePoint, gather_windows_by_row, row_norms
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
+from convdiff.spec.pad_mode import pad_modes_of_axes
 from convdiff.spec.padding import kernel_span
 
 # Pairs of elements of the interior at which combinations must agree, and the elements drawn for
@@ -86,7 +87,7 @@ class BorderSearch:
                     sample_filter = self._filter(0, outputs, points, precision)
                     agreeing = sample_filter.confirmed(batch, *screened)
                     for candidate in cheapest_candidates(batch, outputs, precision, *agreeing):
-                        if candidate.geometry.mode == "constant" and _is_padded(candidate):
+                        if _may_hold_numbers(candidate, self.search.problem.spec):
                             yield from _changed_at_border(candidate, self.search.problem)
 
     def _as_asked(self, precision: PrecisionModel) -> Iterator[Candidate]:
@@ -97,7 +98,7 @@ class BorderSearch:
         for output in groups[0].forms:
             cost = output.cost + precision.cost
             candidate = Candidate(x, w, geometry.form(0), output, precision, cost)
-            if candidate.geometry.mode == "constant" and _is_padded(candidate):
+            if _may_hold_numbers(candidate, self.search.problem.spec):
                 yield from _changed_at_border(candidate, self.search.problem)
 
     def _with_other_windows(self, precision: PrecisionModel) -> Iterator[Candidate]:
@@ -112,9 +113,7 @@ class BorderSearch:
                 continue
             (x,), (w,) = inputs, kernels
             for table in search.geometries(0, x.shape[2:], w.shape[2:], outputs.shape[2:], 1):
-                numbers = np.flatnonzero(
-                    (table.pad_modes == TRIED_PAD_MODES.index("constant")).all(axis=1)
-                )
+                numbers = np.flatnonzero(_have_constant_padding(table))
                 first, last = _interiors(table, numbers, w.shape[2:], x.shape[2:], outputs.shape)
                 has_interior = (first <= last).all(axis=1)
                 numbers, first, last = (a[has_interior] for a in (numbers, first, last))
@@ -135,7 +134,7 @@ class BorderSearch:
                     candidate = Candidate(
                         x.forms[0], w.forms[0], geometry, outputs.forms[0], precision, cost
                     )
-                    if _is_padded(candidate):
+                    if _may_hold_numbers(candidate, search.problem.spec):
                         yield from _changed_at_border(candidate, search.problem)
 
     def _agree(
@@ -186,7 +185,7 @@ class BorderSearch:
         for batch in self.search.batches(op, outputs, edits, stacked=False, points=points[:2]):
             agreeing = sample_filter.survivors(batch)
             for candidate in cheapest_candidates(batch, group, precision, *agreeing):
-                if candidate.geometry.mode == "constant" and _is_padded(candidate):
+                if _may_hold_numbers(candidate, self.search.problem.spec):
                     yield from _changed_at_border(candidate, self.search.problem)
 
     def _filter(
@@ -274,9 +273,23 @@ def _middle(spec: ConvSpec, axis: int, size: int) -> range:
     return range(first + spare, last + 1 - spare)
 
 
-def _is_padded(candidate: Candidate) -> bool:
-    """Whether some window may reach the padding."""
-    return any(axis.lo > 0 or axis.hi > 0 for axis in candidate.geometry.axes)
+def _have_constant_padding(table: GeometryTable) -> Array:
+    """(geometries,): whose padding is constant along all axes, or where it was asked."""
+    modes = [("constant",) * len(table.axes)]
+    if "constant" in table.asked.pad_mode:
+        modes.append(pad_modes_of_axes(table.asked.pad_mode, len(table.axes)))
+    numbers = [[TRIED_PAD_MODES.index(mode) for mode in each] for each in dict.fromkeys(modes)]
+    return np.asarray(np.any([(table.pad_modes == each).all(axis=1) for each in numbers], axis=0))
+
+
+def _may_hold_numbers(candidate: Candidate, spec: ConvSpec) -> bool:
+    """Whether some window may reach constant padding, along all axes or where it was asked."""
+    geometry = candidate.geometry
+    modes = pad_modes_of_axes(geometry.mode, len(geometry.axes))
+    return geometry.mode in ("constant", spec.pad_mode) and any(
+        mode == "constant" and (axis.lo > 0 or axis.hi > 0)
+        for mode, axis in zip(modes, geometry.axes, strict=True)
+    )
 
 
 def _changed_at_border(candidate: Candidate, problem: Problem) -> Iterator[Candidate]:

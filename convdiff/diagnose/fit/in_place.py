@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from convdiff.diagnose.fit.restored_output import Restored
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.kernel import KernelFlipped, KernelNotFlipped
 from convdiff.diagnose.hypotheses.output_part import NotComputed, UpdatedInPlace
+from convdiff.numerics.reference import pad
 from convdiff.records import Edit
 from convdiff.spec.canonical import normal_output
 from convdiff.spec.layout import Array
@@ -155,8 +155,6 @@ def _places(problem: Problem, y: Array) -> Iterator[tuple[Overwritten, tuple[int
     spans = [(k - 1) * d for k, d in zip(spec.kernel_size, spec.dilation, strict=True)]
     whole = ((0, 0),) * spec.rank
     padded = _padded(problem)
-    if padded is None:
-        return
     for round_up in (True, False):
         middle = tuple((k - 1 + round_up) // 2 for k in spec.kernel_size)
         if not round_up and middle == tuple(k // 2 for k in spec.kernel_size):
@@ -182,7 +180,7 @@ def _places(problem: Problem, y: Array) -> Iterator[tuple[Overwritten, tuple[int
             yield Overwritten(read, part, start, border), middle
 
 
-def _padded(problem: Problem) -> Array | None:
+def _padded(problem: Problem) -> Array:
     """The input with its padding, as if the loop ran over a padded copy."""
     spec, x = problem.spec, problem.x
     crops = tuple(
@@ -190,11 +188,7 @@ def _padded(problem: Problem) -> Array | None:
         for n, (lo, hi) in zip(x.shape[2:], spec.padding, strict=True)
     )
     widths = [(max(lo, 0), max(hi, 0)) for lo, hi in spec.padding]
-    if not isinstance(spec.pad_mode, str):
-        return None
-    mode: Any = spec.pad_mode
-    x = x[(slice(None), slice(None), *crops)]
-    return np.asarray(np.pad(x, [(0, 0), (0, 0), *widths], mode=mode))
+    return pad(x[(slice(None), slice(None), *crops)], widths, spec.pad_mode)
 
 
 def _sweeps(axes: str, *, channels: bool) -> Iterator[Sweep]:
@@ -325,6 +319,7 @@ def _with_output_as_input(
         input_size=overwritten.padded.shape[2:],
         padding=((0, 0),) * spec.rank,
         pad_mode="constant",
+        pad_value=0,
         flip=False,
     )
     edits: Edits = (sweep.edit(),)

@@ -20,6 +20,7 @@ from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.hypotheses.base import Edits, GeometryHypothesis, enumeration, first_values
 from convdiff.records import Edit
 from convdiff.spec.conv_spec import ConvSpec, numbers_text, pairs_text
+from convdiff.spec.pad_mode import pad_mode_text
 from convdiff.spec.padding import Pair, kernel_span
 
 # The most equivalent paddings of one edit.
@@ -127,7 +128,8 @@ class WrongPadMode(GeometryHypothesis):
     numpy's reflect. The names differ: scipy.ndimage's reflect is numpy's symmetric, and its mirror
     is numpy's reflect; scipy.signal's symm is symmetric; torch's replicate is edge, and its
     circular is wrap. A product of FFTs without zero padding wraps around. Panoramas and grids of a
-    sphere, where it wraps around along the longitude only: the edit then has one mode per axis.
+    sphere, where it wraps around along the longitude only: the edit then has one mode per axis, in
+    the order of the spatial axes, while F.pad takes the last axis first.
     What tells it apart: Two or more padded positions on every side, and an input whose values near
     the border all differ.
     Fix: Name the mode on both sides, or pad by hand and convolve with padding 0; for two positions,
@@ -146,22 +148,25 @@ class WrongPadMode(GeometryHypothesis):
     shown_by: ClassVar[str] = "values that differ near the border, and padding of 2 or more"
 
     def sentence(self, edit: Edit) -> str:
-        asked, obtained = edit["asked"], edit["obtained"]
-        if isinstance(obtained, str):
+        obtained, asked = edit["obtained"], edit["asked"]
+        if isinstance(obtained, str) and isinstance(asked, str):
             return f"the padding was filled by {obtained!r} instead of {asked!r}"
-        # One letter for each axis where there are as many as usual.
-        axes = "DHW"[-len(obtained) :]
-        each = enumeration(
-            [f"by {mode!r} along {axis}" for mode, axis in zip(obtained, axes, strict=True)]
-        )
-        return f"the padding was filled {each} instead of by {asked!r}"
+        return f"the padding was filled {_fillings(obtained)} instead of {_fillings(asked)}"
 
     def options(self, edit: Edit, spec: ConvSpec) -> dict[str, object] | None:
-        return {"pad_mode": edit["obtained"]} if isinstance(edit["obtained"], str) else None
+        options: dict[str, object] = {"pad_mode": pad_mode_text(edit["obtained"])}
+        if spec.pad_value != 0 and "constant" not in edit["obtained"]:
+            # Other modes take no numbers.
+            options["pad_value"] = 0
+        return options
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
-        if not isinstance(edit["obtained"], str):
-            wraps_one_way = set(edit["obtained"]) > {"wrap"} and len(edit["obtained"]) == 2
+        asked, obtained = edit["asked"], edit["obtained"]
+        if not isinstance(obtained, str):
+            if not isinstance(asked, str):
+                exchanged = sorted(asked) == sorted(obtained)
+                return "the modes of the axes were exchanged" if exchanged else None
+            wraps_one_way = set(obtained) > {"wrap"} and len(obtained) == 2
             return "circular along one axis only, as for panoramas" if wraps_one_way else None
         if _is_product_of_ffts(edits, spec):
             if _was_flipped(edits, spec):
@@ -179,7 +184,18 @@ class WrongPadMode(GeometryHypothesis):
             "reflect": "OpenCV's default border, BORDER_REFLECT_101; scipy.ndimage calls it mirror",
             "symmetric": "what scipy.ndimage calls reflect, its default, and scipy.signal symm",
             "edge": "what torch calls replicate and scipy.ndimage nearest",
-        }.get(edit["obtained"])
+        }.get(obtained)
+
+
+def _fillings(modes: str | Sequence[str]) -> str:
+    """What filled the padding: "by 'wrap'", or "by 'constant' along H and by 'wrap' along W"."""
+    if isinstance(modes, str):
+        return f"by {modes!r}"
+    # One letter for each axis where there are as many as usual.
+    axes = "DHW"[-len(modes) :]
+    return enumeration(
+        [f"by {mode!r} along {axis}" for mode, axis in zip(modes, axes, strict=True)]
+    )
 
 
 def _is_product_of_ffts(edits: Edits, spec: ConvSpec) -> bool:

@@ -27,6 +27,12 @@ from convdiff.diagnose.search.geometry_axis import AskedAxis, AxisChoices, axis_
 from convdiff.diagnose.search.windows import ON_PADDING, PaddingTaps, WindowTable, tap_indices
 from convdiff.records import Edit
 from convdiff.spec.layout import Array
+from convdiff.spec.pad_mode import (
+    PadMode,
+    joined_pad_modes,
+    pad_mode_entry,
+    pad_modes_of_axes,
+)
 from convdiff.spec.padding import Pair
 
 # The modes in the order in which they are tried; `GeometryTable.pad_modes` are indices of it.
@@ -52,7 +58,7 @@ class AskedGeometry(NamedTuple):
     dilation: tuple[int, ...]
     padding: tuple[Pair, ...]
     output_padding: tuple[int, ...]
-    pad_mode: str
+    pad_mode: PadMode
     pad_value: tuple[float, ...] | None = None
 
 
@@ -221,10 +227,15 @@ def geometry_form(
                 "obtained": list(output_paddings),
             }
         )
-    pad_mode = pad_modes[0] if len(set(pad_modes)) == 1 else pad_modes
+    pad_mode = joined_pad_modes(pad_modes)
     if pad_mode != asked.pad_mode and not asked.transposed:
-        obtained = pad_mode if isinstance(pad_mode, str) else list(pad_mode)
-        edits.append({"code": "wrong-pad-mode", "asked": asked.pad_mode, "obtained": obtained})
+        edits.append(
+            {
+                "code": "wrong-pad-mode",
+                "asked": pad_mode_entry(asked.pad_mode),
+                "obtained": pad_mode_entry(pad_mode),
+            }
+        )
     return GeometryForm(tuple(edits), float(len(edits)), axes, pad_mode, asked.pad_value or 0)
 
 
@@ -306,7 +317,8 @@ def _geometries_changing(
         # Too many to try them all.
         keep &= paddings.related()
     rank, usual = len(axes), "constant" if asked.transposed else asked.pad_mode
-    pad_modes = [(usual,) * rank]
+    asked_modes = pad_modes_of_axes(usual, rank)
+    pad_modes = [asked_modes]
     if "pad_mode" in changed or usual != "constant":
         # Negative padding crops, and it is not defined whether that happens before the border is
         # filled or after.
@@ -323,7 +335,7 @@ def _geometries_changing(
         # Along an axis without padding the mode makes no difference.
         everywhere = (paddings.amounts[:, keep] > 0).any(axis=2).all(axis=0)
         choices, oddness = choices[everywhere], oddness[everywhere] + UNEVEN_MODES_ODDNESS
-        yield from (_in_modes(choices, modes, oddness) for modes in _uneven_modes(rank))
+        yield from (_in_modes(choices, modes, oddness) for modes in _uneven_modes(asked_modes))
 
 
 def _in_modes(choices: Array, modes: tuple[str, ...], oddness: Array) -> tuple[Array, Array, Array]:
@@ -332,16 +344,24 @@ def _in_modes(choices: Array, modes: tuple[str, ...], oddness: Array) -> tuple[A
     return choices, np.tile(numbers, (len(choices), 1)), oddness
 
 
-def _uneven_modes(rank: int) -> list[tuple[str, ...]]:
-    """Two modes for the axes, such as wrap along W and zeros along H: one axis has its own."""
-    return list(
-        dict.fromkeys(
-            tuple(own if axis == at else others for axis in range(rank))
-            for others, own in itertools.permutations(TRIED_PAD_MODES, 2)
-            for at in range(rank)
-            if rank > 1
+def _uneven_modes(asked: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Modes that differ between the axes, and from those that were asked, one for each axis.
+
+    Two modes, such as wrap along W and zeros along H, where one axis has its own.  Where unequal
+    ones were asked, also those with another mode along one axis, and those in another order.
+    """
+    rank = len(asked)
+    uneven = [
+        tuple(own if axis == at else others for axis in range(rank))
+        for others, own in itertools.permutations(TRIED_PAD_MODES, 2)
+        for at in range(rank)
+    ]
+    if len(set(asked)) > 1:
+        uneven += itertools.permutations(asked)
+        uneven += (
+            (*asked[:at], mode, *asked[at + 1 :]) for at in range(rank) for mode in TRIED_PAD_MODES
         )
-    )
+    return [modes for modes in dict.fromkeys(uneven) if len(set(modes)) > 1 and modes != asked]
 
 
 class _PaddingColumns(NamedTuple):

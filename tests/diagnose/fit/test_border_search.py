@@ -42,6 +42,24 @@ def test_the_numbers_are_read_off(
     assert first_edits(x, w, obtained, padding=2, **options) == [pad_value(as_found(values))]
 
 
+@pytest.mark.parametrize("values", [ONE, EACH])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_the_numbers_are_read_off_where_one_axis_has_constant_padding(
+    values: tuple[float, ...], flipped: bool
+) -> None:
+    x, w = arrays(2)
+    kernel = np.flip(w, (2, 3)) if flipped else w
+    wrapped = np.pad(x, ((0, 0), (0, 0), (0, 0), (2, 2)), mode="wrap")
+    obtained = conv(wrapped, kernel, ((2, 2), (0, 0)), pad_values=values)
+    modes = ["constant", "wrap"]
+    edits = first_edits(x, w, obtained, padding=2, pad_mode=modes)
+    assert [edit for edit in edits if edit["code"] != "kernel-flipped"] == [
+        pad_value(as_found(values))
+    ]
+    right = convdiff.diff(x, kernel, obtained, padding=2, pad_mode=modes, pad_value=values)
+    assert right.verdict in ("identical", "rounding")
+
+
 @pytest.mark.parametrize("value", [-128.0, 255.0, 0.00784, 1 / 3])
 def test_any_number_is_read_off(value: float) -> None:
     x, w = arrays(2)

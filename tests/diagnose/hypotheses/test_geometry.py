@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import convdiff
 from tests.diagnose.findings import conv, finding, first_edits, normal, summary
 
 X, W = normal(2, 3, 8, 9), normal(4, 3, 3, 3)
@@ -77,6 +78,70 @@ def test_the_axes_may_have_different_pad_modes(
     expected = {"code": "wrong-pad-mode", "asked": asked, "obtained": list(modes)}
     assert [edit["code"] for edit in edits if edit != expected] == ["kernel-flipped"] * flipped
     assert expected in edits
+
+
+ASKED_MODES = [("edge", "wrap"), ("wrap", "constant"), ("constant", "edge", "wrap")]
+
+
+@pytest.mark.parametrize("asked", ASKED_MODES)
+@pytest.mark.parametrize("obtained", ["constant", "wrap", "exchanged", "first changed"])
+def test_another_mode_than_was_asked_for_each_axis(asked: tuple[str, ...], obtained: str) -> None:
+    rank = len(asked)
+    x, w = normal(2, 3, *(8, 7, 9)[:rank]), normal(4, 3, *(5,) * rank)
+    modes: str | tuple[str, ...] = {
+        "exchanged": asked[::-1],
+        "first changed": ("reflect", *asked[1:]),
+    }.get(obtained, obtained)
+    edits = first_edits(x, w, conv(x, w, 2, pad_mode=modes), padding=2, pad_mode=asked)
+    expected = modes if isinstance(modes, str) else list(modes)
+    assert edits == [{"code": "wrong-pad-mode", "asked": list(asked), "obtained": expected}]
+
+
+@pytest.mark.parametrize("asked", ASKED_MODES)
+@pytest.mark.parametrize("given", ["list", "text"])
+def test_the_mode_that_was_asked_for_each_axis_is_right(asked: tuple[str, ...], given: str) -> None:
+    rank = len(asked)
+    x, w = normal(2, 3, *(8, 7, 9)[:rank]), normal(4, 3, *(3,) * rank)
+    option = list(asked) if given == "list" else ",".join(asked)
+    result = convdiff.diff(x, w, conv(x, w, 1, pad_mode=asked), padding=1, pad_mode=option)
+    assert result.verdict in ("identical", "rounding")
+
+
+FAULTS_BESIDE = {
+    "kernel-flipped": lambda x, w: (x, np.flip(w, (2, 3))),
+    "input-channels-reversed": lambda x, w: (x[:, ::-1], w),
+    "kernel-axes-permuted": lambda x, w: (x, w.swapaxes(2, 3)),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED_MODES[:2])
+@pytest.mark.parametrize("code", FAULTS_BESIDE)
+def test_other_faults_are_found_under_a_mode_for_each_axis(
+    code: str, asked: tuple[str, ...]
+) -> None:
+    changed = FAULTS_BESIDE[code](X, W)
+    edits = first_edits(X, W, conv(*changed, 1, pad_mode=asked), padding=1, pad_mode=asked)
+    assert [edit["code"] for edit in edits] == [code]
+
+
+def test_other_geometry_is_found_under_a_mode_for_each_axis() -> None:
+    asked = ("edge", "wrap")
+    strided = conv(X, W, 1, stride=2, pad_mode=asked)
+    (edit,) = first_edits(X, W, strided, padding=1, pad_mode=asked)
+    assert edit["code"] == "wrong-stride"
+    shifted = conv(X, W, ((0, 2), (0, 2)), pad_mode=asked)
+    (edit,) = first_edits(X, W, shifted, padding=1, pad_mode=asked)
+    assert edit["obtained"] == [[0, 2], [0, 2]]
+
+
+def test_the_option_with_a_mode_for_each_axis_is_told() -> None:
+    w = normal(4, 3, 5, 5)
+    obtained = conv(X, w, 2, pad_mode=("wrap", "constant"))
+    result = convdiff.diff(X, w, obtained, padding=2)
+    assert "with --pad-mode wrap,constant it agrees" in str(result)
+    exchanged = convdiff.diff(X, w, obtained, padding=2, pad_mode="constant,wrap")
+    assert "with --pad-mode wrap,constant it agrees" in str(exchanged)
+    assert "the modes of the axes were exchanged" in str(exchanged)
 
 
 @pytest.mark.parametrize(("pads", "mode"), [(((2, 2), (0, 0)), "wrap"), (((1, 1), (1, 1)), "edge")])

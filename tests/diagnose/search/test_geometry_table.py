@@ -84,6 +84,26 @@ def test_chunks_are_the_table() -> None:
     )
 
 
+def test_another_pad_mode_than_one_per_axis() -> None:
+    """One mode for all, or two; or the asked ones with one changed, or in another order."""
+    asked = ("edge", "reflect", "wrap")
+    rank = len(asked)
+    numbers = AskedGeometry(
+        False, (1,) * rank, (1,) * rank, ((1, 1),) * rank, (0,) * rank, asked, None
+    )
+    sizes = (4,) * rank, (3,) * rank, (4,) * rank
+    table = enumerate_geometries(numbers, *sizes, (1,) * rank, 1)
+    modes = [
+        tuple(TRIED_PAD_MODES[number] for number in row)
+        for row, choice in zip(table.pad_modes.tolist(), table.choices, strict=True)
+    ]
+    changed = [each for each in modes if each != asked]
+    assert len(set(changed)) == len(changed)
+    assert {("wrap",) * 3, ("wrap", "reflect", "edge"), ("edge", "constant", "wrap")} <= {*changed}
+    edits = table.form(modes.index(("wrap",) * 3)).edits
+    assert edits == ({"code": "wrong-pad-mode", "asked": list(asked), "obtained": "wrap"},)
+
+
 def test_a_changed_pad_mode_fills_some_padding() -> None:
     table = geometries((7, 6), (3, 3), (3, 6), False, 1)
     changed = table.select((table.pad_modes != TRIED_PAD_MODES.index("constant")).any(axis=1))
