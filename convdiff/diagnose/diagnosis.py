@@ -11,6 +11,7 @@ from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.explain import wording
 from convdiff.diagnose.explain.disambiguate import suggestions
 from convdiff.diagnose.explain.equivalents import with_equivalents
+from convdiff.diagnose.fit.added_input import with_added_input
 from convdiff.diagnose.fit.computed_part import ComputedPart, computed_parts
 from convdiff.diagnose.fit.in_place import updates_in_place
 from convdiff.diagnose.fit.other_weights import (
@@ -218,7 +219,11 @@ class Diagnosis:
     @cached_property
     def _restored_outputs(self) -> list[tuple[Restored, Diagnosis]]:
         """The output restored in the ways that the shapes allow, with their diagnoses."""
-        restored = itertools.chain(restored_outputs(self.problem), updates_in_place(self.problem))
+        restored = itertools.chain(
+            restored_outputs(self.problem),
+            updates_in_place(self.problem),
+            with_added_input(self.problem),
+        )
         return [(each, Diagnosis(each.problem)) for each in restored]
 
     def _with_restored_outputs(self, found: tuple[Edits, ...], edits: int) -> tuple[Edits, ...]:

@@ -258,10 +258,6 @@ class _Proposals:
                 same_layouts = _layouts(proposal.spec) == _layouts(asked)
                 if same_layouts and _lacks_channels(output, proposal.spec):
                     return None if proposal.spec == asked else proposal
-        if asked is not None and _has_sizes(output, asked):
-            moved = self._with_output_layout(output, Proposal(asked, {}))
-            if moved is not None:
-                return moved
         in_order = None if asked is None else self._of_output_in_another_order(output, asked)
         return in_order or self._of_strided_output(output, asked)
 
@@ -308,9 +304,12 @@ class _Proposals:
         return None
 
     def _of_output_in_another_order(self, output: Stored, asked: ConvSpec) -> Proposal | None:
-        """The padding with which an output has the asked sizes in another order, or merged axes."""
+        """The padding, or the output's layout, with which an output has the asked sizes.
+
+        In another order, or with merged axes.
+        """
         if _has_sizes(output, asked):
-            return None
+            return self._with_output_layout(output, Proposal(asked, {}))
         fitting = [each for each in self._all or () if _has_sizes(output, each.spec)]
         for proposal in fitting:
             if _layouts(proposal.spec) == _layouts(asked):

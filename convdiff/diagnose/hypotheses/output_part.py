@@ -115,6 +115,34 @@ class OutputIsInput(Hypothesis):
         return "the output is the input itself"
 
 
+class InputAdded(Hypothesis):
+    """The input was added to the output, or subtracted from it.
+
+    How it shows: The output minus the reference is the input. It is as if the middle weight of each
+    channel's own filter were larger by 1.
+    Typical causes: A residual block whose output was saved instead of the convolution's; a hook
+    whose output was changed in place later (out += identity); an image sharpened by adding its
+    Laplacian; an unsharp mask, image - blurred, in place of the blurred image.
+    What tells it apart: An output with the input's sizes and an input that is not constant.
+    Fix: Save the convolution's output before the input is added, or add it on both sides:
+        numpy: `output.copy()` before the input is added to it in place
+        torch: `output.clone()` in the hook, before `out += identity` changes it
+        tensorflow: save `conv(input)`, not `input + conv(input)`
+        jax: save `conv(input)`, not `input + conv(input)`
+    """
+
+    code: ClassVar[str] = "input-added"
+    shown_by: ClassVar[str] = "an input that is not constant"
+
+    def sentence(self, edit: Edit) -> str:
+        if edit["factor"] < 0:
+            return "the input was subtracted from the output"
+        return "the input was added to the output"
+
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        return "a residual connection" if edit["factor"] > 0 else None
+
+
 class OutputRolled(Hypothesis):
     """The output is right, but rolled along its axes.
 

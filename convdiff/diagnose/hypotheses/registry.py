@@ -28,6 +28,7 @@ from convdiff.diagnose.hypotheses.operation import OPERATION
 from convdiff.diagnose.hypotheses.output_part import (
     AveragedByCount,
     DepthToSpace,
+    InputAdded,
     MultiplierIgnored,
     NotComputed,
     OutputIsInput,
@@ -61,6 +62,7 @@ class Families:
             NotComputed(),
             UpdatedInPlace(),
             OutputIsInput(),
+            InputAdded(),
             OutputRolled(),
             AveragedByCount(),
             DepthToSpace(),
