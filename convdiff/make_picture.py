@@ -215,7 +215,8 @@ def _kernel_pairs(problem: Problem, row: Row) -> tuple[KernelPair, ...]:
     kernel alone, and unknown otherwise.
     """
     spec = problem.spec
-    obtained = solve_weights(Search(problem))
+    solved = solve_weights(Search(problem))
+    obtained = None if solved is None else solved.values
     asked = ungrouped_kernel(problem.w.astype(np.float64), spec.groups, spec.in_channels)
     if obtained is None and row.findings and not any(map(_another_kernel, row.findings[0].codes)):
         obtained = asked

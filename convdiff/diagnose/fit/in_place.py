@@ -325,6 +325,7 @@ def _with_output_as_input(
         input_size=overwritten.padded.shape[2:],
         padding=((0, 0),) * spec.rank,
         pad_mode="constant",
+        pad_value=0,
         flip=False,
     )
     edits: Edits = (sweep.edit(),)
