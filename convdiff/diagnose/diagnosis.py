@@ -48,6 +48,8 @@ AMBIGUOUS_CODES = (
 )
 # The share of the elements that the nearest miss must gain over the asked convolution.
 MIN_GAIN = 0.05
+# The share of the elements that the nearest miss must give.
+MIN_NEAREST_SHARE = 0.6
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class Diagnosis:
         if weights is not None:
             return Unexplained(agreeing, weights)
         nearest = nearest_miss(search, precision)
-        if nearest is None or nearest[1] < agreeing + MIN_GAIN:
+        if nearest is None or nearest[1] < max(agreeing + MIN_GAIN, MIN_NEAREST_SHARE):
             return Unexplained(agreeing)
         return Unexplained(agreeing, nearest=nearest)
 

@@ -22,6 +22,9 @@ MIN_REGION_SHARE = 0.25
 MAX_LOCAL_SHARE, MAX_DISTANCE = 0.3, 9
 # The share of a line that differs where it is a seam, the most lines, and the smallest tiles.
 MIN_LINE_SHARE, MAX_SEAM_LINES, MIN_TILE = 0.5, 32, 3
+# The smallest share of elements that were set to 0 and that were not, the fewest that were not, how
+# near to 1 a factor is none, and how far from dropout's the share may be.
+MIN_DROPPED, MIN_KEPT, FACTOR_TOLERANCE, MAX_SHARE_ERROR = 0.02, 16, 1e-4, 0.15
 # Numbers of batch items, channels or indices that are listed; more are counted.
 MAX_LISTED = 6
 
@@ -107,6 +110,36 @@ def held_instead(spec: ConvSpec, obtained: Array, reference: Reference, rounding
                 what = f"{abs(distance)} {'later' if distance > 0 else 'earlier'} along {letter}"
                 return f"{holds} what is right {what}"
     return ""
+
+
+def dropped(obtained: Array, reference: Reference, rounding: Rounding) -> str:
+    """That some elements are 0 and the others right times one factor, as by dropout; or "".
+
+    Arrays as in `differing_region`.
+    """
+    output, scale = reference
+    kept = obtained != 0
+    share = 1 - float(kept.mean())
+    if not MIN_DROPPED <= share <= 1 - MIN_DROPPED or kept.sum() < MIN_KEPT:
+        return ""
+    # A ReLU sets the negative ones to 0, and those only.
+    gone = output[~kept]
+    if not ((gone > 0).any() and (gone < 0).any()):
+        return ""
+    values, expected = obtained[kept].astype(np.float64), output[kept].astype(np.float64)
+    weight = float(np.square(expected).sum())
+    if not (np.isfinite(values).all() and np.isfinite(weight) and weight > 0):
+        return ""
+    factor = float((values * expected).sum()) / weight
+    expected = factor * expected
+    allowed = (1 + abs(factor)) * rounding.allowed_error(expected, scale[kept])
+    if not (np.abs(values - expected) <= allowed).all():
+        return ""
+    times = "" if abs(factor - 1) < FACTOR_TOLERANCE else f" times {factor:.4g}"
+    # Dropout divides by the share that it keeps, which this share is near.
+    as_dropout = abs(1 / factor - float(kept.mean())) < MAX_SHARE_ERROR
+    cause = ", as by dropout" if as_dropout or times == "" else ""
+    return f"{percent(share)} of the elements are 0, and the others are right{times}{cause}"
 
 
 def _not_finite(obtained: Array, expected: Array) -> str:

@@ -183,3 +183,15 @@ def test_an_element_is_named_by_the_axes_of_the_output() -> None:
     obtained = np.correlate(x, w, "valid")
     obtained[46] += 1
     assert diff(x, w, obtained).row.where == "in one element, W 46"
+
+
+@pytest.mark.parametrize(("rate", "factor"), [(0.5, 2.0), (0.1, 1 / 0.9)])
+def test_dropout_is_read_off(rate: float, factor: float) -> None:
+    kept = np.random.default_rng(3).random(REFERENCE.output.shape) >= rate
+    obtained = np.where(kept, REFERENCE.output * factor, 0).astype(np.float32)
+    message = diff(X, W, obtained, padding=1).row.message or ""
+    assert f"of the elements are 0, and the others are right times {factor:.4g}, as by" in message
+    noise = np.where(kept, obtained + 0.01 * RNG.standard_normal(kept.shape), 0)
+    message = diff(X, W, noise.astype(np.float32), padding=1).row.message or ""
+    assert "dropout" not in message
+    assert "nearest miss" not in message

@@ -24,7 +24,10 @@ def percent(share: float) -> str:
 
 def clauses(edits: Edits) -> str:
     """The edits in one sentence."""
-    sentences = [sentence(edit) for edit in edits]
+    return _joined_clauses([sentence(edit) for edit in edits])
+
+
+def _joined_clauses(sentences: list[str]) -> str:
     if len(sentences) == 1:
         return sentences[0]
     return ", ".join(sentences[:-1]) + "; and " + sentences[-1]
@@ -32,8 +35,11 @@ def clauses(edits: Edits) -> str:
 
 def summary(edits: Edits, spec: ConvSpec) -> str:
     """The edits in one sentence, with the names that people call them by; `spec` is as asked."""
-    names = common_names(edits, spec)
-    return clauses(edits) + (f" ({'; '.join(names)})" if names else "")
+    named = common_names(edits, spec)
+    sentences = []
+    for edit, name in zip(edits, named, strict=True):
+        sentences.append(sentence(edit) + (f" ({name})" if name else ""))
+    return _joined_clauses(sentences)
 
 
 def other_weights(difference: KernelDifference, spec: ConvSpec) -> str:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from convdiff.diagnose.hypotheses.base import Edits, Hypothesis, enumeration
 from convdiff.records import Edit
-from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.conv_spec import ConvSpec, pairs_text
 
 
 class NotComputed(Hypothesis):
@@ -52,7 +52,7 @@ def _widths(width: list[list[int]]) -> str:
     sides = {side for pair in width for side in pair}
     if len(sides) == 1:
         return f"{sides.pop()} wide,"
-    return "(lo, hi) " + ", ".join(f"({lo}, {hi})" for lo, hi in width) + ","
+    return f"{pairs_text(tuple((lo, hi) for lo, hi in width))} wide,"
 
 
 class UpdatedInPlace(Hypothesis):
