@@ -18,7 +18,7 @@ from convdiff.diagnose.hypotheses.registry import by_code
 from convdiff.diagnose.search.engine import Search
 from convdiff.numerics.arithmetic import rounding_as_asked, stored_dtype
 from convdiff.numerics.complex_parts import output_parts, with_whole_nonfinite
-from convdiff.numerics.error_bound import CHUNK_ELEMENTS, Rounding
+from convdiff.numerics.error_bound import CHUNK_ELEMENTS, Rounding, transform_noise
 from convdiff.picture import HIGHEST, NO_ERROR, ChannelMap, Grid, KernelPair, Picture
 from convdiff.records import Row
 from convdiff.spec.canonical import normal_output
@@ -120,6 +120,7 @@ class _Errors:
 def _measure(obtained: Array, judge: Judge, rounding: Rounding, channel_parts: int) -> _Errors:
     """The errors of all elements; of those of two parts, the length of the difference."""
     reference = judge.reference()
+    noise = transform_noise(obtained, reference, rounding) if channel_parts == 1 else None
     items, channel_count = obtained.shape[0], obtained.shape[1] // channel_parts
     size = _as_images(obtained[0, :1]).shape[1:]
     cells = _coarse(np.zeros((1, *size)), CHANNEL_MAP_CELLS).shape[1:]
@@ -139,6 +140,8 @@ def _measure(obtained: Array, judge: Judge, rounding: Rounding, channel_parts: i
             reference.output[item, parts].reshape(-1),
             reference.scale[item, parts].reshape(-1),
         )
+        if noise is not None:
+            units[noise[item, parts].reshape(-1)] = 0
         if channel_parts == 2:
             units = units.reshape(piece.shape)
             units, piece = np.hypot(units[0::2], units[1::2]), piece[0::2]
@@ -215,7 +218,8 @@ def _kernel_pairs(problem: Problem, row: Row) -> tuple[KernelPair, ...]:
     kernel alone, and unknown otherwise.
     """
     spec = problem.spec
-    obtained = solve_weights(Search(problem))
+    solved = solve_weights(Search(problem))
+    obtained = None if solved is None else solved.values
     asked = ungrouped_kernel(problem.w.astype(np.float64), spec.groups, spec.in_channels)
     if obtained is None and row.findings and not any(map(_another_kernel, row.findings[0].codes)):
         obtained = asked

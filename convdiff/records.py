@@ -134,8 +134,8 @@ class ErrorStats:
     `max_abs` is the largest absolute error, and `units` the largest in rounding units (multiples of
     u S, see `convdiff.numerics.error_bound`).  `terms` is the number of terms that an element sums;
     rounding explains about as many units.  Of the `elements`, `differing` exceed the bound.
-    `worst` is the index of the element with the largest error, with the values `obtained` and
-    `reference`.
+    `worst` is the index of the element with the largest absolute error of those that differ (of the
+    most units if none does), with the values `obtained` and `reference`.
     """
 
     max_abs: float

@@ -11,6 +11,7 @@ from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.explain import wording
 from convdiff.diagnose.explain.disambiguate import suggestions
 from convdiff.diagnose.explain.equivalents import with_equivalents
+from convdiff.diagnose.fit.added_input import with_added_input
 from convdiff.diagnose.fit.computed_part import ComputedPart, computed_parts
 from convdiff.diagnose.fit.in_place import updates_in_place
 from convdiff.diagnose.fit.other_weights import (
@@ -41,6 +42,8 @@ EXPENSIVE_PROOF_PRODUCTS = 1 << 28
 ENOUGH_EXPENSIVE_PROOFS = 3
 # The share of the elements that the nearest miss must gain over the asked convolution.
 MIN_GAIN = 0.05
+# The share of the elements that the nearest miss must give.
+MIN_NEAREST_SHARE = 0.6
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ class Diagnosis:
         if weights is not None:
             return Unexplained(agreeing, weights)
         nearest = nearest_miss(search, precision)
-        if nearest is None or nearest[1] < agreeing + MIN_GAIN:
+        if nearest is None or nearest[1] < max(agreeing + MIN_GAIN, MIN_NEAREST_SHARE):
             return Unexplained(agreeing)
         return Unexplained(agreeing, nearest=nearest)
 
@@ -213,7 +216,11 @@ class Diagnosis:
     @cached_property
     def _restored_outputs(self) -> list[tuple[Restored, Diagnosis]]:
         """The output restored in the ways that the shapes allow, with their diagnoses."""
-        restored = itertools.chain(restored_outputs(self.problem), updates_in_place(self.problem))
+        restored = itertools.chain(
+            restored_outputs(self.problem),
+            updates_in_place(self.problem),
+            with_added_input(self.problem),
+        )
         return [(each, Diagnosis(each.problem)) for each in restored]
 
     def _with_restored_outputs(self, found: tuple[Edits, ...], edits: int) -> tuple[Edits, ...]:

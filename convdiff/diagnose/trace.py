@@ -18,6 +18,7 @@ from convdiff.diagnose.core.forms import Form, OutputForm
 from convdiff.diagnose.core.output_change import SumBounds
 from convdiff.diagnose.core.precision_model import PrecisionModel
 from convdiff.diagnose.core.problem import Problem
+from convdiff.diagnose.fit.added_input import with_added_input
 from convdiff.diagnose.fit.computed_part import ComputedPart, computed_parts
 from convdiff.diagnose.fit.in_place import updates_in_place
 from convdiff.diagnose.fit.restored_output import Restored, restored_outputs
@@ -86,6 +87,7 @@ def _with_edits_undone(problem: Problem) -> Iterator[ComputedPart | Restored]:
     yield from computed_parts(problem)
     yield from restored_outputs(problem)
     yield from updates_in_place(problem)
+    yield from with_added_input(problem)
     yield from rolled_back(Search(problem), beside_edits=True)
 
 

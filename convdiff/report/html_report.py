@@ -198,7 +198,7 @@ def _facts(row: Row, finding: Finding | None) -> list[tuple[str, str]]:
         codes = dict.fromkeys(finding.codes)
         facts.append(("code", " ".join(f"<code>{_text(code)}</code>" for code in codes)))
         if finding.rivals:
-            facts.append(("or", _text(run_words.rivals_words(finding.rivals))))
+            facts.append(("or", _text(run_words.rivals_words(finding))))
         facts += [("note", _text(note)) for note in finding.notes]
     return facts
 

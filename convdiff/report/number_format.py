@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+# Rounding units from which on an element's own terms are no measure of its error.
+MAX_UNITS = 1e20
+
 
 def short(value: float) -> str:
     """At most three significant digits: `0`, `3.1`, `0.412`, `43,200`, `2.4e-07`, `nan`, `inf`."""
@@ -34,9 +37,10 @@ def element(number: float | complex) -> str:
 def units(amount: float, terms: int) -> str:
     """An error in rounding units, and the bound on them: `3.1 of 27`; `0` for no error.
 
-    `no unit` where the element's products are all zero, or a value is not finite.
+    `no unit` where the element's products are all zero, or next to nothing, or a value is not
+    finite.
     """
-    if not math.isfinite(amount):
+    if not amount < MAX_UNITS:
         return "no unit"
     return "0" if amount == 0 else f"{short(amount)} of {terms:,}"
 

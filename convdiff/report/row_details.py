@@ -75,7 +75,7 @@ def _body(row: Row, page: Page) -> list[Text]:
     codes = [page.text(code, "dim") for code in dict.fromkeys(finding.codes)]
     lines += _labelled("code", page.join(codes), page)
     if finding.rivals:
-        lines += _labelled("or", page.text(run_words.rivals_words(finding.rivals)), page)
+        lines += _labelled("or", page.text(run_words.rivals_words(finding)), page)
     for other in row.findings[1 : 1 + MAX_OTHER_FINDINGS]:
         lines += _labelled("or", page.text(other.summary), page)
     for note in (*finding.notes, *([row.message] if row.message else ())):

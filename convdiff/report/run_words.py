@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from convdiff.diagnose.hypotheses.geometry import WrongPadMode
 from convdiff.diagnose.hypotheses.registry import sentence
-from convdiff.records import Edit, ErrorStats, OutputGroup, Report, Row
+from convdiff.records import Edit, ErrorStats, Finding, OutputGroup, Report, Row
 from convdiff.report import number_format
 from convdiff.report.escape import shorten
 from convdiff.spec.conv_spec import ConvSpec, numbers_text, pairs_text
@@ -107,13 +108,51 @@ def _option_words(name: str, value: object) -> str:
     return f"--{option} {value}"
 
 
-def rivals_words(rivals: Sequence[Sequence[Edit]]) -> str:
-    """The other explanations that fit, the first few of them worded."""
-    worded = [" and ".join(sentence(edit) for edit in rival) for rival in rivals[:MAX_RIVALS]]
-    left = len(rivals) - MAX_RIVALS
+def rivals_words(finding: Finding) -> str:
+    """The other explanations that fit, the first few of them worded.
+
+    Those that differ in no more than what the padding was filled with are told once.
+    """
+    distinct: list[str] = []
+    others_known = {_without_pad_mode(finding.edits): False}
+    for rival in finding.rivals:
+        others = _without_pad_mode(rival)
+        modes = [edit["obtained"] for edit in rival if edit["code"] == WrongPadMode.code]
+        if not modes or others not in others_known:
+            distinct.append(" and ".join(sentence(edit) for edit in rival))
+            others_known[others] = True
+        elif not others_known[others]:
+            distinct.append(_other_fills(finding, others))
+            others_known[others] = True
+    worded, left = distinct[:MAX_RIVALS], len(distinct) - MAX_RIVALS
     return f"these arrays cannot tell this from: {'; or '.join(worded)}" + (
         f"; and {left} more" if left > 0 else ""
     )
+
+
+def _without_pad_mode(edits: Sequence[Edit]) -> str:
+    """The edits but for the pad mode, as text that equal ones share."""
+    return repr([edit for edit in edits if edit["code"] != WrongPadMode.code])
+
+
+def _other_fills(finding: Finding, others: str) -> str:
+    """The pad modes with which the edits of the finding hold, too."""
+    modes = [
+        edit["obtained"]
+        for rival in finding.rivals
+        if _without_pad_mode(rival) == others
+        for edit in rival
+        if edit["code"] == WrongPadMode.code
+    ]
+    of_all_axes = [f"'{mode}'" for mode in modes if isinstance(mode, str)]
+    if len(of_all_axes) == len(modes):
+        return f"the padding was filled by {' or '.join(of_all_axes)}"
+    if len(modes) == 1:
+        asked = next(e for e in finding.edits if e["code"] == WrongPadMode.code)
+        return sentence({**asked, "obtained": modes[0]})
+    if not of_all_axes:
+        return "the padding was filled by other modes along some axes"
+    return f"the padding was filled by {' or '.join(of_all_axes)}, along all axes or some"
 
 
 def conclusion(rows: Iterable[Row], *, failed: bool = False) -> str:

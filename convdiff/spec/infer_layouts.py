@@ -243,11 +243,13 @@ def _doubtful_readings(
 ) -> list[Reading]:
     """Readings that only an output can tell from forgotten groups or a wrong kernel.
 
-    Pictures in a batch without channels, and filters of the channels of one picture.
+    Pictures in a batch without channels, filters of the channels of one picture, and TensorFlow's
+    depthwise kernels.
     """
     readings = [
         *_readings_of_plain_input(input_shape, kernel_shape, settings, batch="N"),
         *_readings_of_filters(input_shape, kernel_shape, settings),
+        *_depthwise_readings(input_shape, kernel_shape, settings),
     ]
     return _possible_readings(readings, input_shape, settings)
 
@@ -317,12 +319,27 @@ def _readings_of_filters(
             has_square_planes = len(set(kernel_shape[:-1])) == 1 < len(set(kernel_shape[1:]))
             last_first = input.endswith("C") or (len(space) > 1 and has_square_planes)
             for kernel in reversed(kernels) if last_first else kernels:
-                yield Reading(input, kernel)
+                # A column of weights beside a picture runs along the picture's columns.
+                is_column = input == f"N{space}" and kernel.endswith("O") and kernel_shape[-1] == 1
+                if not is_column:
+                    yield Reading(input, kernel)
+
+
+def _depthwise_readings(
+    input_shape: Shape, kernel_shape: Shape, settings: Settings
+) -> Iterator[Reading]:
+    """The reading of TensorFlow's depthwise kernels, which look like those of all channels."""
+    said = settings.groups is not None or settings.transposed or settings.depthwise
+    space = AXES_OF_RANK.get(len(kernel_shape) - 2, "")
+    if space and not said and settings.as_ is None and len(input_shape) == len(kernel_shape):
+        yield Reading(f"N{space}C", f"{space}IM")
 
 
 def _lacks_nothing(reading: Reading, input_shape: Shape) -> bool:
     """Whether a channel axis of the input, of which a plain kernel has none, has size 1."""
-    return "O" in reading.kernel or axis_sizes(reading.input, input_shape).get("C", 1) == 1
+    return (
+        bool({*"OM"} & {*reading.kernel}) or axis_sizes(reading.input, input_shape).get("C", 1) == 1
+    )
 
 
 def _items_are_last(input_shape: Shape, kernel_shape: Shape) -> bool:

@@ -262,6 +262,16 @@ class _Proposals:
         in_order = None if asked is None else self._of_output_in_another_order(output, asked)
         return in_order or self._of_strided_output(output, asked)
 
+    def _with_output_layout(self, output: Stored, proposal: Proposal) -> Proposal | None:
+        """The proposal with the output's channels elsewhere, if nobody said where and it agrees."""
+        said = self._settings
+        if said.input_layout or said.kernel_layout or said.output_layout or said.as_:
+            return None
+        for spec in _with_channels_moved(proposal.spec):
+            if spec != proposal.spec and self.agrees(spec, output):
+                return Proposal(spec, {**proposal.options, "output_layout": spec.output_layout})
+        return None
+
     def _of_strided_output(
         self, output: Stored, asked: ConvSpec | None, *, only_agreeing: bool = False
     ) -> Proposal | None:
@@ -295,17 +305,20 @@ class _Proposals:
         return None
 
     def _of_output_in_another_order(self, output: Stored, asked: ConvSpec) -> Proposal | None:
-        """The padding with which an output has the asked sizes in another order, or merged axes."""
+        """The padding, or the output's layout, with which an output has the asked sizes.
+
+        In another order, or with merged axes.
+        """
         if _has_sizes(output, asked):
-            return None
+            return self._with_output_layout(output, Proposal(asked, {}))
         fitting = [each for each in self._all or () if _has_sizes(output, each.spec)]
         for proposal in fitting:
             if _layouts(proposal.spec) == _layouts(asked):
-                return proposal
+                return self._with_output_layout(output, proposal) or proposal
         # An output in the layout of the kernel's framework, where the input has another.
         for proposal in fitting:
             if any(self.agrees(spec, output) for spec in _with_channels_moved(proposal.spec)):
-                return proposal
+                return self._with_output_layout(output, proposal) or proposal
         return None
 
     def in_other_layouts(
@@ -321,7 +334,12 @@ class _Proposals:
             only_layouts = not proposal.options.keys() - {"input_layout", "kernel_layout"}
             if only_layouts and all(self.agrees(proposal.spec, stored) for _, stored in saved):
                 return self.question(proposal, asked)
-        return None
+        if not _has_sizes(saved[0][1], asked.spec):
+            return None
+        moved = self._with_output_layout(saved[0][1], Proposal(asked.spec, {}))
+        if moved is None or not all(self.agrees(moved.spec, stored) for _, stored in saved):
+            return None
+        return self.question(moved, asked)
 
     def fits(self, output: Stored) -> bool:
         """Whether an output has the shape of any convolution that the settings leave room for."""
@@ -350,6 +368,11 @@ class _Proposals:
         One item is enough to choose among a few convolutions, of which each is judged afterwards.
         """
         obtained = with_unit_axes(output.array, spec)
+        # Tokens: channels that were flattened together with positions are another order's fault.
+        if obtained.shape != spec.shape("output") and spec.out_channels in obtained.shape:
+            flattened = unflattened(obtained, spec)
+            if flattened is not None and flattened[1] == spec.output_layout:
+                obtained = flattened[0]
         if (
             obtained.size < MIN_ELEMENTS
             or obtained.dtype.kind not in "fiubc"
@@ -450,6 +473,9 @@ def _note(proposal: Proposal, asked: ConvSpec | None) -> str:
     if asked is None or _layouts(asked) != _layouts(spec):
         said.append(f"input {spec.input_layout}, kernel {spec.kernel_layout}")
         others += ["--input-layout", "--kernel-layout"]
+    if "output_layout" in options:
+        said.append(f"output {spec.output_layout}")
+        others.append("--output-layout")
     for name in ("groups", "stride", "dilation", "padding", "output_padding"):
         if name in options:
             said.append(f"{name.replace('_', ' ')} {options[name]}")
@@ -458,4 +484,5 @@ def _note(proposal: Proposal, asked: ConvSpec | None) -> str:
         others = ["--padding"]
     *first, last = others
     pick = f"{', '.join(first)} and {last} pick others" if first else f"{last} picks another"
-    return f"read as {', '.join(said)}: the saved output has that size; {pick}"
+    has_words = "its axes in that order" if others == ["--output-layout"] else "that size"
+    return f"read as {', '.join(said)}: the saved output has {has_words}; {pick}"

@@ -26,7 +26,7 @@ from convdiff.spec.canonical import normal_output
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
 from convdiff.verdict import messages
-from convdiff.verdict.localize import differing_region, held_instead
+from convdiff.verdict.localize import differing_region, dropped, held_instead
 from convdiff.verdict.magnitude import magnitude_edit
 from convdiff.verdict.unflatten import first_part, unflattened
 
@@ -374,13 +374,7 @@ class Judge:
             if magnitude is not None:
                 return replace(magnitude, where=region)
             known = diagnosis.unexplained(1 - stats.differing / stats.elements)
-            held = held_instead(
-                problem.spec,
-                normal_output(problem.spec, problem.obtained),
-                compute_reference(problem.spec, problem.input, problem.kernel, problem.bias),
-                problem.rounding,
-            )
-            text = messages.joined(held or None, known.text(self._spec_of_words))
+            text = self._held_instead(problem, known.text(self._spec_of_words))
             return Row(
                 answer,
                 "different",
@@ -395,6 +389,16 @@ class Judge:
             finding = explanation.finding(self._spec_of_words)
             return Row(answer, "reduced-precision", stats, (finding,))
         return self._explained_row(answer, stats, explanation, region)
+
+    def _held_instead(self, problem: Problem, known: str) -> str:
+        """`known`, after what the elements that differ hold; alone that where it says it all."""
+        obtained = normal_output(problem.spec, problem.obtained)
+        reference = compute_reference(problem.spec, problem.input, problem.kernel, problem.bias)
+        without = dropped(obtained, reference, problem.rounding)
+        if without:
+            return without
+        held = held_instead(problem.spec, obtained, reference, problem.rounding)
+        return messages.joined(held or None, known)
 
     def _explained_row(
         self,

@@ -8,7 +8,7 @@ import numpy as np
 
 from convdiff.diagnose.explain.wording import percent
 from convdiff.numerics.complex_parts import joined_parts
-from convdiff.numerics.error_bound import Rounding
+from convdiff.numerics.error_bound import Rounding, transform_noise
 from convdiff.numerics.reference import Reference
 from convdiff.spec.conv_spec import ConvSpec
 from convdiff.spec.layout import Array
@@ -20,6 +20,11 @@ MIN_REGION_SHARE = 0.25
 # The share of differing elements up to which it is told what they hold, and the steps along an axis
 # within which that is looked for.
 MAX_LOCAL_SHARE, MAX_DISTANCE = 0.3, 9
+# The share of a line that differs where it is a seam, the most lines, and the smallest tiles.
+MIN_LINE_SHARE, MAX_SEAM_LINES, MIN_TILE = 0.5, 32, 3
+# The smallest share of elements that were set to 0 and that were not, the fewest that were not, how
+# near to 1 a factor is none, and how far from dropout's the share may be.
+MIN_DROPPED, MIN_KEPT, FACTOR_TOLERANCE, MAX_SHARE_ERROR = 0.02, 16, 1e-4, 0.15
 # Numbers of batch items, channels or indices that are listed; more are counted.
 MAX_LISTED = 6
 
@@ -47,6 +52,9 @@ def differing_region(
         arrays = (obtained[item], output[item], scale[item])
         units = rounding.excess_units(*(array[suspect] for array in arrays))
         differs[item][suspect] = ~(units <= rounding.bound_units)
+    noise = transform_noise(obtained, reference, rounding)
+    if noise is not None and (differs & ~noise).any():
+        differs &= ~noise
     if np.isnan(obtained).all():
         return "everywhere: all of it is NaN"
     if not np.any(obtained):
@@ -104,6 +112,36 @@ def held_instead(spec: ConvSpec, obtained: Array, reference: Reference, rounding
     return ""
 
 
+def dropped(obtained: Array, reference: Reference, rounding: Rounding) -> str:
+    """That some elements are 0 and the others right times one factor, as by dropout; or "".
+
+    Arrays as in `differing_region`.
+    """
+    output, scale = reference
+    kept = obtained != 0
+    share = 1 - float(kept.mean())
+    if not MIN_DROPPED <= share <= 1 - MIN_DROPPED or kept.sum() < MIN_KEPT:
+        return ""
+    # A ReLU sets the negative ones to 0, and those only.
+    gone = output[~kept]
+    if not ((gone > 0).any() and (gone < 0).any()):
+        return ""
+    values, expected = obtained[kept].astype(np.float64), output[kept].astype(np.float64)
+    weight = float(np.square(expected).sum())
+    if not (np.isfinite(values).all() and np.isfinite(weight) and weight > 0):
+        return ""
+    factor = float((values * expected).sum()) / weight
+    expected = factor * expected
+    allowed = (1 + abs(factor)) * rounding.allowed_error(expected, scale[kept])
+    if not (np.abs(values - expected) <= allowed).all():
+        return ""
+    times = "" if abs(factor - 1) < FACTOR_TOLERANCE else f" times {factor:.4g}"
+    # Dropout divides by the share that it keeps, which this share is near.
+    as_dropout = abs(1 / factor - float(kept.mean())) < MAX_SHARE_ERROR
+    cause = ", as by dropout" if as_dropout or times == "" else ""
+    return f"{percent(share)} of the elements are 0, and the others are right{times}{cause}"
+
+
 def _not_finite(obtained: Array, expected: Array) -> str:
     """How many of the differing values are NaN or infinite, after a colon; "" if none is.
 
@@ -134,6 +172,7 @@ def _region(spec: ConvSpec, differs: Array) -> str:
     regions = [*_border(positions)]
     for axis, letter in enumerate(spec.axes):
         regions += _indices(positions, axis, letter)
+    regions += _seams(positions, spec.axes)
     # A few scattered elements miss some rows by chance: that is no region.
     dense = [
         (count, phrase)
@@ -183,15 +222,55 @@ def _indices(positions: Array, axis: int, letter: str) -> Iterator[tuple[int, st
     yield int(lines.sum()) * (positions.size // lines.size), phrase
 
 
+def _seams(positions: Array, axes: str) -> Iterator[tuple[int, str]]:
+    """Yields the number of positions in the few lines that hold all True ones, and a phrase.
+
+    Of at least two axes, as where tiles meet; the tiles are told where their size is.
+    """
+    lines: dict[str, Array] = {}
+    left = positions.copy()
+    for axis, letter in enumerate(axes):
+        others = tuple(other for other in range(positions.ndim) if other != axis)
+        full = np.flatnonzero(positions.mean(axis=others) > MIN_LINE_SHARE)
+        left[(slice(None),) * axis + (full,)] = False
+        if full.size == positions.shape[axis] or {0, positions.shape[axis] - 1} & {*full.tolist()}:
+            # That is the border, or everywhere.
+            return
+        if full.size:
+            lines[letter] = full
+    if left.any() or len(lines) < 2 or sum(each.size for each in lines.values()) > MAX_SEAM_LINES:
+        return
+    sizes = dict(zip(axes, positions.shape, strict=True))
+    listed = " and ".join(
+        _listed(f"{letter} index", numbers, sizes[letter]) for letter, numbers in lines.items()
+    )
+    tile = _tile_size(list(lines.values()))
+    seams = f", the seams of tiles of {tile}" if tile else ""
+    inside = np.prod([sizes[letter] - each.size for letter, each in lines.items()])
+    others = np.prod([size for letter, size in sizes.items() if letter not in lines])
+    yield positions.size - int(inside * others), f"in {listed} only{seams}"
+
+
+def _tile_size(lines: list[Array]) -> int | None:
+    """The largest size of tiles at whose first or last lines all of these are; None if none is."""
+    for tile in range(int(min(numbers.max() for numbers in lines)) + 1, MIN_TILE - 1, -1):
+        if all(np.isin(numbers % tile, (0, tile - 1)).all() for numbers in lines):
+            return tile if all(numbers.min() >= tile - 1 for numbers in lines) else None
+    return None
+
+
 def _listed(name: str, numbers: Array, total: int) -> str:
-    """Numbers with their name in the singular or plural; "9 of 20 ..." if they are many."""
+    """Numbers with their name in the singular or plural; "9 to 20" or "9 of 20 ..." if many."""
     plural = name.replace("index", "indices") if name.endswith("index") else name + "s"
     if numbers.size == 1:
         return f"{name} {numbers[0]}"
     if numbers.size <= MAX_LISTED:
         return f"{plural} {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+    if numbers[-1] - numbers[0] == numbers.size - 1:
+        return f"{plural} {numbers[0]} to {numbers[-1]}"
     return f"{numbers.size} of {total} {plural}"
 
 
 def _index(spec: ConvSpec, index: list[int]) -> str:
-    return ", ".join(f"{letter} {i}" for letter, i in zip("NC" + spec.axes, index, strict=True))
+    named = zip("NC" + spec.axes, index, strict=True)
+    return ", ".join(f"{letter} {i}" for letter, i in named if letter in spec.output_layout)

@@ -750,6 +750,19 @@ def multiplier_ignored(work: Work, rng: np.random.Generator) -> Edit | None:
     return {"code": "multiplier-ignored"}
 
 
+def input_added(work: Work, rng: np.random.Generator) -> Edit | None:
+    g, x = work.geometry, work.x.astype(np.float64)
+    at_elements = all(
+        lo % d == 0 and lo // d < k
+        for (lo, _), d, k in zip(g.padding, g.dilation, work.w.shape[2:], strict=True)
+    )
+    if g.transposed or max(g.stride) > 1 or not at_elements or work.output().shape != x.shape:
+        return None
+    factor = int(rng.choice([1, -1]))
+    work.after.append(lambda output: output + factor * x)
+    return {"code": "input-added", "factor": factor}
+
+
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "input": (
         input_axes_permuted,
@@ -804,6 +817,8 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
         # Beside other faults: tests/diagnose/hypotheses/test_quantized.py.
         quantized_output,
         updated_in_place,
+        # Beside other faults: tests/diagnose/fit/test_added_input.py.
+        input_added,
     ),
     "dilation alone": (dilation_zero,),
 }

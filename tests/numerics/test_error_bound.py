@@ -190,6 +190,17 @@ def test_a_comparison_gives_the_worst_element() -> None:
     assert stats.units == pytest.approx(0.5 / (U * reference.scale[0, 2, 3, 4]), rel=1e-6)
 
 
+def test_of_elements_that_differ_the_largest_error_is_the_worst() -> None:
+    obtained, reference = channels()
+    scale = reference.scale.copy()
+    scale[0, 0, 0, 0] = 0
+    obtained[0, 0, 0, 0] = reference.output[0, 0, 0, 0] + 1e-5
+    obtained[0, 2, 3, 4] += 0.5
+    stats = compare(obtained, Reference(reference.output, scale), FLOAT32).stats
+    assert (stats.worst, stats.differing) == ((0, 2, 3, 4), 2)
+    assert stats.units == np.inf
+
+
 def test_identical_means_the_reference_rounded_to_the_stored_type() -> None:
     _, reference = channels()
     bfloat16 = replace(FLOAT32, stored_dtype="bfloat16")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from convdiff.records import Finding
 from convdiff.report import run_words
 from tests.report.reports import REPORTS
 
@@ -53,8 +54,29 @@ def test_conclusion_of_a_single_row(name: str, row: int, conclusion: str) -> Non
 
 
 def test_rivals_beyond_the_first_four_are_counted() -> None:
-    rivals = [[{"code": "scaled", "factor": float(n)}] for n in range(7)]
+    rivals = tuple(({"code": "scaled", "factor": float(n)},) for n in range(7))
     words = "; or ".join(f"everything was multiplied by {n}" for n in range(4))
-    assert run_words.rivals_words(rivals) == (
+    assert run_words.rivals_words(Finding((), "", rivals=rivals)) == (
         f"these arrays cannot tell this from: {words}; and 3 more"
     )
+
+
+def test_other_fills_of_the_padding_are_told_once() -> None:
+    def mode(obtained: str | list[str]) -> dict[str, object]:
+        return {"code": "wrong-pad-mode", "asked": "constant", "obtained": obtained}
+
+    rounded = {"code": "stored-as-integer", "type": "uint8", "rounding": "down", "saturated": True}
+    finding = Finding(
+        (mode("edge"),),
+        "",
+        rivals=(
+            (mode("symmetric"),),
+            (mode(["symmetric", "edge"]),),
+            (mode("edge"), rounded),
+            (mode("symmetric"), rounded),
+        ),
+    )
+    words = run_words.rivals_words(finding)
+    assert "the padding was filled by 'symmetric', along all axes or some; or" in words
+    assert words.count("the padding was filled by") == 2
+    assert "more" not in words

@@ -145,14 +145,51 @@ def test_an_output_in_another_order_tells_the_padding_too() -> None:
     x, w = normal(1, 3, 9, 10), normal(4, 3, 3, 3)
     y = convolve(x, w, Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), 1)).astype(np.float32)
     result = convdiff.diff(x, w, np.moveaxis(y, 1, -1))
-    assert codes(result) == ["output-axes-permuted"]
-    assert "read as padding same" in notes(result)
+    assert result.agrees
+    assert "read as output NHWC, padding same" in notes(result)
     flat = convdiff.diff(x, w, y.reshape(1, -1))
     assert flat.agrees
     assert "read as padding same" in notes(flat)
     valid = convdiff.diff(x, w, np.moveaxis(y[..., 1:-1, 1:-1], 1, -1))
-    assert codes(valid) == ["output-axes-permuted"]
-    assert "read as padding" not in notes(valid)
+    assert valid.agrees
+    assert "read as output NHWC: the saved output has its axes in that order" in notes(valid)
+
+
+def test_a_layout_of_the_output_is_a_reading_only_where_none_was_said() -> None:
+    x, w = normal(2, 3, 9, 10), normal(4, 3, 3, 3)
+    y = convolve(x, w, Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), 1)).astype(np.float32)
+    last = np.moveaxis(y, 1, -1)
+    assert convdiff.diff(x, w, last, padding=1).agrees
+    assert convdiff.diff(x, w, last.reshape(2, 90, 4), padding=1).agrees
+    for said in ({"input_layout": "NCHW"}, {"output_layout": "NCHW"}, {"as_": "torch"}):
+        assert codes(convdiff.diff(x, w, last, padding=1, **said)) == ["output-axes-permuted"]
+    # Rows and columns that changed places, channels among positions, a fault beside the layout.
+    assert codes(convdiff.diff(x, w, np.swapaxes(y, 2, 3))) == ["output-axes-permuted"]
+    assert not convdiff.diff(x, w, last.reshape(2, -1), padding=1).agrees
+    assert "output-axes-permuted" in codes(convdiff.diff(x, w, 2 * last, padding=1))
+
+
+def test_a_column_of_weights_runs_along_columns() -> None:
+    x, w = RNG.integers(0, 256, (16, 16)).astype(np.float64), normal(5, 1).astype(np.float64)
+    columns, rows = (np.apply_along_axis(np.correlate, axis, x, w[:, 0], "same") for axis in (0, 1))
+    assert convdiff.diff(x, w, columns).agrees
+    assert "kernel-axes-permuted" in codes(convdiff.diff(x, w, rows))
+    # A row is a row however it is read.
+    assert convdiff.diff(x, w.T, rows).agrees
+    assert "kernel-axes-permuted" in codes(convdiff.diff(x, w.T, columns))
+
+
+@pytest.mark.parametrize("pad", [0, 1])
+def test_a_depthwise_kernel_of_tensorflow_is_told_by_the_channels(pad: int) -> None:
+    x, w = normal(1, 10, 10, 4), normal(3, 3, 4, 2)
+    oihw = w.transpose(2, 3, 0, 1).reshape(8, 1, 3, 3)
+    geometry = Geometry((1, 1), ((pad, pad),) * 2, (1, 1), 4)
+    y = np.moveaxis(convolve(np.moveaxis(x, -1, 1), oihw, geometry), 1, -1).astype(np.float32)
+    result = convdiff.diff(x, w, y)
+    assert result.agrees
+    assert "kernel HWIM" in notes(result)
+    layouts = {"input_layout": "NHWC", "kernel_layout": "HWIO"}
+    assert not convdiff.diff(x, w, y, **layouts).agrees
 
 
 @pytest.mark.parametrize("pad", [0, 1])
@@ -360,4 +397,6 @@ def test_a_plain_kernel_over_channels_is_read_with_a_fault_too() -> None:
 def test_an_output_in_the_layout_of_the_kernel() -> None:
     x, w = normal(10, 12, 3), normal(4, 3, 3, 3)
     y = convolve(np.moveaxis(x, -1, 0)[None], w, Geometry((1, 1), ((0, 0),) * 2, (1, 1), 1))[0]
-    assert codes(convdiff.diff(x, w, y.astype(np.float32))) == ["output-axes-permuted"]
+    result = convdiff.diff(x, w, y.astype(np.float32))
+    assert result.agrees
+    assert "output CHW" in notes(result)

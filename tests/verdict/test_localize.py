@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ def region_of_errors_at(index: Any) -> str:
         ((..., slice(8, None)), "from W index 8 on"),
         ((..., [0, -1]), "in W indices 0 and 9 only"),
         ((..., [0, 1, 2, 4, 5, 7, 8]), "in 7 of 10 W indices only"),
+        ((..., slice(1, 9)), "in W indices 1 to 8 only"),
         ((...,), "everywhere"),
     ],
 )
@@ -149,3 +151,47 @@ def test_the_message_says_what_a_wrong_element_holds() -> None:
     message = diff(X, W, obtained, padding=1).row.message
     assert message is not None
     assert message.startswith("it differs in one element, N 0, C 1, H 2, W 3; it holds 0; ")
+
+
+def test_the_seams_of_tiles_are_named() -> None:
+    x, w = RNG.standard_normal((32, 48)), np.ones((3, 3))
+    obtained = np.zeros((32, 48))
+    for top, left in itertools.product(range(0, 32, 16), range(0, 48, 16)):
+        tile = np.pad(x[top : top + 16, left : left + 16], 1)
+        obtained[top : top + 16, left : left + 16] = sum(
+            tile[i : i + 16, j : j + 16] for i, j in itertools.product(range(3), range(3))
+        )
+    assert diff(x, w, obtained, padding=1).row.where == (
+        "in H indices 15 and 16 and W indices 15, 16, 31 and 32 only, the seams of tiles of 16"
+    )
+
+
+def test_what_a_transform_leaves_on_black_is_no_region() -> None:
+    x, w = np.zeros((40, 40)), np.ones((3, 3))
+    x[15:25, 12:30] = RNG.random((10, 18))
+    noise = 1e-16 * RNG.standard_normal((40, 40))
+    padded = np.pad(x, 1)
+    sums = sum(padded[i : i + 40, j : j + 40] for i in range(3) for j in range(3))
+    obtained = np.roll(sums, (1, 1), (0, 1)) + noise
+    result = diff(x, w, obtained, padding=1)
+    assert result.row.where is not None
+    assert "H indices 14 to 26 only" in result.row.where
+
+
+def test_an_element_is_named_by_the_axes_of_the_output() -> None:
+    x, w = RNG.standard_normal(60), RNG.standard_normal(5)
+    obtained = np.correlate(x, w, "valid")
+    obtained[46] += 1
+    assert diff(x, w, obtained).row.where == "in one element, W 46"
+
+
+@pytest.mark.parametrize(("rate", "factor"), [(0.5, 2.0), (0.1, 1 / 0.9)])
+def test_dropout_is_read_off(rate: float, factor: float) -> None:
+    kept = np.random.default_rng(3).random(REFERENCE.output.shape) >= rate
+    obtained = np.where(kept, REFERENCE.output * factor, 0).astype(np.float32)
+    message = diff(X, W, obtained, padding=1).row.message or ""
+    assert f"of the elements are 0, and the others are right times {factor:.4g}, as by" in message
+    noise = np.where(kept, obtained + 0.01 * RNG.standard_normal(kept.shape), 0)
+    message = diff(X, W, noise.astype(np.float32), padding=1).row.message or ""
+    assert "dropout" not in message
+    assert "nearest miss" not in message

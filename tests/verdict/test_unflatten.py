@@ -41,7 +41,8 @@ def test_an_output_flattened_in_the_asked_order_agrees_with_a_note(shape: tuple[
 def test_an_output_flattened_in_another_order_differs_by_that_order(
     shape: tuple[int, ...], edit: dict[str, Any]
 ) -> None:
-    result = convdiff.diff(X, W, conv(X, W).transpose(0, 2, 3, 1).reshape(shape), padding=1)
+    obtained = conv(X, W).transpose(0, 2, 3, 1).reshape(shape)
+    result = convdiff.diff(X, W, obtained, padding=1, input_layout="NCHW")
     assert result.findings[0].edits == (edit,)
     assert "it was flattened" in (result.row.message or "")
 

@@ -87,6 +87,9 @@ class Step(NamedTuple):
             return f"{target}, of values in {source}"
         if self.target in RANGES:
             return f"{source} undone, to values in {target}"
+        for each, other in ((self.source, target), (self.target, source)):
+            if each.reversed_channels.name == other:
+                return f"{each.name} in the other order of the channels, RGB for BGR"
         return f"{target} instead of {source}"
 
 

@@ -24,7 +24,10 @@ def percent(share: float) -> str:
 
 def clauses(edits: Edits) -> str:
     """The edits in one sentence."""
-    sentences = [sentence(edit) for edit in edits]
+    return _joined_clauses([sentence(edit) for edit in edits])
+
+
+def _joined_clauses(sentences: list[str]) -> str:
     if len(sentences) == 1:
         return sentences[0]
     return ", ".join(sentences[:-1]) + "; and " + sentences[-1]
@@ -32,8 +35,11 @@ def clauses(edits: Edits) -> str:
 
 def summary(edits: Edits, spec: ConvSpec) -> str:
     """The edits in one sentence, with the names that people call them by; `spec` is as asked."""
-    names = common_names(edits, spec)
-    return clauses(edits) + (f" ({'; '.join(names)})" if names else "")
+    named = common_names(edits, spec)
+    sentences = []
+    for edit, name in zip(edits, named, strict=True):
+        sentences.append(sentence(edit) + (f" ({name})" if name else ""))
+    return _joined_clauses(sentences)
 
 
 def other_weights(difference: KernelDifference, spec: ConvSpec) -> str:
@@ -47,8 +53,13 @@ def other_weights(difference: KernelDifference, spec: ConvSpec) -> str:
             f"instead of {weight.given:.4g}"
             for weight in difference.weights
         )
-        axes = ", ".join(spec.axes)
-        return f"{start}: yours, except that {weights} (output channel, input channel, {axes})"
+        axes = ", ".join(difference.weights[0].axes)
+        return f"{start}: yours, except that {weights} ({axes})"
+    count = _count_words(difference)
+    if difference.zeros:
+        mask = difference.mask
+        masked = "" if mask is None else f", every filter's where this mask is 0: {_values(mask)}"
+        return f"{start}: yours, except that {count} are 0{masked}"
     shown = _filter_words(difference)
     if difference.channel is not None:
         channel, factor = difference.channel, difference.channel.factor
@@ -56,8 +67,17 @@ def other_weights(difference: KernelDifference, spec: ConvSpec) -> str:
         if factor is not None:
             return f"{start}: yours, with {name} multiplied by {factor:.4g}"
         return f"{start}: yours, except in {name}; {shown}"
-    differ = f"{difference.differing:,} of {difference.total:,} differ"
-    return f"{start} than yours ({differ}); {shown}"
+    by = f", by up to {difference.largest:.2g}" if difference.is_small else ""
+    return f"{start} than yours ({count} differ{by}); {shown}"
+
+
+def _count_words(difference: KernelDifference) -> str:
+    """How many weights differ: "all 270", "81 of 270", "at least 81 of 270"."""
+    differing, total = difference.differing, difference.total
+    if differing == total:
+        return f"all {total:,}"
+    count = f"{differing:,} of {total:,}"
+    return count if difference.is_exact else f"at least {count}"
 
 
 def _tidy_words(tidy: TidyKernel) -> str:
@@ -65,6 +85,7 @@ def _tidy_words(tidy: TidyKernel) -> str:
     whole = "yours, rounded to whole numbers"
     return {
         "decimals": f"yours, rounded to {number} decimals" if tidy.number else whole,
+        "bits": f"yours, rounded to multiples of 1/{2 ** int(tidy.number):,}",
         "toward-zero": "yours, cut to whole numbers (as by a cast to int)",
         "down": "yours, rounded down to whole numbers",
         "zero": f"yours, with zeros at {tidy.axis} index {number}",

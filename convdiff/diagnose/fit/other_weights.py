@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,14 +36,28 @@ HELD_OUT_SHARE, MIN_HELD_OUT = 1 / 8, 4
 # deviation.
 OUTPUT_TOLERANCE = 1e-3
 # The error of a solved weight: at least this share of the largest weight, and so many times what
-# the largest error of an element gives for an input of its size.
-LEAST_WEIGHT_ERROR, RESIDUAL_FACTOR = 1e-5, 8.0
+# least squares makes of the largest error of an element.
+LEAST_WEIGHT_ERROR, RESIDUAL_FACTOR = 1e-5, 4.0
+# The error of a solved weight, as a share of the largest, up to which its change would be seen.
+MAX_EXACT_ERROR = 1e-3
+# The largest change of a weight, as a share of the largest weight, that is told as a small one.
+MAX_SMALL_CHANGE = 0.1
 # Wrong weights that are listed one by one.
 MAX_LISTED_WEIGHTS = 3
 
 
-def solve_weights(search: Search) -> Array | None:
+class SolvedWeights(NamedTuple):
     """(O, C, *space): the weights over all input channels that give the output, in normal form.
+
+    `spread` (C, *space) is the error of each weight for errors of 1 in the output elements.
+    """
+
+    values: Array
+    spread: Array
+
+
+def solve_weights(search: Search) -> SolvedWeights | None:
+    """The weights that give the output.
 
     Returns None if the output has another shape than asked, if it has too few elements, or if it is
     no linear function of the input's windows.
@@ -63,8 +78,10 @@ def solve_weights(search: Search) -> Array | None:
     targets = obtained.astype(np.float64) - problem.channel_bias
     held_out = max(MIN_HELD_OUT, int(len(chosen) * HELD_OUT_SHARE))
     fitted_rows, fitted_targets = rows[held_out:], targets[held_out:]
+    gram = fitted_rows.T @ fitted_rows
     try:
-        weights = np.linalg.solve(fitted_rows.T @ fitted_rows, fitted_rows.T @ fitted_targets)
+        weights = np.linalg.solve(gram, fitted_rows.T @ fitted_targets)
+        variances = np.abs(np.diagonal(np.linalg.inv(gram)))
     except np.linalg.LinAlgError:
         return None
     if not np.ptp(targets):
@@ -75,7 +92,9 @@ def solve_weights(search: Search) -> Array | None:
     solved = np.ascontiguousarray(weights.T).reshape(
         spec.out_channels, spec.in_channels, *spec.kernel_size
     )
-    return solved if _gives_every_element(problem, solved) else None
+    if not _gives_every_element(problem, solved):
+        return None
+    return SolvedWeights(solved, np.sqrt(variances).reshape(solved.shape[1:]))
 
 
 def _gives_every_element(problem: Problem, weights: Array) -> bool:
@@ -97,20 +116,22 @@ def _largest_residual(problem: Problem, weights: Array) -> float:
     return float(np.abs(sums + bias - obtained).max())
 
 
-def _weight_error(problem: Problem, solved: Array) -> float:
-    """How far a solved weight may be off."""
-    size = float(np.sqrt(np.mean(np.square(problem.x.astype(np.float64))))) or 1.0
-    residual = _largest_residual(problem, solved) / size
-    return max(LEAST_WEIGHT_ERROR * float(np.abs(solved).max()), RESIDUAL_FACTOR * residual)
+def _weight_errors(problem: Problem, solved: SolvedWeights) -> Array:
+    """(O, C, *space): how far each solved weight may be off."""
+    residual = _largest_residual(problem, solved.values)
+    least = LEAST_WEIGHT_ERROR * float(np.abs(solved.values).max())
+    errors = np.maximum(least, RESIDUAL_FACTOR * residual * solved.spread)
+    return np.broadcast_to(errors, solved.values.shape)
 
 
 @dataclass(frozen=True)
 class ChangedWeight:
-    """One weight, at its index in the user's kernel: (output channel, input channel, *space)."""
+    """One weight, at its index in the user's kernel; `axes` are the letters of that index."""
 
     index: tuple[int, ...]
     given: float
     obtained: float
+    axes: str
 
 
 @dataclass(frozen=True)
@@ -127,9 +148,11 @@ class KernelDifference:
     """How the kernel that would give the output differs from the given one.
 
     `weights` are listed where they are few; `channel` is there where all that differ are in one;
-    `differing` of `total` weights differ.  `tidy` is there where the kernel is simply related to
-    the given one, and reproduces every element within rounding.  `given` and `obtained` are the
-    weights of one filter that differs, at (output channel, input channel) `plane`.
+    `differing` of `total` weights differ, by at most `largest`; with `is_exact` no other can.
+    `zeros` is there where all that differ are 0; `mask` (*space) where these are the 0 of one mask
+    for every filter.  `tidy` is there where the kernel is simply related to the given one, and
+    reproduces every element within rounding.  `given` and `obtained` are the weights of one filter
+    that differs, at (output channel, input channel) `plane`.
     """
 
     weights: tuple[ChangedWeight, ...]
@@ -140,40 +163,80 @@ class KernelDifference:
     plane: tuple[int, int]
     given: Array
     obtained: Array
+    largest: float
+    is_exact: bool
+    zeros: bool
+    mask: Array | None
+
+    @property
+    def is_small(self) -> bool:
+        """Whether no weight changed by much, beside the largest of the filter that is shown."""
+        return self.largest <= MAX_SMALL_CHANGE * float(np.abs(self.given).max())
 
 
-def kernel_difference(problem: Problem, solved: Array) -> KernelDifference | None:
-    """How the solved kernel (O, C, *space) differs from the given one; None if it does not."""
+def kernel_difference(problem: Problem, solved: SolvedWeights) -> KernelDifference | None:
+    """How the solved kernel differs from the given one; None if it does not."""
     spec = problem.spec
     given = ungrouped_kernel(problem.w.astype(np.float64), spec.groups, spec.in_channels)
-    tolerance = _weight_error(problem, solved)
-    wrong = np.abs(solved - given) > tolerance
+    errors = _weight_errors(problem, solved)
+    wrong = np.abs(solved.values - given) > errors
     if not wrong.any():
         return None
+    # What rounding leaves of a weight of 0 is 0.
+    values = np.where(np.abs(solved.values) > errors, solved.values, 0.0)
     weights: tuple[ChangedWeight, ...] = ()
     if int(wrong.sum()) <= MAX_LISTED_WEIGHTS:
         weights = tuple(
-            ChangedWeight(_user_index(index, spec), float(given[index]), float(solved[index]))
+            _changed_weight(index, given, values, spec)
             for index in map(tuple, np.argwhere(wrong).tolist())
         )
-    channel = _changed_channel(wrong, solved, given, tolerance)
     plane = tuple(np.argwhere(wrong)[0][:2].tolist())
-    shown = (np.where(np.abs(array) > tolerance, array, 0.0)[plane] for array in (given, solved))
-    reversed_space = spec.flip != spec.transposed
-    planes = (np.flip(array) if reversed_space else array for array in shown)
+    zeros = not values[wrong].any()
+    # Weights between groups are none of the user's, and count only where they are there.
+    own = _is_own(spec)
     return KernelDifference(
-        weights,
-        channel,
-        int(wrong.sum()),
-        wrong.size,
-        tidy_kernel(problem, solved, tolerance),
-        (plane[0], plane[1]),
-        *planes,
+        weights=weights,
+        channel=_changed_channel(wrong, solved.values, given, errors),
+        differing=int(wrong.sum()),
+        total=wrong.size if (wrong & ~own).any() else int(own.sum()),
+        tidy=tidy_kernel(problem, solved.values, errors),
+        plane=(plane[0], plane[1]),
+        given=_in_user_order(given[plane], spec),
+        obtained=_in_user_order(values[plane], spec),
+        largest=float(np.abs(solved.values - given)[wrong].max()),
+        is_exact=float(errors.max()) <= MAX_EXACT_ERROR * float(np.abs(given).max()),
+        zeros=zeros,
+        mask=_mask(wrong, given, spec) if zeros else None,
     )
 
 
+def _mask(wrong: Array, given: Array, spec: ConvSpec) -> Array | None:
+    """(*space): 0 where every filter's weight became 0, else 1; None where filters differ."""
+    planes = wrong.reshape(-1, *spec.kernel_size)
+    gone = planes.any(axis=0)
+    unexplained = (given != 0).reshape(planes.shape) & gone & ~planes
+    if gone.all() or len(planes) == 1 or unexplained.any():
+        return None
+    return _in_user_order(np.where(gone, 0.0, 1.0), spec)
+
+
+def _in_user_order(plane: Array, spec: ConvSpec) -> Array:
+    """One filter (*space) as it lies in the user's kernel.
+
+    The normal form of a flipped or a transposed kernel reverses the spatial axes.
+    """
+    return np.flip(plane) if spec.flip != spec.transposed else plane
+
+
+def _is_own(spec: ConvSpec) -> Array:
+    """(O, C, *space): whether a weight is one of the given kernel, with its groups."""
+    inner = spec.in_channels // spec.groups
+    ones = np.ones((spec.out_channels, inner, *spec.kernel_size))
+    return ungrouped_kernel(ones, spec.groups, spec.in_channels) > 0
+
+
 def _changed_channel(
-    wrong: Array, solved: Array, given: Array, tolerance: float
+    wrong: Array, solved: Array, given: Array, errors: Array
 ) -> ChangedChannel | None:
     """The one channel that all wrong weights are in; all arrays are (O, C, *space)."""
     for axis, side in ((0, "output"), (1, "input")):
@@ -181,23 +244,33 @@ def _changed_channel(
         if channels.sum() != 1 or wrong.shape[axis] == 1:
             continue
         channel = int(channels.argmax())
-        ours, theirs = np.take(given, channel, axis), np.take(solved, channel, axis)
+        ours, theirs, error = (np.take(each, channel, axis) for each in (given, solved, errors))
         factor = float(np.vdot(theirs, ours) / max(np.vdot(ours, ours), 1e-300))
-        scaled = np.abs(theirs - factor * ours).max() <= tolerance
-        if np.abs(theirs).max() <= tolerance:
+        scaled = bool((np.abs(theirs - factor * ours) <= error).all())
+        if (np.abs(theirs) <= error).all():
             factor = 0.0
         return ChangedChannel(side, channel, factor if scaled else None)
     return None
 
 
-def _user_index(index: tuple[int, ...], spec: ConvSpec) -> tuple[int, ...]:
-    """A weight's index with the spatial part counted as in the user's kernel.
+def _changed_weight(
+    index: tuple[int, ...], given: Array, obtained: Array, spec: ConvSpec
+) -> ChangedWeight:
+    """The weight at an index (o, c, *space) of the normal form, at its place in the user's kernel.
 
-    The normal form of a flipped or a transposed kernel reverses the spatial axes.
+    A weight between groups has no place there, and keeps its numbers of channels.
     """
-    reversed_space = spec.flip != spec.transposed
-    space = (
-        size - 1 - i if reversed_space else i
-        for i, size in zip(index[2:], spec.kernel_size, strict=True)
-    )
-    return (*index[:2], *space)
+    output, channel, *space = index
+    if spec.flip != spec.transposed:
+        space = [size - 1 - i for i, size in zip(space, spec.kernel_size, strict=True)]
+    place = dict(zip(spec.axes, space, strict=True))
+    values = float(given[index]), float(obtained[index])
+    if spec.groups > 1 and not _is_own(spec)[index]:
+        return ChangedWeight((output, channel, *space), *values, f"OC{spec.axes}")
+    outer, inner = spec.out_channels // spec.groups, spec.in_channels // spec.groups
+    place["M"] = output % outer
+    place["O"] = output % outer if spec.transposed else output
+    is_whole = spec.transposed or "M" in spec.kernel_layout
+    place["I"] = channel if is_whole else channel % inner
+    layout = spec.kernel_layout
+    return ChangedWeight(tuple(place[letter] for letter in layout), *values, layout)

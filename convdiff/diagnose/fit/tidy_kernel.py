@@ -15,6 +15,8 @@ from convdiff.spec.layout import Array
 
 # Decimals to which weights may have been rounded.
 MAX_DECIMALS = 5
+# Bits after the point to which weights may have been rounded, as in fixed point arithmetic.
+FRACTION_BITS = range(2, 16)
 # The most positions of one axis that are tried for zeros.
 MAX_ZERO_POSITIONS = 32
 
@@ -23,9 +25,9 @@ MAX_ZERO_POSITIONS = 32
 class TidyKernel:
     """How a kernel follows from the given one.
 
-    "decimals": rounded to `number` of them; "toward-zero" and "down": cut to whole numbers;
-    "zero": zero at index `number` of `axis`; "constant": `number` everywhere; "limited": to
-    `limits`; "magnitudes": without signs; "identity": a 1 in the middle.
+    "decimals": rounded to `number` of them; "bits": to multiples of 1 / 2^`number`; "toward-zero"
+    and "down": cut to whole numbers; "zero": zero at index `number` of `axis`; "constant": `number`
+    everywhere; "limited": to `limits`; "magnitudes": without signs; "identity": a 1 in the middle.
     """
 
     kind: str
@@ -34,17 +36,17 @@ class TidyKernel:
     limits: tuple[float, float] = (0, 0)
 
 
-def tidy_kernel(problem: Problem, solved: Array, tolerance: float) -> TidyKernel | None:
+def tidy_kernel(problem: Problem, solved: Array, tolerance: Array) -> TidyKernel | None:
     """The first tidy kernel that is the solved one (O, C, *space) and gives every element.
 
-    `tolerance` is how far a solved weight may be off.
+    `tolerance`, of the same shape, is how far each solved weight may be off.
     """
     spec = problem.spec
     for tidy, kernel in _candidates(problem, solved):
         normal = ungrouped_kernel(
             normal_kernel(spec, kernel).astype(np.float64), spec.groups, spec.in_channels
         )
-        if np.abs(normal - solved).max() <= tolerance and _explains(problem, kernel):
+        if (np.abs(normal - solved) <= tolerance).all() and _explains(problem, kernel):
             return tidy
     return None
 
@@ -63,6 +65,8 @@ def _candidates(problem: Problem, solved: Array) -> Iterator[tuple[TidyKernel, A
             yield TidyKernel("zero", index, letter), kernel
     for decimals in range(MAX_DECIMALS + 1):
         yield TidyKernel("decimals", decimals), np.round(given, decimals)
+    for bits in FRACTION_BITS:
+        yield TidyKernel("bits", bits), np.rint(given * 2.0**bits) / 2.0**bits
     yield TidyKernel("toward-zero"), np.trunc(given)
     yield TidyKernel("down"), np.floor(given)
     yield TidyKernel("magnitudes"), np.abs(given)

@@ -27,6 +27,9 @@ from convdiff.spec.padding import Pair, kernel_span
 MAX_EQUIVALENT_PADDINGS = 6
 
 
+ONEDNN = "one {} on every axis: oneDNN counts dilation from 0"
+
+
 class WrongPadding(GeometryHypothesis):
     """The input was padded by other amounts or on other sides than asked for.
 
@@ -70,6 +73,10 @@ class WrongPadding(GeometryHypothesis):
             return crop_difference(spec, asked, obtained)
         if _is_product_of_ffts(edits, spec):
             return None
+        if any(each["code"] == "kernel-axes-permuted" for each in edits) and (
+            exchanged_axes(spec, [sum(pair) for pair in asked], [sum(pair) for pair in obtained])
+        ):
+            return "the same padding, of the kernel as it was read"
         stride = next((e for e in edits if e["code"] == WrongStride.code), None)
         if (
             stride is not None
@@ -324,10 +331,13 @@ class WrongDilation(GeometryHypothesis):
         axes = exchanged_axes(spec, asked, obtained)
         if axes:
             return f"the dilations of {axes} exchanged"
+        if any(other["code"] == WrongStride.code for other in edits):
+            # The two were exchanged; no library counts both from 0.
+            return None
         if obtained == [d + 1 for d in asked]:
-            return "one more on every axis: oneDNN counts dilation from 0"
+            return ONEDNN.format("more")
         if obtained == [d - 1 for d in asked] and max(obtained) > 1:
-            return "one less on every axis: oneDNN counts dilation from 0"
+            return ONEDNN.format("less")
         return None
 
 

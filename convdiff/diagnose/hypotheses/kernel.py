@@ -333,8 +333,9 @@ class KernelChannelsReversed(KernelHypothesis):
         """The call of NumPy that reverses both channel axes, or the exchange of RGB and BGR."""
         codes = {other["code"] for other in edits}
         if {e.get("axis") for e in edits if e["code"] == self.code} == {"O", "I"}:
-            if {KernelFlipped.code, KernelNotFlipped.code} & codes:
-                return "np.flip without axis= reverses every axis"
+            was_asked = spec.flip and KernelNotFlipped.code not in codes
+            if was_asked or KernelFlipped.code in codes:
+                return "np.flip(kernel) without axis= reverses every axis"
             if {*spec.kernel_layout[:2]} == {"O", "I"}:
                 return (
                     "np.rot90(kernel, 2) without axes= reverses the first two axes, as np.flipud "

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from convdiff.diagnose.hypotheses.base import Edits, Hypothesis, enumeration
 from convdiff.records import Edit
-from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.conv_spec import ConvSpec, pairs_text
 
 
 class NotComputed(Hypothesis):
@@ -52,7 +52,7 @@ def _widths(width: list[list[int]]) -> str:
     sides = {side for pair in width for side in pair}
     if len(sides) == 1:
         return f"{sides.pop()} wide,"
-    return "(lo, hi) " + ", ".join(f"({lo}, {hi})" for lo, hi in width) + ","
+    return f"{pairs_text(tuple((lo, hi) for lo, hi in width))} wide,"
 
 
 class UpdatedInPlace(Hypothesis):
@@ -113,6 +113,34 @@ class OutputIsInput(Hypothesis):
 
     def sentence(self, edit: Edit) -> str:
         return "the output is the input itself"
+
+
+class InputAdded(Hypothesis):
+    """The input was added to the output, or subtracted from it.
+
+    How it shows: The output minus the reference is the input. It is as if the middle weight of each
+    channel's own filter were larger by 1.
+    Typical causes: A residual block whose output was saved instead of the convolution's; a hook
+    whose output was changed in place later (out += identity); an image sharpened by adding its
+    Laplacian; an unsharp mask, image - blurred, in place of the blurred image.
+    What tells it apart: An output with the input's sizes and an input that is not constant.
+    Fix: Save the convolution's output before the input is added, or add it on both sides:
+        numpy: `output.copy()` before the input is added to it in place
+        torch: `output.clone()` in the hook, before `out += identity` changes it
+        tensorflow: save `conv(input)`, not `input + conv(input)`
+        jax: save `conv(input)`, not `input + conv(input)`
+    """
+
+    code: ClassVar[str] = "input-added"
+    shown_by: ClassVar[str] = "an input that is not constant"
+
+    def sentence(self, edit: Edit) -> str:
+        if edit["factor"] < 0:
+            return "the input was subtracted from the output"
+        return "the input was added to the output"
+
+    def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
+        return "a residual connection" if edit["factor"] > 0 else None
 
 
 class OutputRolled(Hypothesis):

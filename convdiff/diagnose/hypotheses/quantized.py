@@ -56,7 +56,9 @@ class Quantized(Hypothesis):
         if number_type is not None and edit["where"] != "output":
             clause += f" ({number_type})"
         if edit["per"] != "tensor":
-            return f"{clause} with a scale for each index of {edit['per']}"
+            names = {"O": "output channel", "I": "input channel", "M": "filter of a channel"}
+            per = names.get(edit["per"], f"index of {edit['per']}")
+            return f"{clause} with a scale for each {per}"
         clause += f" with scale {edit['scale']:g}"
         if edit["zero_point"]:
             clause += f" and zero point {edit['zero_point']:g}"

@@ -28,6 +28,7 @@ from convdiff.diagnose.hypotheses.operation import OPERATION
 from convdiff.diagnose.hypotheses.output_part import (
     AveragedByCount,
     DepthToSpace,
+    InputAdded,
     MultiplierIgnored,
     NotComputed,
     OutputIsInput,
@@ -61,6 +62,7 @@ class Families:
             NotComputed(),
             UpdatedInPlace(),
             OutputIsInput(),
+            InputAdded(),
             OutputRolled(),
             AveragedByCount(),
             DepthToSpace(),
@@ -110,14 +112,15 @@ def sentence(edit: Edit) -> str:
     return by_code()[edit["code"]].sentence(edit)
 
 
-def common_names(edits: tuple[Edit, ...], spec: ConvSpec) -> tuple[str, ...]:
-    """What people call these edits, for those that have a common name.
+def common_names(edits: tuple[Edit, ...], spec: ConvSpec) -> tuple[str | None, ...]:
+    """What people call each of these edits, None where it has no common name.
 
-    `spec` is the convolution that was asked for.
+    A name that several edits share stands with the last of them.  `spec` is the convolution that
+    was asked for.
     """
     hypotheses = by_code()
-    names = (hypotheses[edit["code"]].common_name(edit, edits, spec) for edit in edits)
-    return tuple(dict.fromkeys(name for name in names if name))
+    names = [hypotheses[edit["code"]].common_name(edit, edits, spec) for edit in edits]
+    return tuple(None if name in names[at + 1 :] else name for at, name in enumerate(names))
 
 
 def agreeing_options(edits: tuple[Edit, ...], spec: ConvSpec) -> dict[str, object]:

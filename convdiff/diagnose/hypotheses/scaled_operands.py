@@ -15,6 +15,7 @@ from convdiff.diagnose.hypotheses.base import (
     Edits,
     InputHypothesis,
     KernelHypothesis,
+    enumeration,
     has_one_group,
 )
 from convdiff.records import Edit
@@ -104,7 +105,10 @@ class KernelScaled(KernelHypothesis):
     def sentence(self, edit: Edit) -> str:
         changes = _scaled_and_shifted(edit["factors"], edit.get("offsets", 0))
         return f"the kernel was {changes} along {edit['axis']}" + _dropped(
-            edit["factors"], f"index of {edit['axis']}"
+            edit["factors"],
+            {"O": "output channel", "I": "input channel"}.get(
+                edit["axis"], f"{edit['axis']} index"
+            ),
         )
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
@@ -158,4 +162,9 @@ def _dropped(factors: Numbers, name: str) -> str:
     if isinstance(factors, int | float):
         return ""
     zero = [number for number, factor in enumerate(factors) if factor == 0]
-    return f": {name} {', '.join(map(str, zero))} counts for nothing" if zero else ""
+    if not zero:
+        return ""
+    if len(zero) == 1:
+        return f": {name} {zero[0]} counts for nothing"
+    plural = name.replace("index", "indices") if "index" in name else f"{name}s"
+    return f": {plural} {enumeration([str(number) for number in zero])} count for nothing"

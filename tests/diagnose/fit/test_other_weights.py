@@ -27,7 +27,8 @@ def solved(kernel: Array) -> tuple[Array | None, str | None]:
     problem = problem_of(X, W, obtained.astype(np.float32), BIAS.astype(np.float32), padding=1)
     weights = solve_weights(Search(problem))
     difference = None if weights is None else kernel_difference(problem, weights)
-    return weights, None if difference is None else other_weights(difference, problem.spec)
+    values = None if weights is None else weights.values
+    return values, None if difference is None else other_weights(difference, problem.spec)
 
 
 def test_the_weights_that_were_used_are_found() -> None:
@@ -37,7 +38,7 @@ def test_the_weights_that_were_used_are_found() -> None:
     assert weights is not None
     np.testing.assert_allclose(weights, kernel, atol=1e-4)
     assert text is not None
-    assert text.startswith(f"{START} than yours (135 of 135 differ); from input channel 0 to ")
+    assert text.startswith(f"{START} than yours (all 135 differ); from input channel 0 to ")
     shown = re.search(r"they are (\[\[.*?\]\]) instead of (\[\[.*?\]\])$", text)
     assert shown is not None
     for values, array in zip(shown.groups(), (kernel, W), strict=True):
@@ -74,6 +75,7 @@ def test_a_wrong_channel_is_named(axis: int, name: str) -> None:
     ("kernel", "words"),
     [
         (np.round(W, 2), "yours, rounded to 2 decimals"),
+        (np.rint(W * 128) / 128, "yours, rounded to multiples of 1/128"),
         (np.rint(W), "yours, rounded to whole numbers"),
         (np.trunc(W), "yours, cut to whole numbers (as by a cast to int)"),
         (np.floor(W), "yours, rounded down to whole numbers"),
@@ -114,3 +116,49 @@ def test_weights_are_claimed_only_if_they_give_every_element() -> None:
     assert (
         solve_weights(Search(problem_of(X, W, obtained.astype(np.float32), padding=1))) is not None
     )
+
+
+def test_small_changes_and_zeros_are_told() -> None:
+    rng = np.random.default_rng(9)
+    text = solved(W + 1e-3 * np.sign(rng.standard_normal(W.shape)))[1]
+    assert text is not None
+    assert "(all 135 differ, by up to 0.001)" in text
+    smallest = np.abs(W) <= np.sort(np.abs(W).ravel())[39]
+    assert solved(np.where(smallest, 0, W))[1] == f"{START}: yours, except that 40 of 135 are 0"
+    mask = np.array([[1, 1, 1], [1, 1, 0], [0, 0, 0]])
+    assert solved(W * mask)[1] == (
+        f"{START}: yours, except that 60 of 135 are 0, every filter's where this mask is 0: "
+        "[[1, 1, 1], [1, 1, 0], [0, 0, 0]]"
+    )
+
+
+def test_a_weight_is_named_by_the_axes_of_the_kernel() -> None:
+    board = np.random.default_rng(2).integers(0, 2, (16, 16)).astype(np.float64)
+    kernel = np.ones((3, 3))
+    seven = kernel.copy()
+    seven[2, 2] = 0
+    obtained = convolve(board[None, None], seven[None, None], GEOMETRY)[0, 0]
+    problem = problem_of(board, kernel, obtained, padding=1)
+    weights = solve_weights(Search(problem))
+    assert weights is not None
+    difference = kernel_difference(problem, weights)
+    assert difference is not None
+    assert other_weights(difference, problem.spec) == (
+        f"{START}: yours, except that [2, 2] is 0 instead of 1 (H, W)"
+    )
+
+
+def test_where_the_input_hides_weights_the_number_is_a_lower_bound() -> None:
+    rng = np.random.default_rng(6)
+    ramp = np.add.outer(np.arange(24), np.arange(24)) + 1e-3 * rng.standard_normal((24, 24))
+    given = rng.standard_normal((3, 3))
+    kernel = given + 1e-4
+    kernel[:2, :2] += 0.05
+    x = ramp[None, None].astype(np.float32)
+    obtained = convolve(x, kernel[None, None], Geometry((1, 1), ((0, 0), (0, 0)), (1, 1)))
+    problem = problem_of(x, given[None, None].astype(np.float32), obtained.astype(np.float32))
+    weights = solve_weights(Search(problem))
+    assert weights is not None
+    difference = kernel_difference(problem, weights)
+    assert difference is not None
+    assert "(at least 4 of 9 differ" in other_weights(difference, problem.spec)

@@ -32,7 +32,7 @@ def test_torchs_weights_reshaped_are_given_their_transpose() -> None:
 @pytest.mark.parametrize(
     ("kernel", "words"),
     [
-        (np.flip(W), "np.flip without axis= reverses every axis"),
+        (np.flip(W), "np.flip(kernel) without axis= reverses every axis"),
         (np.rot90(W, 2), "np.rot90(kernel, 2) without axes="),
     ],
 )
