@@ -117,5 +117,5 @@ def test_the_numbers_are_rounded_to_the_asked_type(dtype: str) -> None:
     x, w = np.zeros((1, 1, 1)), np.ones((1, 1, 3))
     options = {"padding": 1, "pad_value": 0.1, "input_layout": "NCW", "kernel_layout": "OIW"}
     spec = replace(spec_of(x, w, options), dtype=dtype)
-    expected = 2 * float(cast(np.array(0.1), dtype))
+    expected = 2 * float(cast(np.array([0.1]), dtype)[0])
     assert compute_reference(spec, x, w).output.item() == expected != 0.2
