@@ -209,8 +209,9 @@ def _both_operands_rounded(schedule: Schedule, step: Step) -> Iterable[Candidate
 
 def _quantized_operands(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     models, others = schedule.quantized, step.level - 1
+    is_near = others > 1 or schedule.search.asked_deviation() <= MAX_QUANTIZATION_SHARE
     if others == 0:
-        if schedule.search.asked_deviation() > MAX_QUANTIZATION_SHARE:
+        if not is_near:
             return
         groups = [models.alone, models.coarse]
     else:
@@ -222,7 +223,7 @@ def _quantized_operands(schedule: Schedule, step: Step) -> Iterable[Candidates]:
         if group and not (may_be_alone and schedule.search.asked_may_agree(group[0])):
             yield schedule.search.level(others, group)
     yield list(schedule.input_scales.level(others, models))
-    if others == 1:
+    if others == 1 and is_near:
         yield list(schedule.border.beside_rounded_operands(models.alone))
 
 

@@ -249,42 +249,58 @@ def _likely_sweeps(
         for flipped in itertools.combinations(long_axes, count)
     ]
     seen: set[bytes] = set()
-    fits: list[tuple[float, Sweep, tuple[int, ...]]] = []
-    allowed = MAX_INTEGER_RESIDUAL if problem.obtained_integral else 0.0
+    sweeps: list[Sweep] = []
+    masks: list[Array] = []
     for sweep in _sweeps(spec.axes, channels=inputs > 1):
         mask = _earlier(problem, middle, sweep)[channel]
         if mask.tobytes() in seen or not (mask & (weights != 0)).any():
             continue
         seen.add(mask.tobytes())
-        read = np.where(mask.reshape(-1), after, before)
-        for flipped, kernel in kernels:
-            exact = _residual(values, read, kernel, 0.0)
-            residual = _residual(values, read, kernel, allowed) if allowed else exact
-            if residual > MAX_RESIDUAL:
-                continue
-            turned = frozenset(spec.axes[axis] for axis in flipped) & {*sweep.axes}
-            tap = tuple(
-                k - 1 - at if axis in flipped else at
-                for axis, (k, at) in enumerate(zip(spec.kernel_size, middle, strict=True))
-            )
-            turned_sweep = replace(sweep, backward=sweep.backward ^ turned)
-            fits.append((exact, turned_sweep, tap))
+        sweeps.append(sweep)
+        masks.append(mask.reshape(-1))
+    if not sweeps:
+        return []
+    pairs = [*itertools.product(zip(sweeps, masks, strict=True), kernels)]
+    # (terms, pairs): the weights by which what was there before, and after, is multiplied.
+    used = np.stack([kernel for _, (_, kernel) in pairs], axis=1)
+    is_after = np.stack([mask for (_, mask), _ in pairs], axis=1)
+    residuals, scales = (
+        left @ np.where(is_after, 0, weight) + right @ np.where(is_after, weight, 0)
+        for left, right, weight in (
+            (before, after, used),
+            (np.abs(before), np.abs(after), np.abs(used)),
+        )
+    )
+    residuals = values[:, None] - residuals
+    exact = _median_residuals(residuals, scales, 0.0)
+    allowed = MAX_INTEGER_RESIDUAL if problem.obtained_integral else 0.0
+    rough = _median_residuals(residuals, scales, allowed) if allowed else exact
+    fits: list[tuple[float, Sweep, tuple[int, ...]]] = []
+    for number in np.flatnonzero(rough <= MAX_RESIDUAL).tolist():
+        (sweep, _), (flipped, _) = pairs[number]
+        turned = frozenset(spec.axes[axis] for axis in flipped) & {*sweep.axes}
+        tap = tuple(
+            k - 1 - at if axis in flipped else at
+            for axis, (k, at) in enumerate(zip(spec.kernel_size, middle, strict=True))
+        )
+        turned_sweep = replace(sweep, backward=sweep.backward ^ turned)
+        fits.append((float(exact[number]), turned_sweep, tap))
     # Of equal fits the commoner order comes first, as sorting is stable.
     return [(sweep, tap) for _, sweep, tap in sorted(fits, key=lambda fit: fit[0])]
 
 
-def _residual(values: Array, read: Array, kernel: Array, allowed: float) -> float:
-    """The median residual of the sums, relative to S, with the constant that suits it best.
+def _median_residuals(residuals: Array, scales: Array, allowed: float) -> Array:
+    """(pairs,): the median residual of the sums, relative to S, with the constant that suits best.
 
-    `allowed` is what rounding to whole numbers may have added.
+    `residuals` and `scales` are (positions, pairs); `allowed` is what rounding to whole numbers may
+    have added.
     """
-    residual = values - read @ kernel
-    scale = np.abs(read) @ np.abs(kernel)
-    medians = (
-        np.median(np.maximum(np.abs(residual - constant) - allowed, 0) / np.maximum(scale, TINY))
-        for constant in (0.0, float(np.median(residual)))
-    )
-    return float(min(medians))
+    scales = np.maximum(scales, TINY)
+    medians = [
+        np.median(np.maximum(np.abs(residuals - constant) - allowed, 0) / scales, axis=0)
+        for constant in (0.0, np.median(residuals, axis=0))
+    ]
+    return np.asarray(np.minimum(*medians))
 
 
 def _windows(array: Array, problem: Problem, size: list[int]) -> Array:

@@ -122,8 +122,8 @@ class Search:
     def asked_deviation(self) -> float:
         """How far the asked sums are from the obtained values, as a share of these.
 
-        Root mean square at the sample points, with sums beyond the obtained range set to its ends.
-        Infinity where the asked convolution has another shape.
+        The median at the sample points, since the border may be wrong, with sums beyond the
+        obtained range set to its ends.  Infinity where the asked convolution has another shape.
         """
         low, high = self.problem.obtained_range
         precision = PrecisionModel(self.problem.rounding)
@@ -141,7 +141,8 @@ class Search:
                 places = ((p.item, p.channel, *p.position) for p in points)
                 index = [np.array(indices) for indices in zip(*places, strict=True)]
                 obtained = outputs.arrays.gather(*index)[0]
-                return float(np.linalg.norm(obtained - values) / (np.linalg.norm(obtained) or 1.0))
+                size = float(np.sqrt(np.square(obtained).mean())) or 1.0
+                return float(np.median(np.abs(obtained - values))) / size
         return float(np.inf)
 
     def nearest(self, precision: PrecisionModel, points: int) -> Iterator[tuple[Candidate, int]]:
