@@ -16,7 +16,7 @@ from convdiff.api import trace
 from convdiff.diagnose.diagnosis import MAX_RIVALS
 from convdiff.diagnose.search import filter as filter_module
 from convdiff.records import Edit
-from tests.diagnose.faults import FAULTS, Drawn, Fault, Work, draw, plant, with_pad_values
+from tests.diagnose.faults import FAULTS, STAGES, Drawn, Fault, Work, draw, plant, with_pad_values
 from tests.diagnose.naive import Array, Geometry, convolve
 
 ALL_FAULTS = [fault for family in FAULTS.values() for fault in family]
@@ -188,3 +188,77 @@ def test_a_correct_output_has_no_finding(seed: int) -> None:
     for dtype in (np.float32, np.float64, np.float16):
         result = diff(drawn, clean.astype(dtype))
         assert result.verdict in ("identical", "rounding"), result.row
+
+
+# Faults that many people have, beside which the others are looked for.
+COMMON_FAULTS = {
+    fault.__name__: (stage, fault)
+    for stage in STAGES
+    for fault in FAULTS[stage]
+    if fault.__name__
+    in (
+        "input_channels_reversed",
+        "kernel_flipped",
+        "wrong_padding",
+        "wrong_stride",
+        "bias_missing",
+        "activation_applied",
+    )
+}
+RARE_FAULTS = {
+    fault.__name__: (stage.removesuffix(" alone"), fault)
+    for stage, family in FAULTS.items()
+    if stage.endswith(" alone")
+    for fault in family
+}
+# Pairs that are not found: where one hides what the other is read off, or windows that were updated
+# in place, or rolled, lie elsewhere.
+UNKNOWN_PAIRS = {
+    ("kernel_scaled", "bias_missing"),
+    ("kernel_scaled", "activation_applied"),
+    ("wrong_pad_value", "activation_applied"),
+    ("output_is_input", "activation_applied"),
+    ("output_rolled", "wrong_padding"),
+    ("output_rolled", "wrong_stride"),
+    ("updated_in_place", "wrong_padding"),
+    ("updated_in_place", "wrong_stride"),
+    ("updated_in_place", "input_channels_reversed"),
+    ("updated_in_place", "activation_applied"),
+    ("input_added", "kernel_flipped"),
+    ("input_added", "input_channels_reversed"),
+    ("input_added", "wrong_padding"),
+    ("input_added", "wrong_stride"),
+    ("dilation_zero", "wrong_padding"),
+    ("dilation_zero", "wrong_stride"),
+}
+PAIRS = [
+    (rare, common)
+    for rare, (rare_stage, _) in RARE_FAULTS.items()
+    for common, (stage, _) in COMMON_FAULTS.items()
+    if (rare, common) not in UNKNOWN_PAIRS and (rare_stage != stage or stage == "output")
+]
+
+
+@pytest.mark.parametrize(("rare", "common"), PAIRS)
+def test_a_rare_fault_is_found_beside_a_common_one(rare: str, common: str) -> None:
+    (rare_stage, rare_fault), (stage, common_fault) = RARE_FAULTS[rare], COMMON_FAULTS[common]
+    # What is read off the output needs the other fault first, but for a change of its values.
+    rare_first = common in ("activation_applied", "bias_missing") or rare_stage == "input"
+    faults = [rare_fault, common_fault] if rare_first else [common_fault, rare_fault]
+    rng = np.random.default_rng(len(rare) * 100 + len(common))
+    planted = 0
+    for _ in range(MAX_DRAWN):
+        drawn = draw(rng)
+        work = Work(drawn, drawn.x, drawn.w, drawn.geometry)
+        try:
+            edits = [fault(work, rng) for fault in faults]
+            obtained = np.ascontiguousarray(work.output()).astype(np.float32)
+        except (ValueError, IndexError):
+            # The second fault does not fit the first one's shapes.
+            continue
+        if None in edits or not obtained.size:
+            continue
+        check(drawn, obtained, edits)
+        planted += 1
+        if planted == 2:
+            break
