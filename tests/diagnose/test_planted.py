@@ -241,7 +241,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("rare", "common"), PAIRS)
 def test_a_rare_fault_is_found_beside_a_common_one(rare: str, common: str) -> None:
-    (rare_stage, rare_fault), (stage, common_fault) = RARE_FAULTS[rare], COMMON_FAULTS[common]
+    (rare_stage, rare_fault), (_, common_fault) = RARE_FAULTS[rare], COMMON_FAULTS[common]
     # What is read off the output needs the other fault first, but for a change of its values.
     rare_first = common in ("activation_applied", "bias_missing") or rare_stage == "input"
     faults = [rare_fault, common_fault] if rare_first else [common_fault, rare_fault]
