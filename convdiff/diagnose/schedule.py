@@ -253,6 +253,13 @@ STAGES: tuple[Stage, ...] = (
         ],
     ),
     Stage(
+        "two edits of the output's values beside another one",
+        applies=lambda schedule, step: step.edits == 3,
+        candidate_lists=lambda schedule, step: [
+            [c for m in schedule.precisions for c in schedule.search.value_pairs(step.edits, m)]
+        ],
+    ),
+    Stage(
         "other numbers than zero in the padding, or averages at the border",
         applies=lambda schedule, step: True,
         candidate_lists=lambda schedule, step: schedule.border_lists(step.edits),

@@ -146,6 +146,10 @@ class OutputHypothesis(Hypothesis):
     is still `UNCHANGED`.
     """
 
+    # It changes values one by one, as often comes in pairs: a magnitude that is then stored as a
+    # whole number.  Two such edits are looked for beside a third one.
+    changes_single_values: ClassVar[bool] = False
+
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
         """Forms with one more edit than `base`."""
         raise NotImplementedError

@@ -50,6 +50,7 @@ class BiasMissing(OutputHypothesis):
     code: ClassVar[str] = "bias-missing"
     numbers_output_channels: ClassVar[bool] = True
     changes_bias: ClassVar[bool] = True
+    changes_single_values: ClassVar[bool] = True
     shown_by: ClassVar[str] = "a bias with no zeros"
     times_added: ClassVar[int] = 0
 

@@ -56,6 +56,7 @@ class StoredAsInteger(OutputHypothesis):
     """
 
     code: ClassVar[str] = STORED_AS_INTEGER
+    changes_single_values: ClassVar[bool] = True
     shown_by: ClassVar[str] = "sums with fractions, both positive and negative"
 
     def only_rounds(self, edit: Edit) -> bool:

@@ -84,6 +84,7 @@ class Scaled(OutputHypothesis):
     """
 
     code: ClassVar[str] = "scaled"
+    changes_single_values: ClassVar[bool] = True
     changes_bias: ClassVar[bool] = True
     changes_kernel: ClassVar[bool] = True
     shown_by: ClassVar[str] = "random values of both signs"

@@ -79,6 +79,7 @@ class ActivationApplied(OutputHypothesis):
     """
 
     code: ClassVar[str] = "activation-applied"
+    changes_single_values: ClassVar[bool] = True
     shown_by: ClassVar[str] = "values of both signs"
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
@@ -151,6 +152,7 @@ class Clipped(OutputHypothesis):
     """
 
     code: ClassVar[str] = "clipped"
+    changes_single_values: ClassVar[bool] = True
     shown_by: ClassVar[str] = "values well inside the limits, and some beyond both"
     # The limits of integer types and of images.
     limits: ClassVar[tuple[tuple[float, float], ...]] = (

@@ -86,6 +86,15 @@ class Search:
                     )
         return sorted(found, key=lambda candidate: candidate.cost)[:MAX_CANDIDATES_PER_LEVEL]
 
+    def value_pairs(self, edits: int, precision: PrecisionModel) -> list[Candidate]:
+        """The combinations of so many edits of which two change the output's values one by one."""
+        found: list[Candidate] = []
+        for op, _ in enumerate(self.forms.operations):
+            for outputs in self.forms.value_pair_groups(op):
+                beside = edits - MAX_OUTPUT_EDITS
+                found += self._agreeing(op, outputs, beside, [precision], stacked=False)
+        return sorted(found, key=lambda candidate: candidate.cost)[:MAX_CANDIDATES_PER_LEVEL]
+
     def _agreeing(
         self,
         op: int,

@@ -89,6 +89,21 @@ class FormTable:
         """`kernels`, those of one shape together."""
         return self._once(("kernel groups", op, edits), lambda: _by_shape(self.kernels(op, edits)))
 
+    def value_pair_groups(self, op: int) -> list[FormGroup[OutputForm]]:
+        """The groups of outputs with two edits that change values one by one."""
+        singly = {each.code for each in FAMILIES.output if each.changes_single_values}
+
+        def groups() -> list[FormGroup[OutputForm]]:
+            forms = [
+                form
+                for group in self.output_groups(op, 2)
+                for form in group.forms
+                if {edit["code"] for edit in form.edits} <= singly
+            ]
+            return _by_shape(forms)
+
+        return self._once(("value pairs", op), groups)
+
     def output_groups(self, op: int, edits: int) -> list[FormGroup[OutputForm]]:
         """`outputs` that the operation group can make, those of one shape together.
 
