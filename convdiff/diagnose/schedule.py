@@ -135,6 +135,10 @@ class Schedule:
             yield self.searched([PrecisionModel(self.problem.rounding)], 0)
             yield self.searched(self.precisions, 0)
             return
+        if edits == 1:
+            # What was printed, stored as whole numbers or in 16 bits may be right but for that.
+            narrower = [each for each in self.precisions if each.edits]
+            yield self.searched([*narrower, *self.printed], 0)
         level = edits + len(self.precisions[0].edits)
         yield from self._lists_of(Step(level, edits, exhaustive=False, narrow_sums=False))
 

@@ -18,7 +18,7 @@ import numpy as np
 from convdiff.errors import ConvdiffError, SpecError
 from convdiff.numerics.agreement import is_output_of
 from convdiff.records import Stored
-from convdiff.spec.conv_spec import ConvSpec
+from convdiff.spec.conv_spec import ConvSpec, pairs_text
 from convdiff.spec.infer_layouts import channel_layouts, with_items_apart
 from convdiff.spec.infer_spec import EMPTY_OUTPUT, bias_vector, read_spec
 from convdiff.spec.layout import Array, axis_sizes, element_count, spatial_axes
@@ -480,6 +480,8 @@ def _note(proposal: Proposal, asked: ConvSpec | None) -> str:
         if name in options:
             said.append(f"{name.replace('_', ' ')} {options[name]}")
             others.append(f"--{name.replace('_', '-')}")
+    if not said:
+        said.append(f"padding {pairs_text(spec.padding)}")
     if not others:
         others = ["--padding"]
     *first, last = others

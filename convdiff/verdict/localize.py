@@ -58,7 +58,8 @@ def differing_region(
     if np.isnan(obtained).all():
         return "everywhere: all of it is NaN"
     if not np.any(obtained):
-        return "everywhere: all of it is zero"
+        region = _region(spec, differs) if differs.any() and not complex_parts else "everywhere"
+        return f"{region}: all of it is zero"
     if not differs.any():
         return "nowhere beyond rounding"
     if not complex_parts:

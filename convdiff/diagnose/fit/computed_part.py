@@ -306,4 +306,5 @@ def _part_problem(
         w = np.compress(channels, w, axis=spec.kernel_layout.index("O"))
         spec = replace(spec, out_channels=int(channels.sum()), groups=groups)
         bias = None if bias is None else np.compress(channels, bias.reshape(-1))
-    return Problem(spec, x, w, bias, user_output(spec, part), problem.rounding)
+    obtained = user_output(spec, part)
+    return replace(problem, spec=spec, input=x, kernel=w, bias=bias, obtained=obtained)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -239,3 +240,27 @@ def test_another_pad_mode_is_no_missing_border() -> None:
     x, w = arrays()
     obtained = conv(x, w, 1, pad_mode="reflect")
     assert codes(diff(x, w, obtained)) == ["wrong-pad-mode"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        (lambda sums: np.rint(sums).astype(np.uint8), {"type": "uint8", "rounding": "nearest"}),
+        (np.trunc, {"type": "int64", "rounding": "toward-zero"}),
+        (lambda sums: sums.astype(np.uint8), {"type": "uint8", "rounding": "toward-zero"}),
+    ],
+)
+@pytest.mark.parametrize("left", ["zero", "input"])
+def test_a_loop_over_the_inner_pixels_that_stores_whole_numbers(
+    left: str, stored: Callable[[Array], Array], expected: dict[str, str]
+) -> None:
+    picture = np.random.default_rng(4).integers(0, 256, (1, 1, 14, 15)).astype(np.float32)
+    # Symmetric, so that a flip changes nothing.
+    kernel = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32)[None, None] / 15
+    whole = stored(conv(picture, kernel, 1) / 16 * 15)
+    obtained = (picture if left == "input" else np.zeros_like(picture)).astype(whole.dtype)
+    obtained[..., 1:-1, 1:-1] = whole[..., 1:-1, 1:-1]
+    found = {e["code"]: e for e in first_edits(picture, kernel / 16 * 15, obtained, padding=1)}
+    assert sorted(found) == ["not-computed", "stored-as-integer"]
+    assert found["not-computed"]["left"] == left
+    assert expected.items() <= found["stored-as-integer"].items()
