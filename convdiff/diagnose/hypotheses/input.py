@@ -275,7 +275,14 @@ class GroupsInterleaved(Hypothesis):
         )
 
     def common_name(self, edit: Edit, edits: Edits, spec: ConvSpec) -> str | None:
-        if edit["which"] != "output" or spec.groups != spec.in_channels or spec.transposed:
+        if spec.groups != spec.in_channels or spec.transposed:
+            return None
+        if edit["which"] == "kernel":
+            return (
+                "depthwise filters stored multiplier-major: in the order m*C+c on one side, c*M+m "
+                "on the other"
+            )
+        if edit["which"] != "output":
             return None
         return (
             "Keras, TensorFlow and torch put a depthwise convolution's outputs in the order c*M+m; "

@@ -41,3 +41,11 @@ def test_interleaved_input_channels_are_found_both_ways() -> None:
     for order, expected in ((interleaved, edit), (gathered, {**edit, "gathered": True})):
         obtained = conv(x[:, order], w, 1, groups=2)
         assert [expected] in explanations(x, w, obtained, padding=1, groups=2)
+
+
+def test_depthwise_filters_in_the_other_order_have_a_name() -> None:
+    x, w = normal(1, 4, 9, 9), normal(8, 1, 3, 3)
+    by_multiplier = np.ascontiguousarray(w.reshape(2, 4, 1, 3, 3).swapaxes(0, 1).reshape(w.shape))
+    for asked, used in ((w, by_multiplier), (by_multiplier, w)):
+        words = summary(x, asked, conv(x, used, 1, groups=4), padding=1, groups=4)
+        assert "multiplier-major" in words
