@@ -43,6 +43,9 @@ FINER_STEPS, FINER_RATIOS, MAX_CLOSE_ELEMENTS = 50, (2e-5, 1e-6), 4096
 # The steps of a grid of 8 bits and of 7, and how many the input's range may be beyond.
 MOST_NUMBERS, MAX_CUT = (255, 127), 24
 
+# Products of one convolution up to which ends that cut off a smaller range are tried.
+MAX_PRODUCTS_TO_CUT = 1 << 21
+
 # The smallest and the largest whole number of a grid, and those of int8 and uint8.
 Ends = tuple[float, float]
 WHOLE_TYPES: tuple[Ends, ...] = ((-128.0, 127.0), (-127.0, 127.0), (0.0, 255.0))
@@ -240,13 +243,15 @@ class InputScaleSearch:
             return step
 
         step = self._nearer(asked, w.reshape(len(w), -1), step)
-        possible = _possible_ends(x, step)
+        products = problem.obtained.size * problem.spec.terms
+        possible = _possible_ends(x, step, may_cut=products <= MAX_PRODUCTS_TO_CUT)
         ends = (
             possible[0] if len(possible) == 1 else max(possible, key=lambda ends: score(ends, step))
         )
         step = refined(ends, step)
         scale, zero_point, low, high = (
-            np.asarray(number, np.float32) for number in (step, zero_point_of(*ends), *ends)
+            np.asarray(number, np.float32)
+            for number in (step, _zero_point(possible[0], ends), *ends)
         )
         return ValueGrid(scale, zero_point, low, high)
 
@@ -270,8 +275,23 @@ class InputScaleSearch:
         return step
 
 
-def _possible_ends(x: Array, step: float) -> list[Ends]:
-    """The ends that a grid of 8 bits, or of 7, may have, as whole numbers."""
+def _zero_point(found: Ends, ends: Ends) -> float:
+    """The number that stands for 0 on a grid with these ends, for numbers with the ends `found`.
+
+    Where one end cut numbers off, it is that of an unsigned type.
+    """
+    if ends not in WHOLE_TYPES and found[0] < ends[0]:
+        return -ends[0]
+    if ends not in WHOLE_TYPES and found[1] > ends[1]:
+        return MOST_NUMBERS[0] - ends[1]
+    return zero_point_of(*ends)
+
+
+def _possible_ends(x: Array, step: float, *, may_cut: bool) -> list[Ends]:
+    """The ends that a grid of 8 bits, or of 7, may have, as whole numbers.
+
+    With `may_cut` also those of which one cuts off a range that is small enough for the grid.
+    """
     low, high = (float(np.rint(end / step)) for end in (min(x.min(), 0), max(x.max(), 0)))
     # Types without a zero point, whatever the input's range is.
     possible = [ends for ends in WHOLE_TYPES if low < ends[0] or high > ends[1]]
@@ -279,6 +299,8 @@ def _possible_ends(x: Array, step: float) -> list[Ends]:
         spare = int(high - low) - most
         if 0 < spare <= MAX_CUT:
             possible += [(low + cut, low + cut + most) for cut in range(spare + 1)]
+    cuts = range(1, MAX_CUT + 1) if may_cut and high - low <= MOST_NUMBERS[0] else ()
+    possible += [ends for cut in cuts for ends in ((low + cut, high), (low, high - cut))]
     return [(low, high), *possible]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import convdiff
 from convdiff.records import Edit
-from tests.diagnose.findings import conv, normal
+from tests.diagnose.findings import conv, first_edits, normal
 from tests.diagnose.naive import Array
 
 X, W, BIAS = normal(2, 3, 12, 13), normal(5, 3, 3, 3) * np.float32(0.3), normal(5)
@@ -319,3 +319,15 @@ def test_one_wrong_value_on_the_grid_is_not_explained() -> None:
     result = diff(X, W, obtained)
     assert result.verdict == "different"
     assert not result.findings
+
+
+def test_a_zero_point_that_cuts_off_one_end_of_the_input_is_read_off() -> None:
+    scale, zero_point = 0.03, 100
+    x, w = normal(1, 4, 12, 12, seed=2), normal(4, 4, 3, 3) / 6
+    x = np.clip(x, -2.9, 2.9)
+    x[0, 1, 5, 6] = -3.4
+    numbers = np.clip(np.rint(x / scale) + zero_point, 0, 255) - zero_point
+    obtained = conv((numbers * scale).astype(np.float32), w, 1)
+    (edit,) = first_edits(x, w, obtained, padding=1)
+    assert (edit["where"], edit["zero_point"]) == ("inputs", zero_point)
+    assert edit["scale"] == pytest.approx(scale, rel=1e-3)
