@@ -213,7 +213,7 @@ def _both_operands_rounded(schedule: Schedule, step: Step) -> Iterable[Candidate
 
 def _quantized_operands(schedule: Schedule, step: Step) -> Iterable[Candidates]:
     models, others = schedule.quantized, step.level - 1
-    is_near = others > 1 or schedule.search.asked_deviation() <= MAX_QUANTIZATION_SHARE
+    is_near = others > 1 or schedule.search.asked_deviation <= MAX_QUANTIZATION_SHARE
     if others == 0:
         if not is_near:
             return

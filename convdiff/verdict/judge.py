@@ -311,15 +311,15 @@ class Judge:
             return known
         quantized = self._with_known_grid(problem, reference)
         if quantized is not None:
-            expected = normal_output(quantized.spec, quantized.obtained)
-            comparison = compare(expected, reference, quantized.rounding)
+            sums = normal_output(quantized.spec, quantized.obtained)
+            comparison = compare(sums, reference, quantized.rounding)
             precision = best_model(quantized, reference, comparison)
             if precision is not None:
                 return _reduced_precision_row(answer, stats, precision)
-        row = self._diagnosed_row(answer, stats, problem, region)
+        row = self._diagnosed_row(answer, stats, problem, reference, region)
         if quantized is None or row.findings:
             return row
-        other = self._diagnosed_row(answer, stats, quantized, region)
+        other = self._diagnosed_row(answer, stats, quantized, reference, region)
         return other if other.findings else row
 
     def _with_known_grid(self, problem: Problem, reference: Reference) -> Problem | None:
@@ -333,9 +333,7 @@ class Judge:
         if integer_type not in EIGHT_BIT_TYPES or low < -128 or high > (127 if low < 0 else 255):
             return None
         grid = raw_grid(normal_output(spec, numbers), reference.output, integer_type)
-        if grid is not None and grid.zero_point == 0 and problem.integer_type != "int8":
-            return None
-        if grid is None:
+        if grid is None or (grid.zero_point == 0 and problem.integer_type != "int8"):
             return None
         sums = (numbers - grid.zero_point) * grid.step
         return replace(problem, obtained=sums, integer_type=None, known_grid=grid)
@@ -361,7 +359,12 @@ class Judge:
         return -1 if self.case.spec.dtype == "float64" else 0
 
     def _diagnosed_row(
-        self, answer: Answer, stats: ErrorStats, problem: Problem, region: str
+        self,
+        answer: Answer,
+        stats: ErrorStats,
+        problem: Problem,
+        reference: Reference,
+        region: str,
     ) -> Row:
         """The row of a differing output that the diagnosis explains, or describes."""
         diagnosis = self._diagnosis(problem)
@@ -374,7 +377,7 @@ class Judge:
             if magnitude is not None:
                 return replace(magnitude, where=region)
             known = diagnosis.unexplained(1 - stats.differing / stats.elements)
-            text = self._held_instead(problem, known.text(self._spec_of_words))
+            text = _held_instead(problem, reference, known.text(self._spec_of_words))
             return Row(
                 answer,
                 "different",
@@ -389,16 +392,6 @@ class Judge:
             finding = explanation.finding(self._spec_of_words)
             return Row(answer, "reduced-precision", stats, (finding,))
         return self._explained_row(answer, stats, explanation, region)
-
-    def _held_instead(self, problem: Problem, known: str) -> str:
-        """`known`, after what the elements that differ hold; alone that where it says it all."""
-        obtained = normal_output(problem.spec, problem.obtained)
-        reference = compute_reference(problem.spec, problem.input, problem.kernel, problem.bias)
-        without = dropped(obtained, reference, problem.rounding)
-        if without:
-            return without
-        held = held_instead(problem.spec, obtained, reference, problem.rounding)
-        return messages.joined(held or None, known)
 
     def _explained_row(
         self,
@@ -514,6 +507,16 @@ class Judge:
         limits = np.iinfo(given.dtype)
         within = limits.min <= np.min(output) and np.max(output) <= limits.max
         return given.dtype.name if within and bool((output == np.rint(output)).all()) else None
+
+
+def _held_instead(problem: Problem, reference: Reference, known: str) -> str:
+    """`known`, after what the elements that differ hold; alone that where it says it all."""
+    obtained = normal_output(problem.spec, problem.obtained)
+    without = dropped(obtained, reference, problem.rounding)
+    if without:
+        return without
+    held = held_instead(problem.spec, obtained, reference, problem.rounding)
+    return messages.joined(held or None, known)
 
 
 def _fault_in_narrow_sums(problem: Problem, *, typical: bool) -> Explanation | None:

@@ -15,9 +15,11 @@ import numpy as np
 from convdiff.diagnose.core.problem import Problem
 from convdiff.diagnose.fit.restored_output import Restored
 from convdiff.diagnose.hypotheses.base import Edits
+from convdiff.diagnose.hypotheses.geometry import WrongPadMode, WrongPadValue
 from convdiff.diagnose.hypotheses.kernel import KernelFlipped, KernelNotFlipped
 from convdiff.diagnose.hypotheses.output_part import InputAdded
 from convdiff.diagnose.hypotheses.output_scale import Scaled
+from convdiff.diagnose.hypotheses.registry import changes_single_values
 from convdiff.numerics.reference import compute_reference
 from convdiff.records import Edit
 from convdiff.spec.canonical import normal_output
@@ -27,22 +29,9 @@ from convdiff.spec.layout import Array
 MAX_PRODUCTS = 1 << 28
 # How often the input must be in the output, by least squares: a ReLU keeps about half of it.
 MIN_FACTOR, MAX_FACTOR = 0.3, 2.0
-# Edits that may stand beside it: those that leave the identity where it is.
-BESIDE_CODES = (
-    KernelFlipped.code,
-    KernelNotFlipped.code,
-    "wrong-pad-mode",
-    "wrong-pad-value",
-    "bias-missing",
-    "bias-added",
-    "bias-doubled",
-    "scaled",
-    "clipped",
-    "activation-applied",
-    "stored-as-integer",
-    "reduced-precision",
-)
 FLIPS = (KernelFlipped.code, KernelNotFlipped.code)
+# Edits that leave the identity where it is, beside those that change single values.
+LEAVE_THE_IDENTITY = (*FLIPS, WrongPadMode.code, WrongPadValue.code)
 
 
 class WithInput(Restored):
@@ -50,7 +39,9 @@ class WithInput(Restored):
 
     def full_edits(self, edits: Edits) -> Edits | None:
         """The edits, the input's first; None where one would move the identity too."""
-        if any(edit["code"] not in BESIDE_CODES for edit in edits):
+        if not all(
+            changes_single_values(edit) or edit["code"] in LEAVE_THE_IDENTITY for edit in edits
+        ):
             return None
         spec = self.problem.spec
         spans = zip(spec.kernel_size, spec.dilation, spec.padding, strict=True)

@@ -20,6 +20,7 @@ from convdiff.diagnose.fit.restored_output import Restored
 from convdiff.diagnose.hypotheses.base import Edits
 from convdiff.diagnose.hypotheses.kernel import KernelFlipped, KernelNotFlipped
 from convdiff.diagnose.hypotheses.output_part import NotComputed, UpdatedInPlace
+from convdiff.diagnose.hypotheses.registry import changes_single_values
 from convdiff.numerics.reference import pad
 from convdiff.records import Edit
 from convdiff.spec.canonical import normal_output
@@ -37,19 +38,6 @@ TINY = 1e-300
 MAX_ORDERS = 2
 # Elements of an input or a kernel that are copied, at most.
 MAX_COPIED = 1 << 24
-# What may stand beside an update in place: flips, which turn the loop, and what happens to single
-# elements before they are written.
-BESIDE_CODES = (
-    KernelFlipped.code,
-    "bias-missing",
-    "bias-added",
-    "bias-doubled",
-    "scaled",
-    "clipped",
-    "activation-applied",
-    "stored-as-integer",
-    "reduced-precision",
-)
 
 
 @dataclass(frozen=True)
@@ -109,7 +97,10 @@ class InPlace(Restored):
 
     def full_edits(self, edits: Edits) -> Edits | None:
         """The edits of the update in place; None where they say something that it excludes."""
-        if any(edit["code"] not in BESIDE_CODES for edit in edits):
+        # A flip turns the loop; what happens to a single element happens before it is written.
+        if not all(
+            changes_single_values(edit) or edit["code"] == KernelFlipped.code for edit in edits
+        ):
             return None
         sweep, others = self.sweep, []
         for edit in edits:

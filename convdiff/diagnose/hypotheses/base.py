@@ -56,6 +56,9 @@ class Hypothesis:
     moves_output_channels: ClassVar[bool] = False
     # The bias that was asked for is added otherwise, or scaled.
     changes_bias: ClassVar[bool] = False
+    # It changes each value of the output by itself, wherever that lies: two such edits often come
+    # together, as a magnitude that is then stored as a whole number, and any beside a restored one.
+    changes_single_values: ClassVar[bool] = False
     # A field has one number for each output channel, or for each batch item.
     numbers_output_channels: ClassVar[bool] = False
     numbers_items: ClassVar[bool] = False
@@ -145,10 +148,6 @@ class OutputHypothesis(Hypothesis):
     hypothesis extends only the forms of those before it, and most extend only a form whose change
     is still `UNCHANGED`.
     """
-
-    # It changes values one by one, as often comes in pairs: a magnitude that is then stored as a
-    # whole number.  Two such edits are looked for beside a third one.
-    changes_single_values: ClassVar[bool] = False
 
     def forms(self, problem: Problem, base: OutputForm) -> Iterator[OutputForm]:
         """Forms with one more edit than `base`."""

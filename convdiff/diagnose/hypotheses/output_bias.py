@@ -108,6 +108,7 @@ class BiasAdded(OutputHypothesis):
     """
 
     code: ClassVar[str] = "bias-added"
+    changes_single_values: ClassVar[bool] = True
     numbers_output_channels: ClassVar[bool] = True
     shown_by: ClassVar[str] = "more elements in each channel"
 

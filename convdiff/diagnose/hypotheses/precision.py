@@ -42,6 +42,7 @@ class ReducedPrecision(Hypothesis):
     """
 
     code: ClassVar[str] = REDUCED_PRECISION
+    changes_single_values: ClassVar[bool] = True
     has_no_fix: ClassVar[bool] = True
     shown_by: ClassVar[str] = "values that need all the digits of their type"
 

@@ -112,6 +112,11 @@ def sentence(edit: Edit) -> str:
     return by_code()[edit["code"]].sentence(edit)
 
 
+def changes_single_values(edit: Edit) -> bool:
+    """Whether the edit changes each value of the output by itself, wherever that lies."""
+    return by_code()[edit["code"]].changes_single_values
+
+
 def common_names(edits: tuple[Edit, ...], spec: ConvSpec) -> tuple[str | None, ...]:
     """What people call each of these edits, None where it has no common name.
 

@@ -128,6 +128,7 @@ class Search:
             for batch in self.batches(0, outputs, 0, stacked=False)
         )
 
+    @cached_property
     def asked_deviation(self) -> float:
         """How far the asked sums are from the obtained values, as a share of these.
 
