@@ -378,7 +378,7 @@ class ComplexDiagnosis:
 
 
 def _tidy(factor: complex) -> complex:
-    """A power of the imaginary unit for a factor that is one within what fitting costs."""
+    """The fitted factor; i or -i where it differs from that by no more than a fit's error."""
     for unit in (1j, -1j):
         if abs(factor - unit) < UNIT_TOLERANCE:
             return unit

@@ -162,7 +162,7 @@ def _direct_input(spec: ConvSpec, builder: ScriptBuilder, order: str) -> str | N
 def _pad(
     spec: ConvSpec, builder: ScriptBuilder, pad_mode: str, pairs: tuple[tuple[int, int], ...]
 ) -> None:
-    """Write x, padded in one mode."""
+    """Adds the lines that pad x, with the same mode along every axis."""
     if pad_mode == "constant" and spec.pad_value != 0:
         add_padding(
             spec,

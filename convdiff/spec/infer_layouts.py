@@ -266,7 +266,7 @@ def _possible_readings(
 
 
 def channel_layouts(input_shape: Shape, kernel_axes: int) -> list[str]:
-    """Layouts with channels of an input that has one or two axes more than a plain kernel."""
+    """The layouts of an input with channels, beside a kernel that has only its spatial axes."""
     space = AXES_OF_RANK.get(kernel_axes, "")
     if not space:
         return []

@@ -44,7 +44,7 @@ def channel_values(value: PadValue) -> tuple[float, ...]:
 
 
 def values_of_channels(value: PadValue, channels: int) -> tuple[float, ...]:
-    """One number for each of the channels; zeros where they are numbers of other channels."""
+    """One number for each of so many channels; zeros if `value` has another count of numbers."""
     numbers = channel_values(value)
     if len(numbers) == channels:
         return numbers

@@ -436,7 +436,7 @@ class Judge:
         return first_part(output, self.case.spec)
 
     def _magnitude_of_channels(self, answer: Answer, output: Array) -> Row | None:
-        """The row of an output with one channel, or no axis for it, the magnitude of all."""
+        """The row of an output that is the magnitude over all asked channels; None if it is not."""
         spec = self.case.spec
         if "C" not in spec.output_layout or not output.size:
             return None

@@ -121,7 +121,7 @@ def _on_padding(weights: Array, inside: list[Array]) -> Array:
 
 
 class Rests(NamedTuple):
-    """What the obtained values have more than the sums with zeros in the padding, (N, O, *space).
+    """The obtained values minus the sums with zeros in the padding, (N, O, *space).
 
     Each lies within `slack` of `value` where it is `known`.
     """

@@ -112,7 +112,7 @@ class QuantizedModels:
 
     @property
     def possible(self) -> bool:
-        """Whether operands of this type and size may have been quantized, and are looked for."""
+        """Whether quantized operands are looked for: float32, finite, and not too many weights."""
         problem = self.problem
         return (
             problem.rounding.compute_dtype == "float32"

@@ -81,7 +81,7 @@ class Asked:
 def _errors(
     elements: Elements, kernels: Sequence[tuple[RuledGrid | None, Array]], step: float
 ) -> Array:
-    """(kernels,): the mean square errors with the input rounded to this step."""
+    """The mean square error for each kernel, (kernels,), with the input rounded to this step."""
     rounded = step * np.rint(elements.windows / step)
     weights = np.stack([kernel[elements.channels] for _, kernel in kernels], axis=2)
     sums = np.einsum("et,etk->ek", rounded, weights)

@@ -87,7 +87,7 @@ class Equations(NamedTuple):
     def of(
         cls, unknowns: Unknowns, terms: Terms, values: Array, slack: Array, relative: float
     ) -> Equations:
-        """Those of sums that lie within `slack` of `values`, (blocks, rows); NaN is unknown."""
+        """The equations of sums within `slack` of `values`, (blocks, rows); NaN is unknown."""
         known = np.isfinite(values) & np.isfinite(slack)
         target = np.where(known, values - unknowns.known_part(terms), 0.0)
         slack = np.where(known, slack, 0.0)

@@ -118,7 +118,7 @@ class OperandScaleSearch:
         return self.search.problem
 
     def level(self, edits: int, precision: PrecisionModel) -> Iterator[Candidate]:
-        """Candidates with so many edits, the scale's among them."""
+        """Candidates with so many edits, of which one scales the input or the kernel."""
         if not 1 <= edits <= 3 or precision.operand_format is not None:
             return
         combinations = self._as_asked() if edits == 1 else self._likely(edits - 1, precision)
@@ -381,7 +381,7 @@ class OperandScaleSearch:
 
 
 class _Screen:
-    """Elements of output forms of one shape, at which combinations are fitted all at once."""
+    """Fits many combinations at once, at a few elements of output forms of one shape."""
 
     def __init__(
         self,

@@ -170,7 +170,7 @@ class KernelNumbers:
 
 @dataclass(frozen=True)
 class ShiftedKernel:
-    """A factor and an offset of all weights of each output channel, as of standardized weights."""
+    """One factor and one offset for all weights of an output channel: weight standardization."""
 
     block: str = "channel"
 
